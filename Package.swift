@@ -1,0 +1,35 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Imports point one way: a target sees only what it lists here, and nothing lists what is above it.
+let package = Package(
+    name: "gguf-fuzz",
+    products: [
+        .executable(name: "gguf-fuzz", targets: ["gguf-fuzz"]),
+        .library(name: "GGUF", targets: ["GGUF"]),
+        .library(name: "Inference", targets: ["Inference"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    ],
+    targets: [
+        .target(name: "GGUF"),
+        .target(name: "PropertyTesting"),
+        .target(name: "ModelGraph", dependencies: ["GGUF"]),
+        .target(name: "Architectures", dependencies: ["ModelGraph", "PropertyTesting"]),
+        .target(name: "CKernels"),
+        .target(name: "Devices", dependencies: ["ModelGraph", "CKernels"]),
+        .target(name: "CVulkan", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        .target(
+            name: "VulkanDevice", dependencies: ["ModelGraph", "Devices", "CVulkan"],
+            exclude: ["Shaders"]),
+        .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice"]),
+        .executableTarget(
+            name: "gguf-fuzz",
+            dependencies: [
+                "Inference",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .testTarget(name: "GGUFTests", dependencies: ["GGUF"]),
+    ]
+)
