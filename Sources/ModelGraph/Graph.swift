@@ -1,0 +1,145 @@
+import GGUF
+
+public typealias ValueID = Int
+public typealias StateID = Int
+
+public enum Element: String, Hashable, Sendable {
+    /// A number in the device's own precision.
+    case real
+    /// A 32-bit integer: token, position, cell, expert.
+    case index
+}
+
+/// What a session supplies with each batch.
+public enum Input: String, Hashable, Sendable, CaseIterable {
+    /// `[T]` token ids.
+    case tokens
+    /// `[T]` position of each token in its sequence.
+    case positions
+    /// `[T]` bit set of the sequences that each token belongs to.
+    case sequences
+    /// `[T]` slot of the recurrent state of each token's sequence.
+    case slots
+    /// `[T]` cell of the caches that each token is written to.
+    case cells
+    /// `[C]` position held by each cell, −1 where empty.
+    case cellPositions
+    /// `[C]` bit set of the sequences of each cell.
+    case cellSequences
+    /// `[R]` tokens whose output is wanted, ascending.
+    case outputs
+    /// `[S, T]` real: weight of each token in the pooled embedding of each sequence.
+    case pooling
+    /// `[X, D]` real: the encoder's output.
+    case encoderOutput
+    /// `[X]` bit set of the sequences of each encoder token.
+    case encoderSequences
+    /// `[C]` by how much the position of each cell changes (only in the graph that shifts a cache).
+    case shifts
+
+    public var element: Element { self == .pooling || self == .encoderOutput ? .real : .index }
+}
+
+/// A tensor of the model that a graph uses.
+public struct Weight: Hashable, Sendable {
+    public var name: String
+    public var shape: Shape
+    public var role: Role
+    public var isOptional: Bool
+    /// The block it belongs to, nil outside the blocks.
+    public var layer: Int?
+
+    /// What a weight means; the weight recipe draws it accordingly.
+    public enum Role: String, Hashable, Sendable, CaseIterable {
+        /// Rows looked up by token or position.
+        case embedding
+        /// A matrix applied to activations; the last dimension is the fan-in.
+        case projection
+        /// The matrix that scores experts.
+        case router
+        /// A scale near one, after a norm.
+        case scale
+        /// An offset near zero.
+        case bias
+        /// An offset that only selects experts.
+        case selectionBias
+        /// The state decay `A`: negative.
+        case decay
+        /// The offset of a time step before softplus.
+        case timeStepBias
+        /// A short convolution's kernel, `[channels, taps]`.
+        case convolution
+        /// A learned attention score.
+        case sink
+        /// Divisors of RoPE frequencies: positive.
+        case ropeFactor
+        /// A learned relative position score.
+        case positionBias
+        /// Weights of a blend of two values, in 0 ... 1.
+        case blend
+    }
+}
+
+/// Memory that outlives a batch.
+public struct State: Hashable, Sendable {
+    public enum Kind: String, Hashable, Sendable {
+        /// One row a cell of the key/value cache.
+        case cache
+        /// One row a sequence.
+        case recurrent
+    }
+    public var id: StateID
+    public var name: String
+    public var kind: Kind
+    /// Shape of one cell or slot.
+    public var row: Shape
+    /// The rotation of keys in this cache: shifting a sequence rotates them on.
+    public var rotation: Rotation?
+    public var layer: Int?
+
+    public struct Rotation: Hashable, Sendable {
+        public var rope: Rope
+        /// Name of the weight that holds frequency factors.
+        public var factors: String?
+        public init(rope: Rope, factors: String?) {
+            self.rope = rope
+            self.factors = factors
+        }
+    }
+}
+
+/// One operation.
+public struct Node: Hashable, Sendable {
+    public var op: Op
+    public var operands: [ValueID]
+    public var result: ValueID
+    /// The block it belongs to, nil outside the blocks.
+    public var layer: Int?
+}
+
+/// Where a value comes from.
+public enum Source: Hashable, Sendable {
+    case input(Input)
+    case weight(Int)
+    case node(Int)
+}
+
+/// A static list of operations over values of known shape, in an order in which they can run.
+public struct Graph: Sendable {
+    public struct ValueInfo: Sendable {
+        public var shape: Shape
+        public var element: Element
+        public var source: Source
+    }
+    public internal(set) var values: [ValueInfo] = []
+    public internal(set) var nodes: [Node] = []
+    public internal(set) var weights: [Weight] = []
+    public internal(set) var states: [State] = []
+    public internal(set) var inputs: [Input: ValueID] = [:]
+    /// The graph's results by name: `logits`, `embeddings`.
+    public internal(set) var outputs: [Output: ValueID] = [:]
+
+    public enum Output: String, Hashable, Sendable { case logits, embeddings }
+
+    public init() {}
+}

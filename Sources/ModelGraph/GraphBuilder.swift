@@ -1,0 +1,164 @@
+/// The extents that fix a graph: a graph is built once for each and kept.
+public struct BatchShape: Hashable, Sendable {
+    public enum Stage: String, Hashable, Sendable {
+        /// The encoder of an encoder-decoder model.
+        case encode
+        /// Everything else.
+        case decode
+    }
+    public var stage: Stage
+    /// `T`: tokens of the batch.
+    public var tokens: Int
+    /// `R`: tokens whose output is wanted.
+    public var outputs: Int
+    /// `C`: leading cells of the caches that attention reads.
+    public var cells: Int
+    /// `X`: encoder tokens that cross-attention reads.
+    public var encoderTokens: Int
+    /// `S`: sequences whose embeddings are pooled; nil: outputs are token by token.
+    public var pooledSequences: Int?
+
+    public init(
+        stage: Stage = .decode, tokens: Int, outputs: Int, cells: Int, encoderTokens: Int = 0,
+        pooledSequences: Int? = nil
+    ) {
+        self.stage = stage
+        self.tokens = tokens
+        self.outputs = outputs
+        self.cells = cells
+        self.encoderTokens = encoderTokens
+        self.pooledSequences = pooledSequences
+    }
+
+    /// The smallest graph that names every weight: for the inventory.
+    public static func inventory(_ stage: Stage) -> BatchShape {
+        BatchShape(stage: stage, tokens: 1, outputs: 1, cells: 1, encoderTokens: 1)
+    }
+}
+
+/// Records ops as an architecture describes itself.
+///
+/// Building never throws half-way: the first op whose operands do not fit is kept, and `finish()`
+/// throws it, so that model code reads as formulas.
+public final class GraphBuilder {
+    public let batch: BatchShape
+    /// Storage type of caches, part of the graph since it changes results.
+    private let hasTensor: (String) -> Bool
+    private var graph = Graph()
+    private var weightIDs: [String: ValueID] = [:]
+    private var shared: [SharedKey: ValueID] = [:]
+    private var error: GraphError?
+    /// The block that new ops and states belong to.
+    public var layer: Int?
+
+    /// - Parameter hasTensor: whether the model has the optional tensor of this name.
+    public init(batch: BatchShape, hasTensor: @escaping (String) -> Bool) {
+        self.batch = batch
+        self.hasTensor = hasTensor
+    }
+
+    private struct SharedKey: Hashable {
+        var op: Op
+        var operands: [ValueID]
+    }
+
+    // MARK: Values
+
+    public func input(_ input: Input, _ shape: Shape) -> Value {
+        if let id = graph.inputs[input] {
+            if graph.values[id].shape != shape { fail(input.rawValue, "asked for as \(graph.values[id].shape) and as \(shape)") }
+            return value(id)
+        }
+        let id = append(shape, input.element, .input(input))
+        graph.inputs[input] = id
+        return value(id)
+    }
+
+    /// A weight that the model must have.
+    public func weight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value {
+        declare(Weight(name: name, shape: shape, role: role, isOptional: false, layer: layer))
+    }
+
+    /// A weight that the model may have; nil where it has not.
+    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value? {
+        guard hasTensor(name) else { return nil }
+        return declare(Weight(name: name, shape: shape, role: role, isOptional: true, layer: layer))
+    }
+
+    private func declare(_ weight: Weight) -> Value {
+        if let id = weightIDs[weight.name] {
+            if graph.values[id].shape != weight.shape {
+                fail(weight.name, "asked for as \(graph.values[id].shape) and as \(weight.shape)")
+            }
+            return value(id)
+        }
+        let id = append(weight.shape, .real, .weight(graph.weights.count))
+        graph.weights.append(weight)
+        weightIDs[weight.name] = id
+        return value(id)
+    }
+
+    public func state(
+        _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil
+    ) -> StateID {
+        if graph.states.contains(where: { $0.name == name }) { fail(name, "declared twice") }
+        graph.states.append(
+            State(id: graph.states.count, name: name, kind: kind, row: row, rotation: rotation, layer: layer))
+        return graph.states.count - 1
+    }
+
+    public func apply(_ op: Op, _ operands: Value...) -> Value { apply(op, operands) }
+
+    public func apply(_ op: Op, _ operands: [Value]) -> Value {
+        let infos = operands.map { graph.values[$0.id] }
+        let result: (shape: Shape, element: Element)
+        do {
+            result = try op.result(of: infos, states: graph.states)
+        } catch {
+            fail(op.name, error.reason)
+            // Anything of a plausible shape lets the model's code run on to its end.
+            result = (infos.first?.shape ?? [1], infos.first?.element ?? .real)
+        }
+        let id = append(result.shape, result.element, .node(graph.nodes.count))
+        graph.nodes.append(Node(op: op, operands: operands.map(\.id), result: id, layer: layer))
+        return value(id)
+    }
+
+    /// An op that many layers ask for with the same operands (a mask, a position bias) is recorded once.
+    public func applyShared(_ op: Op, _ operands: Value...) -> Value {
+        let key = SharedKey(op: op, operands: operands.map(\.id))
+        if let id = shared[key] { return value(id) }
+        let result = apply(op, operands)
+        shared[key] = result.id
+        return result
+    }
+
+    public func output(_ output: Graph.Output, _ value: Value) { graph.outputs[output] = value.id }
+
+    /// - Throws: `GraphError`, the first op whose operands did not fit.
+    public func finish() throws -> Graph {
+        if let error { throw error }
+        return graph
+    }
+
+    public func fail(_ op: String, _ reason: String) {
+        if error == nil { error = GraphError(op: op, layer: layer, reason: reason) }
+    }
+
+    private func append(_ shape: Shape, _ element: Element, _ source: Source) -> ValueID {
+        graph.values.append(.init(shape: shape, element: element, source: source))
+        return graph.values.count - 1
+    }
+    private func value(_ id: ValueID) -> Value { Value(builder: self, id: id, shape: graph.values[id].shape) }
+
+    // MARK: The inputs that models use
+
+    public var tokens: Value { input(.tokens, [batch.tokens]) }
+    public var positions: Value { input(.positions, [batch.tokens]) }
+    public var sequences: Value { input(.sequences, [batch.tokens]) }
+    public var slots: Value { input(.slots, [batch.tokens]) }
+    public var cells: Value { input(.cells, [batch.tokens]) }
+    public var cellPositions: Value { input(.cellPositions, [batch.cells]) }
+    public var cellSequences: Value { input(.cellSequences, [batch.cells]) }
+    public var outputs: Value { input(.outputs, [batch.outputs]) }
+}

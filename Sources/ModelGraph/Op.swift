@@ -1,0 +1,283 @@
+import Foundation
+import GGUF
+
+/// What a node computes. Attributes are here, operands are in `Node.operands`, in the order given.
+///
+/// Notation: `T` tokens of the batch, `C` cells of a cache (or tokens, where there is no cache),
+/// `H` heads, `E` experts, `k` experts used. All values are dense and row-major. A device is an
+/// exhaustive switch over this enum; `ReferenceDevice` is the definition of each case.
+public enum Op: Hashable, Sendable {
+    // MARK: Tables and products with weights
+
+    /// `(table [N, …D], indices […]) → […, …D]`: row `indices[i]` of the table. The table is a weight of
+    /// any type, or a value.
+    case rows
+    /// `(x […, K], weight [N, K]) → […, N]`: `y = x · weightᵀ`.
+    case matmul
+    /// `(x [T, 1 or k, K], weight [E, N, K], experts [T, k]) → [T, k, N]`: each selected expert's product
+    /// with the token's row (one row for all, or a row an expert).
+    case expertMatmul
+    /// `(x [T, H, K], weight [H, N, K]) → [T, H, N]`: each head has a matrix of its own.
+    case headMatmul
+
+    // MARK: Elementwise and shape
+
+    /// `(x) → x` of the same shape.
+    case unary(Unary)
+    /// `(a, b) → a`'s shape; `b` broadcasts to `a`.
+    case binary(Binary)
+    /// `(x) → x·scale + bias`.
+    case affine(scale: Double, bias: Double)
+    /// `(x) → min(max(x, lower), upper)`.
+    case clamp(lower: Double, upper: Double)
+    /// `(x) → cap · tanh(x / cap)`.
+    case softcap(Double)
+    /// `(gate, up) →` their shape: the gated activation of a feed-forward network.
+    case gated(GatedActivation)
+    /// `(x) →` the same elements in another shape; never copies.
+    case reshape(Shape)
+    /// `(x) →` the elements `start ..< start + count` along `axis`.
+    case slice(axis: Int, start: Int, count: Int)
+    /// `(a, b, …) →` joined along `axis`.
+    case concatenate(axis: Int)
+    /// `(x) → x` repeated to fill the shape.
+    case broadcast(Shape)
+
+    // MARK: Reductions and norms
+
+    /// `(x) → x` with `axis` reduced to extent 1.
+    case sum(axis: Int)
+    /// `(x […, D], [weight [D]], [bias [D]]) → […, D]`: normalise the last dimension, then scale and shift.
+    case norm(Norm, epsilon: Double, weight: Bool, bias: Bool)
+    /// `(x […, D]) → […, D]`: softmax over the last dimension.
+    case softmax
+
+    // MARK: Positions and attention
+
+    /// `(x [T, H, D], positions [T], [factors [dimensions / 2]]) → [T, H, D]`.
+    case rope(Rope, factors: Bool)
+    /// `(positions [T], sequences [T], cellPositions [C], cellSequences [C]) → [T, C]`: 0 where the token may
+    /// see the cell, −∞ elsewhere. An empty cell has position −1; sequences are bit sets, and a cell is
+    /// seen only if the two sets meet.
+    case mask(Mask)
+    /// `(positions [T], cellPositions [C]) → [H, T, C]`: `−slope(h) · |cellPosition − position|`.
+    /// Source: Press et al. 2021, "Train Short, Test Long"; slopes for a count of heads that is no power of
+    /// two as in its reference code.
+    case alibi(heads: Int, maxBias: Double)
+    /// `(table [buckets, H], positions [T], cellPositions [C]) → [H, T, C]`: the learned bias of each
+    /// relative position bucket. Source: Raffel et al. 2020 (T5), section 2.1.
+    case relativePositionBias(bidirectional: Bool, maxDistance: Int)
+    /// `(queries [T, H, Dk], keys [C, G, Dk], values [C, G, ≥ Dv], mask [T, C], [bias [H, T, C]], [sinks [H]])
+    /// → [T, H, Dv]`: softmax attention; query head `h` reads key head `h / (H / G)`.
+    case attention(Attention)
+    /// `(positions [T]) → [T, 1, 1]`: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`, by which queries are
+    /// multiplied. Source: Llama 4's attention temperature tuning.
+    case attentionTemperature(scale: Double, length: Double, offset: Double)
+
+    // MARK: Routing
+
+    /// `(scores [T, E]) → [T, k]` indices: the `k` experts of greatest score, best first; equal scores: the
+    /// lower index first.
+    case topExperts(Routing)
+    /// `(x [T, E], experts [T, k]) → [T, k]`: `x[t, experts[t, i]]`.
+    case takeExperts
+
+    // MARK: State
+
+    /// `(x [T, …], cells [T]) → [C, …]`: write row `t` to cell `cells[t]` of a cache; the result is the
+    /// cache's first `C` cells after the writes (an alias, never a copy).
+    case store(StateID, cells: Int)
+    /// `() → [C, …]`: the cache's first `C` cells.
+    case load(StateID, cells: Int)
+    /// `(x [T, D], weight [D, K], slots [T]) → [T, D]`: depthwise causal convolution,
+    /// `y[t] = Σ_j weight[:, j] · x[t − K + 1 + j]` over the tokens of the token's own sequence. The state
+    /// `[slots, K − 1, D]` holds the last `K − 1` inputs, oldest first.
+    case convolution(StateID)
+    /// `(x [T, D], slots [T]) → [T, D]`: the input of the previous token of the same sequence.
+    /// State `[slots, D]`.
+    case tokenShift(StateID)
+    /// `(x [T, H, P], Δ [T, H], A [H, 1 or N], B [T, G, N], C [T, G, N], slots [T]) → [T, H, P]`.
+    /// With `δ = softplus(Δ)`: `h ← exp(δ·A) ⊙ h + δ·x ⊗ B`, `y = h · C`; head `h` reads group `h / (H / G)`.
+    /// State `[slots, H, P, N]`. Mamba is `P = 1` with `A [H, N]`; Mamba-2 (SSD) is `A [H, 1]`.
+    /// Sources: Gu and Dao 2023; Dao and Gu 2024.
+    case selectiveScan(StateID)
+    /// `(q [T, Hk, S], k [T, Hk, S], v [T, H, S], g [T, H, 1 or S], β [T, H], slots [T]) → [T, H, S]`:
+    /// `M ← Diag(exp g) M`, `M ← M + β k ⊗ (v − kᵀM)`, `y = scale · qᵀM`, with `M` indexed `[key, value]`.
+    /// Value head `h` reads key head `h / (H / Hk)`. State `[slots, H, S, S]`.
+    /// Sources: Yang et al. 2024 (gated delta net, g of extent 1); Kimi Linear 2025 (KDA, extent S).
+    case gatedDeltaRule(StateID, scale: Double)
+    /// `(r, w, k, v, a, b: all [T, H, S], slots [T]) → [T, H, S]`:
+    /// `M ← M Diag(w) + (M a) bᵀ + v kᵀ`, `y = M r`, with `M` indexed `[value, key]`. State `[slots, H, S, S]`.
+    /// Source: Peng et al. 2025 (RWKV-7).
+    case wkv7(StateID)
+
+    // MARK: Output
+
+    /// `(x [T, D], weights [S, T]) → [S, D]`: `y = weights · x`; pools the tokens of each sequence.
+    case pool
+}
+
+public enum Unary: String, Hashable, Sendable, CaseIterable {
+    /// `x · sigmoid(x)`
+    case silu
+    /// The tanh approximation: `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`. Source: Hendrycks and Gimpel 2016.
+    case gelu
+    case relu
+    /// `max(x, 0)²`
+    case squaredReLU
+    case sigmoid
+    case tanh
+    case exp
+    /// `ln(1 + eˣ)`
+    case softplus
+}
+
+public enum Binary: String, Hashable, Sendable, CaseIterable { case add, subtract, multiply, divide }
+
+public enum GatedActivation: Hashable, Sendable {
+    /// `silu(gate) · up`. Source: Shazeer 2020.
+    case swiglu
+    /// `gelu(gate) · up`, tanh approximation.
+    case geglu
+    /// With `g = min(gate, limit)`, `u = clamp(up, ±limit)`: `g · sigmoid(alpha · g) · (u + 1)`. Source: gpt-oss.
+    case clampedSwiGLU(alpha: Double, limit: Double)
+}
+
+public enum Norm: String, Hashable, Sendable, CaseIterable {
+    /// `(x − mean) / √(variance + ε)`
+    case layer
+    /// `x / √(mean(x²) + ε)`
+    case rms
+    /// `x / √(Σx² + ε)`
+    case l2
+    /// `x / max(√Σx², ε)`
+    case unit
+}
+
+/// Rotary position embedding, with linear and YaRN scaling.
+///
+/// For pair `i` of `dimensions / 2`: `θ = position · base^(−2i / dimensions) / factor_i`; without
+/// extrapolation the angle is `frequencyScale · θ`; with it, the YaRN ramp between `betaFast` and
+/// `betaSlow` blends that with `θ`: `θ' = frequencyScale·θ·(1 − r) + θ·r`, `r = ramp · extrapolation`. Cosine and sine are multiplied by
+/// `magnitude`, already complete (see `Architectures/Mechanisms/RoPE`).
+/// Sources: Su et al. 2021; Peng et al. 2023 (YaRN), equations 17 to 22.
+public struct Rope: Hashable, Sendable {
+    public enum Pairing: String, Hashable, Sendable {
+        /// Pairs `(2i, 2i + 1)`.
+        case normal
+        /// Pairs `(i, i + dimensions / 2)`.
+        case neox
+    }
+    public var pairing: Pairing
+    /// Even number of rotated elements of each head, from `offset`; the others pass unchanged.
+    public var dimensions: Int
+    public var offset: Int
+    public var base: Double
+    /// 1 / scaling factor.
+    public var frequencyScale: Double
+    /// 0: linear scaling only; 1: full YaRN.
+    public var extrapolation: Double
+    public var magnitude: Double
+    public var betaFast: Double
+    public var betaSlow: Double
+    public var originalContext: Int
+
+    public init(
+        pairing: Pairing, dimensions: Int, offset: Int = 0, base: Double, frequencyScale: Double = 1,
+        extrapolation: Double = 0, magnitude: Double = 1, betaFast: Double = 32, betaSlow: Double = 1,
+        originalContext: Int = 0
+    ) {
+        self.pairing = pairing
+        self.dimensions = dimensions
+        self.offset = offset
+        self.base = base
+        self.frequencyScale = frequencyScale
+        self.extrapolation = extrapolation
+        self.magnitude = magnitude
+        self.betaFast = betaFast
+        self.betaSlow = betaSlow
+        self.originalContext = originalContext
+    }
+
+    /// The first and last pair of the YaRN ramp, as real numbers clamped to `0 ... dimensions − 1`:
+    /// `dimensions · ln(originalContext / (β·2π)) / (2 ln base)`, rounded outwards.
+    public var ramp: (low: Double, high: Double) {
+        func pair(_ beta: Double) -> Double {
+            Double(dimensions) * log(Double(originalContext) / (beta * 2 * .pi)) / (2 * log(base))
+        }
+        return (max(0, pair(betaFast).rounded(.down)), min(Double(dimensions - 1), pair(betaSlow).rounded(.up)))
+    }
+
+    /// Angle of pair `i` at position 1, before the pair's own factor divides `θ`: see the type's formula.
+    /// Every device takes its frequencies from here, so that they differ in arithmetic only.
+    /// - Parameter factor: the pair's frequency factor, 1 where the model has none.
+    public func frequency(pair i: Int, factor: Double) -> Double {
+        let theta = pow(base, -2 * Double(i) / Double(dimensions)) / factor
+        let interpolated = frequencyScale * theta
+        guard extrapolation != 0 else { return interpolated }
+        let (low, high) = ramp
+        let y = (Double(i) - low) / max(0.001, high - low)
+        let mix = (1 - min(1, max(0, y))) * extrapolation
+        return interpolated * (1 - mix) + theta * mix
+    }
+}
+
+public struct Mask: Hashable, Sendable {
+    public enum Window: Hashable, Sendable {
+        case unlimited
+        /// A token sees cells less than `n` positions back (itself included).
+        case sliding(Int)
+        /// A token sees cells of its own chunk: `cell ≥ ⌊position / n⌋ · n`.
+        case chunked(Int)
+    }
+    public var causal: Bool
+    public var window: Window
+    public init(causal: Bool, window: Window = .unlimited) {
+        self.causal = causal
+        self.window = window
+    }
+
+    /// The one definition of what a token at `position` sees, for cells of its own sequences.
+    public func isVisible(cell: Int, from position: Int) -> Bool {
+        guard cell >= 0 else { return false }
+        if causal && cell > position { return false }
+        switch window {
+        case .unlimited: return true
+        case .sliding(let n): return position - cell < n
+        case .chunked(let n): return cell >= position / n * n
+        }
+    }
+}
+
+public struct Attention: Hashable, Sendable {
+    /// Multiplies the products of queries and keys.
+    public var scale: Double
+    /// `softcap · tanh(score / softcap)` before bias and mask, or nil.
+    public var softcap: Double?
+    /// `Dv`: the leading elements of each value head that are used.
+    public var valueSize: Int
+    /// Whether the operands hold a bias and sinks. A sink is a score with no value: it only takes weight.
+    public var bias: Bool
+    public var sinks: Bool
+    public init(scale: Double, softcap: Double? = nil, valueSize: Int, bias: Bool = false, sinks: Bool = false) {
+        self.scale = scale
+        self.softcap = softcap
+        self.valueSize = valueSize
+        self.bias = bias
+        self.sinks = sinks
+    }
+}
+
+/// Selection of experts, with groups: experts lie in `groups` equal groups in order; a group's score is
+/// the sum of its two best; only experts of the `groupsUsed` best groups may be selected.
+/// Source: DeepSeek-V3 technical report, section 2.1.2.
+public struct Routing: Hashable, Sendable {
+    public var used: Int
+    public var groups: Int
+    public var groupsUsed: Int
+    public init(used: Int, groups: Int = 1, groupsUsed: Int = 1) {
+        self.used = used
+        self.groups = groups
+        self.groupsUsed = groupsUsed
+    }
+}

@@ -1,0 +1,251 @@
+/// The shape and element type of an op's result, or the reason why the operands do not fit.
+extension Op {
+    struct Mismatch: Error { var reason: String }
+
+    /// - Parameter states: the states declared so far.
+    func result(
+        of operands: [Graph.ValueInfo], states: [State]
+    ) throws(Mismatch) -> (shape: Shape, element: Element) {
+        let shapes = operands.map(\.shape)
+        let check = Check(shapes: shapes, elements: operands.map(\.element))
+
+        switch self {
+        case .rows:
+            try check.count(2)
+            try check.require(operands[1].element == .index, "the second operand must be indices")
+            return (Shape(shapes[1].dimensions + shapes[0].dimensions.dropFirst()), operands[0].element)
+        case .matmul:
+            try check.reals(2)
+            try check.require(shapes[1].rank == 2, "the weight must be a matrix, not \(shapes[1])")
+            try check.equal(shapes[0].last, shapes[1][1], "columns of the input and of the weight")
+            return (Shape(shapes[0].dimensions.dropLast() + [shapes[1][0]]), .real)
+        case .expertMatmul:
+            try check.count(3)
+            try check.ranks(3, 3, 2)
+            try check.require(operands[2].element == .index, "experts must be indices")
+            try check.equal(shapes[0][0], shapes[2][0], "tokens of the input and of the selection")
+            try check.require([1, shapes[2][1]].contains(shapes[0][1]), "\(shapes[0]) has neither one row nor one for each expert of \(shapes[2])")
+            try check.equal(shapes[0][2], shapes[1][2], "columns of the input and of the weight")
+            return ([shapes[2][0], shapes[2][1], shapes[1][1]], .real)
+        case .headMatmul:
+            try check.reals(2)
+            try check.ranks(3, 3)
+            try check.equal(shapes[0][1], shapes[1][0], "heads")
+            try check.equal(shapes[0][2], shapes[1][2], "columns of the input and of the weight")
+            return (shapes[0].replacing(2, with: shapes[1][1]), .real)
+
+        case .unary, .affine, .clamp, .softcap, .softmax:
+            try check.reals(1)
+            return (shapes[0], .real)
+        case .binary:
+            try check.reals(2)
+            try check.require(shapes[1].broadcasts(to: shapes[0]), "\(shapes[1]) does not broadcast to \(shapes[0])")
+            return (shapes[0], .real)
+        case .gated:
+            try check.reals(2)
+            try check.require(shapes[0] == shapes[1], "gate \(shapes[0]) and input \(shapes[1]) differ")
+            return (shapes[0], .real)
+        case .reshape(let target):
+            try check.count(1)
+            try check.require(shapes[0].count == target.count, "\(shapes[0]) has not as many elements as \(target)")
+            return (target, operands[0].element)
+        case .slice(let axis, let start, let count):
+            try check.count(1)
+            try check.axis(axis)
+            try check.require(
+                start >= 0 && count > 0 && start + count <= shapes[0][axis],
+                "elements \(start) ..< \(start + count) of an axis of \(shapes[0][axis])")
+            return (shapes[0].replacing(axis, with: count), operands[0].element)
+        case .concatenate(let axis):
+            try check.require(!operands.isEmpty, "needs an operand")
+            try check.axis(axis)
+            for shape in shapes.dropFirst() {
+                try check.require(
+                    shape.rank == shapes[0].rank && shape.replacing(axis, with: 1) == shapes[0].replacing(axis, with: 1),
+                    "\(shape) does not join \(shapes[0]) along axis \(axis)")
+            }
+            return (shapes[0].replacing(axis, with: shapes.reduce(0) { $0 + $1[axis] }), operands[0].element)
+        case .broadcast(let target):
+            try check.reals(1)
+            try check.require(shapes[0].broadcasts(to: target), "\(shapes[0]) does not broadcast to \(target)")
+            return (target, .real)
+
+        case .sum(let axis):
+            try check.reals(1)
+            try check.axis(axis)
+            return (shapes[0].replacing(axis, with: 1), .real)
+        case .norm(_, _, let weight, let bias):
+            try check.reals(1 + (weight ? 1 : 0) + (bias ? 1 : 0))
+            for parameter in shapes.dropFirst() {
+                try check.require(parameter == [shapes[0].last], "parameter \(parameter) for rows of \(shapes[0].last)")
+            }
+            return (shapes[0], .real)
+
+        case .rope(let rope, let factors):
+            try check.count(factors ? 3 : 2)
+            try check.rank(0, 3)
+            try check.tokens(1, shapes[0][0])
+            try check.require(rope.dimensions > 0 && rope.dimensions % 2 == 0, "\(rope.dimensions) rotated elements: must be even")
+            try check.require(
+                rope.offset >= 0 && rope.offset + rope.dimensions <= shapes[0][2],
+                "rotates \(rope.offset) ..< \(rope.offset + rope.dimensions) of heads of \(shapes[0][2])")
+            if factors { try check.require(shapes[2] == [rope.dimensions / 2], "factors \(shapes[2]) for \(rope.dimensions / 2) pairs") }
+            return (shapes[0], .real)
+        case .mask:
+            try check.indices(4)
+            try check.require(shapes.allSatisfy { $0.rank == 1 }, "operands must be vectors")
+            try check.equal(shapes[0][0], shapes[1][0], "tokens")
+            try check.equal(shapes[2][0], shapes[3][0], "cells")
+            return ([shapes[0][0], shapes[2][0]], .real)
+        case .alibi(let heads, _):
+            try check.indices(2)
+            try check.ranks(1, 1)
+            return ([heads, shapes[0][0], shapes[1][0]], .real)
+        case .relativePositionBias:
+            try check.count(3)
+            try check.ranks(2, 1, 1)
+            return ([shapes[0][1], shapes[1][0], shapes[2][0]], .real)
+        case .attention(let attention):
+            try check.reals(4 + (attention.bias ? 1 : 0) + (attention.sinks ? 1 : 0))
+            let (q, k, v, mask) = (shapes[0], shapes[1], shapes[2], shapes[3])
+            try check.require([q, k, v].allSatisfy { $0.rank == 3 } && mask.rank == 2, "queries \(q), keys \(k), values \(v), mask \(mask)")
+            try check.equal(q[2], k[2], "head sizes of queries and keys")
+            try check.require(k[0] == v[0] && k[1] == v[1], "keys \(k) and values \(v) differ in cells or heads")
+            try check.require(k[1] > 0 && q[1] % k[1] == 0, "\(q[1]) query heads do not divide among \(k[1]) key heads")
+            try check.require(attention.valueSize > 0 && attention.valueSize <= v[2], "value size \(attention.valueSize) of heads of \(v[2])")
+            try check.require(mask == [q[0], k[0]], "mask \(mask) for \(q[0]) tokens and \(k[0]) cells")
+            if attention.bias { try check.require(shapes[4] == [q[1], q[0], k[0]], "bias \(shapes[4])") }
+            if attention.sinks { try check.require(shapes[shapes.count - 1] == [q[1]], "sinks \(shapes[shapes.count - 1]) for \(q[1]) heads") }
+            return ([q[0], q[1], attention.valueSize], .real)
+        case .attentionTemperature:
+            try check.indices(1)
+            return ([shapes[0][0], 1, 1], .real)
+
+        case .topExperts(let routing):
+            try check.reals(1)
+            try check.rank(0, 2)
+            let experts = shapes[0][1]
+            try check.require(
+                routing.groups > 0 && experts % routing.groups == 0 && (1...routing.groups).contains(routing.groupsUsed),
+                "\(experts) experts in \(routing.groups) groups of which \(routing.groupsUsed) are used")
+            let eligible = experts / routing.groups * routing.groupsUsed
+            try check.require((1...eligible).contains(routing.used), "\(routing.used) of \(eligible) experts")
+            return ([shapes[0][0], routing.used], .index)
+        case .takeExperts:
+            try check.count(2)
+            try check.ranks(2, 2)
+            try check.equal(shapes[0][0], shapes[1][0], "tokens")
+            return (shapes[1], .real)
+
+        case .store(let id, let cells):
+            try check.count(2)
+            let row = try check.state(id, in: states, .cache)
+            try check.require(Shape(Array(shapes[0].dimensions.dropFirst())) == row, "rows of \(shapes[0]) in a cache of \(row)")
+            try check.tokens(1, shapes[0][0])
+            return (Shape([cells] + row.dimensions), .real)
+        case .load(let id, let cells):
+            try check.count(0)
+            let row = try check.state(id, in: states, .cache)
+            return (Shape([cells] + row.dimensions), .real)
+        case .convolution(let id):
+            try check.count(3)
+            try check.ranks(2, 2, 1)
+            try check.equal(shapes[0][1], shapes[1][0], "channels of the input and of the kernel")
+            try check.tokens(2, shapes[0][0])
+            let row = try check.state(id, in: states, .recurrent)
+            try check.require(row == [shapes[1][1] - 1, shapes[0][1]], "state \(row) for a kernel of \(shapes[1])")
+            return (shapes[0], .real)
+        case .tokenShift(let id):
+            try check.count(2)
+            try check.rank(0, 2)
+            try check.tokens(1, shapes[0][0])
+            let row = try check.state(id, in: states, .recurrent)
+            try check.require(row == [shapes[0][1]], "state \(row) for rows of \(shapes[0][1])")
+            return (shapes[0], .real)
+        case .selectiveScan(let id):
+            try check.count(6)
+            try check.ranks(3, 2, 2, 3, 3, 1)
+            let (x, b) = (shapes[0], shapes[3])
+            try check.require(shapes[1] == [x[0], x[1]], "time steps \(shapes[1]) for \(x)")
+            try check.require(shapes[2][0] == x[1] && [1, b[2]].contains(shapes[2][1]), "decay \(shapes[2]) for \(x[1]) heads and state size \(b[2])")
+            try check.require(b == shapes[4] && b[0] == x[0] && b[1] > 0 && x[1] % b[1] == 0, "B \(b) and C \(shapes[4]) for \(x)")
+            try check.tokens(5, x[0])
+            let row = try check.state(id, in: states, .recurrent)
+            try check.require(row == [x[1], x[2], b[2]], "state \(row)")
+            return (x, .real)
+        case .gatedDeltaRule(let id, _):
+            try check.count(6)
+            try check.ranks(3, 3, 3, 3, 2, 1)
+            let (q, v, g) = (shapes[0], shapes[2], shapes[3])
+            try check.require(q == shapes[1] && q[0] == v[0] && q[2] == v[2], "queries \(q), keys \(shapes[1]), values \(v)")
+            try check.require(q[1] > 0 && v[1] % q[1] == 0, "\(v[1]) value heads do not divide among \(q[1]) key heads")
+            try check.require(g[0] == v[0] && g[1] == v[1] && [1, v[2]].contains(g[2]), "gate \(g) for values \(v)")
+            try check.require(shapes[4] == [v[0], v[1]], "β \(shapes[4]) for values \(v)")
+            try check.tokens(5, v[0])
+            let row = try check.state(id, in: states, .recurrent)
+            try check.require(row == [v[1], v[2], v[2]], "state \(row)")
+            return (v, .real)
+        case .wkv7(let id):
+            try check.count(7)
+            try check.rank(0, 3)
+            try check.require(shapes[0..<6].allSatisfy { $0 == shapes[0] }, "operands differ in shape")
+            try check.tokens(6, shapes[0][0])
+            let row = try check.state(id, in: states, .recurrent)
+            try check.require(row == [shapes[0][1], shapes[0][2], shapes[0][2]], "state \(row)")
+            return (shapes[0], .real)
+
+        case .pool:
+            try check.reals(2)
+            try check.ranks(2, 2)
+            try check.equal(shapes[0][0], shapes[1][1], "tokens")
+            return ([shapes[1][0], shapes[0][1]], .real)
+        }
+    }
+
+    /// The op's name as errors and listings show it: the case's own, without attributes.
+    public var name: String {
+        let text = String(describing: self)
+        return String(text.prefix { $0 != "(" })
+    }
+}
+
+private struct Check {
+    var shapes: [Shape]
+    var elements: [Element]
+
+    func require(_ condition: Bool, _ reason: @autoclosure () -> String) throws(Op.Mismatch) {
+        if !condition { throw Op.Mismatch(reason: reason()) }
+    }
+    func count(_ n: Int) throws(Op.Mismatch) {
+        try require(shapes.count == n, "\(shapes.count) operands where \(n) are needed")
+    }
+    func reals(_ n: Int) throws(Op.Mismatch) {
+        try count(n)
+        try require(elements.allSatisfy { $0 == .real }, "operands must be real")
+    }
+    func indices(_ n: Int) throws(Op.Mismatch) {
+        try count(n)
+        try require(elements.allSatisfy { $0 == .index }, "operands must be indices")
+    }
+    func rank(_ operand: Int, _ rank: Int) throws(Op.Mismatch) {
+        try require(shapes[operand].rank == rank, "operand \(operand) is \(shapes[operand]), not of rank \(rank)")
+    }
+    func ranks(_ ranks: Int...) throws(Op.Mismatch) {
+        for (operand, expected) in ranks.enumerated() { try rank(operand, expected) }
+    }
+    func equal(_ a: Int, _ b: Int, _ what: String) throws(Op.Mismatch) {
+        try require(a == b, "\(what) differ: \(a) and \(b)")
+    }
+    func axis(_ axis: Int) throws(Op.Mismatch) {
+        try require(axis >= 0 && axis < shapes[0].rank, "axis \(axis) of \(shapes[0])")
+    }
+    func tokens(_ operand: Int, _ tokens: Int) throws(Op.Mismatch) {
+        try require(elements[operand] == .index && shapes[operand] == [tokens], "operand \(operand) must hold one index for each of \(tokens) tokens")
+    }
+    func state(_ id: StateID, in states: [State], _ kind: State.Kind) throws(Op.Mismatch) -> Shape {
+        guard states.indices.contains(id), states[id].kind == kind else {
+            throw Op.Mismatch(reason: "no \(kind.rawValue) state \(id)")
+        }
+        return states[id].row
+    }
+}
