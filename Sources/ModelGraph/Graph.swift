@@ -28,7 +28,7 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     case cellSequences
     /// `[R]` tokens whose output is wanted, ascending.
     case outputs
-    /// `[S, T]` real: weight of each token in the pooled embedding of each sequence.
+    /// `[S, R]` real: weight of each output row in the pooled embedding of each sequence.
     case pooling
     /// `[X, D]` real: the encoder's output.
     case encoderOutput

@@ -15,18 +15,21 @@ public struct BatchShape: Hashable, Sendable {
     public var cells: Int
     /// `X`: encoder tokens that cross-attention reads.
     public var encoderTokens: Int
+    /// Tokens that a sequence may grow to; LongRoPE chooses its factors by it.
+    public var context: Int
     /// `S`: sequences whose embeddings are pooled; nil: outputs are token by token.
     public var pooledSequences: Int?
 
     public init(
         stage: Stage = .decode, tokens: Int, outputs: Int, cells: Int, encoderTokens: Int = 0,
-        pooledSequences: Int? = nil
+        context: Int = 0, pooledSequences: Int? = nil
     ) {
         self.stage = stage
         self.tokens = tokens
         self.outputs = outputs
         self.cells = cells
         self.encoderTokens = encoderTokens
+        self.context = context
         self.pooledSequences = pooledSequences
     }
 
@@ -42,7 +45,6 @@ public struct BatchShape: Hashable, Sendable {
 /// throws it, so that model code reads as formulas.
 public final class GraphBuilder {
     public let batch: BatchShape
-    /// Storage type of caches, part of the graph since it changes results.
     private let hasTensor: (String) -> Bool
     private var graph = Graph()
     private var weightIDs: [String: ValueID] = [:]
@@ -64,6 +66,9 @@ public final class GraphBuilder {
 
     // MARK: Values
 
+    /// Whether the model has an optional tensor; for alternatives that need several.
+    public func has(_ name: String) -> Bool { hasTensor(name) }
+
     public func input(_ input: Input, _ shape: Shape) -> Value {
         if let id = graph.inputs[input] {
             if graph.values[id].shape != shape { fail(input.rawValue, "asked for as \(graph.values[id].shape) and as \(shape)") }
@@ -83,6 +88,15 @@ public final class GraphBuilder {
     public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value? {
         guard hasTensor(name) else { return nil }
         return declare(Weight(name: name, shape: shape, role: role, isOptional: true, layer: layer))
+    }
+
+    /// How keys are rotated before they are stored in a cache.
+    public func rotation(_ rope: Rope, factors: Value? = nil) -> State.Rotation {
+        let name = factors.flatMap { value -> String? in
+            guard case .weight(let index) = graph.values[value.id].source else { return nil }
+            return graph.weights[index].name
+        }
+        return State.Rotation(rope: rope, factors: name)
     }
 
     private func declare(_ weight: Weight) -> Value {

@@ -1,6 +1,6 @@
 /// A value of a graph under construction.
 public struct Value {
-    let builder: GraphBuilder
+    public let builder: GraphBuilder
     public let id: ValueID
     public let shape: Shape
 

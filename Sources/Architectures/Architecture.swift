@@ -1,0 +1,109 @@
+import GGUF
+import ModelGraph
+
+/// A model architecture: hyperparameters, tensors and graph, each declared once.
+public protocol Architecture: Sendable {
+    /// The value of `general.architecture`.
+    static var name: String { get }
+
+    /// Declares every hyperparameter by asking for it.
+    /// - Throws: `MetadataError`.
+    init(_ hyperparameters: inout some Hyperparameters) throws
+
+    var dimensions: Dimensions { get }
+    var traits: Traits { get }
+
+    /// Records the graph of one batch, asking for each tensor on the way, and names its outputs.
+    func build(_ g: GraphBuilder)
+}
+
+/// What a session must know of an architecture beyond its graph.
+public struct Traits: Hashable, Sendable {
+    /// The model has an encoder that runs before the decoder (`BatchShape.Stage.encode`).
+    public var hasEncoder = false
+    /// Every token sees the whole batch, and nothing is kept between batches.
+    public var isBidirectional = false
+    /// How the embeddings of a sequence become one where the metadata says so.
+    public var pooling: Pooling = .none
+    public init(hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none) {
+        self.hasEncoder = hasEncoder
+        self.isBidirectional = isBidirectional
+        self.pooling = pooling
+    }
+
+    /// The graphs that the model has.
+    public var stages: [BatchShape.Stage] { hasEncoder ? [.encode, .decode] : [.decode] }
+}
+
+/// Raw values as in `<architecture>.pooling_type`.
+public enum Pooling: Int, HyperparameterOption, CaseIterable {
+    case none = 0
+    case mean = 1
+    /// The first token.
+    case cls = 2
+    case last = 3
+    /// The first token's classification scores.
+    case rank = 4
+}
+
+/// The sizes that every model has.
+public struct Dimensions: Hashable, Sendable {
+    public let vocabulary: Int
+    /// Positions that the model was trained on.
+    public let context: Int
+    /// Width of the residual stream.
+    public let embedding: Int
+    public let layers: Int
+
+    public init(
+        _ h: inout some Hyperparameters, embeddings: [Int] = Domains.sizes, layers: [Int] = [1, 2, 3, 4]
+    ) throws {
+        vocabulary = try h.integer("vocab_size", 1...(1 << 24), fuzz: Domains.vocabularies, "tokens in the vocabulary")
+        context = try h.integer("context_length", 1...(1 << 30), fuzz: [256, 128, 64], "positions trained on")
+        embedding = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
+        self.layers = try h.integer("block_count", 1...512, fuzz: layers, "number of blocks")
+    }
+}
+
+/// Fuzz domains that many hyperparameters share: sizes at and around tile edges, simplest first.
+public enum Domains {
+    public static let sizes = [32, 64, 96, 128, 160, 33, 40, 48, 63, 65, 72, 80, 112, 120, 127, 129, 192]
+    public static let feedForward = [32, 64, 96, 128, 31, 33, 63, 65, 1, 2, 3, 127, 129]
+    public static let vocabularies = [32, 33, 63, 64, 65, 100, 128, 129]
+    public static let headSizes = [16, 32, 64, 8, 2, 4, 6, 40, 72, 80, 96, 112]
+    public static let epsilons = [1e-5, 1e-6, 1e-3, 1e-12]
+    /// Scales at 1, 0 and neither.
+    public static let scales = [1, 0.5, 2.5]
+
+    /// The elements of `candidates` that divide `whole`; 1 always does.
+    public static func divisors(of whole: Int, among candidates: [Int] = Array(1...16)) -> [Int] {
+        let divisors = candidates.filter { whole % $0 == 0 }
+        return divisors.isEmpty ? [1] : divisors
+    }
+}
+
+/// The architectures that this engine knows.
+public enum ArchitectureCatalog {
+    public static let all: [any Architecture.Type] = [
+        Llama.self
+    ]
+
+    /// - Throws: `MetadataError` that lists what is supported.
+    public static func named(_ name: String) throws -> any Architecture.Type {
+        guard let architecture = all.first(where: { $0.name == name }) else {
+            throw MetadataError(
+                keys: ["general.architecture"],
+                reason: "\"\(name)\" is not supported; supported: \(all.map { $0.name }.joined(separator: ", "))")
+        }
+        return architecture
+    }
+
+    /// The architecture that metadata describes, validated.
+    public static func read(_ metadata: Metadata) throws -> any Architecture {
+        guard case .string(let name)? = metadata["general.architecture"] else {
+            throw MetadataError(keys: ["general.architecture"], reason: "is missing or no string")
+        }
+        var reader = MetadataReader(metadata, architecture: name)
+        return try named(name).init(&reader)
+    }
+}

@@ -1,0 +1,45 @@
+import ModelGraph
+
+extension GraphBuilder {
+    /// `[T, D]`: the rows of the token embedding.
+    public func tokenEmbedding(_ dimensions: Dimensions) -> Value {
+        model.weight("token_embd.weight", [dimensions.vocabulary, dimensions.embedding], .embedding).rows(tokens)
+    }
+
+    /// Keeps the wanted rows, norms them, and names them as the embeddings of this batch, pooled if asked.
+    /// - Returns: `[R, D]`, the normed rows before pooling.
+    @discardableResult
+    public func embeddings(_ x: Value, _ norm: (Value) -> Value) -> Value {
+        layer = nil
+        let rows = norm(x.rows(outputs))
+        if let sequences = batch.pooledSequences {
+            output(.embeddings, apply(.pool, rows, input(.pooling, [sequences, batch.outputs])))
+        } else {
+            output(.embeddings, rows)
+        }
+        return rows
+    }
+
+    /// The end of a decoder: the final norm, then the logits of the wanted rows.
+    ///
+    /// Without an `output.weight` the token embedding serves (tied embeddings).
+    /// - Parameters:
+    ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
+    ///   - softcap: of the logits.
+    public func logits(
+        _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
+        tying: Tying = .optional, softcap: Double? = nil
+    ) {
+        let rows = embeddings(x) { model.norm(name, $0, normalization) }
+        let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
+        let own: Value? = switch tying {
+        case .optional: model.optionalWeight("output.weight", shape, .projection)
+        case .never: model.weight("output.weight", shape, .projection)
+        case .always: nil
+        }
+        let logits = rows.matmul(own ?? model.weight("token_embd.weight", shape, .embedding))
+        output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
+    }
+
+    public enum Tying { case optional, never, always }
+}

@@ -1,0 +1,79 @@
+import ModelGraph
+
+/// Names tensors while a graph is built: `blk.3.` within block 3, nothing outside the blocks.
+public struct Scope {
+    public let g: GraphBuilder
+    /// What comes before each name.
+    public let prefix: String
+    /// Number of the block, nil outside the blocks.
+    public let layer: Int?
+
+    /// Whether a linear map or norm has a bias tensor.
+    public enum Bias: Hashable, Sendable { case none, optional, required }
+
+    public func weight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value {
+        g.weight(prefix + name, shape, role)
+    }
+    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value? {
+        g.optionalWeight(prefix + name, shape, role)
+    }
+    public func has(_ name: String) -> Bool { g.has(prefix + name) }
+
+    /// `name.bias`, if it is there.
+    public func bias(_ name: String, _ shape: Shape, _ bias: Bias) -> Value? {
+        switch bias {
+        case .none: nil
+        case .optional: optionalWeight("\(name).bias", shape, .bias)
+        case .required: weight("\(name).bias", shape, .bias)
+        }
+    }
+
+    /// `x · name.weightᵀ (+ name.bias)` to `outputs` columns.
+    public func linear(_ name: String, _ x: Value, _ outputs: Int, bias: Bias = .none) -> Value {
+        let y = x.matmul(weight("\(name).weight", [outputs, x.shape.last], .projection))
+        return self.bias(name, [outputs], bias).map { y + $0 } ?? y
+    }
+
+    /// The norm of the last dimension with `name.weight` (and `name.bias`).
+    public func norm(_ name: String, _ x: Value, _ normalization: Normalization) -> Value {
+        x.norm(
+            normalization.kind, normalization.epsilon,
+            weight("\(name).weight", [x.shape.last], .scale),
+            bias(name, [x.shape.last], normalization.bias))
+    }
+
+    public func state(
+        _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil
+    ) -> StateID {
+        g.state(prefix + name, kind, row: row, rotation: rotation)
+    }
+}
+
+extension GraphBuilder {
+    /// Outside the blocks.
+    public var model: Scope {
+        layer = nil
+        return Scope(g: self, prefix: "", layer: nil)
+    }
+
+    /// Block `index`: ops recorded from here on belong to it.
+    public func block(_ index: Int, of stack: String = "") -> Scope {
+        layer = index
+        return Scope(g: self, prefix: "\(stack)blk.\(index).", layer: index)
+    }
+}
+
+/// The norm that a model uses throughout.
+public struct Normalization: Hashable, Sendable {
+    public let kind: Norm
+    public let epsilon: Double
+    public let bias: Scope.Bias
+
+    public init(_ h: inout some Hyperparameters, _ kind: Norm, bias: Scope.Bias = .none) throws {
+        self.kind = kind
+        self.bias = bias
+        epsilon = try h.real(
+            kind == .layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0...1,
+            fuzz: Domains.epsilons, "added to the variance by each norm")
+    }
+}

@@ -1,0 +1,192 @@
+import GGUF
+
+/// What visits the hyperparameters of an architecture.
+///
+/// An architecture declares each of its keys once, in its initialiser, by asking for the value. What
+/// answers decides what that declaration is for: `MetadataReader` validates a file's metadata,
+/// `MetadataDrawer` draws new metadata, `DeclarationList` lists keys and domains.
+public protocol Hyperparameters {
+    /// The value of a hyperparameter; nil where it is optional and absent.
+    mutating func value(of declaration: Declaration) throws -> MetadataValue?
+    /// Called where the values asked for so far cannot stand together.
+    mutating func contradiction(_ error: MetadataError) throws
+}
+
+/// A hyperparameter: its key, meaning and domains.
+public struct Declaration: Sendable {
+    /// The key without the architecture's name: `attention.head_count`.
+    public var key: String
+    /// One line for listings.
+    public var about: String
+    public var domain: Domain
+    /// What an absent key means; nil where the key is required.
+    public var absence: Absence?
+
+    public indirect enum Domain: Sendable {
+        /// `valid` is what the field allows, `fuzz` what is drawn; its first element is the simplest.
+        case integer(valid: ClosedRange<Int>, fuzz: [Int])
+        case real(valid: ClosedRange<Double>, fuzz: [Double])
+        case boolean
+        /// Integers with names.
+        case option([(name: String, value: Int)])
+        case text([String])
+        /// One value a layer, or one for all.
+        case perLayer(Domain, count: Int)
+    }
+
+    public enum Absence: Sendable {
+        case value(MetadataValue)
+        /// The feature that the key belongs to is not used.
+        case unused
+    }
+}
+
+/// Metadata that is missing, of the wrong type, outside its domain or contradictory.
+public struct MetadataError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var keys: [String]
+    public var reason: String
+    public init(keys: [String], reason: String) {
+        self.keys = keys
+        self.reason = reason
+    }
+    public var description: String { keys.joined(separator: ", ") + ": " + reason }
+}
+
+extension Hyperparameters {
+    // MARK: Required
+
+    public mutating func integer(
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], _ about: String
+    ) throws -> Int {
+        try required(key, .integer(valid: valid, fuzz: fuzz), about).integer(key)
+    }
+
+    public mutating func real(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], _ about: String
+    ) throws -> Double {
+        try required(key, .real(valid: valid, fuzz: fuzz), about).real(key)
+    }
+
+    /// One integer a layer; the file may hold one for all.
+    public mutating func integers(
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, _ about: String
+    ) throws -> [Int] {
+        try required(key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers), about)
+            .integers(key, count: layers)
+    }
+
+    public mutating func option<Option: HyperparameterOption>(
+        _ key: String, among options: [Option], _ about: String
+    ) throws -> Option {
+        let value = try required(key, .option(options.map { ($0.name, $0.rawValue) }), about).integer(key)
+        return try Option.named(value, among: options, key)
+    }
+
+    // MARK: With a default
+
+    public mutating func integer(
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], default absent: Int, _ about: String
+    ) throws -> Int {
+        try optional(key, .integer(valid: valid, fuzz: fuzz), .value(.uint32(UInt32(absent))), about)?.integer(key) ?? absent
+    }
+
+    public mutating func real(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], default absent: Double, _ about: String
+    ) throws -> Double {
+        try optional(key, .real(valid: valid, fuzz: fuzz), .value(.float32(Float(absent))), about)?.real(key)
+            ?? Double(Float(absent))
+    }
+
+    public mutating func boolean(_ key: String, default absent: Bool, _ about: String) throws -> Bool {
+        try optional(key, .boolean, .value(.bool(absent)), about)?.boolean(key) ?? absent
+    }
+
+    public mutating func integers(
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, default absent: [Int], _ about: String
+    ) throws -> [Int] {
+        try optional(
+            key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers),
+            absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.uint32(UInt32(first))) : .unused } ?? .unused,
+            about)?.integers(key, count: layers) ?? absent
+    }
+
+    public mutating func option<Option: HyperparameterOption>(
+        _ key: String, among options: [Option], default absent: Option, _ about: String
+    ) throws -> Option {
+        guard
+            let value = try optional(
+                key, .option(options.map { ($0.name, $0.rawValue) }), .value(.uint32(UInt32(absent.rawValue))), about)
+        else { return absent }
+        return try Option.named(try value.integer(key), among: options, key)
+    }
+
+    public mutating func text(
+        _ key: String, among options: [String], default absent: String, _ about: String
+    ) throws -> String {
+        guard let value = try optional(key, .text(options), .value(.string(absent)), about) else { return absent }
+        guard case .string(let text) = value else {
+            throw MetadataError(keys: [key], reason: "must be a string, not \(value.typeName)")
+        }
+        return text
+    }
+
+    // MARK: Absent where unused
+
+    public mutating func optionalInteger(
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], _ about: String
+    ) throws -> Int? {
+        try optional(key, .integer(valid: valid, fuzz: fuzz), .unused, about)?.integer(key)
+    }
+
+    public mutating func optionalReal(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], _ about: String
+    ) throws -> Double? {
+        try optional(key, .real(valid: valid, fuzz: fuzz), .unused, about)?.real(key)
+    }
+
+    /// A flag a layer, as an array of exactly that length.
+    public mutating func optionalFlags(_ key: String, layers: Int, _ about: String) throws -> [Bool]? {
+        try optional(key, .perLayer(.boolean, count: layers), .unused, about)?.flags(key, count: layers)
+    }
+
+    // MARK: Contradictions
+
+    /// Refuses metadata in which `condition` does not hold.
+    public mutating func require(
+        _ condition: Bool, _ keys: String..., because reason: @autoclosure () -> String
+    ) throws {
+        if !condition { try contradiction(MetadataError(keys: keys, reason: reason())) }
+    }
+
+    private mutating func required(
+        _ key: String, _ domain: Declaration.Domain, _ about: String
+    ) throws -> MetadataValue {
+        guard let value = try value(of: Declaration(key: key, about: about, domain: domain, absence: nil)) else {
+            throw MetadataError(keys: [key], reason: "is missing")
+        }
+        return value
+    }
+
+    private mutating func optional(
+        _ key: String, _ domain: Declaration.Domain, _ absence: Declaration.Absence, _ about: String
+    ) throws -> MetadataValue? {
+        try value(of: Declaration(key: key, about: about, domain: domain, absence: absence))
+    }
+}
+
+/// A hyperparameter that is one of a few named integers.
+public protocol HyperparameterOption: RawRepresentable<Int>, Sendable {
+    var name: String { get }
+}
+
+extension HyperparameterOption {
+    public var name: String { String(describing: self) }
+
+    static func named(_ value: Int, among options: [Self], _ key: String) throws -> Self {
+        guard let option = options.first(where: { $0.rawValue == value }) else {
+            let allowed = options.map { "\($0.rawValue) (\($0.name))" }.joined(separator: ", ")
+            throw MetadataError(keys: [key], reason: "is \(value), not one of \(allowed)")
+        }
+        return option
+    }
+}

@@ -1,0 +1,47 @@
+import GGUF
+import PropertyTesting
+
+/// Draws metadata: each hyperparameter from its fuzz domain.
+public struct MetadataDrawer: Hyperparameters {
+    public private(set) var metadata: Metadata
+    public var choices: Choices
+    public let architecture: String
+
+    public init(architecture: String, choices: Choices) {
+        self.architecture = architecture
+        self.choices = choices
+        metadata = Metadata()
+        metadata["general.architecture"] = .string(architecture)
+        metadata["tokenizer.ggml.model"] = .string("no_vocab")
+    }
+
+    public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
+        if declaration.absence != nil, !choices.boolean() { return nil }
+        let value = draw(declaration.domain)
+        metadata["\(architecture).\(declaration.key)"] = value
+        return value
+    }
+
+    /// Only valid metadata is ever drawn: a contradiction is a defect of the architecture's domains.
+    public mutating func contradiction(_ error: MetadataError) throws {
+        throw MetadataError(keys: error.keys, reason: "drawn, but contradictory: \(error.reason)")
+    }
+
+    private mutating func draw(_ domain: Declaration.Domain) -> MetadataValue {
+        switch domain {
+        case .integer(_, let fuzz): .uint32(UInt32(choices.element(of: fuzz)))
+        case .real(_, let fuzz): .float32(Float(choices.element(of: fuzz)))
+        case .boolean: .bool(choices.boolean())
+        case .option(let options): .uint32(UInt32(choices.element(of: options).value))
+        case .text(let options): .string(choices.element(of: options))
+        case .perLayer(let domain, let count):
+            if case .boolean = domain {
+                .array((0..<count).map { _ in draw(domain) })
+            } else if choices.boolean() {
+                .array((0..<count).map { _ in draw(domain) })
+            } else {
+                draw(domain)
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import GGUF
+
+/// Reads and validates the metadata of a file.
+public struct MetadataReader: Hyperparameters {
+    public let metadata: Metadata
+    public let architecture: String
+
+    public init(_ metadata: Metadata, architecture: String) {
+        self.metadata = metadata
+        self.architecture = architecture
+    }
+
+    /// - Throws: `MetadataError` that names the key, the value found and what is allowed.
+    public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
+        let key = "\(architecture).\(declaration.key)"
+        guard let value = metadata[key] else {
+            if declaration.absence == nil {
+                throw MetadataError(keys: [key], reason: "is missing; allowed: \(declaration.domain.allowed)")
+            }
+            return nil
+        }
+        do {
+            try declaration.domain.validate(value, key)
+        } catch let error as MetadataError {
+            throw MetadataError(keys: error.keys, reason: "\(error.reason); allowed: \(declaration.domain.allowed)")
+        }
+        return value
+    }
+
+    public mutating func contradiction(_ error: MetadataError) throws {
+        throw MetadataError(
+            keys: error.keys.map { key in
+                let full = "\(architecture).\(key)"
+                return metadata[full].map { "\(full) = \($0.summary)" } ?? "\(full) (absent)"
+            }, reason: error.reason)
+    }
+}
+
+extension Declaration.Domain {
+    /// - Throws: `MetadataError` without the list of what is allowed.
+    func validate(_ value: MetadataValue, _ key: String) throws {
+        switch self {
+        case .integer(let valid, _):
+            let integer = try value.integer(key)
+            guard valid.contains(integer) else { throw MetadataError(keys: [key], reason: "is \(integer)") }
+        case .real(let valid, _):
+            let real = try value.real(key)
+            guard valid.contains(real) else { throw MetadataError(keys: [key], reason: "is \(real)") }
+        case .boolean:
+            _ = try value.boolean(key)
+        case .option(let options):
+            let integer = try value.integer(key)
+            guard options.contains(where: { $0.value == integer }) else {
+                throw MetadataError(keys: [key], reason: "is \(integer)")
+            }
+        case .text(let options):
+            guard case .string(let text) = value, options.contains(text) else {
+                throw MetadataError(keys: [key], reason: "is \(value.summary)")
+            }
+        case .perLayer(let domain, let count):
+            guard let elements = value.elements else { return try domain.validate(value, key) }
+            guard elements.count == count else {
+                throw MetadataError(keys: [key], reason: "has \(elements.count) elements for \(count) layers")
+            }
+            for (layer, element) in elements.enumerated() { try domain.validate(element, "\(key)[\(layer)]") }
+        }
+    }
+
+    /// What a person may write, for errors and listings.
+    public var allowed: String {
+        switch self {
+        case .integer(let valid, _): "integer \(valid.lowerBound) to \(valid.upperBound)"
+        case .real(let valid, _): "number \(valid.lowerBound) to \(valid.upperBound)"
+        case .boolean: "true or false"
+        case .option(let options): options.map { "\($0.value) (\($0.name))" }.joined(separator: ", ")
+        case .text(let options): options.map { "\"\($0)\"" }.joined(separator: ", ")
+        case .perLayer(let domain, let count): "\(domain.allowed), one or \(count)"
+        }
+    }
+}

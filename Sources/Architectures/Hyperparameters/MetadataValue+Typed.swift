@@ -1,0 +1,28 @@
+import GGUF
+
+/// Metadata values as the types that hyperparameters have, with errors that name the key.
+extension MetadataValue {
+    func integer(_ key: String) throws -> Int {
+        guard let integer else { throw MetadataError(keys: [key], reason: "must be an integer, not \(typeName)") }
+        return integer
+    }
+    func real(_ key: String) throws -> Double {
+        guard let double, double.isFinite else {
+            throw MetadataError(keys: [key], reason: "must be a finite number, not \(summary)")
+        }
+        return double
+    }
+    func boolean(_ key: String) throws -> Bool {
+        guard case .bool(let value) = self else {
+            throw MetadataError(keys: [key], reason: "must be true or false, not \(typeName)")
+        }
+        return value
+    }
+    /// One integer for each of `count` layers, repeated where there is one for all.
+    func integers(_ key: String, count: Int) throws -> [Int] {
+        try elements?.map { try $0.integer(key) } ?? Array(repeating: integer(key), count: count)
+    }
+    func flags(_ key: String, count: Int) throws -> [Bool] {
+        try elements?.map { try $0.boolean(key) } ?? Array(repeating: boolean(key), count: count)
+    }
+}

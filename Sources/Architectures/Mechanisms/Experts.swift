@@ -1,0 +1,174 @@
+import ModelGraph
+
+/// A mixture of experts: a router gives each token a few of many feed-forward networks.
+///
+/// Sources: Shazeer et al. 2017; DeepSeek-V3 technical report, section 2.1.2 (groups, selection bias).
+public struct Experts: Hashable, Sendable {
+    /// How router logits become weights. Raw values as in `expert_gating_func`.
+    public enum Gating: Int, HyperparameterOption {
+        case softmax = 1
+        case sigmoid = 2
+        /// Softmax over the selected experts only.
+        case softmaxOfSelected = 3
+    }
+
+    public let count: Int
+    /// Experts that each token uses.
+    public let used: Int
+    /// Hidden units of one expert.
+    public let size: Int
+    public let gating: Gating
+    public let routing: Routing
+    /// Weights are divided by their sum.
+    public let normalizesWeights: Bool
+    /// Multiplies the weights; 0 and 1 are both recorded as nothing, as engines do.
+    public let weightScale: Double
+
+    /// Where an architecture takes what is not the same everywhere.
+    public struct Options {
+        /// Gating that the metadata may choose from (`expert_gating_func`); a single one is not a key.
+        public var gatings: [Gating] = [.softmax]
+        /// Whether the metadata says if weights are normalised; else the value here holds.
+        public var normalizes: Bool = true
+        public var declaresNormalization = false
+        public var declaresScale = false
+        public var groups = false
+        /// The key of an expert's size; nil: `feed_forward_length` serves.
+        public var declaresSize = true
+        public init() {}
+    }
+
+    private static let counts = [4, 2, 1, 3, 8, 5, 16, 33]
+
+    /// A model that always has experts.
+    public init(_ h: inout some Hyperparameters, _ options: Options, feedForward: Int) throws {
+        let count = try h.integer("expert_count", 1...4096, fuzz: Self.counts, "experts")
+        try self.init(&h, options, count: count, feedForward: feedForward)
+    }
+
+    /// A model that may have experts: nil where `expert_count` is absent or 0.
+    public static func optional(
+        _ h: inout some Hyperparameters, _ options: Options, feedForward: Int
+    ) throws -> Experts? {
+        let count = try h.integer("expert_count", 0...4096, fuzz: [0] + counts, default: 0, "experts; 0: dense")
+        return count == 0 ? nil : try Experts(&h, options, count: count, feedForward: feedForward)
+    }
+
+    private init(_ h: inout some Hyperparameters, _ options: Options, count: Int, feedForward: Int) throws {
+        let used = try h.integer(
+            "expert_used_count", 1...4096, fuzz: Set([1, 2, min(3, count), count, max(1, count - 1)].filter { $0 <= count }).sorted(),
+            "experts that each token uses")
+        try h.require(
+            used <= count, "expert_used_count", "expert_count", because: "\(used) experts used of \(count)")
+        self.count = count
+        self.used = used
+        size = options.declaresSize
+            ? try h.integer("expert_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of an expert")
+            : feedForward
+        gating = options.gatings.count > 1
+            ? try h.option("expert_gating_func", among: options.gatings, "how router logits become weights")
+            : options.gatings[0]
+        normalizesWeights = options.declaresNormalization
+            ? try h.boolean("expert_weights_norm", default: false, "whether weights are divided by their sum")
+            : options.normalizes
+        weightScale = options.declaresScale
+            ? try h.real("expert_weights_scale", 0...1e6, fuzz: [1, 0, 0.5, 2.5], default: 0, "multiplies the weights; 0: no scaling")
+            : 1
+
+        // A group's score is the sum of its two best experts, so it has two at least.
+        let groupCounts = [1] + (2...8).filter { count % $0 == 0 && count / $0 >= 2 && used <= count - count / $0 }
+        let groups = options.groups
+            ? try h.integer("expert_group_count", 0...4096, fuzz: groupCounts, default: 0, "groups of experts")
+            : 1
+        if groups > 1 {
+            try h.require(
+                count % groups == 0 && count / groups >= 2, "expert_count", "expert_group_count",
+                because: "\(count) experts do not make \(groups) groups of two or more")
+            let least = (used + count / groups - 1) / (count / groups)
+            let groupsUsed = try h.integer(
+                "expert_group_used_count", 1...4096, fuzz: Array(least...max(least, groups - 1)), "groups that each token may use")
+            try h.require(
+                groupsUsed < groups && used <= groupsUsed * (count / groups), "expert_group_used_count",
+                "expert_group_count", "expert_used_count",
+                because: "\(used) experts from \(groupsUsed) of \(groups) groups of \(count / groups)")
+            routing = Routing(used: used, groups: groups, groupsUsed: groupsUsed)
+        } else {
+            routing = Routing(used: used)
+        }
+    }
+}
+
+extension Scope {
+    /// What an architecture's mixture has besides the common parts.
+    public struct ExpertTensors {
+        public var activation: Activation = .gated(.swiglu)
+        /// A bias of each linear map, the router's included.
+        public var bias: Bias = .none
+        /// `exp_probs_b.bias`, added to the scores for the selection only.
+        public var selectionBias: Bias = .none
+        /// Gate and up may be one matrix, `ffn_gate_up_exps`.
+        public var mayFuseGateUp = false
+        /// Selection by the logits themselves, and weights applied to the input (Llama 4).
+        public var weighsInput = false
+        public init() {}
+    }
+
+    /// `[T, D] → [T, D]`: the weighted sum of each token's experts.
+    /// - Parameter scored: what the router sees, where that is not `x`.
+    public func mixture(_ x: Value, _ experts: Experts, _ tensors: ExpertTensors, scored: Value? = nil) -> Value {
+        let (tokens, width) = (x.shape[0], x.shape[1])
+        let scored = scored ?? x
+        var logits = scored.matmul(weight("ffn_gate_inp.weight", [experts.count, scored.shape.last], .router))
+        if let bias = bias("ffn_gate_inp", [experts.count], tensors.bias) { logits = logits + bias }
+
+        let probabilities = switch experts.gating {
+        case .softmax: logits.softmax()
+        case .sigmoid: logits(.sigmoid)
+        case .softmaxOfSelected: logits
+        }
+        var scores = tensors.weighsInput ? logits : probabilities
+        switch tensors.selectionBias {
+        case .none: break
+        case .optional:
+            if let bias = optionalWeight("exp_probs_b.bias", [experts.count], .selectionBias) { scores = scores + bias }
+        case .required: scores = scores + weight("exp_probs_b.bias", [experts.count], .selectionBias)
+        }
+        let selected = g.apply(.topExperts(experts.routing), scores)
+        var weights = g.apply(.takeExperts, probabilities, selected)
+        if experts.gating == .softmaxOfSelected { weights = weights.softmax() }
+        if experts.normalizesWeights {
+            // The floor is the smallest normal half-precision number, as engines have it.
+            weights = weights / weights.sum(1).clamped(0x1p-14, .infinity)
+        }
+        if experts.weightScale != 0 { weights = weights * experts.weightScale }
+        let perExpert = weights.reshaped([tokens, experts.used, 1])
+
+        var rows = x.reshaped([tokens, 1, width])
+        if tensors.weighsInput { rows = rows.broadcast([tokens, experts.used, width]) * perExpert }
+
+        func expertLinear(_ name: String, _ rows: Value, _ outputs: Int, _ matrix: Value? = nil) -> Value {
+            let matrix = matrix ?? weight("\(name).weight", [experts.count, outputs, rows.shape[2]], .projection)
+            let y = g.apply(.expertMatmul, rows, matrix, selected)
+            return bias(name, [experts.count, outputs], tensors.bias).map { y + $0.rows(selected) } ?? y
+        }
+        let hidden: Value
+        switch tensors.activation {
+        case .plain(let function):
+            hidden = expertLinear("ffn_up_exps", rows, experts.size)(function)
+        case .gated(let function):
+            if tensors.mayFuseGateUp,
+                let fused = optionalWeight("ffn_gate_up_exps.weight", [experts.count, 2 * experts.size, width], .projection)
+            {
+                let both = expertLinear("ffn_gate_up_exps", rows, 2 * experts.size, fused)
+                hidden = g.apply(.gated(function), both.columns(0, experts.size), both.columns(experts.size, experts.size))
+            } else {
+                hidden = g.apply(
+                    .gated(function), expertLinear("ffn_gate_exps", rows, experts.size),
+                    expertLinear("ffn_up_exps", rows, experts.size))
+            }
+        }
+        var outputs = expertLinear("ffn_down_exps", hidden, width)
+        if !tensors.weighsInput { outputs = outputs * perExpert }
+        return outputs.sum(1).reshaped([tokens, width])
+    }
+}

@@ -1,0 +1,25 @@
+import ModelGraph
+
+/// The activation of a feed-forward network.
+public enum Activation: Hashable, Sendable {
+    /// `down(activation(gate(x), up(x)))`
+    case gated(GatedActivation)
+    /// `down(activation(up(x)))`
+    case plain(Unary)
+}
+
+extension Scope {
+    /// A dense feed-forward network of `size` hidden units: `[T, D] → [T, D]`.
+    ///
+    /// - Parameter suffix: of the tensor names: `_shexp` for a shared expert.
+    public func feedForward(
+        _ x: Value, size: Int, _ activation: Activation, bias: Bias = .none, suffix: String = ""
+    ) -> Value {
+        let up = linear("ffn_up\(suffix)", x, size, bias: bias)
+        let hidden = switch activation {
+        case .gated(let function): g.apply(.gated(function), linear("ffn_gate\(suffix)", x, size, bias: bias), up)
+        case .plain(let function): up(function)
+        }
+        return linear("ffn_down\(suffix)", hidden, x.shape.last, bias: bias)
+    }
+}

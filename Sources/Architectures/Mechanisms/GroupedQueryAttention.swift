@@ -1,0 +1,177 @@
+import Foundation
+import ModelGraph
+
+/// Multi-head attention in which groups of query heads share a key/value head.
+///
+/// Source: Ainslie et al. 2023 (GQA). A layer with no key/value head is of another kind.
+public struct GroupedQueryAttention: Hashable, Sendable {
+    /// Query heads of each layer.
+    public let heads: [Int]
+    /// Key/value heads of each layer; 0 where the layer is no attention layer.
+    public let keyValueHeads: [Int]
+    /// Size of a query or key head, and of a value head.
+    public let keySize: Int
+    public let valueSize: Int
+
+    /// How head sizes relate to the model's width.
+    public enum HeadSize {
+        /// `attention.key_length` and `attention.value_length`, by default the width over the heads.
+        case declared
+        /// The same, but keys and values alike.
+        case declaredAlike
+        /// Always the width over the heads.
+        case splitEmbedding
+    }
+
+    /// - Parameters:
+    ///   - evenHeads: head sizes must be even, for RoPE.
+    ///   - otherLayers: a layer may have no key/value head, and is then of another kind.
+    ///   - perLayer: whether the counts may differ between layers.
+    public init(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: HeadSize = .declaredAlike,
+        evenHeads: Bool = true, otherLayers: Bool = false, perLayer: Bool = false
+    ) throws {
+        let width = dimensions.embedding
+        let splits = { (heads: Int) in width % heads == 0 && (!evenHeads || width / heads % 2 == 0) }
+        let counts = Domains.divisors(of: width).filter(splits)
+        let headCounts = headSize == .splitEmbedding ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
+        let heads = try h.integer(
+            "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
+        self.heads = Array(repeating: heads, count: dimensions.layers)
+
+        let divisors = (1...heads).filter { heads % $0 == 0 }.reversed()
+        let groups = otherLayers ? divisors + [0] : Array(divisors)
+        if perLayer || otherLayers {
+            keyValueHeads = try h.integers(
+                "attention.head_count_kv", (otherLayers ? 0 : 1)...4096, fuzz: groups, layers: dimensions.layers,
+                default: self.heads, "key/value heads\(otherLayers ? "; 0: the layer is no attention layer" : "")")
+        } else {
+            let count = try h.integer("attention.head_count_kv", 1...4096, fuzz: groups, default: heads, "key/value heads")
+            keyValueHeads = Array(repeating: count, count: dimensions.layers)
+        }
+        for (layer, groups) in keyValueHeads.enumerated() where groups > 0 {
+            try h.require(
+                heads % groups == 0, "attention.head_count", "attention.head_count_kv",
+                because: "\(heads) query heads do not divide among \(groups) key/value heads (layer \(layer))")
+        }
+
+        // The default stands only where the heads divide the width.
+        let sizes = evenHeads ? Domains.headSizes : Domains.headSizes + [1, 3, 33, 65]
+        func size(_ key: String, _ about: String) throws -> Int {
+            splits(heads)
+                ? try h.integer(key, 1...65536, fuzz: sizes, default: width / heads, about)
+                : try h.integer(key, 1...65536, fuzz: sizes, about)
+        }
+        switch headSize {
+        case .splitEmbedding:
+            try h.require(
+                width % heads == 0, "embedding_length", "attention.head_count",
+                because: "a width of \(width) does not divide among \(heads) heads")
+            keySize = width / heads
+            valueSize = width / heads
+        case .declared:
+            keySize = try size("attention.key_length", "size of a query or key head")
+            valueSize = try size("attention.value_length", "size of a value head")
+        case .declaredAlike:
+            keySize = try size("attention.key_length", "size of a query or key head")
+            // Written again whenever it differs from its own default, since the two keys are read apart.
+            valueSize = splits(heads) && keySize == width / heads
+                ? try h.integer("attention.value_length", 1...65536, fuzz: [keySize], default: width / heads, "size of a value head")
+                : try h.integer("attention.value_length", 1...65536, fuzz: [keySize], "size of a value head")
+            try h.require(
+                keySize == valueSize, "attention.key_length", "attention.value_length",
+                because: "key heads of \(keySize) and value heads of \(valueSize): this architecture needs them alike")
+        }
+        if evenHeads {
+            try h.require(keySize % 2 == 0, "attention.key_length", because: "heads of \(keySize) cannot be rotated: must be even")
+        }
+    }
+
+    /// `1/√keySize`
+    public var scale: Double { 1 / Double(keySize).squareRoot() }
+
+    /// Queries `[T, H, Dk]`, keys `[T, G, Dk]` and values `[T, G, Dv]` of a layer, from one fused
+    /// matrix or from three.
+    public enum Fusion { case never, optional, always }
+    public func project(
+        _ block: Scope, _ layer: Int, _ x: Value, fused: Fusion = .optional, bias: Scope.Bias = .optional
+    ) -> (queries: Value, keys: Value, values: Value) {
+        let tokens = x.shape[0]
+        let (heads, groups) = (heads[layer], keyValueHeads[layer])
+        let (q, k, v) = (heads * keySize, groups * keySize, groups * valueSize)
+        let flat: (Value, Value, Value)
+        if fused == .always || fused == .optional && block.has("attn_qkv.weight") {
+            let weight = fused == .always
+                ? block.weight("attn_qkv.weight", [q + k + v, x.shape.last], .projection)
+                : block.optionalWeight("attn_qkv.weight", [q + k + v, x.shape.last], .projection)
+            guard let weight else { preconditionFailure("asked only where it is") }
+            var qkv = x.matmul(weight)
+            if let bias = block.bias("attn_qkv", [q + k + v], bias) { qkv = qkv + bias }
+            flat = (qkv.columns(0, q), qkv.columns(q, k), qkv.columns(q + k, v))
+        } else {
+            flat = (
+                block.linear("attn_q", x, q, bias: bias), block.linear("attn_k", x, k, bias: bias),
+                block.linear("attn_v", x, v, bias: bias)
+            )
+        }
+        return (
+            flat.0.reshaped([tokens, heads, keySize]), flat.1.reshaped([tokens, groups, keySize]),
+            flat.2.reshaped([tokens, groups, valueSize])
+        )
+    }
+}
+
+extension Scope {
+    /// Attention over the cache of this block, to which the batch's keys and values are added first.
+    ///
+    /// - Parameters:
+    ///   - rotation: how `keys` were rotated, so that a session can shift them.
+    ///   - bias: `[H, T, C]`, added to the scores.
+    ///   - sinks: `[H]`.
+    /// - Returns: `[T, H · Dv]`.
+    public func cachedAttention(
+        _ queries: Value, _ keys: Value, _ values: Value, scale: Double, mask: Mask = Mask(causal: true),
+        rotation: State.Rotation? = nil, softcap: Double? = nil, bias: Value? = nil, sinks: Value? = nil
+    ) -> Value {
+        let k = state("cache_k", .cache, row: [keys.shape[1], keys.shape[2]], rotation: rotation)
+        let v = state("cache_v", .cache, row: [values.shape[1], values.shape[2]])
+        return attention(
+            queries, store(keys, k), store(values, v), g.cacheMask(mask), scale: scale, valueSize: values.shape[2],
+            softcap: softcap, bias: bias, sinks: sinks)
+    }
+
+    /// Attention among the tokens of the batch, which sees nothing else.
+    public func batchAttention(
+        _ queries: Value, _ keys: Value, _ values: Value, scale: Double, mask: Mask = Mask(causal: false),
+        bias: Value? = nil
+    ) -> Value {
+        attention(queries, keys, values, g.batchMask(mask), scale: scale, valueSize: values.shape[2], bias: bias)
+    }
+
+    /// Writes the batch's rows to a cache: `[C, …]`, its first cells afterwards.
+    public func store(_ rows: Value, _ cache: StateID) -> Value {
+        g.apply(.store(cache, cells: g.batch.cells), rows, g.cells)
+    }
+
+    /// `[T, H · Dv]`
+    public func attention(
+        _ queries: Value, _ keys: Value, _ values: Value, _ mask: Value, scale: Double, valueSize: Int,
+        softcap: Double? = nil, bias: Value? = nil, sinks: Value? = nil
+    ) -> Value {
+        let attributes = Attention(
+            scale: scale, softcap: softcap, valueSize: valueSize, bias: bias != nil, sinks: sinks != nil)
+        return g.apply(.attention(attributes), [queries, keys, values, mask] + [bias, sinks].compactMap { $0 })
+            .reshaped([queries.shape[0], queries.shape[1] * valueSize])
+    }
+}
+
+extension GraphBuilder {
+    /// `[T, C]`: which cells of the caches each token sees.
+    public func cacheMask(_ mask: Mask) -> Value {
+        applyShared(.mask(mask), positions, sequences, cellPositions, cellSequences)
+    }
+    /// `[T, T]`: which tokens of the batch each token sees.
+    public func batchMask(_ mask: Mask) -> Value {
+        applyShared(.mask(mask), positions, sequences, positions, sequences)
+    }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import ModelGraph
+
+/// Rotary position embedding with its scaling, as the metadata describes it.
+///
+/// Sources: Su et al. 2021 (RoPE); Peng et al. 2023 (YaRN); Ding et al. 2024 (LongRoPE).
+public struct RotaryEmbedding: Hashable, Sendable {
+    public enum Scaling: String, Hashable, Sendable { case none, linear, yarn, longrope }
+
+    public let pairing: Rope.Pairing
+    /// Rotated elements of each head.
+    public let dimensions: Int
+    public let base: Double
+    public let scaling: Scaling
+    /// By how much positions are stretched.
+    public let factor: Double
+    public let originalContext: Int
+    /// Multiplies the magnitude.
+    public let attentionFactor: Double
+
+    /// - Parameters:
+    ///   - headSize: of queries and keys.
+    ///   - whole: every element must be rotated.
+    ///   - scalings: what the architecture's graph can do.
+    public init(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: Int, pairing: Rope.Pairing,
+        whole: Bool = false, scalings: [Scaling] = [.linear, .none, .yarn]
+    ) throws {
+        self.pairing = pairing
+        let even = Array(stride(from: 2, through: headSize, by: 2))
+        let rotated = try h.integer(
+            "rope.dimension_count", 1...65536,
+            fuzz: whole ? [headSize] : [headSize, headSize / 2, 2].filter(even.contains), default: headSize,
+            "rotated elements of each head")
+        try h.require(
+            rotated % 2 == 0 && rotated <= headSize && (!whole || rotated == headSize),
+            "rope.dimension_count", "attention.key_length",
+            because: "\(rotated) rotated elements of heads of \(headSize): must be even and \(whole ? "all of the head" : "no more than the head")")
+        self.dimensions = rotated
+        base = try h.real("rope.freq_base", 1...1e12, fuzz: [10_000, 500_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies")
+        let name = try h.text(
+            "rope.scaling.type", among: scalings.map(\.rawValue), default: Scaling.linear.rawValue, "how positions are stretched")
+        scaling = Scaling(rawValue: name) ?? .linear
+        factor = scaling == .none ? 1 : try h.real("rope.scaling.factor", 0...1e6, fuzz: [1, 2, 4, 8, 1.5], default: 1, "by how much positions are stretched")
+        originalContext = scaling == .yarn || scaling == .longrope
+            ? try h.integer("rope.scaling.original_context_length", 1...(1 << 30), fuzz: [32, 64, 16], default: dimensions.context, "context before stretching")
+            : dimensions.context
+        attentionFactor = try h.real("rope.scaling.attn_factor", 0...1e6, fuzz: Domains.scales.filter { $0 > 0 }, default: 1, "multiplies the rotated values")
+    }
+
+    /// The magnitude that YaRN gives queries and keys each: `0.1 ln(factor) + 1`.
+    public static func yarnMagnitude(_ factor: Double) -> Double { factor <= 1 ? 1 : 0.1 * log(factor) + 1 }
+
+    /// 1 / `factor`; a factor of 0 means none, as files have it.
+    public var frequencyScale: Double { factor == 0 ? 1 : 1 / factor }
+
+    /// The rotation of the whole head, or of `dimensions` elements from `offset`.
+    /// - Parameters:
+    ///   - base: another base than the model's, for windowed layers.
+    ///   - magnitude: another magnitude than YaRN's own.
+    public func rope(offset: Int = 0, base: Double? = nil, magnitude: Double? = nil) -> Rope {
+        let isYarn = scaling == .yarn
+        return Rope(
+            pairing: pairing, dimensions: dimensions, offset: offset, base: base ?? self.base,
+            frequencyScale: frequencyScale, extrapolation: isYarn ? 1 : 0,
+            magnitude: (magnitude ?? (isYarn ? Self.yarnMagnitude(1 / frequencyScale) : 1)) * attentionFactor,
+            originalContext: originalContext)
+    }
+
+    /// The model's frequency factors, if it has them: LongRoPE's by context, else `rope_freqs`.
+    public func factors(_ g: GraphBuilder) -> Value? {
+        let shape: Shape = [dimensions / 2]
+        if scaling == .longrope {
+            let isLong = g.batch.context > originalContext
+            // Both are asked for, so that a saved model keeps both.
+            let long = g.model.optionalWeight("rope_factors_long.weight", shape, .ropeFactor)
+            let short = g.model.optionalWeight("rope_factors_short.weight", shape, .ropeFactor)
+            return isLong ? long : short
+        }
+        return g.model.optionalWeight("rope_freqs.weight", shape, .ropeFactor)
+    }
+}
+
+extension Value {
+    /// `[T, H, D]` rotated by the positions of the batch.
+    public func rotated(_ rope: Rope, factors: Value? = nil) -> Value {
+        builder.apply(.rope(rope, factors: factors != nil), [self, builder.positions] + [factors].compactMap { $0 })
+    }
+}
