@@ -17,7 +17,7 @@ public struct BufferPlan: Hashable, Sendable {
     public static let alignment = 16
 
     /// By `ValueID`; nil for values that the nodes neither read nor make.
-    private var places: [Place?]
+    private let places: [Place?]
     /// Elements of the arena, 4 bytes each whether real or index.
     public let arenaSize: Int
 
@@ -28,7 +28,7 @@ public struct BufferPlan: Hashable, Sendable {
     ///   - inputs: values from outside, other than weights.
     ///   - outputs: values that are read after the last node.
     public init(graph: Graph, nodes: Range<Int>, inputs: [ValueID], outputs: [ValueID]) {
-        places = Array(repeating: nil, count: graph.values.count)
+        var places: [Place?] = Array(repeating: nil, count: graph.values.count)
         var arena = Arena()
         for input in inputs { places[input] = .arena(arena.allocate(graph.values[input].shape.count)) }
 
@@ -60,6 +60,7 @@ public struct BufferPlan: Hashable, Sendable {
             for operand in node.operands { releaseIfDone(operand) }
             releaseIfDone(node.result)
         }
+        self.places = places
         arenaSize = arena.size
     }
 
