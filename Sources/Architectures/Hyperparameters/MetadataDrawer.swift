@@ -35,13 +35,13 @@ public struct MetadataDrawer: Hyperparameters {
         case .option(let options): .uint32(UInt32(choices.element(of: options).value))
         case .text(let options): .string(choices.element(of: options))
         case .perLayer(let domain, let count):
-            if case .boolean = domain {
-                .array((0..<count).map { _ in draw(domain) })
-            } else if choices.boolean() {
-                .array((0..<count).map { _ in draw(domain) })
-            } else {
-                draw(domain)
-            }
+            // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
+            if case .boolean = domain { layers(domain, count) } else if choices.boolean() { layers(domain, count) } else { draw(domain) }
         }
+    }
+
+    private mutating func layers(_ domain: Declaration.Domain, _ count: Int) -> MetadataValue {
+        let values = (0..<count).map { _ in draw(domain) }
+        return MetadataArray(values).map(MetadataValue.array) ?? draw(domain)
     }
 }

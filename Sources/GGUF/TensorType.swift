@@ -1,0 +1,103 @@
+/// The element types of the format: plain numbers, and blocks of quantised ones.
+///
+/// Raw values, block sizes and byte counts as in ggml; numbers of types that ggml has removed stay unused.
+public enum TensorType: UInt32, CaseIterable, Hashable, Sendable {
+    case f32 = 0
+    case f16 = 1
+    case q4_0 = 2
+    case q4_1 = 3
+    case q5_0 = 6
+    case q5_1 = 7
+    case q8_0 = 8
+    case q8_1 = 9
+    case q2_K = 10
+    case q3_K = 11
+    case q4_K = 12
+    case q5_K = 13
+    case q6_K = 14
+    case q8_K = 15
+    case iq2_XXS = 16
+    case iq2_XS = 17
+    case iq3_XXS = 18
+    case iq1_S = 19
+    case iq4_NL = 20
+    case iq3_S = 21
+    case iq2_S = 22
+    case iq4_XS = 23
+    case i8 = 24
+    case i16 = 25
+    case i32 = 26
+    case i64 = 27
+    case f64 = 28
+    case iq1_M = 29
+    case bf16 = 30
+    case tq1_0 = 34
+    case tq2_0 = 35
+    case mxfp4 = 39
+    case nvfp4 = 40
+    case q1_0 = 41
+    case q2_0 = 42
+
+    /// As the field writes it: `F32`, `Q4_0`, `IQ2_XXS`.
+    public var name: String { String(describing: self).uppercased() }
+
+    /// The type of this name, in either case.
+    public init?(name: String) {
+        guard let type = Self.allCases.first(where: { $0.name == name.uppercased() }) else { return nil }
+        self = type
+    }
+
+    /// Elements of one block; 1 for plain numbers.
+    public var blockSize: Int { layout.elements }
+    public var bytesPerBlock: Int { layout.bytes }
+    public var isQuantized: Bool { blockSize > 1 }
+
+    private var layout: (elements: Int, bytes: Int) {
+        switch self {
+        case .i8: (1, 1)
+        case .f16, .bf16, .i16: (1, 2)
+        case .f32, .i32: (1, 4)
+        case .f64, .i64: (1, 8)
+        case .q4_0, .iq4_NL: (32, 18)
+        case .q4_1: (32, 20)
+        case .q5_0: (32, 22)
+        case .q5_1: (32, 24)
+        case .q8_0: (32, 34)
+        case .q8_1: (32, 36)
+        case .mxfp4: (32, 17)
+        case .q2_0: (64, 18)
+        case .nvfp4: (64, 36)
+        case .q1_0: (128, 18)
+        case .q2_K: (256, 84)
+        case .q3_K, .iq3_S: (256, 110)
+        case .q4_K: (256, 144)
+        case .q5_K: (256, 176)
+        case .q6_K: (256, 210)
+        case .q8_K: (256, 292)
+        case .iq2_XXS, .tq2_0: (256, 66)
+        case .iq2_XS: (256, 74)
+        case .iq2_S: (256, 82)
+        case .iq3_XXS: (256, 98)
+        case .iq1_S: (256, 50)
+        case .iq1_M: (256, 56)
+        case .iq4_XS: (256, 136)
+        case .tq1_0: (256, 54)
+        }
+    }
+
+    /// Bytes of a tensor whose rows are `rowLength` long; nil if a row is no whole number of blocks or
+    /// the count overflows.
+    public func byteCount(rowLength: Int, rows: Int) -> Int? {
+        guard rowLength >= 0, rows >= 0, rowLength % blockSize == 0 else { return nil }
+        let (row, overflow) = (rowLength / blockSize).multipliedReportingOverflow(by: bytesPerBlock)
+        guard !overflow else { return nil }
+        let (total, overflows) = row.multipliedReportingOverflow(by: rows)
+        return overflows ? nil : total
+    }
+
+    /// Bytes of `elements` consecutive elements; nil if they are no whole number of blocks.
+    public func byteCount(elements: Int) -> Int? { byteCount(rowLength: elements, rows: 1) }
+}
+
+/// Order of the bytes of a number.
+public enum ByteOrder: String, Hashable, Sendable { case little, big }
