@@ -62,6 +62,9 @@ public struct Dimensions: Hashable, Sendable {
         context = try h.integer("context_length", 1...(1 << 30), fuzz: [256, 128, 64], "positions trained on")
         embedding = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
         self.layers = try h.integer("block_count", 1...512, fuzz: layers, "number of blocks")
+        // The last of the blocks would be of that kind.
+        _ = try h.integer(
+            "nextn_predict_layers", 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
     }
 }
 
@@ -85,7 +88,11 @@ public enum Domains {
 /// The architectures that this engine knows.
 public enum ArchitectureCatalog {
     public static let all: [any Architecture.Type] = [
-        Llama.self
+        Llama.self,
+        GPT2.self,
+        Bloom.self,
+        Qwen3MoE.self,
+        DeepSeek2.self,
     ]
 
     /// - Throws: `MetadataError` that lists what is supported.

@@ -6,6 +6,11 @@ extension GraphBuilder {
         model.weight("token_embd.weight", [dimensions.vocabulary, dimensions.embedding], .embedding).rows(tokens)
     }
 
+    /// `[T, D]`: a learned row for each position up to the context length.
+    public func positionEmbedding(_ dimensions: Dimensions) -> Value {
+        model.weight("position_embd.weight", [dimensions.context, dimensions.embedding], .embedding).rows(positions)
+    }
+
     /// Keeps the wanted rows, norms them, and names them as the embeddings of this batch, pooled if asked.
     /// - Returns: `[R, D]`, the normed rows before pooling.
     @discardableResult

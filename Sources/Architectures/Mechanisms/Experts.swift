@@ -28,13 +28,17 @@ public struct Experts: Hashable, Sendable {
     public struct Options {
         /// Gating that the metadata may choose from (`expert_gating_func`); a single one is not a key.
         public var gatings: [Gating] = [.softmax]
+        /// What an absent key means; nil: it is required.
+        public var defaultGating: Gating?
         /// Whether the metadata says if weights are normalised; else the value here holds.
         public var normalizes: Bool = true
         public var declaresNormalization = false
         public var declaresScale = false
         public var groups = false
-        /// The key of an expert's size; nil: `feed_forward_length` serves.
+        /// Whether experts have a size of their own; else `feed_forward_length` serves.
         public var declaresSize = true
+        /// Whether an absent size means an equal share of `feed_forward_length` for each expert used.
+        public var sharesSize = false
         public init() {}
     }
 
@@ -62,12 +66,22 @@ public struct Experts: Hashable, Sendable {
             used <= count, "expert_used_count", "expert_count", because: "\(used) experts used of \(count)")
         self.count = count
         self.used = used
-        size = options.declaresSize
-            ? try h.integer("expert_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of an expert")
-            : feedForward
-        gating = options.gatings.count > 1
-            ? try h.option("expert_gating_func", among: options.gatings, "how router logits become weights")
-            : options.gatings[0]
+        let (sizeKey, aboutSize) = ("expert_feed_forward_length", "hidden units of an expert")
+        size = if !options.declaresSize {
+            feedForward
+        } else if options.sharesSize, feedForward >= used {
+            try h.integer(sizeKey, 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward / used, aboutSize)
+        } else {
+            try h.integer(sizeKey, 1...(1 << 20), fuzz: Domains.feedForward, aboutSize)
+        }
+        let aboutGating = "how router logits become weights"
+        gating = if options.gatings.count == 1 {
+            options.gatings[0]
+        } else if let absent = options.defaultGating {
+            try h.option("expert_gating_func", among: options.gatings, default: absent, aboutGating)
+        } else {
+            try h.option("expert_gating_func", among: options.gatings, aboutGating)
+        }
         normalizesWeights = options.declaresNormalization
             ? try h.boolean("expert_weights_norm", default: false, "whether weights are divided by their sum")
             : options.normalizes
@@ -76,7 +90,7 @@ public struct Experts: Hashable, Sendable {
             : 1
 
         // A group's score is the sum of its two best experts, so it has two at least.
-        let groupCounts = [1] + (2...8).filter { count % $0 == 0 && count / $0 >= 2 && used <= count - count / $0 }
+        let groupCounts = [count > 1 ? 1 : 0] + (2...8).filter { count % $0 == 0 && count / $0 >= 2 && used <= count - count / $0 }
         let groups = options.groups
             ? try h.integer("expert_group_count", 0...4096, fuzz: groupCounts, default: 0, "groups of experts")
             : 1

@@ -67,8 +67,9 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             try h.require(
                 width % heads == 0, "embedding_length", "attention.head_count",
                 because: "a width of \(width) does not divide among \(heads) heads")
-            keySize = width / heads
-            valueSize = width / heads
+            let size = width / heads
+            keySize = try h.integer("attention.key_length", size...size, fuzz: [size], default: size, "size of a query or key head")
+            valueSize = try h.integer("attention.value_length", size...size, fuzz: [size], default: size, "size of a value head")
         case .declared:
             keySize = try size("attention.key_length", "size of a query or key head")
             valueSize = try size("attention.value_length", "size of a value head")
@@ -169,6 +170,10 @@ extension GraphBuilder {
     /// `[T, C]`: which cells of the caches each token sees.
     public func cacheMask(_ mask: Mask) -> Value {
         applyShared(.mask(mask), positions, sequences, cellPositions, cellSequences)
+    }
+    /// `[H, T, C]`: linear biases of the scores by distance (ALiBi).
+    public func alibi(heads: Int, maxBias: Double) -> Value {
+        applyShared(.alibi(heads: heads, maxBias: maxBias), positions, cellPositions)
     }
     /// `[T, T]`: which tokens of the batch each token sees.
     public func batchMask(_ mask: Mask) -> Value {

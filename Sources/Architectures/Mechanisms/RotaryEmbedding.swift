@@ -26,7 +26,6 @@ public struct RotaryEmbedding: Hashable, Sendable {
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: Int, pairing: Rope.Pairing,
         whole: Bool = false, scalings: [Scaling] = [.linear, .none, .yarn]
     ) throws {
-        self.pairing = pairing
         let even = Array(stride(from: 2, through: headSize, by: 2))
         let rotated = try h.integer(
             "rope.dimension_count", 1...65536,
@@ -36,6 +35,15 @@ public struct RotaryEmbedding: Hashable, Sendable {
             rotated % 2 == 0 && rotated <= headSize && (!whole || rotated == headSize),
             "rope.dimension_count", "attention.key_length",
             because: "\(rotated) rotated elements of heads of \(headSize): must be even and \(whole ? "all of the head" : "no more than the head")")
+        try self.init(&h, dimensions, rotated: rotated, pairing: pairing, scalings: scalings)
+    }
+
+    /// - Parameter rotated: elements of each head, for architectures that declare them themselves.
+    public init(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, rotated: Int, pairing: Rope.Pairing,
+        scalings: [Scaling] = [.linear, .none, .yarn]
+    ) throws {
+        self.pairing = pairing
         self.dimensions = rotated
         base = try h.real("rope.freq_base", 1...1e12, fuzz: [10_000, 500_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies")
         let name = try h.text(

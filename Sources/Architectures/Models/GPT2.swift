@@ -1,0 +1,34 @@
+import ModelGraph
+
+/// GPT-2: learned positions, layer norms, fused queries, keys and values, GELU.
+/// Source: Radford et al. 2019.
+public struct GPT2: Architecture {
+    public static let name = "gpt2"
+
+    public let dimensions: Dimensions
+    public let traits = Traits()
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let feedForward: Int
+
+    public init(_ h: inout some Hyperparameters) throws {
+        dimensions = try Dimensions(&h)
+        normalization = try Normalization(&h, .layer, bias: .required)
+        attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, evenHeads: false)
+        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+    }
+
+    public func build(_ g: GraphBuilder) {
+        var x = g.tokenEmbedding(dimensions) + g.positionEmbedding(dimensions)
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let (q, k, v) = attention.project(
+                block, layer, block.norm("attn_norm", x, normalization), fused: .always, bias: .required)
+            let mixed = block.cachedAttention(q, k, v, scale: attention.scale)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .required)
+            x = x + block.feedForward(
+                block.norm("ffn_norm", x, normalization), size: feedForward, .plain(.gelu), bias: .required)
+        }
+        g.logits(x, dimensions, normalization)
+    }
+}
