@@ -1,0 +1,41 @@
+#include "CKernels.h"
+#include <string.h>
+
+extern const CPUKernels cpu_kernels_portable;
+
+#if defined(__x86_64__)
+extern const CPUKernels cpu_kernels_x86_64_v3, cpu_kernels_x86_64_v4;
+
+const CPUKernels *cpu_kernels_at(long index) {
+    switch (index) {
+    case 0: return __builtin_cpu_supports("x86-64-v4") ? &cpu_kernels_x86_64_v4 : 0;
+    case 1: return __builtin_cpu_supports("x86-64-v3") ? &cpu_kernels_x86_64_v3 : 0;
+    case 2: return &cpu_kernels_portable;
+    default: return 0;
+    }
+}
+#else
+const CPUKernels *cpu_kernels_at(long index) { return index == 2 ? &cpu_kernels_portable : 0; }
+#endif
+
+const CPUKernels *cpu_kernels(void) {
+    for (long index = 0;; index++) {
+        const CPUKernels *kernels = cpu_kernels_at(index);
+        if (kernels) return kernels;
+    }
+}
+
+long cpu_invalid_index(const int *indices, long count, long limit) {
+    for (long i = 0; i < count; i++) {
+        if (indices[i] < 0 || indices[i] >= limit) return i;
+    }
+    return -1;
+}
+
+void cpu_copy_rows(
+    void *destination, long destination_stride, const void *source, long source_stride, long width,
+    long height) {
+    for (long row = 0; row < height; row++) {
+        memcpy((char *)destination + 4 * row * destination_stride, (const char *)source + 4 * row * source_stride, 4 * width);
+    }
+}

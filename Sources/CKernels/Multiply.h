@@ -1,0 +1,195 @@
+// Decoding of weight rows, and matrix products.
+
+/// Exact for every half: the exponent is rebiased by a multiplication, which also normalises subnormals.
+INLINE vf half_to_float(vu h) {
+    const vu magnitude = (h & 0x7fffu) << 13;
+    const vf scaled = (vf)magnitude * splat(0x1p112f);
+    const vu infinite = (vu)((h & 0x7c00u) == 0x7c00u) & 0x7f800000u;
+    return (vf)((vu)scaled | infinite | ((h & 0x8000u) << 16));
+}
+INLINE float scalar_half(const unsigned char *p) {
+    return half_to_float((vu)(unsigned)(p[0] | p[1] << 8))[0];
+}
+
+/// Rounds the significand at bit 13; below the normal halves, at 2⁻²⁴ by an addition that drops the rest.
+INLINE vf rounded_to_half(vf x) {
+    const vu bits = (vu)x, sign = bits & 0x80000000u, magnitude = bits & 0x7fffffffu;
+    const vf subnormal = ((vf)magnitude + splat(0.5f)) - splat(0.5f);
+    const vu rounded = (magnitude + 0xfffu + ((magnitude >> 13) & 1u)) & ~0x1fffu;
+    const vu finite = magnitude < 0x38800000u ? (vu)subnormal : (rounded >= 0x47800000u ? (vu)0x7f800000u : rounded);
+    return (vf)((magnitude > 0x7f800000u ? magnitude : finite) | sign);
+}
+
+static void round_to_half(const float *x, float *y, long count) {
+    FOR_EACH_VECTOR(count, STORE(y + i, rounded_to_half(LOAD(x + i)));)
+}
+
+static void decode_halves(const unsigned char *source, float *result, long count) {
+    long i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        store(result + i, half_to_float(__builtin_convertvector(*(const unaligned_u16 *)(source + 2 * i), vu)));
+    }
+    for (; i < count; i++) result[i] = scalar_half(source + 2 * i);
+}
+
+static void decode_bfloats(const unsigned char *source, float *result, long count) {
+    long i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        store(result + i, (vf)(__builtin_convertvector(*(const unaligned_u16 *)(source + 2 * i), vu) << 16));
+    }
+    for (; i < count; i++) {
+        const unsigned bits = (unsigned)(source[2 * i] | source[2 * i + 1] << 8) << 16;
+        memcpy(result + i, &bits, 4);
+    }
+}
+
+static void decode_q8_0(const unsigned char *source, float *result, long count) {
+    for (long block = 0; block < count / 32; block++, source += 34, result += 32) {
+        const vf scale = splat(scalar_half(source));
+        for (long i = 0; i < 32; i += LANES) {
+            store(result + i, scale * __builtin_convertvector(*(const unaligned_i8 *)(source + 2 + i), vf));
+        }
+    }
+}
+
+static void decode_q4_0(const unsigned char *source, float *result, long count) {
+    for (long block = 0; block < count / 32; block++, source += 18, result += 32) {
+        const vf scale = splat(scalar_half(source));
+        for (long i = 0; i < 16; i += LANES) {
+            const vi pair = __builtin_convertvector(*(const unaligned_i8 *)(source + 2 + i), vi);
+            store(result + i, scale * __builtin_convertvector((pair & 15) - 8, vf));
+            store(result + 16 + i, scale * __builtin_convertvector(((pair >> 4) & 15) - 8, vf));
+        }
+    }
+}
+
+static void decode(CPUFormat format, const void *source, float *result, long count) {
+    switch (format) {
+    case CPU_F32: memcpy(result, source, 4 * count); break;
+    case CPU_F16: decode_halves(source, result, count); break;
+    case CPU_BF16: decode_bfloats(source, result, count); break;
+    case CPU_Q8_0: decode_q8_0(source, result, count); break;
+    case CPU_Q4_0: decode_q4_0(source, result, count); break;
+    }
+}
+
+/// `rows × columns` dot products of `count` elements, all sums in registers. The extents are constants
+/// at each call, so the loops over them unroll.
+INLINE void dot_tile(
+    const long rows, const long columns, const float *const x[TILE_ROWS], const float *w, long w_stride,
+    float *const y[TILE_ROWS], long count) {
+    vf sums[TILE_ROWS][4];
+    for (long r = 0; r < rows; r++) for (long c = 0; c < columns; c++) sums[r][c] = 0;
+    FOR_EACH_VECTOR(count, {
+        vf b[4];
+        for (long c = 0; c < columns; c++) b[c] = LOAD(w + c * w_stride + i);
+        for (long r = 0; r < rows; r++) {
+            const vf a = LOAD(x[r] + i);
+            for (long c = 0; c < columns; c++) sums[r][c] += a * b[c];
+        }
+    })
+    for (long r = 0; r < rows; r++) {
+        if (columns == 4) *(unaligned_f4 *)y[r] = sum4(sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+        else for (long c = 0; c < columns; c++) y[r][c] = sum(sums[r][c]);
+    }
+}
+
+#define DOT_TILES(rows)                                                                              \
+    static void dot_tiles_##rows(                                                                    \
+        const float *const x[TILE_ROWS], const float *w, long w_stride, float *const y[TILE_ROWS],   \
+        long count, long columns) {                                                                  \
+        float *yc[TILE_ROWS];                                                                        \
+        for (long r = 0; r < rows; r++) yc[r] = y[r];                                                \
+        long c = 0;                                                                                  \
+        for (; c + 4 <= columns; c += 4) {                                                           \
+            dot_tile(rows, 4, x, w + c * w_stride, w_stride, yc, count);                             \
+            for (long r = 0; r < rows; r++) yc[r] += 4;                                              \
+        }                                                                                            \
+        for (; c < columns; c++) {                                                                   \
+            dot_tile(rows, 1, x, w + c * w_stride, w_stride, yc, count);                             \
+            for (long r = 0; r < rows; r++) yc[r] += 1;                                              \
+        }                                                                                            \
+    }
+DOT_TILES(1)
+DOT_TILES(2)
+#if TILE_ROWS > 2
+DOT_TILES(3)
+#endif
+#if TILE_ROWS > 3
+DOT_TILES(4)
+#endif
+
+static void matmul(const CPUMatmul *m) {
+    for (long first = 0; first < m->outputs; first += CPU_WEIGHT_ROWS) {
+        const long columns = m->outputs - first < CPU_WEIGHT_ROWS ? m->outputs - first : CPU_WEIGHT_ROWS;
+        const char *encoded = (const char *)m->weight + first * m->weight_stride;
+        const float *w = (const float *)encoded;
+        long w_stride = m->weight_stride / 4;
+        if (m->format != CPU_F32) {
+            for (long c = 0; c < columns; c++) {
+                decode(m->format, encoded + c * m->weight_stride, m->scratch + c * m->inputs, m->inputs);
+            }
+            w = m->scratch;
+            w_stride = m->inputs;
+        }
+        for (long row = 0; row < m->rows; row += TILE_ROWS) {
+            const long rows = m->rows - row < TILE_ROWS ? m->rows - row : TILE_ROWS;
+            const float *x[TILE_ROWS];
+            float *y[TILE_ROWS];
+            for (long r = 0; r < rows; r++) {
+                x[r] = m->x + (m->x_rows ? m->x_rows[row + r] : row + r) * m->x_stride;
+                y[r] = m->y + (m->y_rows ? m->y_rows[row + r] : row + r) * m->y_stride + first;
+            }
+            switch (rows) {
+            case 1: dot_tiles_1(x, w, w_stride, y, m->inputs, columns); break;
+            case 2: dot_tiles_2(x, w, w_stride, y, m->inputs, columns); break;
+#if TILE_ROWS > 2
+            case 3: dot_tiles_3(x, w, w_stride, y, m->inputs, columns); break;
+#endif
+#if TILE_ROWS > 3
+            case 4: dot_tiles_4(x, w, w_stride, y, m->inputs, columns); break;
+#endif
+            }
+        }
+    }
+}
+
+/// `rows` rows of `vectors` vectors of `a · b`, the last of `n` lanes.
+INLINE void sum_tile(
+    const long rows, const long vectors, const long n, const float *a, long a_stride, const float *b,
+    long b_stride, float *y, long y_stride, long count) {
+    vf sums[TILE_ROWS][4];
+    for (long r = 0; r < rows; r++) for (long v = 0; v < vectors; v++) sums[r][v] = 0;
+    for (long k = 0; k < count; k++) {
+        vf bk[4];
+        for (long v = 0; v < vectors; v++) bk[v] = LOAD(b + k * b_stride + v * LANES);
+        for (long r = 0; r < rows; r++) {
+            const vf ak = splat(a[r * a_stride + k]);
+            for (long v = 0; v < vectors; v++) sums[r][v] += ak * bk[v];
+        }
+    }
+    for (long r = 0; r < rows; r++) for (long v = 0; v < vectors; v++) STORE(y + r * y_stride + v * LANES, sums[r][v]);
+}
+
+INLINE void sum_rows(
+    const long rows, const float *a, long a_stride, const float *b, long b_stride, float *y,
+    long y_stride, long width, long count) {
+    long column = 0;
+    for (; column + 4 * LANES <= width; column += 4 * LANES) {
+        sum_tile(rows, 4, LANES, a, a_stride, b + column, b_stride, y + column, y_stride, count);
+    }
+    for (; column + LANES <= width; column += LANES) {
+        sum_tile(rows, 1, LANES, a, a_stride, b + column, b_stride, y + column, y_stride, count);
+    }
+    if (column < width) sum_tile(rows, 1, width - column, a, a_stride, b + column, b_stride, y + column, y_stride, count);
+}
+
+static void weighted_sum(
+    const float *a, long a_stride, const float *b, long b_stride, float *y, long y_stride, long m, long n,
+    long k) {
+    long row = 0;
+    for (; row + TILE_ROWS <= m; row += TILE_ROWS) {
+        sum_rows(TILE_ROWS, a + row * a_stride, a_stride, b, b_stride, y + row * y_stride, y_stride, n, k);
+    }
+    for (; row < m; row++) sum_rows(1, a + row * a_stride, a_stride, b, b_stride, y + row * y_stride, y_stride, n, k);
+}

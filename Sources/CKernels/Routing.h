@@ -1,0 +1,36 @@
+// Selection of experts.
+
+static void top_experts(
+    const float *scores, int *y, long tokens, long experts, long used, long groups, long groups_used) {
+    const long size = experts / groups;
+    unsigned char open[experts];
+    float group_scores[groups];
+    for (long t = 0; t < tokens; t++, scores += experts, y += used) {
+        memset(open, groups_used == groups, experts);
+        if (groups_used < groups) {
+            for (long g = 0; g < groups; g++) {
+                float best = -INFINITY, second = -INFINITY;
+                for (long e = g * size; e < (g + 1) * size; e++) {
+                    if (scores[e] > best) { second = best; best = scores[e]; }
+                    else if (scores[e] > second) second = scores[e];
+                }
+                group_scores[g] = size == 1 ? best : best + second;
+            }
+            for (long i = 0; i < groups_used; i++) {
+                long best = -1;
+                for (long g = 0; g < groups; g++) {
+                    if (!open[g * size] && (best < 0 || group_scores[g] > group_scores[best])) best = g;
+                }
+                memset(open + best * size, 1, size);
+            }
+        }
+        for (long i = 0; i < used; i++) {
+            long best = -1;
+            for (long e = 0; e < experts; e++) {
+                if (open[e] && (best < 0 || scores[e] > scores[best])) best = e;
+            }
+            open[best] = 0;
+            y[i] = (int)best;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+import CKernels
+import Foundation
+import ModelGraph
+
+/// Positions, masks and attention.
+extension CPUCompiler {
+    mutating func rope(_ rope: Rope, _ x: ValueID, _ positions: ValueID, factors: ValueID?, _ y: ValueID) {
+        let (shape, kernel, pairs) = (shape(x), kernels.rope, rope.dimensions / 2)
+        let size = shape[0] * pairs
+        let table = table(RopeTable(rope, positions: positions, factors: factors), count: 2 * size)
+        if table.isNew {
+            let fill = kernels.rope_table
+            let plain = factors == nil ? (0..<pairs).map { rope.frequency(pair: $0, factor: 1) } : []
+            step { run in
+                let frequencies = factors.map { factors in
+                    (0..<pairs).map { rope.frequency(pair: $0, factor: Double(run[factors][$0])) }
+                } ?? plain
+                let cosines = run.tables + table.offset
+                fill(run.indices(positions), frequencies, rope.magnitude, cosines, cosines + size, shape[0], pairs)
+            }
+        }
+        step { run in
+            let cosines = run.tables + table.offset
+            kernel(
+                run[x], cosines, cosines + size, run[y], shape[0], shape[1], shape[2], rope.offset, pairs,
+                rope.pairing == .neox ? 1 : 0)
+        }
+    }
+
+    mutating func mask(_ mask: Mask, _ operands: [ValueID], _ y: ValueID) {
+        let (shape, kernel) = (shape(y), kernels.mask)
+        step { run in
+            // What `Mask.isVisible` allows is a range of cells for each token.
+            let positions = UnsafeBufferPointer(start: run.indices(operands[0]), count: shape[0])
+            let first = positions.map { position -> Int32 in
+                let first =
+                    switch mask.window {
+                    case .unlimited: 0
+                    case .sliding(let n): Int(position) - n + 1
+                    case .chunked(let n): Int(position) / n * n
+                    }
+                return Int32(clamping: max(0, first))
+            }
+            let last = mask.causal ? Array(positions) : [Int32](repeating: .max, count: shape[0])
+            kernel(
+                first, last, run.indices(operands[1]), run.indices(operands[2]), run.indices(operands[3]), run[y],
+                shape[0], shape[1])
+        }
+    }
+
+    mutating func alibi(_ heads: Int, _ maxBias: Double, _ positions: ValueID, _ cells: ValueID, _ y: ValueID) {
+        let shape = shape(y)
+        let slopes = (0..<heads).map { alibiSlope(head: $0, heads: heads, maxBias: maxBias) }
+        step { run in
+            let (positions, cells) = (run.indices(positions), run.indices(cells))
+            var result = run[y]
+            for slope in slopes {
+                for token in 0..<shape[1] {
+                    for cell in 0..<shape[2] {
+                        result[cell] = Float(-slope * Double(abs(Int(cells[cell]) - Int(positions[token]))))
+                    }
+                    result += shape[2]
+                }
+            }
+        }
+    }
+
+    mutating func relativePositionBias(
+        _ bidirectional: Bool, _ maxDistance: Int, _ table: ValueID, _ positions: ValueID, _ cells: ValueID,
+        _ y: ValueID
+    ) {
+        let (shape, buckets) = (shape(y), shape(table)[0])
+        step { run in
+            let (positions, cells) = (run.indices(positions), run.indices(cells))
+            var bucketOf: [Int: Int] = [:]
+            for token in 0..<shape[1] {
+                for cell in 0..<shape[2] {
+                    let distance = Int(cells[cell]) - Int(positions[token])
+                    let bucket = bucketOf[distance] ?? relativePositionBucket(
+                        distance, buckets: buckets, bidirectional: bidirectional, maxDistance: maxDistance)
+                    bucketOf[distance] = bucket
+                    for head in 0..<shape[0] {
+                        run[y][(head * shape[1] + token) * shape[2] + cell] = run[table][bucket * shape[0] + head]
+                    }
+                }
+            }
+        }
+    }
+
+    mutating func attention(_ attention: Attention, _ operands: [ValueID], _ y: ValueID) {
+        let (queries, keys, values) = (shape(operands[0]), shape(operands[1]), shape(operands[2]))
+        let (kernel, threads) = (kernels.attention, threads)
+        let scratch = Int(CPU_ATTENTION_ROWS) * keys[0]
+        temporary(scratch * threads)
+        let bias = attention.bias ? operands[4] : nil
+        let sinks = attention.sinks ? operands[operands.count - 1] : nil
+        let work = queries.count * keys[0]
+        step { run in
+            let whole = CPUAttention(
+                queries: run[operands[0]], keys: run[operands[1]], values: run[operands[2]], mask: run[operands[3]],
+                bias: bias.map { UnsafePointer(run[$0]) }, sinks: sinks.map { UnsafePointer(run[$0]) }, result: run[y],
+                tokens: queries[0], cells: keys[0], heads: queries[1], key_heads: keys[1], key_size: keys[2],
+                value_stride: values[2], value_size: attention.valueSize, scale: Float(attention.scale),
+                softcap: Float(attention.softcap ?? 0), scratch: run.scratch)
+            let parts = work > 1 << 20 ? min(threads, queries[1]) : 1
+            withoutRaces(parts) { part in
+                var some = whole
+                some.scratch += part * scratch
+                withUnsafePointer(to: some) { kernel($0, part * queries[1] / parts, (part + 1) * queries[1] / parts) }
+            }
+        }
+    }
+
+    mutating func attentionTemperature(
+        _ scale: Double, _ length: Double, _ offset: Double, _ positions: ValueID, _ y: ValueID
+    ) {
+        let tokens = shape(positions)[0]
+        step { run in
+            for token in 0..<tokens {
+                let interval = ((Double(run.indices(positions)[token]) + offset) / length).rounded(.down)
+                run[y][token] = Float(1 + scale * log(1 + interval))
+            }
+        }
+    }
+
+    mutating func takeExperts(_ x: ValueID, _ experts: ValueID, _ y: ValueID) {
+        let (columns, shape) = (shape(x)[1], shape(experts))
+        step { run in
+            try run.check(experts, count: shape.count, below: columns, "expert")
+            for i in 0..<shape.count { run[y][i] = run[x][i / shape[1] * columns + Int(run.indices(experts)[i])] }
+        }
+    }
+}

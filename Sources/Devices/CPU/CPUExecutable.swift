@@ -1,0 +1,108 @@
+import CKernels
+import ModelGraph
+
+/// A segment as a list of steps, each a prepared call of a kernel.
+final class CPUExecutable: Executable {
+    private let segment: Segment
+    private let device: CPUDevice
+    private let plan: BufferPlan
+    private let compiler: CPUCompiler
+
+    init(_ segment: Segment, device: CPUDevice) throws {
+        self.segment = segment
+        self.device = device
+        plan = BufferPlan(
+            graph: segment.graph, nodes: segment.nodes, inputs: segment.inputs, outputs: segment.outputs)
+        var compiler = CPUCompiler(segment: segment, plan: plan, device: device)
+        for index in segment.nodes { try compiler.add(segment.graph.nodes[index]) }
+        self.compiler = compiler
+    }
+
+    func run(
+        weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor]
+    ) throws -> [HostTensor] {
+        let graph = segment.graph
+        let tensors = try self.tensors(weights)
+        let states = try self.states(states)
+        return try device.arenas.withMemory(count: plan.arenaSize + compiler.tableSize + compiler.temporarySize) { arena in
+            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: graph.values.count) { values in
+                for value in graph.values.indices {
+                    switch plan[value] {
+                    case .arena(let offset): values.initializeElement(at: value, to: arena + offset)
+                    case .weight(let index):
+                        // Steps only read weights; those that read them encoded do not look here.
+                        let floats = compiler.floatWeights.contains(index) ? tensors[index]?.floats : nil
+                        values.initializeElement(at: value, to: floats.map(UnsafeMutablePointer.init(mutating:)) ?? arena)
+                    case .state(let id): values.initializeElement(at: value, to: states[id]?.memory ?? arena)
+                    case nil: values.initializeElement(at: value, to: arena)
+                    }
+                }
+                guard let table = values.baseAddress else { return [] }
+                let run = CPURun(
+                    values: UnsafePointer(table), tensors: tensors, states: states, tables: arena + plan.arenaSize,
+                    scratch: arena + plan.arenaSize + compiler.tableSize)
+                try write(inputs, to: run)
+                for step in compiler.steps { try step(run) }
+                return segment.outputs.map { read($0, from: run) }
+            }
+        }
+    }
+
+    private func tensors(_ weights: [(any DeviceTensor)?]) throws -> [CPUTensor?] {
+        var tensors = [CPUTensor?](repeating: nil, count: segment.graph.weights.count)
+        for index in compiler.usedWeights {
+            let weight = segment.graph.weights[index]
+            guard weights.indices.contains(index), let tensor = weights[index] as? CPUTensor else {
+                throw CPUDevice.error("\(weight.name): not loaded")
+            }
+            guard tensor.shape == weight.shape else {
+                throw CPUDevice.error("\(weight.name): \(tensor.shape) where \(weight.shape) is needed")
+            }
+            tensors[index] = tensor
+        }
+        return tensors
+    }
+
+    private func states(_ given: [(any DeviceState)?]) throws -> [CPUState?] {
+        var states = [CPUState?](repeating: nil, count: segment.graph.states.count)
+        for (id, rows) in compiler.stateRows {
+            let declared = segment.graph.states[id]
+            guard given.indices.contains(id), let state = given[id] as? CPUState else {
+                throw CPUDevice.error("\(declared.name): not allocated")
+            }
+            guard state.rowCount == declared.row.count, state.rows >= rows else {
+                throw CPUDevice.error(
+                    "\(declared.name): \(state.rows) rows of \(state.rowCount) where \(rows) of \(declared.row) are needed")
+            }
+            states[id] = state
+        }
+        return states
+    }
+
+    private func write(_ inputs: [HostTensor], to run: CPURun) throws {
+        guard inputs.count == segment.inputs.count else {
+            throw CPUDevice.error("\(inputs.count) inputs where \(segment.inputs.count) are needed")
+        }
+        for (value, tensor) in zip(segment.inputs, inputs) {
+            let info = segment.graph.values[value]
+            guard tensor.count == info.shape.count else {
+                throw CPUDevice.error("an input of \(tensor.count) elements for \(info.shape)")
+            }
+            switch (info.element, tensor) {
+            case (.index, .index(let elements)): run.indices(value).update(from: elements, count: elements.count)
+            case (.real, .float(let elements)): run[value].update(from: elements, count: elements.count)
+            case (.real, .double): run[value].update(from: tensor.floats, count: tensor.count)
+            default: throw CPUDevice.error("an input of the wrong element type for \(info.shape)")
+            }
+        }
+    }
+
+    private func read(_ value: ValueID, from run: CPURun) -> HostTensor {
+        let info = segment.graph.values[value]
+        let count = info.shape.count
+        return switch info.element {
+        case .real: .float(Array(UnsafeBufferPointer(start: run[value], count: count)))
+        case .index: .index(Array(UnsafeBufferPointer(start: run.indices(value), count: count)))
+        }
+    }
+}

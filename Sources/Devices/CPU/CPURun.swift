@@ -1,0 +1,57 @@
+import CKernels
+import ModelGraph
+
+/// What the steps of an executable work on during one run.
+struct CPURun {
+    /// Where each value begins, by `ValueID`; only those of the segment have a meaning.
+    let values: UnsafePointer<UnsafeMutablePointer<Float>>
+    let tensors: [CPUTensor?]
+    let states: [CPUState?]
+    /// Tables that one step fills and others read.
+    let tables: UnsafeMutablePointer<Float>
+    /// Whatever a step needs while it runs.
+    let scratch: UnsafeMutablePointer<Float>
+
+    subscript(_ value: ValueID) -> UnsafeMutablePointer<Float> { values[value] }
+    func indices(_ value: ValueID) -> UnsafeMutablePointer<Int32> {
+        UnsafeMutableRawPointer(values[value]).assumingMemoryBound(to: Int32.self)
+    }
+
+    func state(_ id: StateID) throws -> CPUState {
+        guard states.indices.contains(id), let state = states[id] else { throw CPUDevice.error("no state \(id)") }
+        return state
+    }
+
+    /// Rows of `columns` elements, in their own type if they are a weight.
+    func matrix(_ source: CPUMatrixSource, columns: Int) throws -> CPUMatrix {
+        switch source {
+        case .value(let value):
+            return CPUMatrix(pointer: UnsafeRawPointer(values[value]), rowBytes: 4 * columns, format: CPU_F32)
+        case .weight(let index):
+            guard let tensor = tensors[index] else { throw CPUDevice.error("no weight \(index)") }
+            guard tensor.shape.last == columns else {
+                throw CPUDevice.error("\(tensor.name): rows of \(tensor.shape.last) where \(columns) are needed")
+            }
+            return CPUMatrix(pointer: tensor.pointer, rowBytes: tensor.rowBytes, format: tensor.format)
+        }
+    }
+
+    /// - Throws: `DeviceError` if one of the indices is not in `0 ..< limit`.
+    func check(_ value: ValueID, count: Int, below limit: Int, _ what: String) throws {
+        let bad = cpu_invalid_index(indices(value), count, limit)
+        if bad >= 0 { throw CPUDevice.error("\(what) \(indices(value)[bad]) is not in 0 ..< \(limit)") }
+    }
+}
+
+enum CPUMatrixSource {
+    case weight(Int)
+    case value(ValueID)
+}
+
+struct CPUMatrix {
+    var pointer: UnsafeRawPointer
+    var rowBytes: Int
+    var format: CPUFormat
+}
+
+typealias CPUStep = (CPURun) throws -> Void

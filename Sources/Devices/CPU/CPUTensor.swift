@@ -1,0 +1,88 @@
+import CKernels
+import Foundation
+import GGUF
+import ModelGraph
+
+/// A weight in the bytes of its own type; as floats too, once an elementwise op asks for it.
+final class CPUTensor: DeviceTensor {
+    let name: String
+    let shape: Shape
+    let format: CPUFormat
+    /// Bytes of a row of the last dimension.
+    let rowBytes: Int
+    let pointer: UnsafeRawPointer
+    private let bytes: TensorBytes
+    private let kernels: CPUKernelTable
+    private let lock = NSLock()
+    private var decoded: TensorBytes?
+
+    /// The kernels' name of a type, or nil if they cannot decode it.
+    static func format(of type: TensorType) -> CPUFormat? {
+        switch type {
+        case .f32: CPU_F32
+        case .f16: CPU_F16
+        case .bf16: CPU_BF16
+        case .q8_0: CPU_Q8_0
+        case .q4_0: CPU_Q4_0
+        default: nil
+        }
+    }
+
+    /// Elements and bytes of a block, and the bytes of the number at its start, whose order may differ.
+    private static func layout(_ format: CPUFormat) -> (elements: Int, bytes: Int, number: Int) {
+        switch format {
+        case CPU_F32: (1, 4, 4)
+        case CPU_Q8_0: (32, 34, 2)
+        case CPU_Q4_0: (32, 18, 2)
+        default: (1, 2, 2)
+        }
+    }
+
+    init(_ tensor: TensorData, kernels: CPUKernelTable) throws {
+        guard let format = Self.format(of: tensor.type) else {
+            throw CPUDevice.error("\(tensor.name): no kernel for \(tensor.type)")
+        }
+        let layout = Self.layout(format)
+        guard tensor.shape.last % layout.elements == 0 else {
+            throw CPUDevice.error("\(tensor.name): rows of \(tensor.shape.last) are not whole blocks of \(layout.elements)")
+        }
+        rowBytes = tensor.shape.last / layout.elements * layout.bytes
+        guard tensor.bytes.count == tensor.shape.rows * rowBytes else {
+            throw CPUDevice.error("\(tensor.name): \(tensor.bytes.count) bytes for \(tensor.shape) of \(tensor.type)")
+        }
+        name = tensor.name
+        shape = tensor.shape
+        self.format = format
+        self.kernels = kernels
+        bytes = Self.native(tensor.bytes, isLittle: tensor.byteOrder == .little, block: layout.bytes, number: layout.number)
+        // `bytes` neither move nor change while this object keeps them.
+        pointer = bytes.withBytes { $0.baseAddress ?? UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped }
+    }
+
+    /// The bytes themselves where they are little-endian and aligned, else a copy that is.
+    private static func native(_ bytes: TensorBytes, isLittle: Bool, block: Int, number: Int) -> TensorBytes {
+        bytes.withBytes { source in
+            if isLittle, Int(bitPattern: source.baseAddress) % number == 0 { return bytes }
+            return TensorBytes(count: source.count) { copy in
+                copy.copyMemory(from: source)
+                guard !isLittle else { return }
+                for start in stride(from: 0, to: copy.count, by: block) { copy[start..<start + number].reverse() }
+            }
+        }
+    }
+
+    /// All elements as floats.
+    var floats: UnsafePointer<Float> {
+        if format == CPU_F32 { return pointer.assumingMemoryBound(to: Float.self) }
+        let all = lock.withLock {
+            if let decoded { return decoded }
+            let result = TensorBytes(count: 4 * max(1, shape.count)) { memory in
+                guard let start = memory.assumingMemoryBound(to: Float.self).baseAddress else { return }
+                kernels.functions.decode(format, pointer, start, shape.count)
+            }
+            decoded = result
+            return result
+        }
+        return all.withBytes { $0.assumingMemoryBound(to: Float.self).baseAddress.unsafelyUnwrapped }
+    }
+}
