@@ -30,7 +30,7 @@ public final class CPUDevice: Device {
         for operand in node.operands {
             guard case .weight(let index) = graph.values[operand].source, weightTypes.indices.contains(index) else { continue }
             if CPUTensor.format(of: weightTypes[index]) == nil {
-                return "no kernel for \(weightTypes[index]) (\(graph.weights[index].name))"
+                return "no kernel for \(weightTypes[index].name) (\(graph.weights[index].name))"
             }
         }
         return nil

@@ -28,40 +28,31 @@ final class CPUTensor: DeviceTensor {
         }
     }
 
-    /// Elements and bytes of a block, and the bytes of the number at its start, whose order may differ.
-    private static func layout(_ format: CPUFormat) -> (elements: Int, bytes: Int, number: Int) {
-        switch format {
-        case CPU_F32: (1, 4, 4)
-        case CPU_Q8_0: (32, 34, 2)
-        case CPU_Q4_0: (32, 18, 2)
-        default: (1, 2, 2)
-        }
-    }
-
     init(_ tensor: TensorData, kernels: CPUKernelTable) throws {
         guard let format = Self.format(of: tensor.type) else {
-            throw CPUDevice.error("\(tensor.name): no kernel for \(tensor.type)")
+            throw CPUDevice.error("\(tensor.name): no kernel for \(tensor.type.name)")
         }
-        let layout = Self.layout(format)
-        guard tensor.shape.last % layout.elements == 0 else {
-            throw CPUDevice.error("\(tensor.name): rows of \(tensor.shape.last) are not whole blocks of \(layout.elements)")
+        guard let rowBytes = tensor.type.byteCount(elements: tensor.shape.last) else {
+            throw CPUDevice.error("\(tensor.name): rows of \(tensor.shape.last) are no whole blocks of \(tensor.type.blockSize)")
         }
-        rowBytes = tensor.shape.last / layout.elements * layout.bytes
         guard tensor.bytes.count == tensor.shape.rows * rowBytes else {
-            throw CPUDevice.error("\(tensor.name): \(tensor.bytes.count) bytes for \(tensor.shape) of \(tensor.type)")
+            throw CPUDevice.error("\(tensor.name): \(tensor.bytes.count) bytes for \(tensor.shape) of \(tensor.type.name)")
         }
         name = tensor.name
         shape = tensor.shape
+        self.rowBytes = rowBytes
         self.format = format
         self.kernels = kernels
-        bytes = Self.native(tensor.bytes, isLittle: tensor.byteOrder == .little, block: layout.bytes, number: layout.number)
+        bytes = Self.native(tensor.bytes, isLittle: tensor.byteOrder == .little, block: tensor.type.bytesPerBlock)
         // `bytes` neither move nor change while this object keeps them.
         pointer = bytes.withBytes { $0.baseAddress ?? UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped }
     }
 
     /// The bytes themselves where they are little-endian and aligned, else a copy that is.
-    private static func native(_ bytes: TensorBytes, isLittle: Bool, block: Int, number: Int) -> TensorBytes {
-        bytes.withBytes { source in
+    private static func native(_ bytes: TensorBytes, isLittle: Bool, block: Int) -> TensorBytes {
+        // The one number of each block whose byte order matters comes first: all of it, or a half scale.
+        let number = block == 4 ? 4 : 2
+        return bytes.withBytes { source in
             if isLittle, Int(bitPattern: source.baseAddress) % number == 0 { return bytes }
             return TensorBytes(count: source.count) { copy in
                 copy.copyMemory(from: source)
