@@ -1,0 +1,68 @@
+import Architectures
+import GGUF
+import ModelGraph
+
+/// Every weight tensor of the model that some metadata describes: what a GGUF file for it must hold.
+///
+/// Nobody wrote this list: it is what the model's graph asked for while it was built.
+public struct Inventory: Sendable {
+    public struct Tensor: Hashable, Sendable {
+        public var weight: Weight
+        public var type: TensorType
+
+        public var name: String { weight.name }
+        /// Outermost dimension first.
+        public var shape: Shape { weight.shape }
+        /// As a GGUF file lists them: contiguous dimension first.
+        public var dimensions: [Int] { weight.shape.gguf }
+        public var role: Weight.Role { weight.role }
+        public var isOptional: Bool { weight.isOptional }
+        /// The block that the tensor belongs to, nil outside the blocks.
+        public var layer: Int? { weight.layer }
+        public var description: TensorDescription { TensorDescription(name: name, shape: shape, type: type) }
+    }
+    public var tensors: [Tensor]
+
+    /// - Parameters:
+    ///   - optional: which optional tensors are listed.
+    ///   - recipe: what gives each tensor its type.
+    /// - Throws: `MetadataError` for metadata that is incomplete or contradicts itself, `GraphError` where
+    ///   it describes a graph that does not fit together.
+    public init(
+        _ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe = WeightRecipe(seed: 0)
+    ) throws {
+        tensors = try Architectures.read(metadata).weights(optional.contains)
+            .map { Tensor(weight: $0, type: try recipe.type(of: $0)) }
+    }
+}
+
+extension Architecture {
+    /// The stages that a model of this architecture runs in.
+    var stages: [BatchShape.Stage] { traits.hasEncoder ? [.encode, .decode] : [.decode] }
+
+    func graph(_ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool) throws -> Graph {
+        let builder = GraphBuilder(batch: batch, hasTensor: hasTensor)
+        build(builder)
+        return try builder.finish()
+    }
+
+    /// Every weight that any stage asks for, in the order of asking.
+    func weights(_ hasTensor: @escaping (String) -> Bool) throws -> [Weight] {
+        var weights: [Weight] = []
+        var known: [String: Weight] = [:]
+        for stage in stages {
+            for weight in try graph(.inventory(stage), hasTensor).weights {
+                if let other = known[weight.name] {
+                    guard other.shape == weight.shape else {
+                        throw ModelError(
+                            subject: weight.name, reason: "is \(other.shape) in one stage and \(weight.shape) in another")
+                    }
+                } else {
+                    known[weight.name] = weight
+                    weights.append(weight)
+                }
+            }
+        }
+        return weights
+    }
+}

@@ -1,0 +1,59 @@
+import Architectures
+import Devices
+import GGUF
+import ModelGraph
+
+/// A model, ready for sessions: its metadata understood, its tensors found and of the right shape.
+public final class Model: Sendable {
+    public let source: any TensorSource
+    public let architecture: any Architecture
+    /// Every weight that the model's graphs use.
+    public let weights: [Weight]
+    private let tensors: [String: TensorDescription]
+
+    public var metadata: Metadata { source.metadata }
+
+    /// Tensors that the model does not use are no error.
+    /// - Throws: `MetadataError`, `GraphError`, or `ModelError` that names the tensor that is missing, of
+    ///   another shape than the metadata asks for, or of a type that cannot be decoded.
+    public init(_ source: any TensorSource) throws {
+        self.source = source
+        architecture = try Architectures.read(source.metadata)
+        let tensors = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
+        self.tensors = tensors
+        weights = try architecture.weights { tensors[$0] != nil }
+        for weight in weights { try Self.check(tensors[weight.name], against: weight) }
+    }
+
+    private static func check(_ tensor: TensorDescription?, against weight: Weight) throws {
+        guard let tensor else {
+            throw ModelError(subject: weight.name, reason: "is missing; expected \(weight.shape.gguf)")
+        }
+        guard tensor.shape.significant == weight.shape.significant else {
+            throw ModelError(subject: weight.name, reason: "is \(tensor.shape.gguf), expected \(weight.shape.gguf)")
+        }
+        guard tensor.type.isDecodable else {
+            throw ModelError(subject: weight.name, reason: "is of type \(tensor.type.name), which cannot be decoded")
+        }
+    }
+
+    public func type(of weight: Weight) -> TensorType { tensors[weight.name]?.type ?? .f32 }
+
+    /// A weight's elements, in the shape that graphs know it by.
+    public func data(of weight: Weight) throws -> TensorData {
+        guard let tensor = tensors[weight.name] else { throw ModelError(subject: weight.name, reason: "is missing") }
+        var data = try source.data(of: tensor)
+        data.shape = weight.shape
+        return data
+    }
+
+    /// The graph of one batch.
+    func graph(_ batch: BatchShape) throws -> Graph {
+        try architecture.graph(batch) { [tensors] in tensors[$0] != nil }
+    }
+}
+
+extension Shape {
+    /// The shape without outer extents of one, which a file may list or leave out.
+    var significant: [Int] { Array(dimensions.drop { $0 == 1 }) }
+}

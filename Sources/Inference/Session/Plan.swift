@@ -1,0 +1,67 @@
+import Devices
+import ModelGraph
+
+/// A graph, ready to run: its segments, each compiled for its device.
+struct Plan {
+    let graph: Graph
+    private let steps: [Step]
+
+    private struct Step {
+        var segment: Segment
+        var executable: any Executable
+        var weights: [(any DeviceTensor)?]
+        var states: [(any DeviceState)?]
+    }
+
+    init(
+        _ graph: Graph, _ assignment: Assignment, wanted: [Graph.Output], weights: LoadedWeights, states: StateStore
+    ) throws {
+        self.graph = graph
+        steps = try assignment.segments(of: graph, wanted: wanted.compactMap { graph.outputs[$0] }).map { device, segment in
+            var step = Step(
+                segment: segment, executable: try device.compile(segment),
+                weights: Array(repeating: nil, count: graph.weights.count),
+                states: Array(repeating: nil, count: graph.states.count))
+            for node in graph.nodes[segment.nodes] {
+                for operand in node.operands {
+                    guard case .weight(let index) = graph.values[operand].source, step.weights[index] == nil else { continue }
+                    step.weights[index] = try weights.tensor(graph.weights[index], on: device)
+                }
+                if let state = node.op.state { step.states[state] = states[graph.states[state].name]?.memory }
+            }
+            return step
+        }
+    }
+
+    /// - Parameter inputs: at least those that the graph uses.
+    /// - Returns: the wanted outputs that the graph has, with their shapes.
+    func run(_ inputs: [Input: HostTensor], wanted: [Graph.Output]) throws -> [Graph.Output: (Shape, HostTensor)] {
+        var values: [ValueID: HostTensor] = [:]
+        for (input, id) in graph.inputs {
+            guard let tensor = inputs[input] else { throw SessionError("the model's graph needs \(input.rawValue), which nothing supplies") }
+            values[id] = tensor
+        }
+        for step in steps {
+            let operands = try step.segment.inputs.map { id in
+                guard let tensor = values[id] else { throw SessionError("value \(id) is used before it is made") }
+                return tensor
+            }
+            let results = try step.executable.run(weights: step.weights, states: step.states, inputs: operands)
+            for (id, result) in zip(step.segment.outputs, results) { values[id] = result }
+        }
+        var outputs: [Graph.Output: (Shape, HostTensor)] = [:]
+        for output in wanted {
+            if let id = graph.outputs[output], let tensor = values[id] { outputs[output] = (graph.values[id].shape, tensor) }
+        }
+        return outputs
+    }
+
+    /// The number of rows in the tables that an input selects from: indices must be below it.
+    func limit(of input: Input) -> Int? {
+        guard let id = graph.inputs[input] else { return nil }
+        return graph.nodes.lazy
+            .filter { $0.op == .rows && $0.operands.last == id }
+            .compactMap { graph.values[$0.operands[0]].shape.dimensions.first }
+            .min()
+    }
+}

@@ -1,0 +1,197 @@
+import Architectures
+import Devices
+import ModelGraph
+
+extension Session {
+    /// Processes tokens, in micro-batches, and gives the outputs that they want.
+    ///
+    /// In each sequence, positions must ascend and go on from the last one; with recurrent state without
+    /// a gap. A token may belong to several sequences, but not with recurrent state.
+    /// - Throws: `SessionError` if the batch breaks these rules or does not fit, with nothing changed;
+    ///   `DeviceError` if a device fails.
+    public func process(_ batch: Batch) throws -> Output {
+        try check(batch)
+        if traits.hasEncoder, encoded == nil { throw SessionError("the decoder needs the encoder's output: encode first") }
+        if !traits.isBidirectional { try checkPositions(batch) }
+        if traits.isBidirectional || pooling != .none {
+            guard batch.tokens.count <= options.microBatch else {
+                throw SessionError(
+                    "\(batch.tokens.count) tokens that \(traits.isBidirectional ? "see each other" : "are pooled") in micro-batches of \(options.microBatch)")
+            }
+        }
+        if hasCache, cells.freeCount < batch.tokens.count {
+            throw SessionError("\(batch.tokens.count) tokens do not fit in \(cells.freeCount) free cells of \(context)")
+        }
+
+        var output = Output()
+        for start in stride(from: 0, to: batch.tokens.count, by: options.microBatch) {
+            let end = min(start + options.microBatch, batch.tokens.count)
+            output.append(try processMicroBatch(batch.tokens[start..<end]))
+        }
+        return output
+    }
+
+    /// Runs the encoder; its output is what the decoder's cross-attention reads from then on.
+    /// A model that only has an encoder is processed.
+    /// - Returns: the encoder's output, a row a token.
+    @discardableResult
+    public func encode(_ batch: Batch) throws -> Output {
+        guard traits.hasEncoder else {
+            if traits.isBidirectional { return try process(batch) }
+            throw SessionError("\(type(of: model.architecture).name) has no encoder")
+        }
+        try check(batch)
+        guard batch.tokens.count <= options.microBatch else {
+            throw SessionError("\(batch.tokens.count) tokens that see each other in micro-batches of \(options.microBatch)")
+        }
+        let count = batch.tokens.count
+        let plan = try plan(for: BatchShape(stage: .encode, tokens: count, outputs: count, cells: 0, context: context))
+        try checkLimits(plan, batch.tokens[...])
+        var inputs = Self.inputs(batch.tokens[...])
+        inputs[.outputs] = .index((0..<count).map(Int32.init))
+        let results = try plan.run(inputs, wanted: [.embeddings])
+        guard let (shape, elements) = results[.embeddings] else { throw SessionError("the encoder's graph has no embeddings") }
+        encoded = EncoderOutput(sequences: batch.tokens.map(\.sequences), width: shape.last, elements: elements)
+        return Output(embeddings: .init(keys: Array(0..<count), width: shape.last, elements: elements))
+    }
+
+    // MARK: One micro-batch
+
+    private func processMicroBatch(_ tokens: ArraySlice<Batch.Token>) throws -> Output {
+        let before = cells
+        var inputs = Self.inputs(tokens)
+        if hasCache {
+            guard let taken = cells.take(tokens) else { throw SessionError("no free cells") }
+            inputs[.cells] = .index(taken.map { Int32($0) })
+        }
+        do {
+            let output = try run(tokens, inputs)
+            if isRecurrent {
+                for token in tokens {
+                    guard let sequence = token.sequences.first else { continue }
+                    seen[sequence] = (seen[sequence]?.lowerBound ?? token.position) ... token.position
+                }
+            }
+            return output
+        } catch {
+            cells = before
+            throw error
+        }
+    }
+
+    private func run(_ tokens: ArraySlice<Batch.Token>, _ common: [Input: HostTensor]) throws -> Output {
+        let pooled = pooling == .none ? nil : Pool(tokens, pooling)
+        var rows = pooled == nil ? tokens.indices.filter { tokens[$0].wantsOutput } : Array(tokens.indices)
+        let isWanted = !rows.isEmpty
+        // A graph has at least one output row: where none is wanted, the last token's is computed for nothing.
+        if !isWanted { rows = [tokens.endIndex - 1] }
+
+        let shape = BatchShape(
+            tokens: tokens.count, outputs: rows.count, cells: hasCache ? cells.extent() : 0,
+            encoderTokens: encoded?.sequences.count ?? 0, context: context, pooledSequences: pooled?.sequences.count)
+        let plan = try plan(for: shape)
+        try checkLimits(plan, tokens)
+
+        var inputs = common
+        inputs[.outputs] = .index(rows.map { Int32($0 - tokens.startIndex) })
+        inputs[.cellPositions] = .index(Array(cells.positions[..<shape.cells]))
+        inputs[.cellSequences] = .index(cells.sequences[..<shape.cells].map(\.index))
+        if let pooled { inputs[.pooling] = .double(pooled.weights) }
+        if let encoded {
+            inputs[.encoderOutput] = encoded.elements
+            inputs[.encoderSequences] = .index(encoded.sequences.map(\.index))
+        }
+
+        let results = try plan.run(inputs, wanted: wanted(of: plan.graph))
+        guard isWanted else { return Output() }
+        func found(_ name: Graph.Output, _ keys: [Int]) throws -> Output.Rows? {
+            guard let (shape, elements) = results[name] else { return nil }
+            guard shape.rows == keys.count else { throw SessionError("\(shape) \(name.rawValue) for \(keys.count) rows") }
+            return Output.Rows(keys: keys, width: shape.last, elements: elements)
+        }
+        return Output(logits: try found(.logits, rows), embeddings: try found(.embeddings, pooled?.sequences ?? rows))
+    }
+
+    /// The inputs that depend on the tokens alone.
+    private static func inputs(_ tokens: ArraySlice<Batch.Token>) -> [Input: HostTensor] {
+        [
+            .tokens: .index(tokens.map { Int32($0.id) }),
+            .positions: .index(tokens.map { Int32($0.position) }),
+            .sequences: .index(tokens.map(\.sequences.index)),
+            .slots: .index(tokens.map { Int32($0.sequences.first ?? 0) }),
+        ]
+    }
+
+    /// How the rows of each sequence make its embedding.
+    private struct Pool {
+        /// Ascending.
+        var sequences: [Int]
+        /// `[sequences.count, tokens]`
+        var weights: [Double]
+
+        init(_ tokens: ArraySlice<Batch.Token>, _ pooling: Pooling) {
+            sequences = SequenceSet(bits: tokens.reduce(0) { $0 | $1.sequences.bits }).elements
+            weights = []
+            for sequence in sequences {
+                var row = Array(repeating: 0.0, count: tokens.count)
+                let members = tokens.indices.filter { tokens[$0].sequences.contains(sequence) }
+                let (first, last) = (
+                    members.min { tokens[$0].position < tokens[$1].position },
+                    members.max { tokens[$0].position < tokens[$1].position }
+                )
+                switch pooling {
+                case .none: break
+                case .mean: for member in members { row[member - tokens.startIndex] = 1 / Double(members.count) }
+                case .cls, .rank: if let first { row[first - tokens.startIndex] = 1 }
+                case .last: if let last { row[last - tokens.startIndex] = 1 }
+                }
+                weights += row
+            }
+        }
+    }
+
+    // MARK: What a batch must be
+
+    private func check(_ batch: Batch) throws {
+        guard !batch.tokens.isEmpty else { throw SessionError("a batch of no tokens") }
+        let vocabulary = model.architecture.dimensions.vocabulary
+        for (index, token) in batch.tokens.enumerated() {
+            guard (0..<vocabulary).contains(token.id) else {
+                throw SessionError("token \(index) is \(token.id), outside the vocabulary of \(vocabulary)")
+            }
+            guard (0...Int(Int32.max)).contains(token.position) else {
+                throw SessionError("token \(index) has position \(token.position)")
+            }
+            guard !token.sequences.isEmpty, token.sequences.last ?? 0 < options.sequences else {
+                throw SessionError("token \(index) is in sequences \(token.sequences); there are \(options.sequences)")
+            }
+            guard !isRecurrent || token.sequences.count == 1 else {
+                throw SessionError("token \(index) is in sequences \(token.sequences), but recurrent state is of one sequence")
+            }
+        }
+    }
+
+    private func checkPositions(_ batch: Batch) throws {
+        var last = (0..<options.sequences).map { positions(of: $0)?.upperBound }
+        for (index, token) in batch.tokens.enumerated() {
+            for sequence in token.sequences.elements {
+                if let previous = last[sequence] {
+                    guard token.position > previous else {
+                        throw SessionError("token \(index) has position \(token.position) in sequence \(sequence), which is at \(previous)")
+                    }
+                    guard !isRecurrent || token.position == previous + 1 else {
+                        throw SessionError("token \(index) has position \(token.position) in sequence \(sequence), whose recurrent state is at \(previous)")
+                    }
+                }
+                last[sequence] = token.position
+            }
+        }
+    }
+
+    private func checkLimits(_ plan: Plan, _ tokens: ArraySlice<Batch.Token>) throws {
+        guard let limit = plan.limit(of: .positions) else { return }
+        for token in tokens where token.position >= limit {
+            throw SessionError("position \(token.position) in a model with \(limit) learned positions")
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Architectures
+import Devices
+import ModelGraph
+
+/// One model on one placement, with its caches: takes batches of tokens, gives logits or embeddings.
+///
+/// Sequences are independent of each other. A batch is checked as a whole before anything changes; if a
+/// device fails half-way (`DeviceError`), the session holds part of the batch and should be cleared.
+public final class Session {
+    public let model: Model
+    public let placement: Placement
+    public let options: SessionOptions
+    /// Cells of the caches.
+    public let context: Int
+    /// The nodes that run on `cpu` because their own device cannot run them.
+    public private(set) var fallbacks: [Fallback] = []
+
+    let devices: DeviceSet
+    let weights: LoadedWeights
+    var states = StateStore()
+    var cells: CellTable
+    /// The positions that each sequence's recurrent state has seen.
+    var seen: [ClosedRange<Int>?]
+    var encoded: EncoderOutput?
+    private var plans: [BatchShape: Plan] = [:]
+
+    /// What cross-attention reads.
+    struct EncoderOutput {
+        var sequences: [SequenceSet]
+        var width: Int
+        /// `[sequences.count, width]`
+        var elements: HostTensor
+    }
+
+    /// - Parameters:
+    ///   - weights: those of another session of this model and thread, to share.
+    /// - Throws: `SessionError` for options out of range, `PlacementError` for a device that is not there,
+    ///   `DeviceError` for one that fails or, if the options are strict, cannot run a node.
+    public init(
+        _ model: Model, placement: Placement, devices: DeviceSet, options: SessionOptions = SessionOptions(),
+        weights: LoadedWeights? = nil
+    ) throws {
+        guard (1...SequenceSet.capacity).contains(options.sequences) else {
+            throw SessionError("\(options.sequences) sequences: must be 1 to \(SequenceSet.capacity)")
+        }
+        guard options.microBatch > 0 else { throw SessionError("a micro-batch of \(options.microBatch) tokens") }
+        context = options.context ?? min(4096, model.architecture.dimensions.context)
+        guard (1...1 << 24).contains(context) else { throw SessionError("a context of \(context) cells: must be 1 to \(1 << 24)") }
+        guard weights == nil || weights?.model === model else { throw SessionError("the shared weights are another model's") }
+
+        self.model = model
+        self.placement = placement
+        self.devices = devices
+        self.options = options
+        self.weights = weights ?? LoadedWeights(model)
+        cells = CellTable(count: context)
+        seen = Array(repeating: nil, count: options.sequences)
+
+        // The smallest graph of each stage says where states live and what falls back.
+        for stage in model.architecture.stages {
+            let graph = try model.graph(
+                BatchShape(stage: stage, tokens: 1, outputs: 1, cells: min(32, context), encoderTokens: 1, context: context))
+            let assignment = try assign(graph)
+            for state in graph.states where states[state.name] == nil {
+                guard let node = graph.nodes.firstIndex(where: { $0.op.state == state.id }) else { continue }
+                try states.allocate(
+                    state, on: assignment.devices[node],
+                    rows: state.kind == .cache ? context : options.sequences,
+                    type: state.kind == .cache ? options.cacheType : .full)
+            }
+        }
+    }
+
+    // MARK: What this model needs
+
+    var traits: Traits { model.architecture.traits }
+    var pooling: Pooling { options.pooling ?? traits.pooling }
+    var isRecurrent: Bool { states.has(.recurrent) }
+    var hasCache: Bool { states.has(.cache) }
+
+    // MARK: Graphs
+
+    private func assign(_ graph: Graph) throws -> Assignment {
+        let assignment = try Assignment(
+            graph, placement: placement, devices: devices, homes: states.homes,
+            weightTypes: graph.weights.map(model.type(of:)))
+        for fallback in assignment.fallbacks where !fallbacks.contains(fallback) {
+            if options.isStrict { throw DeviceError(device: fallback.device, reason: fallback.description) }
+            fallbacks.append(fallback)
+        }
+        return assignment
+    }
+
+    /// Logits where the model has them; embeddings where it has nothing else, or if they are asked for.
+    func wanted(of graph: Graph) -> [Graph.Output] {
+        graph.outputs[.logits] == nil || options.wantsEmbeddings ? [.logits, .embeddings] : [.logits]
+    }
+
+    func compile(_ graph: Graph) throws -> Plan {
+        try Plan(graph, assign(graph), wanted: wanted(of: graph), weights: weights, states: states)
+    }
+
+    func plan(for shape: BatchShape) throws -> Plan {
+        if let plan = plans[shape] { return plan }
+        // Batches of ever new shapes must not fill the memory.
+        if plans.count >= 64 { plans.removeAll() }
+        let plan = try compile(model.graph(shape))
+        plans[shape] = plan
+        return plan
+    }
+}

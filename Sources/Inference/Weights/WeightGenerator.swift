@@ -1,0 +1,102 @@
+/// The random numbers behind a toy model's weights.
+///
+/// Element `i` of a tensor depends on the recipe's seed, the tensor's name and `i`, and on nothing else.
+/// All arithmetic is on unsigned 64-bit integers modulo 2⁶⁴ or is IEEE float64 arithmetic, one rounded
+/// operation at a time, so that every platform and language gets the same bits:
+///
+/// ```
+/// mix(z)       z ^= z >> 30;  z *= 0xBF58476D1CE4E5B9
+///              z ^= z >> 27;  z *= 0x94D049BB133111EB;  z ^= z >> 31
+/// key          mix(seed ^ mix(fnv1a(UTF-8 bytes of the name)))      64-bit FNV-1a
+/// bits(i)      mix(key + (i + 1) · 0x9E3779B97F4A7C15)              SplitMix64, seeded with the key
+///
+/// normal(i)    d = (the four 16-bit fields of bits(i), added) − 131070
+///              float32(mean + d · step(deviation))
+/// uniform(i)   u = bits(i) >> 40
+///              float32(lower + u · ((upper − lower) · 2⁻²⁴))
+///
+/// step(σ)      c = σ · 1.7320508075688772 = f · 2ᵉ with 1 ≤ f < 2;  ⌊f · 64⌋ · 2^(e − 22);  0 where σ = 0
+/// extra(i)     mix(bits(i) ^ 0xD1B54A32D192ED03)
+/// ```
+///
+/// An element is zero where `extra(i) >> 48 < ⌊zeros · 65536⌋`; otherwise it is multiplied by 64 where
+/// `(extra(i) >> 32) & 65535 < ⌊outliers · 65536⌋`.
+///
+/// The sum of four uniform numbers (Irwin–Hall) has the deviation `65536/√3`, to within 10⁻¹⁰, and never
+/// leaves 3.47 deviations. A step has seven significant bits and `d` has eighteen, so their product is
+/// exact in float32 too. Sources: Steele, Lea and Flood 2014 (SplitMix64); Fowler, Noll and Vo (FNV).
+struct WeightGenerator {
+    private let key: UInt64
+
+    init(seed: UInt64, name: String) {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        key = Self.mix(seed ^ Self.mix(hash))
+    }
+
+    /// Writes elements `first ..< first + output.count`.
+    func fill(
+        _ output: UnsafeMutableBufferPointer<Float>, from first: Int, _ distribution: WeightDistribution
+    ) {
+        guard let start = output.baseAddress else { return }
+        switch distribution {
+        case .constant(let value):
+            output.update(repeating: Float(value))
+        case .normal(let mean, let deviation):
+            let step = Self.step(deviation)
+            each(output.count, from: first) { i, bits in
+                let sum = (bits & 0xFFFF) &+ (bits >> 16 & 0xFFFF) &+ (bits >> 32 & 0xFFFF) &+ (bits >> 48)
+                start[i] = Float(mean + Double(Int64(bitPattern: sum) &- 131_070) * step)
+            }
+        case .uniform(let lower, let upper):
+            let step = (upper - lower) * 0x1p-24
+            each(output.count, from: first) { i, bits in
+                start[i] = Float(lower + Double(Int64(bitPattern: bits >> 40)) * step)
+            }
+        }
+    }
+
+    /// Sets about a share `zeros` of the elements to zero and multiplies about a share `outliers` of the
+    /// others by 64.
+    func disturb(
+        _ elements: UnsafeMutableBufferPointer<Float>, from first: Int, zeros: Double, outliers: Double
+    ) {
+        guard zeros > 0 || outliers > 0, let start = elements.baseAddress else { return }
+        let zeroLimit = UInt64(zeros * 65536), outlierLimit = UInt64(outliers * 65536)
+        each(elements.count, from: first) { i, bits in
+            let extra = Self.mix(bits ^ 0xD1B5_4A32_D192_ED03)
+            if extra >> 48 < zeroLimit {
+                start[i] = 0
+            } else if extra >> 32 & 0xFFFF < outlierLimit {
+                start[i] *= 64
+            }
+        }
+    }
+
+    /// Calls `body` with each index `0 ..< count` and the bits of element `first` + index.
+    @inline(__always)
+    private func each(_ count: Int, from first: Int, _ body: (Int, UInt64) -> Void) {
+        let increment: UInt64 = 0x9E37_79B9_7F4A_7C15
+        var counter = key &+ UInt64(truncatingIfNeeded: first) &* increment
+        var i = 0
+        while i < count {
+            counter &+= increment
+            body(i, Self.mix(counter))
+            i &+= 1
+        }
+    }
+
+    @inline(__always)
+    private static func mix(_ bits: UInt64) -> UInt64 {
+        var z = bits
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    private static func step(_ deviation: Double) -> Double {
+        let scaled = deviation * 1.7320508075688772
+        guard scaled > 0, scaled.isFinite else { return 0 }
+        return (scaled.significand * 64).rounded(.down) * Double(sign: .plus, exponent: scaled.exponent - 22, significand: 1)
+    }
+}
