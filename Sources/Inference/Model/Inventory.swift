@@ -19,7 +19,7 @@ public struct Inventory: Sendable {
         public var isOptional: Bool { weight.isOptional }
         /// The block that the tensor belongs to, nil outside the blocks.
         public var layer: Int? { weight.layer }
-        public var description: TensorDescription { TensorDescription(name: name, shape: shape, type: type) }
+        public var info: TensorInfo { TensorInfo(name: name, shape: shape, type: type) }
     }
     public var tensors: [Tensor]
 
@@ -31,15 +31,12 @@ public struct Inventory: Sendable {
     public init(
         _ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe = WeightRecipe(seed: 0)
     ) throws {
-        tensors = try Architectures.read(metadata).weights(optional.contains)
+        tensors = try ArchitectureCatalog.read(metadata).weights(optional.contains)
             .map { Tensor(weight: $0, type: try recipe.type(of: $0)) }
     }
 }
 
 extension Architecture {
-    /// The stages that a model of this architecture runs in.
-    var stages: [BatchShape.Stage] { traits.hasEncoder ? [.encode, .decode] : [.decode] }
-
     func graph(_ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool) throws -> Graph {
         let builder = GraphBuilder(batch: batch, hasTensor: hasTensor)
         build(builder)
@@ -50,7 +47,7 @@ extension Architecture {
     func weights(_ hasTensor: @escaping (String) -> Bool) throws -> [Weight] {
         var weights: [Weight] = []
         var known: [String: Weight] = [:]
-        for stage in stages {
+        for stage in traits.stages {
             for weight in try graph(.inventory(stage), hasTensor).weights {
                 if let other = known[weight.name] {
                     guard other.shape == weight.shape else {

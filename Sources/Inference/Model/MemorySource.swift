@@ -31,14 +31,14 @@ public final class MemorySource: TensorSource {
         try self.init(metadata, optional: optional, recipe: recipe) { try recipe.draw($0.weight) }
     }
 
-    public var tensors: [TensorDescription] { inventory.tensors.map(\.description) }
+    public var tensors: [TensorInfo] { inventory.tensors.map(\.info) }
 
-    public func data(of tensor: TensorDescription) throws -> TensorData {
+    public func data(of tensor: TensorInfo) throws -> TensorData {
         guard let weight = weights[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is not in this model") }
         return try cache.data(of: tensor.name) {
             let data = try supply(Inventory.Tensor(weight: weight, type: tensor.type))
             guard data.shape == tensor.shape, data.type == tensor.type,
-                data.bytes.count == tensor.type.byteCount(of: tensor.shape.count)
+                data.bytes.count == tensor.byteCount
             else {
                 throw ModelError(
                     subject: tensor.name,

@@ -9,7 +9,7 @@ public final class Model: Sendable {
     public let architecture: any Architecture
     /// Every weight that the model's graphs use.
     public let weights: [Weight]
-    private let tensors: [String: TensorDescription]
+    private let tensors: [String: TensorInfo]
 
     public var metadata: Metadata { source.metadata }
 
@@ -18,21 +18,21 @@ public final class Model: Sendable {
     ///   another shape than the metadata asks for, or of a type that cannot be decoded.
     public init(_ source: any TensorSource) throws {
         self.source = source
-        architecture = try Architectures.read(source.metadata)
+        architecture = try ArchitectureCatalog.read(source.metadata)
         let tensors = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
         self.tensors = tensors
         weights = try architecture.weights { tensors[$0] != nil }
         for weight in weights { try Self.check(tensors[weight.name], against: weight) }
     }
 
-    private static func check(_ tensor: TensorDescription?, against weight: Weight) throws {
+    private static func check(_ tensor: TensorInfo?, against weight: Weight) throws {
         guard let tensor else {
             throw ModelError(subject: weight.name, reason: "is missing; expected \(weight.shape.gguf)")
         }
         guard tensor.shape.significant == weight.shape.significant else {
             throw ModelError(subject: weight.name, reason: "is \(tensor.shape.gguf), expected \(weight.shape.gguf)")
         }
-        guard tensor.type.isDecodable else {
+        guard tensor.type.canDecode else {
             throw ModelError(subject: weight.name, reason: "is of type \(tensor.type.name), which cannot be decoded")
         }
     }

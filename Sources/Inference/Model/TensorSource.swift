@@ -6,13 +6,13 @@ import ModelGraph
 public protocol TensorSource: Sendable {
     var metadata: Metadata { get }
     /// Every tensor, in the order in which a file lists them.
-    var tensors: [TensorDescription] { get }
+    var tensors: [TensorInfo] { get }
     /// The elements of a tensor that `tensors` lists.
-    func data(of tensor: TensorDescription) throws -> TensorData
+    func data(of tensor: TensorInfo) throws -> TensorData
 }
 
 /// A tensor without its elements.
-public struct TensorDescription: Hashable, Sendable {
+public struct TensorInfo: Hashable, Sendable {
     public var name: String
     public var shape: Shape
     public var type: TensorType
@@ -22,4 +22,7 @@ public struct TensorDescription: Hashable, Sendable {
         self.shape = shape
         self.type = type
     }
+
+    /// nil if a row is no whole number of the type's blocks.
+    public var byteCount: Int? { type.byteCount(rowLength: shape.last, rows: shape.rows) }
 }

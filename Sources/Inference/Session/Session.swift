@@ -22,6 +22,8 @@ public final class Session {
     /// The positions that each sequence's recurrent state has seen.
     var seen: [ClosedRange<Int>?]
     var encoded: EncoderOutput?
+    /// Columns of the encoder's output that the decoder reads.
+    private(set) var encoderWidth: Int?
     private var plans: [BatchShape: Plan] = [:]
 
     /// What cross-attention reads.
@@ -57,9 +59,10 @@ public final class Session {
         seen = Array(repeating: nil, count: options.sequences)
 
         // The smallest graph of each stage says where states live and what falls back.
-        for stage in model.architecture.stages {
+        for stage in model.architecture.traits.stages {
             let graph = try model.graph(
                 BatchShape(stage: stage, tokens: 1, outputs: 1, cells: min(32, context), encoderTokens: 1, context: context))
+            if let id = graph.inputs[.encoderOutput] { encoderWidth = graph.values[id].shape.last }
             let assignment = try assign(graph)
             for state in graph.states where states[state.name] == nil {
                 guard let node = graph.nodes.firstIndex(where: { $0.op.state == state.id }) else { continue }

@@ -1,3 +1,4 @@
+import Devices
 import GGUF
 import ModelGraph
 
@@ -83,8 +84,8 @@ public struct WeightRecipe: Hashable, Sendable, Codable {
         return overRootFanIn ? distribution.scaled(by: WeightDistribution.inverseRoot(weight.shape.last)) : distribution
     }
 
-    private func share(_ property: KeyPath<Rule, Double?>, of weight: Weight) throws -> Double {
-        let share = try rules.first { try $0[keyPath: property] != nil && $0.matches(weight) }?[keyPath: property] ?? 0
+    private func share(_ property: (Rule) -> Double?, of weight: Weight) throws -> Double {
+        let share = try rules.first { try property($0) != nil && $0.matches(weight) }.flatMap(property) ?? 0
         guard (0...1).contains(share) else {
             throw ModelError(subject: weight.name, reason: "a share of \(share) of its elements: must be in 0 ... 1")
         }
@@ -100,6 +101,9 @@ extension WeightRecipe {
         let (zeros, outliers) = try (share(\.zeros, of: weight), share(\.outliers, of: weight))
         let type = try type(of: weight)
         let count = weight.shape.count
+        guard type.canEncode, let byteCount = type.byteCount(rowLength: weight.shape.last, rows: weight.shape.rows) else {
+            throw ModelError(subject: weight.name, reason: "cannot be encoded as \(type.name)")
+        }
 
         func fill(_ elements: UnsafeMutableBufferPointer<Float>, from first: Int) {
             generator.fill(elements, from: first, distribution)
@@ -107,20 +111,21 @@ extension WeightRecipe {
         }
         let bytes: TensorBytes
         if type == .f32 {
-            bytes = TensorBytes(count: count * 4) { fill($0.bindMemory(to: Float.self), from: 0) }
+            bytes = TensorBytes(count: byteCount) { fill($0.bindMemory(to: Float.self), from: 0) }
         } else {
-            bytes = try TensorBytes(count: type.byteCount(of: count)) { output in
-                // Whole rows at a time, so that a block never spans two.
-                let rows = max(1, 4096 / max(1, weight.shape.last)), chunk = rows * weight.shape.last
+            bytes = try TensorBytes(count: byteCount) { output in
+                // Whole rows at a time: whole blocks, few enough to stay in the processor's cache.
+                let rows = max(1, 4096 / weight.shape.last), chunk = rows * weight.shape.last
+                let chunkBytes = byteCount / weight.shape.rows * rows
                 try withUnsafeTemporaryAllocation(of: Float.self, capacity: min(chunk, count)) { elements in
                     var first = 0, offset = 0
                     while first < count {
                         let part = UnsafeMutableBufferPointer(rebasing: elements[..<min(chunk, count - first)])
                         fill(part, from: first)
-                        let size = type.byteCount(of: part.count)
-                        try type.encode(UnsafeBufferPointer(part), into: UnsafeMutableRawBufferPointer(rebasing: output[offset ..< offset + size]))
+                        let end = min(offset + chunkBytes, byteCount)
+                        try type.encode(UnsafeBufferPointer(part), into: UnsafeMutableRawBufferPointer(rebasing: output[offset..<end]))
                         first += part.count
-                        offset += size
+                        offset = end
                     }
                 }
             }
