@@ -34,5 +34,8 @@ let package = Package(
         .testTarget(name: "PropertyTestingTests", dependencies: ["PropertyTesting"]),
         .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph"]),
         .testTarget(name: "ArchitecturesTests", dependencies: ["Architectures"]),
+        .testTarget(
+            name: "InferenceTests",
+            dependencies: ["Inference", "Architectures", "ModelGraph", "Devices", "GGUF", "PropertyTesting"]),
     ]
 )

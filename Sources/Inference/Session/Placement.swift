@@ -51,6 +51,7 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
             }
             let device = try Self.device(entry[entry.index(after: equals)...], entry)
             let what = entry[..<equals]
+            guard !what.isEmpty else { throw PlacementError(entry: String(entry), reason: "places nothing") }
             if let range = try Self.layers(what, entry, device) {
                 layers.append(range)
             } else {
