@@ -25,10 +25,15 @@ public struct Traits: Hashable, Sendable {
     public var isBidirectional = false
     /// How the embeddings of a sequence become one where the metadata says so.
     public var pooling: Pooling = .none
-    public init(hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none) {
+    /// How the embeddings become one before they are classified (`Pooling.rank`).
+    public var classifierPooling: Pooling = .cls
+    public init(
+        hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none, classifierPooling: Pooling = .cls
+    ) {
         self.hasEncoder = hasEncoder
         self.isBidirectional = isBidirectional
         self.pooling = pooling
+        self.classifierPooling = classifierPooling
     }
 
     /// The graphs that the model has.
@@ -42,7 +47,7 @@ public enum Pooling: Int, HyperparameterOption, CaseIterable {
     /// The first token.
     case cls = 2
     case last = 3
-    /// The first token's classification scores.
+    /// Classification scores: of the first token, or of what `classifier.pooling_type` says.
     case rank = 4
 }
 
@@ -91,7 +96,12 @@ public enum ArchitectureCatalog {
         Llama.self,
         GPT2.self,
         Bloom.self,
+        Gemma2.self,
+        BERT.self,
+        T5.self,
         Qwen3MoE.self,
+        Llama4.self,
+        GPTOSS.self,
         DeepSeek2.self,
     ]
 

@@ -12,13 +12,14 @@ extension GraphBuilder {
     }
 
     /// Keeps the wanted rows, norms them, and names them as the embeddings of this batch, pooled if asked.
+    /// - Parameter head: applied to the pooled rows.
     /// - Returns: `[R, D]`, the normed rows before pooling.
     @discardableResult
-    public func embeddings(_ x: Value, _ norm: (Value) -> Value) -> Value {
+    public func embeddings(_ x: Value, head: (Value) -> Value = { $0 }, _ norm: (Value) -> Value) -> Value {
         layer = nil
         let rows = norm(x.rows(outputs))
         if let sequences = batch.pooledSequences {
-            output(.embeddings, apply(.pool, rows, input(.pooling, [sequences, batch.outputs])))
+            output(.embeddings, head(apply(.pool, rows, input(.pooling, [sequences, batch.outputs]))))
         } else {
             output(.embeddings, rows)
         }

@@ -14,7 +14,7 @@ public protocol Hyperparameters {
 
 /// A hyperparameter: its key, meaning and domains.
 public struct Declaration: Sendable {
-    /// The key without the architecture's name: `attention.head_count`.
+    /// The key without the architecture's name, `attention.head_count`; those of the tokenizer are whole.
     public var key: String
     /// One line for listings.
     public var about: String
@@ -32,12 +32,23 @@ public struct Declaration: Sendable {
         case text([String])
         /// One value a layer, or one for all.
         case perLayer(Domain, count: Int)
+        /// A flag for each of `count` layers, or a period after which they repeat.
+        case pattern(valid: ClosedRange<Int>, fuzz: [Int], count: Int)
+        /// Names, of which only the number counts.
+        case labels(counts: [Int])
     }
 
     public enum Absence: Sendable {
         case value(MetadataValue)
         /// The feature that the key belongs to is not used.
         case unused
+    }
+}
+
+extension Declaration {
+    /// A key as files have it.
+    static func path(_ key: String, _ architecture: String) -> String {
+        key.hasPrefix("tokenizer.") ? key : "\(architecture).\(key)"
     }
 }
 
@@ -149,6 +160,18 @@ extension Hyperparameters {
         try optional(key, .perLayer(.boolean, count: layers), .unused, about)?.flags(key, count: layers)
     }
 
+    /// A flag a layer, or a period; nil where absent.
+    public mutating func optionalPattern(
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, _ about: String
+    ) throws -> LayerPattern? {
+        try optional(key, .pattern(valid: valid, fuzz: fuzz, count: layers), .unused, about)?.pattern(key, count: layers)
+    }
+
+    /// How many names an array holds; nil where absent.
+    public mutating func optionalLabels(_ key: String, fuzz: [Int], _ about: String) throws -> Int? {
+        try optional(key, .labels(counts: fuzz), .unused, about)?.elements?.count
+    }
+
     // MARK: Contradictions
 
     /// Refuses metadata in which `condition` does not hold.
@@ -172,6 +195,12 @@ extension Hyperparameters {
     ) throws -> MetadataValue? {
         try value(of: Declaration(key: key, about: about, domain: domain, absence: absence))
     }
+}
+
+/// Which layers are of a kind, as files say it.
+public enum LayerPattern: Hashable, Sendable {
+    case period(Int)
+    case flags([Bool])
 }
 
 /// A hyperparameter that is one of a few named integers.

@@ -12,7 +12,7 @@ public struct MetadataReader: Hyperparameters {
 
     /// - Throws: `MetadataError` that names the key, the value found and what is allowed.
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
-        let key = "\(architecture).\(declaration.key)"
+        let key = Declaration.path(declaration.key, architecture)
         guard let value = metadata[key] else {
             if declaration.absence == nil {
                 throw MetadataError(keys: [key], reason: "is missing; allowed: \(declaration.domain.allowed)")
@@ -30,7 +30,7 @@ public struct MetadataReader: Hyperparameters {
     public mutating func contradiction(_ error: MetadataError) throws {
         throw MetadataError(
             keys: error.keys.map { key in
-                let full = "\(architecture).\(key)"
+                let full = Declaration.path(key, architecture)
                 return metadata[full].map { "\(full) = \($0.summary)" } ?? "\(full) (absent)"
             }, reason: error.reason)
     }
@@ -57,6 +57,19 @@ extension Declaration.Domain {
             guard case .string(let text) = value, options.contains(text) else {
                 throw MetadataError(keys: [key], reason: "is \(value.summary)")
             }
+        case .labels:
+            guard let elements = value.elements, !elements.isEmpty,
+                elements.allSatisfy({ if case .string = $0 { true } else { false } })
+            else { throw MetadataError(keys: [key], reason: "is \(value.summary)") }
+        case .pattern(let valid, _, let count):
+            switch try value.pattern(key, count: count) {
+            case .period(let period):
+                guard valid.contains(period) else { throw MetadataError(keys: [key], reason: "is \(period)") }
+            case .flags(let flags):
+                guard flags.count == count else {
+                    throw MetadataError(keys: [key], reason: "has \(flags.count) elements for \(count) layers")
+                }
+            }
         case .perLayer(let domain, let count):
             guard let elements = value.elements else { return try domain.validate(value, key) }
             guard elements.count == count else {
@@ -74,6 +87,8 @@ extension Declaration.Domain {
         case .boolean: "true or false"
         case .option(let options): options.map { "\($0.value) (\($0.name))" }.joined(separator: ", ")
         case .text(let options): options.map { "\"\($0)\"" }.joined(separator: ", ")
+        case .labels: "one or more strings"
+        case .pattern(let valid, _, let count): "integer \(valid.lowerBound) to \(valid.upperBound), or \(count) flags"
         case .perLayer(let domain, let count): "\(domain.allowed), one or \(count)"
         }
     }

@@ -25,4 +25,9 @@ extension MetadataValue {
     func flags(_ key: String, count: Int) throws -> [Bool] {
         try elements?.map { try $0.boolean(key) } ?? Array(repeating: boolean(key), count: count)
     }
+    /// Flags may be booleans or integers, as engines take them.
+    func pattern(_ key: String, count: Int) throws -> LayerPattern {
+        guard let elements else { return .period(try integer(key)) }
+        return .flags(try elements.map { try $0.integer.map { $0 != 0 } ?? $0.boolean(key) })
+    }
 }

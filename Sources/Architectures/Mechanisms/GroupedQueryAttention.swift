@@ -27,9 +27,10 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     ///   - evenHeads: head sizes must be even, for RoPE.
     ///   - otherLayers: a layer may have no key/value head, and is then of another kind.
     ///   - perLayer: whether the counts may differ between layers.
+    ///   - grouped: whether query heads may share key/value heads.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: HeadSize = .declaredAlike,
-        evenHeads: Bool = true, otherLayers: Bool = false, perLayer: Bool = false
+        evenHeads: Bool = true, otherLayers: Bool = false, perLayer: Bool = false, grouped: Bool = true
     ) throws {
         let width = dimensions.embedding
         let splits = { (heads: Int) in width % heads == 0 && (!evenHeads || width / heads % 2 == 0) }
@@ -39,7 +40,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
         self.heads = Array(repeating: heads, count: dimensions.layers)
 
-        let divisors = (1...heads).filter { heads % $0 == 0 }.reversed()
+        let divisors = grouped ? (1...heads).filter { heads % $0 == 0 }.reversed() : [heads]
         let groups = otherLayers ? divisors + [0] : Array(divisors)
         if perLayer || otherLayers {
             keyValueHeads = try h.integers(
@@ -49,6 +50,9 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             let count = try h.integer("attention.head_count_kv", 1...4096, fuzz: groups, default: heads, "key/value heads")
             keyValueHeads = Array(repeating: count, count: dimensions.layers)
         }
+        try h.require(
+            grouped || keyValueHeads.allSatisfy { $0 == heads }, "attention.head_count_kv", "attention.head_count",
+            because: "this architecture has a key/value head for each query head")
         for (layer, groups) in keyValueHeads.enumerated() where groups > 0 {
             try h.require(
                 heads % groups == 0, "attention.head_count", "attention.head_count_kv",
@@ -174,6 +178,11 @@ extension GraphBuilder {
     /// `[H, T, C]`: linear biases of the scores by distance (ALiBi).
     public func alibi(heads: Int, maxBias: Double) -> Value {
         applyShared(.alibi(heads: heads, maxBias: maxBias), positions, cellPositions)
+    }
+    /// `[T, X]`: which tokens of the encoder each token sees, those of its own sequences.
+    public func encoderMask(_ encoderSequences: Value) -> Value {
+        // No position matters here, and a set of sequences is as good a position as any.
+        applyShared(.mask(Mask(causal: false)), positions, sequences, encoderSequences, encoderSequences)
     }
     /// `[T, T]`: which tokens of the batch each token sees.
     public func batchMask(_ mask: Mask) -> Value {

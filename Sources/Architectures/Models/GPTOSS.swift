@@ -1,0 +1,48 @@
+import ModelGraph
+
+/// gpt-oss: attention sinks, windows in every other layer, biases everywhere, clamped SwiGLU experts.
+/// Source: gpt-oss model card (2025), section 2.
+public struct GPTOSS: Architecture {
+    public static let name = "gpt-oss"
+
+    public let dimensions: Dimensions
+    public let traits = Traits()
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let rotary: RotaryEmbedding.Windowed
+    let windows: WindowPattern
+    let experts: Experts
+
+    public init(_ h: inout some Hyperparameters) throws {
+        dimensions = try Dimensions(&h)
+        normalization = try Normalization(&h, .rms)
+        attention = try GroupedQueryAttention(&h, dimensions)
+        rotary = try RotaryEmbedding.Windowed(
+            &h, RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true))
+        let window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
+        windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 2)
+        var options = Experts.Options()
+        options.gatings = [.softmaxOfSelected]
+        options.normalizes = false
+        options.groups = true
+        experts = try Experts(&h, options, feedForward: 0)
+    }
+
+    public func build(_ g: GraphBuilder) {
+        var tensors = Scope.ExpertTensors()
+        tensors.activation = .gated(.clampedSwiGLU(alpha: 1.702, limit: 7))
+        tensors.bias = .required
+        var x = g.tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let rope = rotary.rope(isWindowed: windows.isWindowed(layer))
+            let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
+            let mixed = block.cachedAttention(
+                q.rotated(rope), k.rotated(rope), v, scale: attention.scale, mask: windows.masks[layer],
+                rotation: g.rotation(rope), sinks: block.weight("attn_sinks.weight", [attention.heads[layer]], .sink))
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .required)
+            x = x + block.mixture(block.norm("post_attention_norm", x, normalization), experts, tensors)
+        }
+        g.logits(x, dimensions, normalization, tying: .never)
+    }
+}
