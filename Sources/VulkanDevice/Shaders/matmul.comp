@@ -1,0 +1,95 @@
+// y[b][m][n] = Σ_k x[b][m][k] · w[b or e(m)][n][k], for matmul, expertMatmul, headMatmul and pool.
+//
+// A workgroup makes a tile of y. Slices of x and w of 32 columns, one block of a quantised type, are
+// decoded once into shared memory; each invocation sums ROWS × COLUMNS elements of y in registers.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "weight_types.glsl"
+
+layout(constant_id = 0) const uint TYPE = 0;
+// Whether each row of x has a matrix of its own, given by `experts`. Needs a tile of one row.
+layout(constant_id = 1) const bool EXPERTS = false;
+// Rows and columns of an invocation, and invocations along the rows of a tile.
+layout(constant_id = 2) const uint ROWS = 4;
+layout(constant_id = 3) const uint COLUMNS = 4;
+layout(constant_id = 4) const uint TILE_HEIGHT = 8;
+
+layout(local_size_x = 64) in;
+
+layout(set = 0, binding = 0) readonly buffer X { float x[]; };
+layout(set = 0, binding = 1) readonly buffer W { uint weight[]; };
+layout(set = 0, binding = 2) readonly buffer E { int experts[]; };
+layout(set = 0, binding = 3) writeonly buffer Y { float y[]; };
+
+layout(push_constant) uniform Push {
+    uint groups, tiles_m, tiles_n;
+    uint m, n, k;
+    // In elements; `x_share` rows of y in a row read the same row of x.
+    uint x_row, x_batch, x_share;
+    uint y_row, y_batch;
+    // In rows of the weight: from one batch, or expert, to the next.
+    uint w_batch;
+    // Used with F32 alone: a weight that lies transposed.
+    uint w_row, w_column;
+};
+
+#include "weights.glsl"
+
+const uint INVOCATIONS = 64, SLICE = 32;
+const uint TILE_WIDTH = INVOCATIONS / TILE_HEIGHT;
+const uint TILE_M = TILE_HEIGHT * ROWS, TILE_N = TILE_WIDTH * COLUMNS;
+// One more column than needed: neighbours then lie in different banks.
+shared float tile_x[TILE_M * (SLICE + 1)];
+shared float tile_w[TILE_N * (SLICE + 1)];
+
+void main() {
+    uint group = gl_WorkGroupID.x + gl_NumWorkGroups.x * gl_WorkGroupID.y;
+    if (group >= groups) return;
+    uint lane = gl_LocalInvocationID.x;
+    uint first_n = group % tiles_n * TILE_N;
+    uint first_m = group / tiles_n % tiles_m * TILE_M;
+    uint batch = group / (tiles_n * tiles_m);
+    uint w_first = (EXPERTS ? uint(experts[first_m]) : batch) * w_batch;
+    uint my_m = lane / TILE_WIDTH * ROWS, my_n = lane % TILE_WIDTH;
+
+    float sums[ROWS * COLUMNS];
+    for (uint i = 0; i < ROWS * COLUMNS; i++) sums[i] = 0.0;
+
+    for (uint base = 0; base < k; base += SLICE) {
+        for (uint i = lane; i < TILE_M * SLICE; i += INVOCATIONS) {
+            uint row = first_m + i / SLICE, column = base + i % SLICE;
+            bool inside = row < m && column < k;
+            tile_x[i / SLICE * (SLICE + 1) + i % SLICE] =
+                inside ? x[batch * x_batch + row / x_share * x_row + column] : 0.0;
+        }
+        for (uint i = lane; i < TILE_N * SLICE; i += INVOCATIONS) {
+            uint row = first_n + i / SLICE, column = base + i % SLICE;
+            float value = 0.0;
+            if (row < n && column < k) {
+                if (TYPE == TYPE_F32)
+                    value = uintBitsToFloat(weight[(w_first + row) * w_row + column * w_column]);
+                else
+                    value = weight_value(w_first + row, column, k);
+            }
+            tile_w[i / SLICE * (SLICE + 1) + i % SLICE] = value;
+        }
+        barrier();
+        uint slice = min(SLICE, k - base);
+        for (uint j = 0; j < slice; j++) {
+            float xs[ROWS];
+            for (uint r = 0; r < ROWS; r++) xs[r] = tile_x[(my_m + r) * (SLICE + 1) + j];
+            for (uint c = 0; c < COLUMNS; c++) {
+                float w = tile_w[(my_n + c * TILE_WIDTH) * (SLICE + 1) + j];
+                for (uint r = 0; r < ROWS; r++) sums[r * COLUMNS + c] += xs[r] * w;
+            }
+        }
+        barrier();
+    }
+
+    for (uint r = 0; r < ROWS; r++) {
+        for (uint c = 0; c < COLUMNS; c++) {
+            uint row = first_m + my_m + r, column = first_n + my_n + c * TILE_WIDTH;
+            if (row < m && column < n) y[batch * y_batch + row * y_row + column] = sums[r * COLUMNS + c];
+        }
+    }
+}
