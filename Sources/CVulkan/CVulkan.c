@@ -229,8 +229,8 @@ VulkanStatus vulkan_open(VulkanInstance **instance) {
 
 uint32_t vulkan_device_count(VulkanInstance *instance) { return instance->device_count; }
 
-void vulkan_device_info(VulkanInstance *instance, uint32_t index, VulkanDeviceInfo *info) {
-    *info = instance->devices[index].info;
+VulkanDeviceInfo vulkan_device_info(VulkanInstance *instance, uint32_t index) {
+    return instance->devices[index].info;
 }
 
 VulkanStatus vulkan_device_open(
@@ -631,7 +631,9 @@ static VulkanStatus absent(void) {
 
 VulkanStatus vulkan_open(VulkanInstance **instance) { *instance = NULL; return absent(); }
 uint32_t vulkan_device_count(VulkanInstance *instance) { return 0; }
-void vulkan_device_info(VulkanInstance *instance, uint32_t index, VulkanDeviceInfo *info) {}
+VulkanDeviceInfo vulkan_device_info(VulkanInstance *instance, uint32_t index) {
+    return (VulkanDeviceInfo){.kind = "none"};
+}
 VulkanStatus vulkan_device_open(
     VulkanInstance *instance, uint32_t index, bool separate_memory, VulkanDeviceHandle **device
 ) { return absent(); }

@@ -14,7 +14,7 @@ public struct BufferPlan: Hashable, Sendable {
     }
 
     /// Elements to which every place in the arena is aligned: 64 bytes.
-    public static let alignment = 16
+    public static let alignment = 64
 
     /// By `ValueID`; nil for values that the nodes neither read nor make.
     private let places: [Place?]

@@ -47,7 +47,7 @@ typedef struct {
 /// Opens the loader and an instance: once; later calls return the first one's result.
 VulkanStatus vulkan_open(VulkanInstance *_Nullable *_Nonnull instance);
 uint32_t vulkan_device_count(VulkanInstance *instance);
-void vulkan_device_info(VulkanInstance *instance, uint32_t index, VulkanDeviceInfo *info);
+VulkanDeviceInfo vulkan_device_info(VulkanInstance *instance, uint32_t index);
 
 /// Makes a device with one compute queue. It lives as long as the process.
 /// - Parameter separate_memory: whether device memory is treated as invisible to the host even where it

@@ -14,9 +14,8 @@ layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer B { float b[]; };
 layout(set = 0, binding = 2) writeonly buffer Y { float y[]; };
 layout(push_constant) uniform Push {
-    uint count;
+    uint count, extents[RANK], strides[RANK];
     float alpha, limit;
-    uint extents[RANK], strides[RANK];
 };
 
 float apply(float u, float v) {
