@@ -37,5 +37,6 @@ let package = Package(
         .testTarget(
             name: "InferenceTests",
             dependencies: ["Inference", "Architectures", "ModelGraph", "Devices", "GGUF", "PropertyTesting"]),
+        .testTarget(name: "VulkanDeviceTests", dependencies: ["VulkanDevice"]),
     ]
 )

@@ -51,35 +51,19 @@ enum HostTable: Hashable {
                 Float(1 + scale * log(1 + ((Double(position) + offset) / length).rounded(.down))).bitPattern
             }
         case .alibiSlopes(let heads, let maxBias):
-            return Self.slopes(heads: heads, maxBias: maxBias).map { Float($0).bitPattern }
+            return (0..<heads).map { Float(alibiSlope(head: $0, heads: heads, maxBias: maxBias)).bitPattern }
         case .bucketDistances(let buckets, let maxDistance):
             return Self.leastDistances(buckets: buckets, maxDistance: maxDistance).map { UInt32(bitPattern: $0) }
         }
     }
 
-    /// A geometric sequence for the greatest power of two of heads, and every other element of the next
-    /// finer one for the rest.
-    private static func slopes(heads: Int, maxBias: Double) -> [Double] {
-        var power = 1
-        while power * 2 <= heads { power *= 2 }
-        return (0..<heads).map { head in
-            head < power
-                ? exp2(-maxBias * Double(head + 1) / Double(power))
-                : exp2(-maxBias / 2 * Double(2 * (head - power) + 1) / Double(power))
-        }
-    }
-
-    /// Distances below half the buckets have one each; the others share the rest logarithmically.
+    /// Buckets do not fall with distance, and all distances from `maxDistance` on share the last.
     private static func leastDistances(buckets: Int, maxDistance: Int) -> [Int32] {
-        let exact = buckets / 2
-        var least = (0..<buckets).map { $0 <= exact ? Int32($0) : Int32.max }
-        guard exact > 0, maxDistance > exact else { return least }
-        let step = log(Double(maxDistance) / Double(exact)) / Double(buckets - exact)
-        for distance in (exact...maxDistance).reversed() {
-            let bucket = exact + Int(log(Double(distance) / Double(exact)) / step)
-            for reached in exact...max(exact, min(bucket, buckets - 1)) {
-                least[reached] = min(least[reached], Int32(clamping: distance))
-            }
+        var least = [Int32](repeating: .max, count: buckets)
+        for distance in (0...max(buckets, maxDistance)).reversed() {
+            let bucket = relativePositionBucket(
+                -distance, buckets: buckets, bidirectional: false, maxDistance: maxDistance)
+            for reached in 0...bucket { least[reached] = Int32(clamping: distance) }
         }
         return least
     }

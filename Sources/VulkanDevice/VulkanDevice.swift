@@ -24,7 +24,7 @@ public final class VulkanDevice: Device {
             guard case .weight(let index) = graph.values[operand].source, weightTypes.indices.contains(index)
             else { continue }
             let type = weightTypes[index]
-            if !type.isDecodable { return "weights of type \(type)" }
+            if !type.canDecode { return "weights of type \(type.name)" }
         }
         return Lowering.refusal(node, in: graph)
     }

@@ -1,5 +1,6 @@
 import CVulkan
 import Devices
+import GGUF
 import ModelGraph
 
 /// Rows of float32 in the device's memory; those of a half cache hold values that half precision can.
@@ -48,7 +49,7 @@ final class VulkanState: DeviceState {
         guard elements.count <= rows * rowCount, rowCount == 0 || elements.count % rowCount == 0 else {
             throw context.error("writes \(elements.count) elements to a state of \(rows) rows of \(rowCount)")
         }
-        let singles = isHalf ? elements.map { Float(Float16($0)) } : elements.map { Float($0) }
+        let singles = elements.map { isHalf ? HalfPrecision.rounded(Float($0)) : Float($0) }
         try singles.withUnsafeBytes { try context.write($0, to: region) }
     }
 

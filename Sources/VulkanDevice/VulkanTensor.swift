@@ -14,6 +14,10 @@ final class VulkanTensor: DeviceTensor {
     init(context: Context, tensor: TensorData) throws {
         self.context = context
         self.tensor = tensor
+        guard tensor.type.byteCount(rowLength: tensor.shape.last, rows: tensor.shape.rows) == tensor.bytes.count else {
+            throw context.error(
+                "\(tensor.name): \(tensor.bytes.count) bytes of \(tensor.type.name) are not \(tensor.shape)")
+        }
         // Shaders read little-endian words; other weights are few, and converted.
         if let format = WeightFormat(tensor.type), tensor.byteOrder == .little {
             self.format = format
@@ -22,7 +26,7 @@ final class VulkanTensor: DeviceTensor {
             try tensor.bytes.withBytes { try context.write($0, to: own) }
         } else {
             format = .float32
-            let values = try tensor.floats(context)
+            let values = try tensor.floats()
             ownBytes = values.count * 4
             own = try Self.region(context, tensor, bytes: ownBytes)
             try values.withUnsafeBytes { try context.write($0, to: own) }
@@ -57,5 +61,5 @@ final class VulkanTensor: DeviceTensor {
     }
 
     /// The elements on the host.
-    func hostFloats() throws -> [Float] { try tensor.floats(context) }
+    func hostFloats() throws -> [Float] { try tensor.floats() }
 }
