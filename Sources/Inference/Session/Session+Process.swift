@@ -9,6 +9,7 @@ extension Session {
     /// a gap. A token may belong to several sequences, but not with recurrent state.
     /// - Throws: `SessionError` if the batch breaks these rules or does not fit, with nothing changed;
     ///   `DeviceError` if a device fails.
+    @discardableResult
     public func process(_ batch: Batch) throws -> Output {
         try check(batch)
         if traits.hasEncoder, encoded == nil { throw SessionError("the decoder needs the encoder's output: encode first") }

@@ -1,0 +1,154 @@
+import Architectures
+import Devices
+import GGUF
+import Testing
+
+@testable import Inference
+
+/// What splitting may cost: rounding, no more.
+private let rounding = 1e-9
+
+@Suite("Sessions")
+struct SessionTests {
+    @Test("a batch gives the same however it is split", arguments: Toy.all)
+    func chunking(_ toy: Toy) throws {
+        let model = try toy.model()
+        guard model.remembers else { return }
+        let tokens = model.tokens(40)
+        let whole = try model.session().process(Batch(tokens)).rows
+        #expect(whole.allSatisfy { $0.allSatisfy(\.isFinite) })
+
+        let micro = try model.session(microBatch: 7).process(Batch(tokens)).rows
+        #expect(largestError(micro, whole) < rounding)
+
+        let session = try model.session()
+        var pieces: [[Double]] = []
+        for range in [0..<1, 1..<2, 2..<33, 33..<40] {
+            pieces += try session.process(Batch(Array(tokens[range]), from: range.lowerBound)).rows
+        }
+        #expect(largestError(pieces, whole) < rounding)
+    }
+
+    @Test("outputs can be wanted of any tokens", arguments: Toy.few)
+    func subsets(_ toy: Toy) throws {
+        let model = try toy.model()
+        let all = try model.session().process(Batch(model.tokens(9)))
+        var batch = Batch(model.tokens(9))
+        for index in batch.tokens.indices { batch.tokens[index].wantsOutput = [0, 4, 7].contains(index) }
+        let some = try model.session(microBatch: model.remembers ? 3 : 64).process(batch)
+        if model.architecture.traits.pooling == .none {
+            #expect((some.logits ?? some.embeddings)?.keys == [0, 4, 7])
+            for token in [0, 4, 7] {
+                #expect(normalizedError(try #require(some.row(token)), try #require(all.row(token))) < rounding)
+            }
+        }
+    }
+
+    @Test("sequences in one batch do not affect each other", arguments: Toy.all)
+    func isolation(_ toy: Toy) throws {
+        let model = try toy.model()
+        let prompts = (0..<3).map { model.tokens([9, 5, 12][$0], seed: UInt64($0)) }
+        let alone = try prompts.map { try model.session().process(Batch($0)).rows }
+
+        // Tokens of the three in turn, in one batch.
+        var batch = Batch([])
+        var owners: [(sequence: Int, index: Int)] = []
+        for index in 0..<12 {
+            for (sequence, prompt) in prompts.enumerated() where index < prompt.count {
+                batch.tokens.append(.init(id: prompt[index], position: index, sequences: SequenceSet(sequence)))
+                owners.append((sequence, index))
+            }
+        }
+        let together = try model.session().process(batch)
+        guard model.architecture.traits.pooling == .none else {
+            #expect(largestError(together.rows, alone.flatMap { $0 }) < rounding)
+            return
+        }
+        for (token, owner) in owners.enumerated() {
+            #expect(normalizedError(try #require(together.row(token)), alone[owner.sequence][owner.index]) < rounding)
+        }
+    }
+
+    @Test("any placement of layers and tensors gives the same", arguments: Toy.all)
+    func placement(_ toy: Toy) throws {
+        let model = try toy.model()
+        let batch = Batch(model.tokens(12))
+        let devices: [any Device] = [CPUDevice(), OtherDevice()]
+        let whole = try model.session().process(batch).rows
+        for text in ["other", "cpu,1-=other", "other,0=cpu,2=cpu", #"cpu,.*ffn.*=other,output.*=other"#, #"other,.*attn_k.*=cpu"#] {
+            let session = try model.session(Placement(parsing: text), devices: devices)
+            #expect(try session.process(batch).rows == whole, "\(text)")
+            #expect(session.fallbacks.isEmpty)
+        }
+    }
+
+    @Test("what a device cannot run falls back to cpu, is listed, and is an error if strict", arguments: Toy.few)
+    func fallback(_ toy: Toy) throws {
+        let model = try toy.model()
+        let batch = Batch(model.tokens(12))
+        let devices: [any Device] = [CPUDevice(), OtherDevice(refusing: ["norm", "store", "matmul"])]
+        let session = try model.session(Placement("other"), devices: devices)
+        #expect(try session.process(batch).rows == model.session().process(batch).rows)
+        #expect(session.fallbacks.contains { $0.op == "matmul" && $0.device == "other" && $0.reason == "refused" })
+        #expect(throws: DeviceError.self) { try model.session(Placement("other"), devices: devices, isStrict: true) }
+        #expect(throws: PlacementError.self) { try model.session(Placement("elsewhere"), devices: devices) }
+    }
+
+    @Test("a cache of half precision is close, and not the same", arguments: Toy.few)
+    func halfCache(_ toy: Toy) throws {
+        let model = try toy.model()
+        let full = try model.session()
+        guard full.hasCache else { return }
+        let batch = Batch(model.tokens(16))
+        let error = largestError(
+            try model.session(cacheType: .half).process(batch).rows, try full.process(batch).rows)
+        #expect(error < 1e-2)
+        #expect(error > 0)
+    }
+
+    @Test("two sessions share weights, and the same work twice gives the same bits", arguments: Toy.few)
+    func determinism(_ toy: Toy) throws {
+        let model = try toy.model()
+        let batch = Batch(model.tokens(20))
+        let first = try model.session()
+        let expected = try first.process(batch).rows
+        #expect(try model.session().process(batch).rows == expected)
+        let devices = first.devices
+        let second = try Session(model, placement: Placement("cpu"), devices: devices, options: first.options, weights: first.weights)
+        if model.architecture.traits.hasEncoder { second.encoded = first.encoded }
+        #expect(try second.process(batch).rows == expected)
+        if model.remembers {
+            try first.remove(0)
+            #expect(try first.process(batch).rows == expected)
+        }
+    }
+
+    @Test("a batch that breaks a rule is refused with nothing changed", arguments: Toy.few)
+    func rules(_ toy: Toy) throws {
+        let model = try toy.model()
+        let session = try model.session(context: 32)
+        let vocabulary = model.architecture.dimensions.vocabulary
+        func refused(_ tokens: [Batch.Token], _ comment: Comment) {
+            let before = session.cells
+            #expect(throws: SessionError.self, comment) { try session.process(Batch(tokens)) }
+            #expect(session.cells == before)
+        }
+        refused([], "no tokens")
+        refused([.init(id: vocabulary, position: 0)], "outside the vocabulary")
+        refused([.init(id: -1, position: 0)], "outside the vocabulary")
+        refused([.init(id: 0, position: -1)], "a negative position")
+        refused([.init(id: 0, position: Int(Int32.max) + 1)], "a position out of range")
+        refused([.init(id: 0, position: 0, sequences: [])], "no sequence")
+        refused([.init(id: 0, position: 0, sequences: [4])], "a sequence that is not there")
+        guard model.remembers else { return }
+        try session.process(Batch([0, 1, 2]))
+        refused([.init(id: 0, position: 2)], "a position that is taken")
+        refused([.init(id: 0, position: 4), .init(id: 0, position: 3)], "descending positions")
+        if session.hasCache { refused((3..<33).map { .init(id: 0, position: $0) }, "more tokens than cells") }
+        if session.isRecurrent {
+            refused([.init(id: 0, position: 4)], "a gap in recurrent state")
+            refused([.init(id: 0, position: 3, sequences: [0, 1])], "recurrent state of two sequences")
+        }
+        try session.process(Batch([3], from: 3))
+    }
+}
