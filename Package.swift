@@ -38,5 +38,9 @@ let package = Package(
             name: "InferenceTests",
             dependencies: ["Inference", "Architectures", "ModelGraph", "Devices", "GGUF", "PropertyTesting"]),
         .testTarget(name: "VulkanDeviceTests", dependencies: ["VulkanDevice"]),
+        // Graphs that cover every op, on which all devices are compared with the reference.
+        .target(
+            name: "DeviceTestSupport", dependencies: ["Devices", "PropertyTesting"], path: "Tests/DeviceTestSupport"),
+        .testTarget(name: "DevicesTests", dependencies: ["Devices", "DeviceTestSupport"]),
     ]
 )

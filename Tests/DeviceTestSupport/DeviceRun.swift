@@ -1,0 +1,73 @@
+import Devices
+import ModelGraph
+
+/// What a device made of an op case.
+public struct DeviceRun: Sendable {
+    /// The segment's outputs after each step.
+    public var outputs: [[HostTensor]] = []
+    /// All rows of each state at the end.
+    public var states: [[Double]] = []
+}
+
+/// A device that says that it does not support a node.
+public struct Unsupported: Error, CustomStringConvertible {
+    public var description: String
+}
+
+/// Runs every step of a case.
+/// - Throws: `Unsupported`, or what the device throws.
+public func run(_ opCase: OpCase, on device: any Device) throws -> DeviceRun {
+    let segment = opCase.segment, graph = segment.graph
+    for node in graph.nodes[segment.nodes] {
+        if let reason = device.unsupported(node, in: graph, weightTypes: opCase.weightTypes) {
+            throw Unsupported(description: "\(device.name) does not support \(node.op.name): \(reason)")
+        }
+    }
+    let weights = try opCase.weights.map { try $0.map(device.load) }
+    let states = try graph.states.map {
+        try device.allocate($0, rows: opCase.stateRows, type: $0.kind == .cache ? opCase.stateType : .full)
+    }
+    let executable = try device.compile(segment)
+
+    var result = DeviceRun()
+    for inputs in opCase.steps {
+        result.outputs.append(try executable.run(weights: weights, states: states, inputs: inputs))
+    }
+    result.states = try states.map { try $0.read(rows: opCase.stateRows) }
+    return result
+}
+
+extension DeviceRun {
+    /// The largest `deviation` of any output or state; infinite if the runs differ in form.
+    public func deviation(from expected: DeviceRun) -> Double {
+        guard outputs.map(\.count) == expected.outputs.map(\.count), states.count == expected.states.count else {
+            return .infinity
+        }
+        let pairs = zip(outputs.joined(), expected.outputs.joined()) + zip(states.map(HostTensor.double), expected.states.map(HostTensor.double))
+        return pairs.map { $0.deviation(from: $1) }.max() ?? 0
+    }
+}
+
+private func + <A: Sequence, B: Sequence>(a: A, b: B) -> [A.Element] where A.Element == B.Element { Array(a) + Array(b) }
+
+extension HostTensor {
+    /// The largest difference, over the root mean square of what is expected. Infinite if the sizes differ,
+    /// an index differs, or one is infinite or not a number where the other is not likewise.
+    public func deviation(from expected: HostTensor) -> Double {
+        guard count == expected.count, (indices == nil) == (expected.indices == nil) else { return .infinity }
+        if indices != nil { return indices == expected.indices ? 0 : .infinity }
+
+        var (largest, squares, finite) = (0.0, 0.0, 0.0)
+        for (a, e) in zip(doubles, expected.doubles) {
+            if e.isFinite {
+                largest = a.isFinite ? max(largest, abs(a - e)) : .infinity
+                squares += e * e
+                finite += 1
+            } else if a != e && !(a.isNaN && e.isNaN) {
+                return .infinity
+            }
+        }
+        guard largest > 0 else { return 0 }
+        return squares > 0 ? largest / (squares / finite).squareRoot() : largest
+    }
+}
