@@ -76,48 +76,35 @@ static void decode(CPUFormat format, const void *source, float *result, long cou
 /// `rows × columns` dot products of `count` elements, all sums in registers. The extents are constants
 /// at each call, so the loops over them unroll.
 INLINE void dot_tile(
-    const long rows, const long columns, const float *const x[TILE_ROWS], const float *w, long w_stride,
-    float *const y[TILE_ROWS], long count) {
-    vf sums[TILE_ROWS][4];
-    for (long r = 0; r < rows; r++) for (long c = 0; c < columns; c++) sums[r][c] = 0;
+    const long rows, const long columns, const float *const *x, const float *w, long w_stride, float *const *y,
+    long column, long count) {
+    vf sums[TILE_SUMS];
+    for (long s = 0; s < rows * columns; s++) sums[s] = 0;
     FOR_EACH_VECTOR(count, {
-        vf b[4];
-        for (long c = 0; c < columns; c++) b[c] = LOAD(w + c * w_stride + i);
-        for (long r = 0; r < rows; r++) {
-            const vf a = LOAD(x[r] + i);
-            for (long c = 0; c < columns; c++) sums[r][c] += a * b[c];
+        vf a[TILE_ROWS];
+        for (long r = 0; r < rows; r++) a[r] = LOAD(x[r] + i);
+        for (long c = 0; c < columns; c++) {
+            const vf b = LOAD(w + (column + c) * w_stride + i);
+            for (long r = 0; r < rows; r++) sums[r * columns + c] += a[r] * b;
         }
     })
     for (long r = 0; r < rows; r++) {
-        if (columns == 4) *(unaligned_f4 *)y[r] = sum4(sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
-        else for (long c = 0; c < columns; c++) y[r][c] = sum(sums[r][c]);
+        const vf *s = sums + r * columns;
+        float *result = y[r] + column;
+        if (columns == 1) *result = sum(s[0]);
+        else for (long c = 0; c < columns; c += 4) *(unaligned_f4 *)(result + c) = sum4(s[c], s[c + 1], s[c + 2], s[c + 3]);
     }
 }
 
-#define DOT_TILES(rows)                                                                              \
-    static void dot_tiles_##rows(                                                                    \
-        const float *const x[TILE_ROWS], const float *w, long w_stride, float *const y[TILE_ROWS],   \
-        long count, long columns) {                                                                  \
-        float *yc[TILE_ROWS];                                                                        \
-        for (long r = 0; r < rows; r++) yc[r] = y[r];                                                \
-        long c = 0;                                                                                  \
-        for (; c + 4 <= columns; c += 4) {                                                           \
-            dot_tile(rows, 4, x, w + c * w_stride, w_stride, yc, count);                             \
-            for (long r = 0; r < rows; r++) yc[r] += 4;                                              \
-        }                                                                                            \
-        for (; c < columns; c++) {                                                                   \
-            dot_tile(rows, 1, x, w + c * w_stride, w_stride, yc, count);                             \
-            for (long r = 0; r < rows; r++) yc[r] += 1;                                              \
-        }                                                                                            \
-    }
-DOT_TILES(1)
-DOT_TILES(2)
-#if TILE_ROWS > 2
-DOT_TILES(3)
-#endif
-#if TILE_ROWS > 3
-DOT_TILES(4)
-#endif
+/// All columns for a few rows; fewer rows take more columns at a time, to keep as many sums under way.
+INLINE void dot_tiles(
+    const long rows, const float *const *x, const float *w, long w_stride, float *const *y, long columns, long count) {
+    const long wide = TILE_SUMS / rows / 4 * 4;
+    long c = 0;
+    for (; c + wide <= columns; c += wide) dot_tile(rows, wide, x, w, w_stride, y, c, count);
+    for (; c + 4 <= columns; c += 4) dot_tile(rows, 4, x, w, w_stride, y, c, count);
+    for (; c < columns; c++) dot_tile(rows, 1, x, w, w_stride, y, c, count);
+}
 
 static void matmul(const CPUMatmul *m) {
     for (long first = 0; first < m->outputs; first += CPU_WEIGHT_ROWS) {
@@ -141,13 +128,13 @@ static void matmul(const CPUMatmul *m) {
                 y[r] = m->y + (m->y_rows ? m->y_rows[row + r] : row + r) * m->y_stride + first;
             }
             switch (rows) {
-            case 1: dot_tiles_1(x, w, w_stride, y, m->inputs, columns); break;
-            case 2: dot_tiles_2(x, w, w_stride, y, m->inputs, columns); break;
+            case 1: dot_tiles(1, x, w, w_stride, y, columns, m->inputs); break;
+            case 2: dot_tiles(2, x, w, w_stride, y, columns, m->inputs); break;
 #if TILE_ROWS > 2
-            case 3: dot_tiles_3(x, w, w_stride, y, m->inputs, columns); break;
+            case 3: dot_tiles(3, x, w, w_stride, y, columns, m->inputs); break;
 #endif
 #if TILE_ROWS > 3
-            case 4: dot_tiles_4(x, w, w_stride, y, m->inputs, columns); break;
+            case 4: dot_tiles(4, x, w, w_stride, y, columns, m->inputs); break;
 #endif
             }
         }

@@ -53,44 +53,43 @@ INLINE void store_part(float *p, vf v, long n) {
 INLINE vf minimum(vf a, vf b) { return a < b ? a : b; }
 INLINE vf maximum(vf a, vf b) { return a > b ? a : b; }
 
-/// Adds the lanes, the upper half to the lower until one is left: the order of `sum4` as well.
-INLINE float sum(vf v) {
+#define SHUFFLE __builtin_shufflevector
+
 #if LANES == 16
-    __attribute__((ext_vector_type(8))) float v8 = v.lo + v.hi;
-    f4 v4 = v8.lo + v8.hi;
+typedef float f8 __attribute__((ext_vector_type(8)));
+INLINE f8 folded(vf v) { return v.lo + v.hi; }
 #elif LANES == 8
-    f4 v4 = v.lo + v.hi;
-#else
-    f4 v4 = v;
+typedef vf f8;
+INLINE f8 folded(vf v) { return v; }
 #endif
-    return (v4[0] + v4[2]) + (v4[1] + v4[3]);
+
+/// Adds the lanes, the upper half to the lower until one is left.
+INLINE float sum(vf v) {
+#if LANES > 4
+    const f8 half = folded(v);
+    const f4 quarter = half.lo + half.hi;
+#else
+    const f4 quarter = v;
+#endif
+    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
-/// The sums of four vectors, sharing the work.
+/// The sums of four vectors in the order of `sum`, sharing the work.
 INLINE f4 sum4(vf a, vf b, vf c, vf d) {
-#define SHUFFLE __builtin_shufflevector
-#if LANES == 16
-#define HALVES(a, b) \
-    (SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) \
-     + SHUFFLE(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
-    vf ab = HALVES(a, b), cd = HALVES(c, d);
-    vf quarters = SHUFFLE(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-        + SHUFFLE(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-    __attribute__((ext_vector_type(8))) float pairs =
-        SHUFFLE(quarters, quarters, 0, 1, 4, 5, 8, 9, 12, 13) + SHUFFLE(quarters, quarters, 2, 3, 6, 7, 10, 11, 14, 15);
-    return SHUFFLE(pairs, pairs, 0, 2, 4, 6) + SHUFFLE(pairs, pairs, 1, 3, 5, 7);
-#undef HALVES
-#elif LANES == 8
-    vf ab = SHUFFLE(a, b, 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
-    vf cd = SHUFFLE(c, d, 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(c, d, 4, 5, 6, 7, 12, 13, 14, 15);
-    vf pairs = SHUFFLE(ab, cd, 0, 1, 4, 5, 8, 9, 12, 13) + SHUFFLE(ab, cd, 2, 3, 6, 7, 10, 11, 14, 15);
-    return SHUFFLE(pairs, pairs, 0, 2, 4, 6) + SHUFFLE(pairs, pairs, 1, 3, 5, 7);
+#if LANES > 4
+    const f8 a8 = folded(a), b8 = folded(b), c8 = folded(c), d8 = folded(d);
+    const f8 ab = SHUFFLE(a8, b8, 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(a8, b8, 4, 5, 6, 7, 12, 13, 14, 15);
+    const f8 cd = SHUFFLE(c8, d8, 0, 1, 2, 3, 8, 9, 10, 11) + SHUFFLE(c8, d8, 4, 5, 6, 7, 12, 13, 14, 15);
+    // Now a and b, c and d, four lanes each; the pairs that remain are a, c, b, d.
+    const f8 pairs = SHUFFLE(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13) + SHUFFLE(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+    const f4 low = pairs.lo, high = pairs.hi;
+    const f4 acbd = SHUFFLE(low, high, 0, 2, 4, 6) + SHUFFLE(low, high, 1, 3, 5, 7);
+    return SHUFFLE(acbd, acbd, 0, 2, 1, 3);
 #else
-    vf ab = SHUFFLE(a, b, 0, 1, 4, 5) + SHUFFLE(a, b, 2, 3, 6, 7);
-    vf cd = SHUFFLE(c, d, 0, 1, 4, 5) + SHUFFLE(c, d, 2, 3, 6, 7);
+    const vf ab = SHUFFLE(a, b, 0, 1, 4, 5) + SHUFFLE(a, b, 2, 3, 6, 7);
+    const vf cd = SHUFFLE(c, d, 0, 1, 4, 5) + SHUFFLE(c, d, 2, 3, 6, 7);
     return SHUFFLE(ab, cd, 0, 2, 4, 6) + SHUFFLE(ab, cd, 1, 3, 5, 7);
 #endif
-#undef SHUFFLE
 }
 
 INLINE float largest(vf v) {
