@@ -103,6 +103,16 @@ public enum ArchitectureCatalog {
         Llama4.self,
         GPTOSS.self,
         DeepSeek2.self,
+        Mamba.self,
+        Mamba2.self,
+        LFM2.self,
+        LFM2MoE.self,
+        Jamba.self,
+        NemotronH.self,
+        NemotronHMoE.self,
+        Qwen3Next.self,
+        RWKV7.self,
+        KimiLinear.self,
     ]
 
     /// - Throws: `MetadataError` that lists what is supported.

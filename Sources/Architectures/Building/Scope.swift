@@ -69,11 +69,18 @@ public struct Normalization: Hashable, Sendable {
     public let epsilon: Double
     public let bias: Scope.Bias
 
-    public init(_ h: inout some Hyperparameters, _ kind: Norm, bias: Scope.Bias = .none) throws {
+    /// - Parameter absent: the epsilon where the metadata does not say; nil: it must.
+    public init(
+        _ h: inout some Hyperparameters, _ kind: Norm, bias: Scope.Bias = .none, default absent: Double? = nil
+    ) throws {
         self.kind = kind
         self.bias = bias
-        epsilon = try h.real(
-            kind == .layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", 0...1,
-            fuzz: Domains.epsilons, "added to the variance by each norm")
+        let key = kind == .layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"
+        let about = "added to the variance by each norm"
+        epsilon = if let absent {
+            try h.real(key, 0...1, fuzz: Domains.epsilons, default: absent, about)
+        } else {
+            try h.real(key, 0...1, fuzz: Domains.epsilons, about)
+        }
     }
 }

@@ -40,14 +40,18 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
         self.heads = Array(repeating: heads, count: dimensions.layers)
 
-        let divisors = grouped ? (1...heads).filter { heads % $0 == 0 }.reversed() : [heads]
-        let groups = otherLayers ? divisors + [0] : Array(divisors)
-        if perLayer || otherLayers {
+        let divisors: [Int] = grouped ? (1...heads).filter { heads % $0 == 0 }.reversed() : [heads]
+        let key = "attention.head_count_kv"
+        if otherLayers {
+            // Required: without it nothing would say which layers are of which kind.
             keyValueHeads = try h.integers(
-                "attention.head_count_kv", (otherLayers ? 0 : 1)...4096, fuzz: groups, layers: dimensions.layers,
-                default: self.heads, "key/value heads\(otherLayers ? "; 0: the layer is no attention layer" : "")")
+                key, 0...4096, fuzz: divisors + divisors.map { _ in 0 }, layers: dimensions.layers,
+                "key/value heads; 0: the layer is no attention layer")
+        } else if perLayer {
+            keyValueHeads = try h.integers(
+                key, 1...4096, fuzz: divisors, layers: dimensions.layers, default: self.heads, "key/value heads")
         } else {
-            let count = try h.integer("attention.head_count_kv", 1...4096, fuzz: groups, default: heads, "key/value heads")
+            let count = try h.integer(key, 1...4096, fuzz: divisors, default: heads, "key/value heads")
             keyValueHeads = Array(repeating: count, count: dimensions.layers)
         }
         try h.require(
@@ -95,15 +99,20 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     /// `1/√keySize`
     public var scale: Double { 1 / Double(keySize).squareRoot() }
 
+    public enum Fusion { case never, optional, always }
+
     /// Queries `[T, H, Dk]`, keys `[T, G, Dk]` and values `[T, G, Dv]` of a layer, from one fused
     /// matrix or from three.
-    public enum Fusion { case never, optional, always }
+    ///
+    /// - Parameter gated: each query head is followed by a gate of its size: `[T, H, 2 Dk]`.
     public func project(
-        _ block: Scope, _ layer: Int, _ x: Value, fused: Fusion = .optional, bias: Scope.Bias = .optional
+        _ block: Scope, _ layer: Int, _ x: Value, fused: Fusion = .optional, bias: Scope.Bias = .optional,
+        gated: Bool = false
     ) -> (queries: Value, keys: Value, values: Value) {
         let tokens = x.shape[0]
         let (heads, groups) = (heads[layer], keyValueHeads[layer])
-        let (q, k, v) = (heads * keySize, groups * keySize, groups * valueSize)
+        let querySize = gated ? 2 * keySize : keySize
+        let (q, k, v) = (heads * querySize, groups * keySize, groups * valueSize)
         let flat: (Value, Value, Value)
         if fused == .always || fused == .optional && block.has("attn_qkv.weight") {
             let weight = fused == .always
@@ -120,7 +129,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             )
         }
         return (
-            flat.0.reshaped([tokens, heads, keySize]), flat.1.reshaped([tokens, groups, keySize]),
+            flat.0.reshaped([tokens, heads, querySize]), flat.1.reshaped([tokens, groups, keySize]),
             flat.2.reshaped([tokens, groups, valueSize])
         )
     }

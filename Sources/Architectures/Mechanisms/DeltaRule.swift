@@ -1,0 +1,22 @@
+import ModelGraph
+
+extension Scope {
+    /// The gated delta rule over unit queries and keys: `[T, H, S]`.
+    ///
+    /// - Parameters:
+    ///   - q: `[T, Hk, S]`, as are the keys.
+    ///   - v: `[T, H, S]`.
+    ///   - decay: `[T, H, 1 or S]`, the logarithm of what is kept of the state.
+    ///   - strength: `[T, H]`, how much of the state's answer to the key is replaced.
+    ///   - epsilon: added to the squared length of queries and keys.
+    /// Sources: Yang et al. 2024 (one decay a head); Kimi Linear 2025, section 3 (one a channel).
+    public func deltaRule(
+        _ q: Value, _ k: Value, _ v: Value, decay: Value, strength: Value, epsilon: Double
+    ) -> Value {
+        let (heads, size) = (v.shape[1], v.shape[2])
+        let memory = state("delta_state", .recurrent, row: [heads, size, size])
+        return g.apply(
+            .gatedDeltaRule(memory, scale: 1 / Double(size).squareRoot()), q.norm(.l2, epsilon), k.norm(.l2, epsilon), v,
+            decay, strength, g.slots)
+    }
+}

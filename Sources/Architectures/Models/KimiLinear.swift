@@ -1,0 +1,81 @@
+import ModelGraph
+
+/// Kimi Linear: Kimi delta attention with some layers of latent attention without positions; experts after leading dense layers.
+/// Source: Kimi Linear 2025, sections 3 and 4.
+public struct KimiLinear: Architecture {
+    public static let name = "kimi-linear"
+
+    public let dimensions: Dimensions
+    public let traits = Traits()
+    let normalization: Normalization
+    let isRecurrent: [Bool]
+    let attention: MultiHeadLatentAttention
+    let deltaAttention: KimiDeltaAttention
+    let leadingDense: Int
+    let feedForward: Int
+    let experts: Experts
+    let sharedExperts: Int
+
+    public init(_ h: inout some Hyperparameters) throws {
+        typealias MLA = MultiHeadLatentAttention
+        let sizes = 1...65536
+        dimensions = try Dimensions(&h)
+        normalization = try Normalization(&h, .rms)
+        let heads = try h.integer("attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 5, 8], "heads")
+        isRecurrent = try h.integers(
+            "attention.head_count_kv", 0...1, fuzz: [0, 1], layers: dimensions.layers,
+            "heads of the cache of latent attention; 0: the layer is delta attention").map { $0 == 0 }
+
+        let latent = try h.integer("attention.kv_lora_rank", sizes, fuzz: MLA.latentSizes, "width of the latent vector")
+        let positional = try h.integer("rope.dimension_count", sizes, fuzz: MLA.positionalSizes, "elements of each key that all heads share")
+        let keySize = try h.integer("attention.key_length_mla", sizes, fuzz: MLA.contentSizes.map { $0 + positional }, "size of a key head")
+        let valueSize = try h.integer("attention.value_length_mla", sizes, fuzz: MLA.valueSizes, "size of a value head")
+        attention = MLA(
+            heads: heads, queryRank: 0, latentSize: latent, positional: positional, keySize: keySize, valueSize: valueSize)
+        try h.require(
+            attention.contentSize > 0, "attention.key_length_mla", "rope.dimension_count",
+            because: "\(positional) shared elements leave nothing of key heads of \(keySize)")
+        let row = attention.cacheRow
+        let cached = try h.integer("attention.key_length", sizes, fuzz: [row], "size of a cached key")
+        let cachedValue = try h.integer("attention.value_length", sizes, fuzz: [latent], "size of a cached value")
+        try h.require(
+            cached == row && cachedValue == latent, "attention.key_length", "attention.value_length",
+            "attention.kv_lora_rank", "rope.dimension_count",
+            because: "the cache of latent attention has rows of \(row), whose first \(latent) are the values")
+
+        deltaAttention = try KimiDeltaAttention(&h, heads: heads)
+        leadingDense = try h.integer(
+            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
+        feedForward = leadingDense == 0
+            ? 0 : try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a dense block")
+        var options = Experts.Options()
+        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
+        options.declaresScale = true
+        options.groups = true
+        experts = try Experts(&h, options, feedForward: feedForward)
+        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+    }
+
+    public func build(_ g: GraphBuilder) {
+        var tensors = Scope.ExpertTensors()
+        tensors.selectionBias = .required
+        var x = g.tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let normed = block.norm("attn_norm", x, normalization)
+            let mixed = isRecurrent[layer]
+                ? deltaAttention.mix(block, normed, normalization)
+                : attention.attend(
+                    block, normed, normalization, isAbsorbed: true, scale: 1 / Double(attention.keySize).squareRoot())
+            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+            let fed = block.norm("ffn_norm", x, normalization)
+            if layer < leadingDense {
+                x = x + block.feedForward(fed, size: feedForward, .gated(.swiglu))
+            } else {
+                x = x + block.mixture(fed, experts, tensors)
+                    + block.feedForward(fed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
+            }
+        }
+        g.logits(x, dimensions, normalization, tying: .never)
+    }
+}

@@ -1,0 +1,89 @@
+import ModelGraph
+
+/// LFM2: gated short convolutions, with some layers of grouped-query attention, and SwiGLU.
+/// Source: Liquid AI 2025, sections 2 and 3.
+public struct LFM2: Architecture {
+    public static let name = "lfm2"
+    let decoder: ShortConvolutionDecoder
+    public var dimensions: Dimensions { decoder.dimensions }
+    public let traits = Traits()
+
+    public init(_ h: inout some Hyperparameters) throws { decoder = try ShortConvolutionDecoder(&h, hasExperts: false) }
+    public func build(_ g: GraphBuilder) { decoder.build(g) }
+}
+
+/// LFM2 with experts after the leading dense layers.
+public struct LFM2MoE: Architecture {
+    public static let name = "lfm2moe"
+    let decoder: ShortConvolutionDecoder
+    public var dimensions: Dimensions { decoder.dimensions }
+    public let traits = Traits()
+
+    public init(_ h: inout some Hyperparameters) throws { decoder = try ShortConvolutionDecoder(&h, hasExperts: true) }
+    public func build(_ g: GraphBuilder) { decoder.build(g) }
+}
+
+/// What LFM2's dense and sparse models share.
+struct ShortConvolutionDecoder: Sendable {
+    let dimensions: Dimensions
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let rotary: RotaryEmbedding
+    let taps: Int
+    let window: Mask.Window
+    let feedForward: Int
+    let leadingDense: Int
+    let experts: Experts?
+
+    init(_ h: inout some Hyperparameters, hasExperts: Bool) throws {
+        dimensions = try Dimensions(&h)
+        normalization = try Normalization(&h, .rms)
+        attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, otherLayers: true)
+        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
+        taps = try h.integer("shortconv.l_cache", 2...64, fuzz: Domains.taps, "taps of the convolution")
+        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a dense feed-forward network")
+        if hasExperts {
+            window = .unlimited
+            leadingDense = try h.integer(
+                "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
+            var options = Experts.Options()
+            options.gatings = [.softmax, .sigmoid, .softmaxOfSelected]
+            options.groups = true
+            experts = try Experts(&h, options, feedForward: feedForward)
+        } else {
+            let size = try h.integer("attention.sliding_window", 0...(1 << 30), fuzz: [0, 8, 1, 3, 64, 512], default: 0, "tokens that attention looks back; 0: all")
+            window = size == 0 ? .unlimited : .sliding(size)
+            leadingDense = dimensions.layers
+            experts = nil
+        }
+    }
+
+    func build(_ g: GraphBuilder) {
+        let rope = rotary.rope()
+        var tensors = Scope.ExpertTensors()
+        tensors.selectionBias = .required
+        var x = g.tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let normed = block.norm("attn_norm", x, normalization)
+            x = x + (attention.keyValueHeads[layer] == 0
+                ? block.gatedShortConvolution(normed, taps: taps) : attend(block, layer, normed, rope))
+            let mixed = block.norm("ffn_norm", x, normalization)
+            if layer >= leadingDense, let experts {
+                x = x + block.mixture(mixed, experts, tensors)
+            } else {
+                x = x + block.feedForward(mixed, size: feedForward, .gated(.swiglu))
+            }
+        }
+        g.logits(x, dimensions, normalization, name: "token_embd_norm")
+    }
+
+    private func attend(_ block: Scope, _ layer: Int, _ x: Value, _ rope: Rope) -> Value {
+        let (q, k, v) = attention.project(block, layer, x)
+        let mixed = block.cachedAttention(
+            block.norm("attn_q_norm", q, normalization).rotated(rope),
+            block.norm("attn_k_norm", k, normalization).rotated(rope), v, scale: attention.scale,
+            mask: Mask(causal: true, window: window), rotation: block.g.rotation(rope))
+        return block.linear("attn_output", mixed, dimensions.embedding)
+    }
+}

@@ -1,0 +1,65 @@
+import ModelGraph
+
+/// Qwen3-Next: gated delta nets with some layers of gated attention; experts beside a gated shared one throughout.
+/// Source: Qwen team 2025 (Qwen3-Next).
+public struct Qwen3Next: Architecture {
+    public static let name = "qwen3next"
+
+    public let dimensions: Dimensions
+    public let traits = Traits()
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let rotary: RotaryEmbedding
+    let deltaNet: GatedDeltaNet
+    let isRecurrent: [Bool]
+    let experts: Experts
+    let sharedSize: Int
+
+    public init(_ h: inout some Hyperparameters) throws {
+        dimensions = try Dimensions(&h)
+        normalization = try Normalization(&h, .rms)
+        attention = try GroupedQueryAttention(&h, dimensions)
+        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
+        deltaNet = try GatedDeltaNet(&h)
+        if let flags = try h.optionalFlags("attention.recurrent_layers", layers: dimensions.layers, "which layers are gated delta nets") {
+            isRecurrent = flags
+        } else {
+            let interval = try h.integer("full_attention_interval", 1...512, fuzz: [4, 2, 3, 1], default: 4, "every so many layers one is attention")
+            isRecurrent = (1...dimensions.layers).map { $0 % interval != 0 }
+        }
+        let feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units from which absent sizes follow")
+        var options = Experts.Options()
+        options.sharesSize = true
+        experts = try Experts(&h, options, feedForward: feedForward)
+        sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward, "hidden units of the expert that every token uses")
+    }
+
+    public func build(_ g: GraphBuilder) {
+        let rope = rotary.rope()
+        var tensors = Scope.ExpertTensors()
+        tensors.mayFuseGateUp = true
+        var x = g.tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let normed = block.norm("attn_norm", x, normalization)
+            x = x + (isRecurrent[layer] ? deltaNet.mix(block, normed, normalization) : attend(block, layer, normed, rope))
+            let mixed = block.norm("post_attention_norm", x, normalization)
+            let gate = mixed.matmul(
+                block.weight("ffn_gate_inp_shexp.weight", [dimensions.embedding], .projection).reshaped([1, dimensions.embedding]))
+            x = x + block.mixture(mixed, experts, tensors)
+                + block.feedForward(mixed, size: sharedSize, .gated(.swiglu), suffix: "_shexp") * gate(.sigmoid)
+        }
+        g.logits(x, dimensions, normalization)
+    }
+
+    private func attend(_ block: Scope, _ layer: Int, _ x: Value, _ rope: Rope) -> Value {
+        let (queriesAndGates, k, v) = attention.project(block, layer, x, gated: true)
+        let size = attention.keySize
+        let q = block.norm("attn_q_norm", queriesAndGates.columns(0, size), normalization).rotated(rope)
+        let mixed = block.cachedAttention(
+            q, block.norm("attn_k_norm", k, normalization).rotated(rope), v, scale: attention.scale,
+            rotation: block.g.rotation(rope))
+        let gate = queriesAndGates.columns(size, size).reshaped(mixed.shape)
+        return block.linear("attn_output", mixed * gate(.sigmoid), dimensions.embedding)
+    }
+}
