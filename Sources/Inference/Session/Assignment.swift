@@ -57,9 +57,9 @@ struct Assignment {
         }
 
         var homes = homes
+        let users = Dictionary(grouping: graph.nodes) { $0.op.state }
         for (id, state) in graph.states.enumerated() where homes[state.name] == nil {
-            let nodes = graph.nodes.filter { $0.op.state == id }
-            guard let first = nodes.first else { continue }
+            guard let nodes = users[id], let first = nodes.first else { continue }
             var home = try wanted(first)
             for node in nodes {
                 guard let reason = unsupported(node, on: home) else { continue }

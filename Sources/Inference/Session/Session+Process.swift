@@ -81,7 +81,7 @@ extension Session {
     }
 
     private func run(_ tokens: ArraySlice<Batch.Token>, _ common: [Input: HostTensor]) throws -> Output {
-        let pooled = pooling == .none ? nil : Pool(tokens, pooling)
+        let pooled = pooling == .none ? nil : Pool(tokens, pooling == .rank ? traits.classifierPooling : pooling)
         var rows = pooled == nil ? tokens.indices.filter { tokens[$0].wantsOutput } : Array(tokens.indices)
         let isWanted = !rows.isEmpty
         // A graph has at least one output row: where none is wanted, the last token's is computed for nothing.

@@ -48,6 +48,10 @@ public final class Session {
         guard options.microBatch > 0 else { throw SessionError("a micro-batch of \(options.microBatch) tokens") }
         context = options.context ?? min(4096, model.architecture.dimensions.context)
         guard (1...1 << 24).contains(context) else { throw SessionError("a context of \(context) cells: must be 1 to \(1 << 24)") }
+        let pooling = model.architecture.traits.pooling
+        guard options.pooling == nil || (options.pooling == .rank) == (pooling == .rank) else {
+            throw SessionError("the model \(pooling == .rank ? "classifies" : "does not classify"): \(options.pooling?.name ?? "") pooling is not possible")
+        }
         guard weights == nil || weights?.model === model else { throw SessionError("the shared weights are another model's") }
 
         self.model = model
