@@ -7,14 +7,12 @@ extension CPUCompiler {
     mutating func rows(_ table: ValueID, _ indices: ValueID, _ y: ValueID) {
         let (shape, count) = (shape(table), count(indices))
         let (source, decode) = (matrix(table), kernels.decode)
-        let (columns, size) = (shape.last, Shape(Array(shape.dimensions.dropFirst())).count)
+        let size = Shape(Array(shape.dimensions.dropFirst())).count
         step { run in
             try run.check(indices, count: count, below: shape[0], "row")
-            let matrix = try run.matrix(source, columns: columns)
-            // A row of the table is several rows of blocks if the table has more than two dimensions.
-            let rowBytes = size / max(1, columns) * matrix.rowBytes
+            let matrix = try run.matrix(source, columns: size)
             for (i, index) in UnsafeBufferPointer(start: run.indices(indices), count: count).enumerated() {
-                decode(matrix.format, matrix.pointer + Int(index) * rowBytes, run[y] + i * size, size)
+                decode(matrix.format, matrix.pointer + Int(index) * matrix.rowBytes, run[y] + i * size, size)
             }
         }
     }

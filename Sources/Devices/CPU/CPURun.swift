@@ -29,10 +29,11 @@ struct CPURun {
             return CPUMatrix(pointer: UnsafeRawPointer(values[value]), rowBytes: 4 * columns, format: CPU_F32)
         case .weight(let index):
             guard let tensor = tensors[index] else { throw CPUDevice.error("no weight \(index)") }
-            guard tensor.shape.last == columns else {
-                throw CPUDevice.error("\(tensor.name): rows of \(tensor.shape.last) where \(columns) are needed")
+            // Rows lie without gaps, so that a weight may have been reshaped, to rows of whole blocks.
+            guard let rowBytes = tensor.type.byteCount(elements: columns) else {
+                throw CPUDevice.error("\(tensor.name): rows of \(columns) are no whole blocks of \(tensor.type.name)")
             }
-            return CPUMatrix(pointer: tensor.pointer, rowBytes: tensor.rowBytes, format: tensor.format)
+            return CPUMatrix(pointer: tensor.pointer, rowBytes: rowBytes, format: tensor.format)
         }
     }
 

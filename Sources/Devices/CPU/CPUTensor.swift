@@ -7,9 +7,8 @@ import ModelGraph
 final class CPUTensor: DeviceTensor {
     let name: String
     let shape: Shape
+    let type: TensorType
     let format: CPUFormat
-    /// Bytes of a row of the last dimension.
-    let rowBytes: Int
     let pointer: UnsafeRawPointer
     private let bytes: TensorBytes
     private let kernels: CPUKernelTable
@@ -32,15 +31,13 @@ final class CPUTensor: DeviceTensor {
         guard let format = Self.format(of: tensor.type) else {
             throw CPUDevice.error("\(tensor.name): no kernel for \(tensor.type.name)")
         }
-        guard let rowBytes = tensor.type.byteCount(elements: tensor.shape.last) else {
-            throw CPUDevice.error("\(tensor.name): rows of \(tensor.shape.last) are no whole blocks of \(tensor.type.blockSize)")
-        }
-        guard tensor.bytes.count == tensor.shape.rows * rowBytes else {
+        let (row, rows) = (tensor.shape.last, tensor.shape.rows)
+        guard let size = tensor.type.byteCount(rowLength: row, rows: rows), tensor.bytes.count == size else {
             throw CPUDevice.error("\(tensor.name): \(tensor.bytes.count) bytes for \(tensor.shape) of \(tensor.type.name)")
         }
         name = tensor.name
         shape = tensor.shape
-        self.rowBytes = rowBytes
+        type = tensor.type
         self.format = format
         self.kernels = kernels
         bytes = Self.native(tensor.bytes, isLittle: tensor.byteOrder == .little, block: tensor.type.bytesPerBlock)
