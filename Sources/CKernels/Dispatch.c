@@ -5,24 +5,25 @@ extern const CPUKernels cpu_kernels_portable;
 
 #if defined(__x86_64__)
 extern const CPUKernels cpu_kernels_x86_64_v3, cpu_kernels_x86_64_v4;
+#endif
 
 const CPUKernels *cpu_kernels_at(long index) {
     switch (index) {
+#if defined(__x86_64__)
     case 0: return __builtin_cpu_supports("x86-64-v4") ? &cpu_kernels_x86_64_v4 : 0;
     case 1: return __builtin_cpu_supports("x86-64-v3") ? &cpu_kernels_x86_64_v3 : 0;
-    case 2: return &cpu_kernels_portable;
+#endif
+    case CPU_INSTRUCTION_SETS - 1: return &cpu_kernels_portable;
     default: return 0;
     }
 }
-#else
-const CPUKernels *cpu_kernels_at(long index) { return index == 2 ? &cpu_kernels_portable : 0; }
-#endif
 
 const CPUKernels *cpu_kernels(void) {
-    for (long index = 0;; index++) {
+    for (long index = 0; index < CPU_INSTRUCTION_SETS - 1; index++) {
         const CPUKernels *kernels = cpu_kernels_at(index);
         if (kernels) return kernels;
     }
+    return &cpu_kernels_portable;
 }
 
 long cpu_invalid_index(const int *indices, long count, long limit) {

@@ -149,8 +149,10 @@ typedef struct {
 /// The kernels of the best instruction set that this machine has; lives for ever.
 const CPUKernels *cpu_kernels(void);
 
-/// The kernels for the instruction set of this index, or null where there is none or the machine has
-/// not got it: for tests of every path. The last is the portable one.
+/// Instruction sets that there are kernels for, best first; the last is what the compiler takes for granted.
+enum { CPU_INSTRUCTION_SETS = 3 };
+
+/// The kernels for the instruction set of this index, or null if the machine has not got it.
 const CPUKernels *_Nullable cpu_kernels_at(long index);
 
 /// The first of `count` indices that is not in `0 ..< limit`, or −1.

@@ -16,14 +16,13 @@ public final class CPUDevice: Device {
 
     /// - Parameter threads: how many run large products side by side.
     public convenience init(threads: Int = 1) {
-        self.init(threads: threads, kernels: CPUKernelTable(cpu_kernels()))
+        self.init(threads: threads, kernels: .best)
     }
 
     init(threads: Int, kernels: CPUKernelTable) {
         self.threads = max(1, threads)
         self.kernels = kernels
-        let instructions = String(cString: kernels.functions.name)
-        summary = "\(Self.processor), \(instructions), \(self.threads) thread\(self.threads == 1 ? "" : "s")"
+        summary = "\(Self.processor), \(kernels.name), \(self.threads) thread\(self.threads == 1 ? "" : "s")"
     }
 
     public func unsupported(_ node: Node, in graph: Graph, weightTypes: [TensorType]) -> String? {
@@ -67,11 +66,4 @@ public final class CPUDevice: Device {
     }()
 
     static func error(_ reason: String) -> DeviceError { DeviceError(device: "cpu", reason: reason) }
-}
-
-/// A table of kernels, which is constant and lives for ever.
-struct CPUKernelTable: @unchecked Sendable {
-    private let table: UnsafePointer<CPUKernels>
-    init(_ table: UnsafePointer<CPUKernels>) { self.table = table }
-    var functions: CPUKernels { table.pointee }
 }

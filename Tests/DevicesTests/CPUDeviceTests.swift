@@ -1,0 +1,215 @@
+import DeviceTestSupport
+import Foundation
+import GGUF
+import Testing
+
+@testable import Devices
+@testable import ModelGraph
+
+@Suite("CPU device") struct CPUDeviceTests {
+    private let device = CPUDevice()
+
+    @Test("every instruction set computes every op alike", arguments: CPUKernelTable.all.dropFirst().map(\.name))
+    func instructionSets(_ name: String) throws {
+        let kernels = try #require(CPUKernelTable.all.first { $0.name == name })
+        let other = CPUDevice(threads: 1, kernels: kernels)
+        for opCase in opCases {
+            let deviation = try run(opCase, on: other).deviation(from: run(opCase, on: device))
+            #expect(deviation < 1e-4, "\(opCase)")
+        }
+    }
+
+    @Test("the number of threads changes no bit")
+    func threads() throws {
+        let big = [
+            OpCase("a large product") { [$0.real([37, 300]).matmul($0.weight([333, 300], .f16))] },
+            OpCase("large attention") {
+                let q = $0.real([90, 7, 64]), k = $0.real([300, 7, 64]), v = $0.real([300, 7, 64])
+                let mask = $0.real([90, 300]) { _ in Array(repeating: 0, count: 90 * 300) }
+                return [$0.graph.apply(.attention(Attention(scale: 0.1, valueSize: 64)), q, k, v, mask)]
+            },
+            OpCase("a large product of experts") {
+                let x = $0.real([40, 1, 256])
+                let experts = $0.index(.tokens, [40, 2], below: 3)
+                return [$0.graph.apply(.expertMatmul, x, $0.weight([3, 200, 256], .q8_0), experts)]
+            },
+        ]
+        for opCase in big {
+            let expected = try run(opCase, on: device).outputs
+            for threads in [2, 3, 5] {
+                #expect(try run(opCase, on: CPUDevice(threads: threads)).outputs == expected, "\(opCase), \(threads) threads")
+            }
+        }
+    }
+
+    @Test("a row does not depend on the rows beside it", arguments: weightTypes)
+    func rowsAlone(_ type: TensorType) throws {
+        var values: [Float] = []
+        let all = OpCase("rows together \(type)") {
+            values = $0.draw(11 * 96, in: -1...1)
+            return [$0.real([11, 96]) { _ in values }.matmul($0.weight([37, 96], type, (0..<37 * 96).map { Float($0 % 19) - 9 }))]
+        }
+        let together = try run(all, on: device).outputs[0][0].floats
+        for row in 0..<11 {
+            let alone = OpCase("row alone \(type) \(row)") {
+                let x = $0.real([1, 96]) { _ in Array(values[row * 96..<(row + 1) * 96]) }
+                return [x.matmul($0.weight([37, 96], type, (0..<37 * 96).map { Float($0 % 19) - 9 }))]
+            }
+            #expect(try run(alone, on: device).outputs[0][0].floats == Array(together[row * 37..<(row + 1) * 37]))
+        }
+    }
+
+    @Test("cells that nobody may see change no bit of attention")
+    func hiddenCells() throws {
+        func attention(cells: Int) -> OpCase {
+            OpCase("attention over hidden cells") {
+                let q = $0.real([3, 2, 40]), k = $0.draw(70 * 40, in: -1...1), v = $0.draw(70 * 40, in: -1...1)
+                let keys = $0.real([cells, 1, 40]) { _ in Array(k[..<(cells * 40)]) }
+                let values = $0.real([cells, 1, 40]) { _ in Array(v[..<(cells * 40)]) }
+                let mask = $0.real([3, cells]) { _ in (0..<3 * cells).map { $0 % cells < 23 ? 0 : -.infinity } }
+                return [$0.graph.apply(.attention(Attention(scale: 0.2, valueSize: 40)), q, keys, values, mask)]
+            }
+        }
+        let expected = try run(attention(cells: 23), on: device).outputs
+        for cells in [24, 33, 70] { #expect(try run(attention(cells: cells), on: device).outputs == expected) }
+    }
+
+    @Test("a half cache holds what half precision has")
+    func halfCache() throws {
+        let values: [Float] = [
+            1, -0.1, 65504, 65519.9, 65520, -1e9, 6.1035156e-5, 6.1e-5, 5.96e-8, 2.98e-8, 2.99e-8, 0, -0.0, .infinity,
+            1.0004883, 1.0014648, 2049, 2051, .nan,
+        ]
+        let state = try device.allocate(
+            State(id: 0, name: "cache", kind: .cache, row: [values.count]), rows: 2, type: .half)
+        try state.write(values.map(Double.init))
+        for (kept, value) in zip(try state.read(rows: 1), values) {
+            let expected = Double(HalfPrecision.rounded(value))
+            #expect(kept == expected || kept.isNaN && expected.isNaN, "\(value)")
+        }
+        #expect(throws: DeviceError.self) { try state.clear(row: 2) }
+        #expect(throws: DeviceError.self) { try state.copy(row: 0, to: -1) }
+        #expect(throws: DeviceError.self) { try state.read(rows: 3) }
+        #expect(throws: DeviceError.self) { try state.write([1, 2]) }
+    }
+
+    @Test("indices from outside are checked")
+    func indices() throws {
+        let bad = [
+            OpCase("row beyond the table") { [$0.weight([5, 3]).rows($0.index(.tokens, [2]) { _ in [4, 5] })] },
+            OpCase("row below the table") { [$0.weight([5, 3]).rows($0.index(.tokens, [2]) { _ in [-1, 0] })] },
+            OpCase("expert beyond the last") {
+                [$0.graph.apply(.expertMatmul, $0.real([1, 1, 4]), $0.weight([3, 2, 4]), $0.index(.tokens, [1, 1]) { _ in [3] })]
+            },
+            OpCase("expert to take beyond the last") {
+                [$0.graph.apply(.takeExperts, $0.real([1, 3]), $0.index(.tokens, [1, 1]) { _ in [3] })]
+            },
+            OpCase("cell beyond the cache", stateRows: 4) {
+                let x = $0.real([1, 3]), cell = $0.index(.cells, [1]) { _ in [4] }
+                return [$0.graph.apply(.store($0.graph.state("k", .cache, row: [3]), cells: 2), x, cell)]
+            },
+            OpCase("more cells than the cache has", stateRows: 4) {
+                [$0.graph.apply(.load($0.graph.state("k", .cache, row: [3]), cells: 5), [])]
+            },
+            OpCase("slot beyond the state", stateRows: 4) {
+                let x = $0.real([1, 3]), slot = $0.index(.slots, [1]) { _ in [4] }
+                return [$0.graph.apply(.tokenShift($0.graph.state("s", .recurrent, row: [3])), x, slot)]
+            },
+        ]
+        for opCase in bad {
+            #expect(throws: DeviceError.self, "\(opCase)") { try run(opCase, on: device) }
+        }
+    }
+
+    @Test("inputs and weights that do not fit are refused")
+    func mismatches() throws {
+        let opCase = OpCase("a product") { [$0.real([2, 3]).matmul($0.weight([4, 3]))] }
+        let executable = try device.compile(opCase.segment)
+        let weights = try opCase.weights.map { try $0.map(device.load) }
+        let input = opCase.steps[0]
+        #expect(throws: DeviceError.self) { try executable.run(weights: weights, states: [], inputs: []) }
+        #expect(throws: DeviceError.self) { try executable.run(weights: weights, states: [], inputs: [.float([1])]) }
+        #expect(throws: DeviceError.self) {
+            try executable.run(weights: weights, states: [], inputs: [.index(Array(repeating: 0, count: 6))])
+        }
+        #expect(throws: DeviceError.self) { try executable.run(weights: [nil, nil], states: [], inputs: input) }
+        #expect(throws: DeviceError.self) {
+            let wrong = try device.load(tensor("weight1", [3, 4], .f32, Array(repeating: 0, count: 12)))
+            return try executable.run(weights: [nil, wrong], states: [], inputs: input)
+        }
+        #expect(try executable.run(weights: weights, states: [], inputs: input).count == 1)
+    }
+
+    @Test("bytes may be big-endian, or lie anywhere", arguments: weightTypes)
+    func layouts(_ type: TensorType) throws {
+        let opCase = OpCase("a product \(type)") {
+            let weight = $0.weight([5, 32], type)
+            return [$0.real([3, 32]).matmul(weight), weight.rows($0.index(.tokens, [2], below: 5))]
+        }
+        let expected = try run(opCase, on: device).outputs[0]
+        let data = try #require(opCase.weights.compactMap { $0 }.first)
+        let bytes = data.bytes.withBytes { Array($0) }
+        let numberSize = type == .f32 ? 4 : 2
+
+        var swapped = data
+        swapped.byteOrder = .big
+        swapped.bytes = TensorBytes(count: bytes.count) { copy in
+            copy.copyBytes(from: bytes)
+            for start in stride(from: 0, to: bytes.count, by: type.bytesPerBlock) {
+                copy[start..<start + numberSize].reverse()
+            }
+        }
+        var shifted = data
+        let holder = TensorBytes(count: bytes.count + 1) { UnsafeMutableRawBufferPointer(rebasing: $0[1...]).copyBytes(from: bytes) }
+        shifted.bytes = holder.withBytes { TensorBytes(UnsafeRawBufferPointer(rebasing: $0[1...]), owner: holder) }
+
+        for variant in [swapped, shifted] {
+            let weights = try opCase.weights.map { try $0 == nil ? nil : device.load(variant) }
+            let executable = try device.compile(opCase.segment)
+            #expect(try executable.run(weights: weights, states: [], inputs: opCase.steps[0]) == expected)
+        }
+    }
+
+    @Test("types without a kernel are named, and refused when loaded")
+    func unsupported() throws {
+        let opCase = OpCase("a product to refuse") { [$0.real([1, 256]).matmul($0.weight([2, 256]))] }
+        let graph = opCase.segment.graph
+        let node = graph.nodes[opCase.segment.nodes.lowerBound]
+        let reason = device.unsupported(node, in: graph, weightTypes: graph.weights.map { _ in .q6_K })
+        #expect(reason?.contains("Q6_K") == true)
+        #expect(device.unsupported(node, in: graph, weightTypes: graph.weights.map { _ in .bf16 }) == nil)
+        let bytes = TensorBytes(count: 210) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
+        #expect(throws: DeviceError.self) { try device.load(TensorData(name: "w", shape: [1, 256], type: .q6_K, bytes: bytes)) }
+        #expect(throws: DeviceError.self) { try device.load(TensorData(name: "w", shape: [1, 256], type: .f32, bytes: bytes)) }
+    }
+
+    @Test("functions are exact to a few units in the last place", arguments: CPUKernelTable.all.map(\.name), Unary.allCases)
+    func functions(_ name: String, _ function: Unary) throws {
+        let kernels = try #require(CPUKernelTable.all.first { $0.name == name })
+        let opCase = OpCase("accuracy of \(function)") {
+            [$0.real([8001]) { _ in (0..<8001).map { Float($0 - 4000) / 256 } }(function)]
+        }
+        let results = try run(opCase, on: CPUDevice(threads: 1, kernels: kernels)).outputs[0][0].floats
+        let inputs = opCase.steps[0][0].doubles
+        func geluArgument(_ x: Double) -> Double { 2 * (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x) }
+        var worst = 0.0
+        for (x, y) in zip(inputs, results) {
+            let sigmoid = 1 / (1 + exp(-x))
+            let expected =
+                switch function {
+                case .silu: x * sigmoid
+                case .gelu: x / (1 + exp(-geluArgument(x)))
+                case .relu: max(x, 0)
+                case .squaredReLU: max(x, 0) * max(x, 0)
+                case .sigmoid: sigmoid
+                case .tanh: tanh(x)
+                case .exp: exp(x)
+                case .softplus: max(x, 0) + log1p(exp(-abs(x)))
+                }
+            // An error of the argument of exp, which grows with it, is no fault of exp.
+            let scale = function == .gelu ? 1 + abs(geluArgument(x)) : 1
+            worst = max(worst, abs(Double(y) - expected) / Double(max(Float(abs(expected)).ulp, .leastNormalMagnitude)) / scale)
+        }
+        #expect(worst < 4)
+    }
+}
