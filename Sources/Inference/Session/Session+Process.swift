@@ -20,7 +20,7 @@ extension Session {
                     "\(batch.tokens.count) tokens that \(traits.isBidirectional ? "see each other" : "are pooled") in micro-batches of \(options.microBatch)")
             }
         }
-        if hasCache, cells.freeCount < batch.tokens.count {
+        if hasCells, cells.freeCount < batch.tokens.count {
             throw SessionError("\(batch.tokens.count) tokens do not fit in \(cells.freeCount) free cells of \(context)")
         }
 
@@ -61,7 +61,7 @@ extension Session {
     private func processMicroBatch(_ tokens: ArraySlice<Batch.Token>) throws -> Output {
         let before = cells
         var inputs = Self.inputs(tokens)
-        if hasCache {
+        if hasCells {
             guard let taken = cells.take(tokens) else { throw SessionError("no free cells") }
             inputs[.cells] = .index(taken.map { Int32($0) })
         }

@@ -61,7 +61,7 @@ extension Session {
     }
 
     /// Whether positions can change after the fact: recurrent state has them mixed in.
-    public var canShift: Bool { hasCache && !isRecurrent }
+    public var canShift: Bool { hasCells && !isRecurrent }
 
     /// Moves tokens of a sequence by `delta` positions, and rotates their cached keys on accordingly.
     /// Tokens that would come before position 0 are removed.
@@ -70,7 +70,7 @@ extension Session {
     public func shift(_ sequence: Int, _ positions: Range<Int> = .allPositions, by delta: Int) throws {
         try check(sequence)
         guard canShift else {
-            throw SessionError(isRecurrent ? "recurrent state cannot be shifted" : "the model has no cache to shift")
+            throw SessionError(isRecurrent ? "recurrent state cannot be shifted" : "the model keeps nothing between batches")
         }
         var shifted = cells
         var shifts = Array(repeating: Int32(0), count: cells.count)

@@ -112,7 +112,7 @@ extension Session {
             throw StateError(
                 reason: "state \(index) is \(index < found.count ? found[index] : "missing"); the model's is \(index < expected.count ? expected[index] : "none")")
         }
-        guard hasCache || archive.cells.isEmpty, isRecurrent || archive.sequences.isEmpty else {
+        guard hasCells || archive.cells.isEmpty, isRecurrent || archive.sequences.isEmpty else {
             throw StateError(reason: "holds tokens that the model has no memory for")
         }
     }

@@ -84,6 +84,8 @@ public final class Session {
     var pooling: Pooling { options.pooling ?? traits.pooling }
     var isRecurrent: Bool { states.has(.recurrent) }
     var hasCache: Bool { states.has(.cache) }
+    /// Whether each token takes a cell; so it does even where no layer has a cache or any other memory.
+    var hasCells: Bool { hasCache || !isRecurrent && !traits.isBidirectional }
 
     // MARK: Graphs
 
