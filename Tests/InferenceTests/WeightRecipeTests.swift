@@ -1,3 +1,4 @@
+import Architectures
 import Devices
 import Foundation
 import GGUF
@@ -149,5 +150,64 @@ struct WeightRecipeTests {
         let recipe = WeightRecipe(seed: .max, type: .q4_0, adversities: [adversity], rules: [.init(pattern: "a", type: .f16)])
         let copy = try JSONDecoder().decode(WeightRecipe.self, from: JSONEncoder().encode(recipe))
         #expect(copy == recipe)
+    }
+}
+
+@Suite("Adversities")
+struct AdversityTests {
+    /// What the model's first `rows` tokens give as router logits, layer by layer.
+    private func routerLogits(_ toy: Toy, _ recipe: WeightRecipe) throws -> [[Double]] {
+        let drawn = try toy.drawn()
+        let model = try Model(MemorySource(drawn.metadata, optional: .only(drawn.optionalTensors), recipe: recipe))
+        let session = try model.session()
+        let tokens = model.tokens(16)
+        var graph = try model.graph(BatchShape(tokens: 16, outputs: 16, cells: 32, context: 64))
+        let routers = graph.nodes.filter { node in
+            guard node.op == .matmul, case .weight(let index) = graph.values[node.operands[1]].source else { return false }
+            return graph.weights[index].role == .router && graph.weights[index].shape[0] > 1
+        }
+        return try routers.map { router in
+            graph.outputs = [.embeddings: router.result]
+            let inputs: [Input: HostTensor] = [
+                .tokens: .index(tokens.map(Int32.init)), .positions: .index((0..<16).map(Int32.init)),
+                .sequences: .index(Array(repeating: 1, count: 16)), .slots: .index(Array(repeating: 0, count: 16)),
+                .cells: .index((0..<16).map(Int32.init)), .outputs: .index((0..<16).map(Int32.init)),
+                .cellPositions: .index((0..<32).map { $0 < 16 ? $0 : -1 }),
+                .cellSequences: .index((0..<32).map { $0 < 16 ? 1 : 0 }),
+            ]
+            return try session.compile(graph).run(inputs, wanted: [.embeddings])[.embeddings]?.1.doubles ?? []
+        }
+    }
+
+    @Test("negative routing makes every router logit negative", arguments: ["qwen3moe", "deepseek2", "llama4", "gpt-oss"])
+    func negativeRouting(_ name: String) throws {
+        let architecture = try ArchitectureCatalog.named(name)
+        var seen = 0
+        for seed in 0..<6 as Range<UInt64> {
+            let toy = Toy(architecture: architecture, seed: seed)
+            for logits in try routerLogits(toy, WeightRecipe(seed: seed, adversities: [.negativeRouting])) {
+                #expect(logits.allSatisfy { $0 < 0 }, "seed \(seed): \(logits.max() ?? 0)")
+                seen += 1
+            }
+        }
+        #expect(seen > 0)
+    }
+
+    @Test("router logits are spread: near ties between experts are rare", arguments: ["qwen3moe", "deepseek2", "kimi-linear"])
+    func spread(_ name: String) throws {
+        let architecture = try ArchitectureCatalog.named(name)
+        var gaps: [Double] = []
+        for seed in 0..<6 as Range<UInt64> {
+            let toy = Toy(architecture: architecture, seed: seed)
+            let experts = try toy.model().weights.first { $0.role == .router }?.shape[0] ?? 1
+            for logits in try routerLogits(toy, WeightRecipe(seed: seed)) {
+                for token in 0 ..< logits.count / experts {
+                    let scores = logits[token * experts ..< (token + 1) * experts].sorted()
+                    gaps += zip(scores.dropFirst(), scores).map { $0 - $1 }
+                }
+            }
+        }
+        #expect(gaps.count > 100)
+        #expect(Double(gaps.count { $0 < 1e-3 }) / Double(gaps.count) < 0.02)
     }
 }
