@@ -98,6 +98,3 @@ public enum TensorType: UInt32, CaseIterable, Hashable, Sendable {
     /// Bytes of `elements` consecutive elements; nil if they are no whole number of blocks.
     public func byteCount(elements: Int) -> Int? { byteCount(rowLength: elements, rows: 1) }
 }
-
-/// Order of the bytes of a number.
-public enum ByteOrder: String, Hashable, Sendable { case little, big }
