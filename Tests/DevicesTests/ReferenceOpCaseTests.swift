@@ -1,4 +1,5 @@
 import DeviceTestSupport
+import Devices
 import ModelGraph
 import Testing
 
@@ -18,5 +19,23 @@ import Testing
                 "alibi", "relativePositionBias", "attention", "attentionTemperature", "topExperts", "takeExperts",
                 "store", "load", "convolution", "tokenShift", "selectiveScan", "gatedDeltaRule", "wkv7", "pool",
             ])
+    }
+
+    @Test("the reference runs every case, and gives numbers", arguments: opCases)
+    func runs(opCase: OpCase) throws {
+        let result = try run(opCase, on: ReferenceDevice())
+        let graph = opCase.segment.graph
+        #expect(result.outputs.count == opCase.steps.count)
+        for outputs in result.outputs {
+            #expect(outputs.map(\.count) == opCase.segment.outputs.map { graph.values[$0].shape.count })
+            #expect(outputs.allSatisfy { $0.doubles.allSatisfy { !$0.isNaN } })
+        }
+        #expect(result.states.allSatisfy { $0.allSatisfy(\.isFinite) })
+    }
+
+    @Test("the reference gives the same bits twice", arguments: opCases)
+    func repeats(opCase: OpCase) throws {
+        let first = try run(opCase, on: ReferenceDevice()), second = try run(opCase, on: ReferenceDevice())
+        #expect(first.outputs == second.outputs && first.states == second.states)
     }
 }

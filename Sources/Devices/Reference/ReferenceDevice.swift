@@ -1,0 +1,54 @@
+import GGUF
+import ModelGraph
+
+/// The definition of every op: float64 throughout, one plain loop an op.
+///
+/// Each op is a function of its own name in `ReferenceOps`; its comment gives formula, shapes and source.
+/// Weights are decoded to float64 when they are loaded.
+public final class ReferenceDevice: Device {
+    static let name = "reference"
+
+    public init() {}
+
+    public var name: String { Self.name }
+    public var summary: String { "float64, one plain loop an op" }
+    public var precision: Precision { Precision(storage: .float64, accumulation: .float64) }
+
+    public func unsupported(_ node: Node, in graph: Graph, weightTypes: [TensorType]) -> String? {
+        for operand in node.operands {
+            if case .weight(let index) = graph.values[operand].source, !weightTypes[index].canDecode {
+                return "\(graph.weights[index].name) is of type \(weightTypes[index].name), which cannot be decoded"
+            }
+        }
+        return nil
+    }
+
+    public func load(_ tensor: TensorData) throws -> any DeviceTensor { try ReferenceTensor(tensor) }
+
+    public func allocate(_ state: State, rows: Int, type: StateType) throws -> any DeviceState {
+        guard rows >= 0, !rows.multipliedReportingOverflow(by: state.row.count).overflow else {
+            throw DeviceError(device: name, reason: "state \(state.name): \(rows) rows")
+        }
+        return ReferenceState(row: state.row, rows: rows, type: type)
+    }
+
+    public func compile(_ segment: Segment) throws -> any Executable { ReferenceExecutable(segment) }
+}
+
+/// A weight, decoded.
+final class ReferenceTensor: DeviceTensor {
+    let value: ReferenceValue
+
+    init(_ tensor: TensorData) throws {
+        do {
+            let elements = try [Double](unsafeUninitializedCapacity: tensor.shape.count) { buffer, count in
+                let elements = UnsafeMutableBufferPointer(rebasing: buffer[..<tensor.shape.count])
+                try tensor.bytes.withBytes { try tensor.type.decode($0, order: tensor.byteOrder, into: elements) }
+                count = elements.count
+            }
+            value = ReferenceValue(tensor.shape, elements)
+        } catch {
+            throw DeviceError(device: ReferenceDevice.name, reason: "\(tensor.name): \(error)")
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import ModelGraph
+
+extension ReferenceOps {
+    /// `(scores [T, E]) → [T, k]`: the `k` experts of greatest score, best first; equal scores: the lower index
+    /// first. Of several groups, the best are chosen first, by the sum of their two best scores, and only their
+    /// experts take part. Source: DeepSeek-V3 technical report, section 2.1.2.
+    static func topExperts(_ routing: Routing, _ scores: ReferenceValue) -> [Double] {
+        let size = scores.shape[1] / routing.groups
+        return (0..<scores.shape[0]).flatMap { t -> [Double] in
+            let row = Array(scores.row(t))
+            var candidates = Array(row.indices)
+            if routing.groupsUsed < routing.groups {
+                let groupScores = (0..<routing.groups).map { group in
+                    row[group * size ..< (group + 1) * size].sorted(by: >).prefix(2).reduce(0, +)
+                }
+                candidates = greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices)).sorted()
+                    .flatMap { $0 * size ..< ($0 + 1) * size }
+            }
+            return greatest(routing.used, of: row, among: candidates).map(Double.init)
+        }
+    }
+
+    /// The `count` candidates of greatest score, best first, the earlier of equals first.
+    ///
+    /// Every discontinuous choice of a graph is made here: its margin is the score of the last candidate that
+    /// is taken, less the best that is not.
+    private static func greatest(_ count: Int, of scores: [Double], among candidates: [Int]) -> [Int] {
+        var rest = candidates
+        return (0..<count).map { _ in
+            var best = 0
+            for i in rest.indices where scores[rest[i]] > scores[rest[best]] { best = i }
+            return rest.remove(at: best)
+        }
+    }
+
+    /// `(x [T, E], experts [T, k]) → [T, k]`: `y[t, i] = x[t, experts[t, i]]`.
+    static func takeExperts(_ x: ReferenceValue, _ experts: ReferenceValue) throws -> [Double] {
+        let (count, used) = (x.shape[1], experts.shape[1])
+        return try experts.elements.indices.map { i in
+            x[i / used * count + (try experts.index(i, of: "expert", below: count))]
+        }
+    }
+}
