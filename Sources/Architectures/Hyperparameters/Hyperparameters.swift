@@ -21,6 +21,8 @@ public struct Declaration: Sendable {
     public var domain: Domain
     /// What an absent key means; nil where the key is required.
     public var absence: Absence?
+    /// Whether an optional key may be drawn absent: not where its absence means what no engine runs.
+    public var drawsAbsence = true
 
     public indirect enum Domain: Sendable {
         /// `valid` is what the field allows, `fuzz` what is drawn; its first element is the simplest.
@@ -32,6 +34,8 @@ public struct Declaration: Sendable {
         case text([String])
         /// One value a layer, or one for all.
         case perLayer(Domain, count: Int)
+        /// The same, but drawn as one of whole layouts, the first being the simplest.
+        case layouts([MetadataArray], of: Domain, count: Int)
         /// A flag for each of `count` layers, or a period after which they repeat.
         case pattern(valid: ClosedRange<Int>, fuzz: [Int], count: Int)
         /// Names, of which only the number counts.
@@ -96,9 +100,12 @@ extension Hyperparameters {
     // MARK: With a default
 
     public mutating func integer(
-        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], default absent: Int, _ about: String
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], default absent: Int, drawsAbsence: Bool = true,
+        _ about: String
     ) throws -> Int {
-        try optional(key, .integer(valid: valid, fuzz: fuzz), .value(.uint32(UInt32(absent))), about)?.integer(key) ?? absent
+        try optional(
+            key, .integer(valid: valid, fuzz: fuzz), .value(.uint32(UInt32(absent))), about, drawsAbsence: drawsAbsence)?
+            .integer(key) ?? absent
     }
 
     public mutating func real(
@@ -119,6 +126,15 @@ extension Hyperparameters {
             key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers),
             absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.uint32(UInt32(first))) : .unused } ?? .unused,
             about)?.integers(key, count: layers) ?? absent
+    }
+
+    /// One integer a layer, drawn as one of `layouts`; the file may hold one for all. An absent key is not drawn.
+    public mutating func integers(
+        _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, default absent: [Int], _ about: String
+    ) throws -> [Int] {
+        let domain = Declaration.Domain.layouts(
+            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: []), count: layers)
+        return try optional(key, domain, .unused, about, drawsAbsence: false)?.integers(key, count: layers) ?? absent
     }
 
     public mutating func option<Option: HyperparameterOption>(
@@ -155,11 +171,6 @@ extension Hyperparameters {
         try optional(key, .real(valid: valid, fuzz: fuzz), .unused, about)?.real(key)
     }
 
-    /// A flag a layer, as an array of exactly that length.
-    public mutating func optionalFlags(_ key: String, layers: Int, _ about: String) throws -> [Bool]? {
-        try optional(key, .perLayer(.boolean, count: layers), .unused, about)?.flags(key, count: layers)
-    }
-
     /// A flag a layer, or a period; nil where absent.
     public mutating func optionalPattern(
         _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, _ about: String
@@ -170,6 +181,15 @@ extension Hyperparameters {
     /// How many names an array holds; nil where absent.
     public mutating func optionalLabels(_ key: String, fuzz: [Int], _ about: String) throws -> Int? {
         try optional(key, .labels(counts: fuzz), .unused, about)?.elements?.count
+    }
+
+    /// A flag a layer, drawn as one of `layouts`.
+    public mutating func optionalFlags(
+        _ key: String, layouts: [[Bool]], layers: Int, _ about: String
+    ) throws -> [Bool]? {
+        try optional(
+            key, .layouts(layouts.map { .bool($0) }, of: .boolean, count: layers), .unused, about)?
+            .flags(key, count: layers)
     }
 
     // MARK: Contradictions
@@ -191,9 +211,11 @@ extension Hyperparameters {
     }
 
     private mutating func optional(
-        _ key: String, _ domain: Declaration.Domain, _ absence: Declaration.Absence, _ about: String
+        _ key: String, _ domain: Declaration.Domain, _ absence: Declaration.Absence, _ about: String,
+        drawsAbsence: Bool = true
     ) throws -> MetadataValue? {
-        try value(of: Declaration(key: key, about: about, domain: domain, absence: absence))
+        try value(of: Declaration(
+            key: key, about: about, domain: domain, absence: absence, drawsAbsence: drawsAbsence))
     }
 }
 

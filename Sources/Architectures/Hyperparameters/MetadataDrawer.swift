@@ -16,7 +16,7 @@ public struct MetadataDrawer: Hyperparameters {
     }
 
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
-        if declaration.absence != nil, !choices.boolean() { return nil }
+        if declaration.absence != nil, declaration.drawsAbsence, !choices.boolean() { return nil }
         let value = draw(declaration.domain)
         metadata[Declaration.path(declaration.key, architecture)] = value
         return value
@@ -37,6 +37,7 @@ public struct MetadataDrawer: Hyperparameters {
         case .labels(let counts): .array(.string((0..<choices.element(of: counts)).map { "label \($0)" }))
         case .pattern(_, let fuzz, let count):
             choices.boolean() ? layers(.boolean, count) : .uint32(UInt32(choices.element(of: fuzz)))
+        case .layouts(let layouts, _, _): .array(choices.element(of: layouts))
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
             if case .boolean = domain { layers(domain, count) } else if choices.boolean() { layers(domain, count) } else { draw(domain) }

@@ -70,6 +70,8 @@ extension Declaration.Domain {
                     throw MetadataError(keys: [key], reason: "has \(flags.count) elements for \(count) layers")
                 }
             }
+        case .layouts(_, let domain, let count):
+            try Declaration.Domain.perLayer(domain, count: count).validate(value, key)
         case .perLayer(let domain, let count):
             guard let elements = value.elements else { return try domain.validate(value, key) }
             guard elements.count == count else {
@@ -89,7 +91,7 @@ extension Declaration.Domain {
         case .text(let options): options.map { "\"\($0)\"" }.joined(separator: ", ")
         case .labels: "one or more strings"
         case .pattern(let valid, _, let count): "integer \(valid.lowerBound) to \(valid.upperBound), or \(count) flags"
-        case .perLayer(let domain, let count): "\(domain.allowed), one or \(count)"
+        case .layouts(_, let domain, let count), .perLayer(let domain, let count): "\(domain.allowed), one or \(count)"
         }
     }
 }

@@ -25,7 +25,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
 
     /// - Parameters:
     ///   - evenHeads: head sizes must be even, for RoPE.
-    ///   - otherLayers: a layer may have no key/value head, and is then of another kind.
+    ///   - otherLayers: a layer may have no key/value head, and is then of another kind. Layers of both kinds are drawn.
     ///   - perLayer: whether the counts may differ between layers.
     ///   - grouped: whether query heads may share key/value heads.
     public init(
@@ -43,10 +43,9 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let divisors: [Int] = grouped ? (1...heads).filter { heads % $0 == 0 }.reversed() : [heads]
         let key = "attention.head_count_kv"
         if otherLayers {
-            // Required: without it nothing would say which layers are of which kind.
             keyValueHeads = try h.integers(
-                key, 0...4096, fuzz: divisors + divisors.map { _ in 0 }, layers: dimensions.layers,
-                "key/value heads; 0: the layer is no attention layer")
+                key, 0...4096, layouts: LayerLayouts.mixtures(of: dimensions.layers).flatMap { LayerLayouts.values(divisors, where: $0) },
+                layers: dimensions.layers, default: self.heads, "key/value heads; 0: the layer is no attention layer")
         } else if perLayer {
             keyValueHeads = try h.integers(
                 key, 1...4096, fuzz: divisors, layers: dimensions.layers, default: self.heads, "key/value heads")

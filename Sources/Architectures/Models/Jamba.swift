@@ -14,7 +14,7 @@ public struct Jamba: Architecture {
     let experts: Experts?
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h)
+        dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(
             &h, dimensions, headSize: .splitEmbedding, evenHeads: false, otherLayers: true)

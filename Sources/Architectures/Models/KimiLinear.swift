@@ -19,11 +19,12 @@ public struct KimiLinear: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         typealias MLA = MultiHeadLatentAttention
         let sizes = 1...65536
-        dimensions = try Dimensions(&h)
+        dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
         normalization = try Normalization(&h, .rms)
         let heads = try h.integer("attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 5, 8], "heads")
         isRecurrent = try h.integers(
-            "attention.head_count_kv", 0...1, fuzz: [0, 1], layers: dimensions.layers,
+            "attention.head_count_kv", 0...1, layouts: LayerLayouts.mixtures(of: dimensions.layers).flatMap { LayerLayouts.values([1], where: $0) },
+            layers: dimensions.layers, default: Array(repeating: 1, count: dimensions.layers),
             "heads of the cache of latent attention; 0: the layer is delta attention").map { $0 == 0 }
 
         let latent = try h.integer("attention.kv_lora_rank", sizes, fuzz: MLA.latentSizes, "width of the latent vector")

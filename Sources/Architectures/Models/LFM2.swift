@@ -36,7 +36,8 @@ struct ShortConvolutionDecoder: Sendable {
     let experts: Experts?
 
     init(_ h: inout some Hyperparameters, hasExperts: Bool) throws {
-        dimensions = try Dimensions(&h, embeddings: Domains.sizes.filter { $0 % 2 == 0 })
+        dimensions = try Dimensions(
+            &h, embeddings: Domains.sizes.filter { $0 % 2 == 0 }, layers: LayerLayouts.hybridDepths)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, otherLayers: true)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)

@@ -39,14 +39,16 @@ struct SingleMixerDecoder: Sendable {
     let latentSize: Int
 
     init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h)
+        dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
         let epsilon = try h.real("attention.layer_norm_epsilon", 0...1, fuzz: Domains.epsilons, "added to the variance where the next key is absent")
         normalization = try Normalization(&h, .rms, default: epsilon)
         attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, otherLayers: true)
         stateSpace = try StateSpaceDuality(&h)
+        let hasHeads = attention.keyValueHeads.map { $0 > 0 }
         feedForward = try h.integers(
-            "feed_forward_length", 0...(1 << 20), fuzz: Domains.feedForward.flatMap { [0, $0] }, layers: dimensions.layers,
-            "hidden units of a feed-forward network; 0: the layer has none")
+            "feed_forward_length", 0...(1 << 20),
+            layouts: LayerLayouts.choices(sparing: hasHeads).flatMap { LayerLayouts.values(Domains.feedForward, where: $0) },
+            layers: dimensions.layers, default: hasHeads.map { _ in 0 }, "hidden units of a feed-forward network; 0: the layer has none")
 
         var options = Experts.Options()
         options.gatings = [.sigmoid]

@@ -16,16 +16,21 @@ public struct Qwen3Next: Architecture {
     let sharedSize: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h)
+        dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         deltaNet = try GatedDeltaNet(&h)
-        if let flags = try h.optionalFlags("attention.recurrent_layers", layers: dimensions.layers, "which layers are gated delta nets") {
+        let (layers, period) = (dimensions.layers, 4)
+        if let flags = try h.optionalFlags(
+            "attention.recurrent_layers", layouts: LayerLayouts.mixtures(of: layers), layers: layers, "which layers are gated delta nets")
+        {
             isRecurrent = flags
         } else {
-            let interval = try h.integer("full_attention_interval", 1...512, fuzz: [4, 2, 3, 1], default: 4, "every so many layers one is attention")
-            isRecurrent = (1...dimensions.layers).map { $0 % interval != 0 }
+            let interval = try h.integer(
+                "full_attention_interval", 1...512, fuzz: Array(2...max(2, min(layers, 4))), default: period,
+                drawsAbsence: layers >= period, "every so many layers, one is attention")
+            isRecurrent = (1...layers).map { $0 % interval != 0 }
         }
         let feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units from which absent sizes follow")
         var options = Experts.Options()

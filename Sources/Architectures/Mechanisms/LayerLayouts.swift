@@ -1,0 +1,35 @@
+/// How the layers of a hybrid model are laid out when it is drawn.
+///
+/// Both attention and recurrent layers occur in every layout: the same engines that run hybrids refuse, or
+/// abort on, one that lacks either. What has layers of one kind only is an architecture of its own.
+enum LayerLayouts {
+    /// Numbers of layers, simplest first.
+    static let hybridDepths = [2, 3, 4]
+
+    /// Every way to have layers of two kinds, both of which occur; of deep models, one.
+    static func mixtures(of layers: Int) -> [[Bool]] {
+        guard (2...6).contains(layers) else { return [(0..<layers).map { $0 % 2 == 1 }] }
+        return (1..<(1 << layers) - 1).map { bits in (0..<layers).map { bits >> $0 & 1 == 1 } }
+    }
+
+    /// Every choice of layers that leaves of both kinds at least one; of deep models, none.
+    static func choices(sparing kinds: [Bool]) -> [[Bool]] {
+        let none = kinds.map { _ in false }
+        guard kinds.count <= 6 else { return [none] }
+        let all = (0..<1 << kinds.count).map { bits in kinds.indices.map { bits >> $0 & 1 == 1 } }
+        return all.filter { choice in
+            let left = zip(kinds, choice).filter { !$0.1 }.map(\.0)
+            return left.contains(true) && left.contains(false)
+        } + (Set(kinds).count < 2 ? [none] : [])
+    }
+
+    /// One of `values` for each layer where `flags` holds, 0 elsewhere: the same for all, then differing.
+    static func values(_ values: [Int], where flags: [Bool]) -> [[Int]] {
+        guard flags.contains(true), let first = values.first else { return [flags.map { _ in 0 }] }
+        let alike = values.map { value in flags.map { $0 ? value : 0 } }
+        guard values.contains(where: { $0 != first }) else { return alike }
+        return alike + values.indices.map { start in
+            flags.enumerated().map { layer, flag in flag ? values[(start + layer) % values.count] : 0 }
+        }
+    }
+}
