@@ -3,9 +3,6 @@ import ModelGraph
 
 /// A segment as runs of shaders over an arena.
 struct Lowering {
-    /// `sums` of `attention.comp`.
-    static let maxValueSize = 1024
-
     /// An index that must lie below a bound, lest a shader read outside its table.
     struct IndexCheck {
         enum Bound {
@@ -19,7 +16,8 @@ struct Lowering {
 
     let graph: Graph
     private let plan: BufferPlan
-    private let planStart: Int
+    /// Bytes of the arena where the values begin, and where the scores of attention lie while it runs.
+    private let planStart, scratchStart: Int
     private var tablePlaces: [HostTable: Dispatch.Place] = [:]
 
     /// Tables and the bytes of the arena where they begin: before all values.
@@ -50,7 +48,14 @@ struct Lowering {
             start += (bytes + Self.alignment - 1) / Self.alignment * Self.alignment
         }
         planStart = start
-        arenaBytes = start + plan.arenaSize * 4
+        scratchStart = start + plan.arenaSize * 4
+        var scratch = 0
+        for node in nodes {
+            guard case .attention = node.op else { continue }
+            let shapes = node.operands.map { segment.graph.values[$0].shape }
+            scratch = max(scratch, shapes[0][1] * Self.partTokens(shapes) * shapes[1][0] * 4)
+        }
+        arenaBytes = scratchStart + scratch
         for node in nodes { try lower(node) }
     }
 
@@ -123,8 +128,6 @@ struct Lowering {
             if factors, case .weight = graph.values[operands[2]].source {} else if factors {
                 return "frequency factors that are no weight"
             }
-        case .attention(let attention):
-            if attention.valueSize > maxValueSize { return "value heads of more than \(maxValueSize) elements" }
         default: break
         }
         return nil
@@ -162,14 +165,14 @@ struct Lowering {
                 x: try read(0), weight: .read(try table(operands[1])), experts: try read(2), y: try result(),
                 Product(
                     m: shapes[2][0] * used, n: n, k: k, xRow: k, xShare: shapes[0][1] == 1 ? used : 1, yRow: n,
-                    weightBatch: n, weightRow: k, weightColumn: 1))
+                    weightBatch: n * k, weightRow: k, weightColumn: 1))
         case .headMatmul:
             let heads = shapes[1][0], n = shapes[1][1], k = shapes[1][2]
             product(
                 x: try read(0), weight: .read(try table(operands[1])), experts: nil, y: try result(),
                 Product(
                     batches: heads, m: shapes[0][0], n: n, k: k, xRow: heads * k, xBatch: k, yRow: heads * n,
-                    yBatch: n, weightBatch: n, weightRow: k, weightColumn: 1))
+                    yBatch: n, weightBatch: n * k, weightRow: k, weightColumn: 1))
         case .pool:
             // The tokens are the weight, transposed.
             let n = shapes[0][1], k = shapes[0][0]
@@ -253,17 +256,10 @@ struct Lowering {
                 [try read(0), try table(for: node), try read(1), try read(2), try result()], count,
                 [shape[0], shape[1], shape[2], shapes[0][0] / (bidirectional ? 2 : 1)])
         case .attention(let attention):
-            let (q, k, v) = (shapes[0], shapes[1], shapes[2])
-            rowwise(
-                .attention,
-                constants: [.flag(attention.softcap != nil), .flag(attention.bias), .flag(attention.sinks)],
-                [
-                    try read(0), try read(1), try read(2), try read(3), try read(attention.bias ? 4 : 0),
-                    try read(attention.sinks ? operands.count - 1 : 0), try result(),
-                ],
-                rows: q[0] * q[1],
-                [q[0], q[1], k[1], k[0], k[2], v[2], attention.valueSize],
-                reals: [attention.scale, attention.softcap ?? 1])
+            lower(
+                attention, shapes, queries: try read(0), keys: try read(1), values: try read(2),
+                mask: try read(3), bias: attention.bias ? try read(4) : nil,
+                sinks: attention.sinks ? try read(operands.count - 1) : nil, result: try result())
         case .attentionTemperature:
             copy(
                 from: try table(for: node), strides: shape.strides, to: try result(), strides: shape.strides, shape)
@@ -325,6 +321,48 @@ struct Lowering {
 
         if case .store(let state, let cells) = node.op { need(cells, of: state) }
         if case .load(let state, let cells) = node.op { need(cells, of: state) }
+    }
+
+    /// Scores, their softmax and the sums of values, for as many tokens at a time as the scratch memory
+    /// holds.
+    private mutating func lower(
+        _ attention: Attention, _ shapes: [Shape], queries: Dispatch.Binding, keys: Dispatch.Binding,
+        values: Dispatch.Binding, mask: Dispatch.Binding, bias: Dispatch.Binding?, sinks: Dispatch.Binding?,
+        result: Dispatch.Binding
+    ) {
+        let (tokens, heads, keySize) = (shapes[0][0], shapes[0][1], shapes[0][2])
+        let (cells, keyHeads, valueStride) = (shapes[1][0], shapes[1][1], shapes[2][2])
+        let part = Self.partTokens(shapes)
+        let scratch = Dispatch.Place.arena(scratchStart, bytes: heads * part * cells * 4)
+        for first in stride(from: 0, to: tokens, by: part) {
+            let count = min(part, tokens - first)
+            product(
+                x: queries, weight: keys, experts: nil, y: .write(scratch),
+                Product(
+                    batches: heads, m: count, n: cells, k: keySize, xFirst: first * heads * keySize,
+                    xRow: heads * keySize, xBatch: keySize, yRow: cells, yBatch: count * cells,
+                    weightBatch: keySize, weightShare: heads / keyHeads, weightRow: keyHeads * keySize,
+                    weightColumn: 1))
+            rowwise(
+                .attention,
+                constants: [.flag(attention.softcap != nil), .flag(bias != nil), .flag(sinks != nil)],
+                [.readWrite(scratch), mask, bias ?? mask, sinks ?? mask], rows: heads * count,
+                [heads * count, count, first, tokens, cells], reals: [attention.scale, attention.softcap ?? 1])
+            product(
+                x: .read(scratch), weight: values, experts: nil, y: result,
+                Product(
+                    batches: heads, m: count, n: attention.valueSize, k: cells, xRow: cells,
+                    xBatch: count * cells, yFirst: first * heads * attention.valueSize,
+                    yRow: heads * attention.valueSize, yBatch: attention.valueSize, weightBatch: valueStride,
+                    weightShare: heads / keyHeads, weightRow: 1, weightColumn: keyHeads * valueStride))
+        }
+    }
+
+    /// Bytes of scores that are kept at once, unless those of one token are more.
+    private static let scratchBytes = 64 << 20
+
+    private static func partTokens(_ shapes: [Shape]) -> Int {
+        min(shapes[0][0], max(1, scratchBytes / max(shapes[0][1] * shapes[1][0] * 4, 1)))
     }
 
     private mutating func need(_ rows: Int, of state: StateID) {
@@ -414,12 +452,15 @@ struct Lowering {
     private struct Product {
         var batches = 1
         var m, n, k: Int
+        var xFirst = 0
         var xRow: Int
         var xBatch = 0
         var xShare = 1
+        var yFirst = 0
         var yRow: Int
         var yBatch = 0
         var weightBatch = 0
+        var weightShare = 1
         var weightRow, weightColumn: Int
     }
 
@@ -427,9 +468,9 @@ struct Lowering {
         x: Dispatch.Binding, weight: Dispatch.Binding, experts: Dispatch.Binding?, y: Dispatch.Binding,
         _ product: Product
     ) {
-        // Few rows, or a matrix for each: a tile of one row, else of 32 by 32.
-        let isFlat = experts != nil || product.m < 8
-        let (rows, columns, height) = isFlat ? (1, 1, 1) : (4, 4, 8)
+        // One row, or a matrix for each: a tile of one row, else of 8 or 32, by 64.
+        let isFlat = experts != nil || product.m == 1
+        let (rows, columns, height) = isFlat ? (1, 1, 1) : product.m < 24 ? (1, 8, 8) : (4, 8, 8)
         let tilesM = (product.m + height * rows - 1) / (height * rows)
         let width = Self.group / height * columns
         let tilesN = (product.n + width - 1) / width
@@ -438,9 +479,10 @@ struct Lowering {
         append(
             .matmul, [.format(binding: 1), .flag(experts != nil)] + tile, [x, weight, experts ?? x, y],
             [
-                groups, tilesM, tilesN, product.m, product.n, product.k, product.xRow, product.xBatch,
-                product.xShare, product.yRow, product.yBatch, product.weightBatch, product.weightRow,
-                product.weightColumn,
+                groups, tilesM, tilesN, product.m, product.n, product.k,
+                product.xFirst, product.xRow, product.xBatch, product.xShare,
+                product.yFirst, product.yRow, product.yBatch,
+                product.weightBatch, product.weightShare, product.weightRow, product.weightColumn,
             ], [], groups: groups)
     }
 

@@ -1,4 +1,5 @@
-// y[b][m][n] = Σ_k x[b][m][k] · w[b or e(m)][n][k], for matmul, expertMatmul, headMatmul and pool.
+// y[b][m][n] = Σ_k x[b][m][k] · w[b or e(m)][n][k]: all products, with weights, experts, heads, keys and
+// values.
 //
 // A workgroup makes a tile of y. Slices of x and w of 32 columns, one block of a quantised type, are
 // decoded once into shared memory; each invocation sums ROWS × COLUMNS elements of y in registers.
@@ -24,13 +25,12 @@ layout(set = 0, binding = 3) writeonly buffer Y { float y[]; };
 layout(push_constant) uniform Push {
     uint groups, tiles_m, tiles_n;
     uint m, n, k;
-    // In elements; `x_share` rows of y in a row read the same row of x.
-    uint x_row, x_batch, x_share;
-    uint y_row, y_batch;
-    // In rows of the weight: from one batch, or expert, to the next.
-    uint w_batch;
-    // Used with F32 alone: a weight that lies transposed.
-    uint w_row, w_column;
+    // Strides in elements. `x_share` rows of y in a row read the same row of x.
+    uint x_first, x_row, x_batch, x_share;
+    uint y_first, y_row, y_batch;
+    // `w_batch` leads to the next matrix or expert; `w_share` batches in a row read the same matrix. The
+    // others are for F32 alone: other types lie row by row.
+    uint w_batch, w_share, w_row, w_column;
 };
 
 #include "weights.glsl"
@@ -49,7 +49,7 @@ void main() {
     uint first_n = group % tiles_n * TILE_N;
     uint first_m = group / tiles_n % tiles_m * TILE_M;
     uint batch = group / (tiles_n * tiles_m);
-    uint w_first = (EXPERTS ? uint(experts[first_m]) : batch) * w_batch;
+    uint w_first = (EXPERTS ? uint(experts[first_m]) : batch / w_share) * w_batch;
     uint my_m = lane / TILE_WIDTH * ROWS, my_n = lane % TILE_WIDTH;
 
     float sums[ROWS * COLUMNS];
@@ -60,16 +60,16 @@ void main() {
             uint row = first_m + i / SLICE, column = base + i % SLICE;
             bool inside = row < m && column < k;
             tile_x[i / SLICE * (SLICE + 1) + i % SLICE] =
-                inside ? x[batch * x_batch + row / x_share * x_row + column] : 0.0;
+                inside ? x[x_first + batch * x_batch + row / x_share * x_row + column] : 0.0;
         }
         for (uint i = lane; i < TILE_N * SLICE; i += INVOCATIONS) {
             uint row = first_n + i / SLICE, column = base + i % SLICE;
             float value = 0.0;
             if (row < n && column < k) {
                 if (TYPE == TYPE_F32)
-                    value = uintBitsToFloat(weight[(w_first + row) * w_row + column * w_column]);
+                    value = uintBitsToFloat(weight[w_first + row * w_row + column * w_column]);
                 else
-                    value = weight_value(w_first + row, column, k);
+                    value = weight_value(w_first / k + row, column, k);
             }
             tile_w[i / SLICE * (SLICE + 1) + i % SLICE] = value;
         }
@@ -89,7 +89,7 @@ void main() {
     for (uint r = 0; r < ROWS; r++) {
         for (uint c = 0; c < COLUMNS; c++) {
             uint row = first_m + my_m + r, column = first_n + my_n + c * TILE_WIDTH;
-            if (row < m && column < n) y[batch * y_batch + row * y_row + column] = sums[r * COLUMNS + c];
+            if (row < m && column < n) y[y_first + batch * y_batch + row * y_row + column] = sums[r * COLUMNS + c];
         }
     }
 }

@@ -1,19 +1,23 @@
-// Sums and maxima over a workgroup. Every invocation calls, and gets the result. A tree in shared
-// memory: it assumes nothing of subgroups, and its rounding error grows with the logarithm only.
+// Sums and maxima over a workgroup of 64. Every invocation calls, and gets the result. Eight by eight in
+// shared memory: that assumes nothing of subgroups, takes two barriers, and rounds little.
 
 shared float partial[GROUP];
+shared float parts[GROUP / 8];
 
-#define REDUCE(name, combine)                                   \
-    float name(float x) {                                       \
-        barrier();                                              \
-        partial[lane()] = x;                                    \
-        for (uint half_ = GROUP / 2; half_ > 0; half_ /= 2) {   \
-            barrier();                                          \
-            if (lane() < half_)                                 \
-                partial[lane()] = combine(partial[lane()], partial[lane() + half_]); \
-        }                                                       \
-        barrier();                                              \
-        return partial[0];                                      \
+// A call's first barrier also keeps its writes behind the last call's reads.
+#define REDUCE(name, combine)                                                      \
+    float name(float x) {                                                          \
+        partial[lane()] = x;                                                       \
+        barrier();                                                                 \
+        if (lane() < 8) {                                                          \
+            float part = partial[lane()];                                          \
+            for (uint i = 1; i < 8; i++) part = combine(part, partial[lane() + i * 8]); \
+            parts[lane()] = part;                                                  \
+        }                                                                          \
+        barrier();                                                                 \
+        float result = parts[0];                                                   \
+        for (uint i = 1; i < 8; i++) result = combine(result, parts[i]);           \
+        return result;                                                             \
     }
 
 float add(float a, float b) { return a + b; }
