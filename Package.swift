@@ -37,7 +37,7 @@ let package = Package(
         .testTarget(
             name: "InferenceTests",
             dependencies: ["Inference", "Architectures", "ModelGraph", "Devices", "GGUF", "PropertyTesting"]),
-        .testTarget(name: "VulkanDeviceTests", dependencies: ["VulkanDevice"]),
+        .testTarget(name: "VulkanDeviceTests", dependencies: ["VulkanDevice", "DeviceTestSupport"]),
         // Graphs that cover every op, on which all devices are compared with the reference.
         .target(
             name: "DeviceTestSupport", dependencies: ["Devices", "PropertyTesting"], path: "Tests/DeviceTestSupport"),

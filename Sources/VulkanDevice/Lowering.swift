@@ -354,7 +354,8 @@ struct Lowering {
                     batches: heads, m: count, n: attention.valueSize, k: cells, xRow: cells,
                     xBatch: count * cells, yFirst: first * heads * attention.valueSize,
                     yRow: heads * attention.valueSize, yBatch: attention.valueSize, weightBatch: valueStride,
-                    weightShare: heads / keyHeads, weightRow: 1, weightColumn: keyHeads * valueStride))
+                    weightShare: heads / keyHeads, weightRow: 1, weightColumn: keyHeads * valueStride,
+                    skipsZeros: true))
         }
     }
 
@@ -462,6 +463,7 @@ struct Lowering {
         var weightBatch = 0
         var weightShare = 1
         var weightRow, weightColumn: Int
+        var skipsZeros = false
     }
 
     private mutating func product(
@@ -477,7 +479,7 @@ struct Lowering {
         let groups = tilesM * tilesN * product.batches
         let tile = [rows, columns, height].map { Dispatch.Constant.value(UInt32($0)) }
         append(
-            .matmul, [.format(binding: 1), .flag(experts != nil)] + tile, [x, weight, experts ?? x, y],
+            .matmul, [.format(binding: 1), .flag(experts != nil)] + tile + [.flag(product.skipsZeros)], [x, weight, experts ?? x, y],
             [
                 groups, tilesM, tilesN, product.m, product.n, product.k,
                 product.xFirst, product.xRow, product.xBatch, product.xShare,

@@ -46,5 +46,6 @@ void main() {
     }
     total = reduce_sum(total);
     if (SINKS) total += exponential(sinks[head] - greatest);
-    for (uint c = lane(); c < cells; c += GROUP) scores[first + c] /= total;
+    // A token that sees nothing gets zeros.
+    for (uint c = lane(); c < cells; c += GROUP) scores[first + c] = total > 0.0 ? scores[first + c] / total : 0.0;
 }

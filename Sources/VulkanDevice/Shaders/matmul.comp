@@ -14,6 +14,8 @@ layout(constant_id = 1) const bool EXPERTS = false;
 layout(constant_id = 2) const uint ROWS = 4;
 layout(constant_id = 3) const uint COLUMNS = 4;
 layout(constant_id = 4) const uint TILE_HEIGHT = 8;
+// Whether zeros of x take nothing from w, be it infinite: attention's shares of cells that are not seen.
+layout(constant_id = 5) const bool SKIP_ZEROS = false;
 
 layout(local_size_x = 64) in;
 
@@ -80,7 +82,8 @@ void main() {
             for (uint r = 0; r < ROWS; r++) xs[r] = tile_x[(my_m + r) * (SLICE + 1) + j];
             for (uint c = 0; c < COLUMNS; c++) {
                 float w = tile_w[(my_n + c * TILE_WIDTH) * (SLICE + 1) + j];
-                for (uint r = 0; r < ROWS; r++) sums[r * COLUMNS + c] += xs[r] * w;
+                for (uint r = 0; r < ROWS; r++)
+                    sums[r * COLUMNS + c] += SKIP_ZEROS && xs[r] == 0.0 ? 0.0 : xs[r] * w;
             }
         }
         barrier();
