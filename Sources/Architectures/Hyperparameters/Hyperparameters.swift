@@ -36,7 +36,7 @@ public struct Declaration: Sendable {
         case perLayer(Domain, count: Int)
         /// The same, but drawn as one of whole layouts, the first being the simplest.
         case layouts([MetadataArray], of: Domain, count: Int)
-        /// A flag for each of `count` layers, or a period after which they repeat.
+        /// A flag for each of `count` layers, or a period after which they repeat. One flag at least is drawn as set.
         case pattern(valid: ClosedRange<Int>, fuzz: [Int], count: Int)
         /// Names, of which only the number counts.
         case labels(counts: [Int])

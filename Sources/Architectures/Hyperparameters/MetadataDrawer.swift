@@ -36,12 +36,18 @@ public struct MetadataDrawer: Hyperparameters {
         case .text(let options): .string(choices.element(of: options))
         case .labels(let counts): .array(.string((0..<choices.element(of: counts)).map { "label \($0)" }))
         case .pattern(_, let fuzz, let count):
-            choices.boolean() ? layers(.boolean, count) : .uint32(UInt32(choices.element(of: fuzz)))
+            choices.boolean() ? flags(count) : .uint32(UInt32(choices.element(of: fuzz)))
         case .layouts(let layouts, _, _): .array(choices.element(of: layouts))
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
             if case .boolean = domain { layers(domain, count) } else if choices.boolean() { layers(domain, count) } else { draw(domain) }
         }
+    }
+
+    /// A flag a layer, of which one at least is set: a pattern of nothing is another kind of model.
+    private mutating func flags(_ count: Int) -> MetadataValue {
+        let certain = choices.integer(in: 0...(count - 1))
+        return .array(.bool((0..<count).map { choices.boolean() || $0 == certain }))
     }
 
     private mutating func layers(_ domain: Declaration.Domain, _ count: Int) -> MetadataValue {

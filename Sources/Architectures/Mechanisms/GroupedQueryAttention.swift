@@ -63,7 +63,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         }
 
         // The default stands only where the heads divide the width.
-        let sizes = evenHeads ? Domains.headSizes : Domains.headSizes + [1, 3, 33, 65]
+        let sizes = evenHeads ? Domains.headSizes : Domains.headSizes + [3, 33, 65]
         func size(_ key: String, _ about: String) throws -> Int {
             splits(heads)
                 ? try h.integer(key, 1...65536, fuzz: sizes, default: width / heads, about)

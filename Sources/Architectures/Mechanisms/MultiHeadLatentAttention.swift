@@ -36,7 +36,7 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
     public static let queryRanks = [0, 32, 16, 64, 33]
     public static let positionalSizes = [8, 16, 2, 4, 6, 32]
     public static let contentSizes = [16, 8, 32, 1, 3, 24, 33]
-    public static let valueSizes = [16, 32, 8, 1, 24, 33, 64]
+    public static let valueSizes = [16, 32, 8, 2, 24, 33, 64]
 
     /// `[T, D] → [T, H · Dv]`: attention over the block's cache, before the output projection.
     ///

@@ -15,7 +15,7 @@ public struct WindowPattern: Hashable, Sendable {
     ) throws {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
-            "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 1, 4, 0], layers: layers,
+            "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 4, 0], layers: layers,
             "the layers with a window: a flag each, or a period of which the last has none (0: all have)")
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }

@@ -17,7 +17,7 @@ public struct DeepSeek2: Architecture {
     let temperature: (scale: Double, length: Double)?
     let leadingDense: Int
     let feedForward: Int
-    let experts: Experts?
+    let experts: Experts
     let sharedExperts: Int
 
     public init(_ h: inout some Hyperparameters) throws {
@@ -42,9 +42,7 @@ public struct DeepSeek2: Architecture {
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
-        experts = leadingDense < dimensions.layers
-            ? try Experts(&h, options, feedForward: feedForward)
-            : try Experts.optional(&h, options, feedForward: feedForward)
+        experts = try Experts(&h, options, feedForward: feedForward)
         sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
     }
 
@@ -64,8 +62,9 @@ public struct DeepSeek2: Architecture {
         let queryRank = isLite
             ? 0 : try h.integer("attention.q_lora_rank", 0...65536, fuzz: MLA.queryRanks, "width of the compressed query; 0: not compressed")
 
-        let keySizes = MLA.contentSizes.map { $0 + positional }
-        let keySize = try h.integer("attention.key_length_mla", 0...65536, fuzz: keySizes, default: 0, "size of a key head of absorbed attention")
+        // In the expanded form the positional elements are rotated in place: engines want them at an even offset.
+        let evenSizes = MLA.contentSizes.filter { $0 % 2 == 0 }.map { $0 + positional }
+        let keySize = try h.integer("attention.key_length_mla", 0...65536, fuzz: MLA.contentSizes.map { $0 + positional }, default: 0, "size of a key head of absorbed attention")
         let isAbsorbed = keySize > 0
         let valueSize = isAbsorbed
             ? try h.integer("attention.value_length_mla", sizes, fuzz: MLA.valueSizes, "size of a value head of absorbed attention")
@@ -77,7 +76,7 @@ public struct DeepSeek2: Architecture {
         try h.require(
             groups == (isAbsorbed ? 1 : heads), "attention.head_count_kv", "attention.head_count", "attention.key_length_mla",
             because: isAbsorbed ? "absorbed attention caches one head" : "expanded attention has as many keys as queries")
-        let key = try h.integer("attention.key_length", sizes, fuzz: isAbsorbed ? [row] : keySizes, "size of a cached key")
+        let key = try h.integer("attention.key_length", sizes, fuzz: isAbsorbed ? [row] : evenSizes, "size of a cached key")
         let value = try h.integer("attention.value_length", sizes, fuzz: isAbsorbed ? [rowValue] : MLA.valueSizes, "size of a cached value")
         try h.require(
             !isAbsorbed || key == row && value == rowValue, "attention.key_length", "attention.value_length",
@@ -123,7 +122,7 @@ public struct DeepSeek2: Architecture {
                 rotary: (rotary, magnitude), temperature: temperature)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             let normed = block.norm("ffn_norm", x, normalization)
-            if layer >= leadingDense, let experts {
+            if layer >= leadingDense {
                 x = x + block.mixture(normed, experts, tensors)
                     + block.feedForward(normed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
             } else {

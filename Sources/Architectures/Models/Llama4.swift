@@ -22,7 +22,8 @@ public struct Llama4: Architecture {
     let expertStep: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h)
+        // Four layers are the fewest of which one has no positions, without which engines stumble.
+        dimensions = try Dimensions(&h, layers: [4, 5])
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         let whole = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .normal, whole: true)
