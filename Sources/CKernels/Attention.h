@@ -113,11 +113,15 @@ static void attention(const CPUAttention *a, long first_head, long last_head) {
                     vf v = LOAD(s + i) * splat(a->scale);
                     if (a->softcap != 0) v = splat(a->softcap) * v_tanh(v / splat(a->softcap));
                     if (bias) v += LOAD(bias + i);
-                    STORE(s + i, v + LOAD(seen + i));
+                    // Whatever a hidden cell holds, its score is −∞.
+                    const vf hidden = LOAD(seen + i);
+                    STORE(s + i, hidden == splat(-INFINITY) ? hidden : v + hidden);
                 })
                 float greatest;
                 totals[r] = exponentials(s, s, cells, a->sinks ? a->sinks[h] : -INFINITY, &greatest);
                 if (a->sinks) totals[r] += v_exp(splat(a->sinks[h] - greatest))[0];
+                // A token that sees nothing gets zeros.
+                if (totals[r] == 0) totals[r] = 1;
             }
             float *result = a->result + t * result_stride + h * a->value_size;
             weighted_sum(

@@ -141,6 +141,15 @@ static void matmul(const CPUMatmul *m) {
     }
 }
 
+/// `n` elements of `a · b` without the rows of `b` whose weight is zero.
+static void sum_weighed(const float *a, const float *b, long b_stride, float *y, long n, long count) {
+    for (long i = 0; i < n; i++) {
+        float total = 0;
+        for (long k = 0; k < count; k++) if (a[k] != 0) total += a[k] * b[k * b_stride + i];
+        y[i] = total;
+    }
+}
+
 /// `rows` rows of `vectors` vectors of `a · b`, the last of `n` lanes.
 INLINE void sum_tile(
     const long rows, const long vectors, const long n, const float *a, long a_stride, const float *b,
@@ -155,7 +164,16 @@ INLINE void sum_tile(
             for (long v = 0; v < vectors; v++) sums[r][v] += ak * bk[v];
         }
     }
-    for (long r = 0; r < rows; r++) for (long v = 0; v < vectors; v++) STORE(y + r * y_stride + v * LANES, sums[r][v]);
+    for (long r = 0; r < rows; r++) {
+        for (long v = 0; v < vectors; v++) {
+            float *result = y + r * y_stride + v * LANES;
+            STORE(result, sums[r][v]);
+            // Zero times an infinity or a NaN may have come in: rare enough to begin again.
+            if (__builtin_reduce_or(sums[r][v] != sums[r][v])) {
+                sum_weighed(a + r * a_stride, b + v * LANES, b_stride, result, n, count);
+            }
+        }
+    }
 }
 
 INLINE void sum_rows(

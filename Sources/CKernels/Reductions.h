@@ -26,12 +26,12 @@ static void norm(
             FOR_EACH_VECTOR(count, s += LOAD(x + i);)
             mean = (float)((double)sum(s) / count);
         }
-        // Squares of what is left of a partial vector's end would count the mean: those lanes are cut off.
         vf s = 0;
         FOR_EACH_VECTOR(count, {
-            const vf d = LOAD(x + i) - splat(mean);
-            if (n == LANES) s += d * d;
-            else { vf whole = d * d; for (long l = n; l < LANES; l++) whole[l] = 0; s += whole; }
+            vf d = LOAD(x + i) - splat(mean);
+            // Lanes beyond the end hold the mean, which is no deviation.
+            for (long l = n; l < LANES; l++) d[l] = 0;
+            s += d * d;
         })
         const double squares = sum(s);
         double scale = 1;
@@ -51,22 +51,23 @@ static void norm(
     }
 }
 
-/// Replaces scores by exp(score − greatest) and returns their sum. `least` is a lower bound for the greatest.
+/// `y = exp(x − greatest)`, where `greatest` is that of `x` and `least`; returns the sum. All −∞ give zeros.
 INLINE float exponentials(float *y, const float *x, long count, float least, float *greatest) {
-    vf m = splat(least);
-    float top = least;
-    long i = 0;
-    for (; i + LANES <= count; i += LANES) m = maximum(load(x + i), m);
-    for (; i < count; i++) top = x[i] > top ? x[i] : top;
-    const float found = largest(m);
-    top = found > top ? found : top;
-    *greatest = top;
+    vf tops = splat(least);
+    FOR_EACH_VECTOR(count, {
+        // A partial vector's zeros are no scores.
+        vf v = LOAD(x + i);
+        for (long l = n; l < LANES; l++) v[l] = least;
+        tops = maximum(v, tops);
+    })
+    *greatest = largest(tops);
+    const vf origin = splat(*greatest == -INFINITY ? 0 : *greatest);
     vf total = 0;
     FOR_EACH_VECTOR(count, {
-        const vf e = v_exp(LOAD(x + i) - splat(top));
+        vf e = v_exp(LOAD(x + i) - origin);
         STORE(y + i, e);
-        if (n == LANES) total += e;
-        else { vf part = e; for (long l = n; l < LANES; l++) part[l] = 0; total += part; }
+        for (long l = n; l < LANES; l++) e[l] = 0;
+        total += e;
     })
     return sum(total);
 }

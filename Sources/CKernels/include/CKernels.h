@@ -85,7 +85,7 @@ typedef struct {
     void (*round_to_half)(const float *x, float *y, long count);
 
     void (*matmul)(const CPUMatmul *);
-    /// `y [m, n] = a [m, k] · b [k, n]`.
+    /// `y [m, n] = a [m, k] · b [k, n]`. A weight of zero in `a` leaves its row out, whatever that holds.
     void (*weighted_sum)(
         const float *a, long a_stride, const float *b, long b_stride, float *y, long y_stride,
         long m, long n, long k);
