@@ -17,7 +17,8 @@ public struct DeviceSet: Sendable {
     public static func all(threads: Int = 1) -> DeviceSet {
         let vulkan = VulkanDevice.all()
         return DeviceSet(
-            [CPUDevice(threads: threads)] + vulkan.devices, absences: vulkan.absence.map { ["vulkan: \($0)"] } ?? [])
+            [ReferenceDevice(), CPUDevice(threads: threads)] + vulkan.devices,
+            absences: vulkan.absence.map { ["vulkan: \($0)"] } ?? [])
     }
 
     /// - Throws: `PlacementError` that lists the devices there are.

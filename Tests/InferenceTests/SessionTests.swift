@@ -82,6 +82,18 @@ struct SessionTests {
         }
     }
 
+    @Test("cpu, and halves of a model on cpu and reference, agree with reference", arguments: Toy.all)
+    func devices(_ toy: Toy) throws {
+        let model = try toy.model()
+        let batch = Batch(model.tokens(24))
+        let devices: [any Device] = [ReferenceDevice(), CPUDevice()]
+        let expected = try model.session(Placement("reference"), devices: devices).process(batch).rows
+        for text in ["cpu", "reference,0=cpu", "cpu,0=reference", #"reference,.*_norm\.weight=cpu"#] {
+            let rows = try model.session(Placement(parsing: text), devices: devices).process(batch).rows
+            #expect(largestError(rows, expected) < 1e-8, "\(text)")
+        }
+    }
+
     @Test("what a device cannot run falls back to cpu, is listed, and is an error if strict", arguments: Toy.few)
     func fallback(_ toy: Toy) throws {
         let model = try toy.model()
