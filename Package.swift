@@ -36,7 +36,9 @@ let package = Package(
         .testTarget(name: "ArchitecturesTests", dependencies: ["Architectures"]),
         .testTarget(
             name: "InferenceTests",
-            dependencies: ["Inference", "Architectures", "ModelGraph", "Devices", "GGUF", "PropertyTesting"]),
+            dependencies: [
+                "Inference", "Architectures", "ModelGraph", "Devices", "VulkanDevice", "GGUF", "PropertyTesting",
+            ]),
         .testTarget(name: "VulkanDeviceTests", dependencies: ["VulkanDevice", "DeviceTestSupport"]),
         // Graphs that cover every op, on which all devices are compared with the reference.
         .target(

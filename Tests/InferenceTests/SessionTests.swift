@@ -2,6 +2,7 @@ import Architectures
 import Devices
 import GGUF
 import Testing
+import VulkanDevice
 
 @testable import Inference
 
@@ -94,6 +95,20 @@ struct SessionTests {
         }
     }
 
+    @Test(
+        "the first Vulkan device agrees with reference, alone and with cpu, and runs every op itself",
+        .enabled(if: !VulkanDevice.all().devices.isEmpty), arguments: Toy.few)
+    func vulkan(_ toy: Toy) throws {
+        let model = try toy.model()
+        let batch = Batch(model.tokens(12))
+        let devices = DeviceSet.all().devices
+        let expected = try model.session(Placement("reference"), devices: devices).process(batch).rows
+        for text in ["vulkan0", "cpu,0=vulkan0"] {
+            let rows = try model.session(Placement(parsing: text), devices: devices, isStrict: true).process(batch).rows
+            #expect(largestError(rows, expected) < 1e-6, "\(text)")
+        }
+    }
+
     @Test("what a device cannot run falls back to cpu, is listed, and is an error if strict", arguments: Toy.few)
     func fallback(_ toy: Toy) throws {
         let model = try toy.model()
@@ -152,6 +167,7 @@ struct SessionTests {
         refused([.init(id: 0, position: Int(Int32.max) + 1)], "a position out of range")
         refused([.init(id: 0, position: 0, sequences: [])], "no sequence")
         refused([.init(id: 0, position: 0, sequences: [4])], "a sequence that is not there")
+        if let limit = session.positionLimit { refused([.init(id: 0, position: limit)], "no such learned position") }
         guard model.remembers else { return }
         try session.process(Batch([0, 1, 2]))
         refused([.init(id: 0, position: 2)], "a position that is taken")

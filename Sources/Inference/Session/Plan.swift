@@ -56,12 +56,15 @@ struct Plan {
         return outputs
     }
 
+}
+
+extension Graph {
     /// The number of rows in the tables that an input selects from: indices must be below it.
     func limit(of input: Input) -> Int? {
-        guard let id = graph.inputs[input] else { return nil }
-        return graph.nodes.lazy
+        guard let id = inputs[input] else { return nil }
+        return nodes.lazy
             .filter { $0.op == .rows && $0.operands.last == id }
-            .compactMap { graph.values[$0.operands[0]].shape.dimensions.first }
+            .compactMap { values[$0.operands[0]].shape.dimensions.first }
             .min()
     }
 }

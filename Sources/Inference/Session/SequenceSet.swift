@@ -1,5 +1,5 @@
 /// A set of sequences, each a number in `0 ..< 32`: the bit set that graphs take.
-public struct SequenceSet: Hashable, Sendable, Codable, ExpressibleByArrayLiteral, CustomStringConvertible {
+public struct SequenceSet: Hashable, Sendable, ExpressibleByArrayLiteral, CustomStringConvertible {
     /// The number of sequences that a set can tell apart.
     public static let capacity = 32
 
@@ -25,4 +25,22 @@ public struct SequenceSet: Hashable, Sendable, Codable, ExpressibleByArrayLitera
 
     public var description: String { "{" + elements.map(String.init).joined(separator: ", ") + "}" }
     var index: Int32 { Int32(bitPattern: bits) }
+}
+
+/// As a list of numbers.
+extension SequenceSet: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let sequences = try container.decode([Int].self)
+        guard sequences.allSatisfy((0..<Self.capacity).contains) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "sequences \(sequences): must be 0 to \(Self.capacity - 1)")
+        }
+        bits = sequences.reduce(0) { $0 | Self.bit($1) }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(elements)
+    }
 }

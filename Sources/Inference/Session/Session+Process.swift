@@ -47,7 +47,6 @@ extension Session {
         }
         let count = batch.tokens.count
         let plan = try plan(for: BatchShape(stage: .encode, tokens: count, outputs: count, cells: 0, context: context))
-        try checkLimits(plan, batch.tokens[...])
         var inputs = Self.inputs(batch.tokens[...])
         inputs[.outputs] = .index((0..<count).map(Int32.init))
         let results = try plan.run(inputs, wanted: [.embeddings])
@@ -91,7 +90,6 @@ extension Session {
             tokens: tokens.count, outputs: rows.count, cells: hasCache ? cells.extent() : 0,
             encoderTokens: encoded?.sequences.count ?? 0, context: context, pooledSequences: pooled?.sequences.count)
         let plan = try plan(for: shape)
-        try checkLimits(plan, tokens)
 
         var inputs = common
         inputs[.outputs] = .index(rows.map { Int32($0 - tokens.startIndex) })
@@ -163,6 +161,9 @@ extension Session {
             guard (0...Int(Int32.max)).contains(token.position) else {
                 throw SessionError("token \(index) has position \(token.position)")
             }
+            if let positionLimit, token.position >= positionLimit {
+                throw SessionError("token \(index) has position \(token.position); the model has learned \(positionLimit)")
+            }
             guard !token.sequences.isEmpty, token.sequences.last ?? 0 < options.sequences else {
                 throw SessionError("token \(index) is in sequences \(token.sequences); there are \(options.sequences)")
             }
@@ -186,13 +187,6 @@ extension Session {
                 }
                 last[sequence] = token.position
             }
-        }
-    }
-
-    private func checkLimits(_ plan: Plan, _ tokens: ArraySlice<Batch.Token>) throws {
-        guard let limit = plan.limit(of: .positions) else { return }
-        for token in tokens where token.position >= limit {
-            throw SessionError("position \(token.position) in a model with \(limit) learned positions")
         }
     }
 }

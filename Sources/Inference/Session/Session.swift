@@ -24,6 +24,8 @@ public final class Session {
     var encoded: EncoderOutput?
     /// Columns of the encoder's output that the decoder reads.
     private(set) var encoderWidth: Int?
+    /// Positions that the model has learned embeddings for; nil where positions are not looked up.
+    private(set) var positionLimit: Int?
     private var plans: [BatchShape: Plan] = [:]
 
     /// What cross-attention reads.
@@ -67,6 +69,7 @@ public final class Session {
             let graph = try model.graph(
                 BatchShape(stage: stage, tokens: 1, outputs: 1, cells: min(32, context), encoderTokens: 1, context: context))
             if let id = graph.inputs[.encoderOutput] { encoderWidth = graph.values[id].shape.last }
+            if let limit = graph.limit(of: .positions) { positionLimit = min(limit, positionLimit ?? limit) }
             let assignment = try assign(graph)
             for state in graph.states where states[state.name] == nil {
                 guard let node = graph.nodes.firstIndex(where: { $0.op.state == state.id }) else { continue }
