@@ -76,6 +76,8 @@ public struct Dimensions: Hashable, Sendable {
 /// Fuzz domains that many hyperparameters share: sizes at and around tile edges, simplest first.
 public enum Domains {
     public static let sizes = [32, 64, 96, 128, 160, 33, 40, 48, 63, 65, 72, 80, 112, 120, 127, 129, 192]
+    /// Widths that heads can split into parts that can be rotated.
+    public static let evenSizes = sizes.filter { $0 % 2 == 0 }
     public static let feedForward = [32, 64, 96, 128, 31, 33, 63, 65, 1, 2, 3, 127, 129]
     public static let vocabularies = [32, 33, 63, 64, 65, 100, 128, 129]
     public static let headSizes = [16, 32, 64, 8, 2, 4, 6, 40, 72, 80, 96, 112]
@@ -103,6 +105,12 @@ public enum ArchitectureCatalog {
         Llama4.self,
         GPTOSS.self,
         DeepSeek2.self,
+        Gemma.self,
+        Qwen2.self,
+        Qwen3.self,
+        OLMo2.self,
+        OLMoE.self,
+        StarCoder2.self,
         Mamba.self,
         Mamba2.self,
         LFM2.self,

@@ -31,10 +31,11 @@ extension GraphBuilder {
     /// Without an `output.weight` the token embedding serves (tied embeddings).
     /// - Parameters:
     ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
+    ///   - bias: of the output matrix.
     ///   - softcap: of the logits.
     public func logits(
         _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
-        tying: Tying = .optional, softcap: Double? = nil
+        tying: Tying = .optional, bias: Scope.Bias = .none, softcap: Double? = nil
     ) {
         let rows = embeddings(x) { model.norm(name, $0, normalization) }
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
@@ -43,7 +44,8 @@ extension GraphBuilder {
         case .never: model.weight("output.weight", shape, .projection)
         case .always: nil
         }
-        let logits = rows.matmul(own ?? model.weight("token_embd.weight", shape, .embedding))
+        var logits = rows.matmul(own ?? model.weight("token_embd.weight", shape, .embedding))
+        if let bias = model.bias("output", [dimensions.vocabulary], bias) { logits = logits + bias }
         output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
     }
 

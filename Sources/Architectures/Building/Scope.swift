@@ -42,6 +42,11 @@ public struct Scope {
             bias(name, [x.shape.last], normalization.bias))
     }
 
+    /// `[T, H, D]` normed as rows of `H · D`.
+    public func normAcrossHeads(_ name: String, _ x: Value, _ normalization: Normalization) -> Value {
+        norm(name, x.reshaped([x.shape[0], x.shape[1] * x.shape[2]]), normalization).reshaped(x.shape)
+    }
+
     public func state(
         _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil
     ) -> StateID {

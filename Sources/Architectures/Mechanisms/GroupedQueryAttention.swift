@@ -119,7 +119,13 @@ public struct GroupedQueryAttention: Hashable, Sendable {
                 : block.optionalWeight("attn_qkv.weight", [q + k + v, x.shape.last], .projection)
             guard let weight else { preconditionFailure("asked only where it is") }
             var qkv = x.matmul(weight)
-            if let bias = block.bias("attn_qkv", [q + k + v], bias) { qkv = qkv + bias }
+            if let bias = block.bias("attn_qkv", [q + k + v], bias) {
+                qkv = qkv + bias
+            } else if bias == .optional, ["q", "k", "v"].allSatisfy({ block.has("attn_\($0).bias") }) {
+                // Some files fuse the matrices, but not their biases.
+                let biases = [("q", q), ("k", k), ("v", v)].map { block.weight("attn_\($0).bias", [$1], .bias) }
+                qkv = qkv + block.g.apply(.concatenate(axis: 0), biases)
+            }
             flat = (qkv.columns(0, q), qkv.columns(q, k), qkv.columns(q + k, v))
         } else {
             flat = (

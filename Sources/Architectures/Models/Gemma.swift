@@ -1,0 +1,36 @@
+import ModelGraph
+
+/// Gemma: scaled embeddings, heads of any size, GeGLU.
+/// Source: Gemma (2024), section 2.
+public struct Gemma: Architecture {
+    public static let name = "gemma"
+
+    public let dimensions: Dimensions
+    public let traits = Traits()
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let rotary: RotaryEmbedding
+    let feedForward: Int
+
+    public init(_ h: inout some Hyperparameters) throws {
+        dimensions = try Dimensions(&h)
+        normalization = try Normalization(&h, .rms)
+        attention = try GroupedQueryAttention(&h, dimensions)
+        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
+        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+    }
+
+    public func build(_ g: GraphBuilder) {
+        let rope = rotary.rope()
+        var x = g.tokenEmbedding(dimensions) * Double(dimensions.embedding).squareRoot()
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
+            let mixed = block.cachedAttention(
+                q.rotated(rope), k.rotated(rope), v, scale: attention.scale, rotation: g.rotation(rope))
+            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+            x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))
+        }
+        g.logits(x, dimensions, normalization, tying: .always)
+    }
+}

@@ -1,0 +1,46 @@
+import ModelGraph
+
+/// OLMo 2 and 3: norms after each part only, queries and keys normed across all heads, windows in OLMo 3.
+/// Source: OLMo 2 (2025), section 3.
+public struct OLMo2: Architecture {
+    public static let name = "olmo2"
+
+    public let dimensions: Dimensions
+    public let traits = Traits()
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let rotary: RotaryEmbedding
+    let windows: WindowPattern
+    let feedForward: Int
+
+    public init(_ h: inout some Hyperparameters) throws {
+        dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
+        normalization = try Normalization(&h, .rms)
+        attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
+        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
+        let window = try h.integer(
+            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths, default: 0, "positions that a window holds; 0: no windows")
+        windows = window == 0
+            ? WindowPattern(unlimited: dimensions)
+            : try WindowPattern(&h, dimensions, window: .sliding(window), period: 4)
+        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+    }
+
+    public func build(_ g: GraphBuilder) {
+        // What stretches the context does not concern a window.
+        let windowed = Rope(pairing: .neox, dimensions: rotary.dimensions, base: rotary.base)
+        var x = g.tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let rope = windows.isWindowed(layer) ? windowed : rotary.rope()
+            let (q, k, v) = attention.project(block, layer, x)
+            let mixed = block.cachedAttention(
+                block.normAcrossHeads("attn_q_norm", q, normalization).rotated(rope),
+                block.normAcrossHeads("attn_k_norm", k, normalization).rotated(rope), v,
+                scale: attention.scale, mask: windows.masks[layer], rotation: g.rotation(rope))
+            x = x + block.norm("post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding), normalization)
+            x = x + block.norm("post_ffw_norm", block.feedForward(x, size: feedForward, .gated(.swiglu)), normalization)
+        }
+        g.logits(x, dimensions, normalization, tying: .never)
+    }
+}

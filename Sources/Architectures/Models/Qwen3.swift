@@ -1,0 +1,38 @@
+import ModelGraph
+
+/// Qwen3: RMS-normed queries and keys, SwiGLU.
+/// Source: Qwen3 technical report (2025), section 2.
+public struct Qwen3: Architecture {
+    public static let name = "qwen3"
+
+    public let dimensions: Dimensions
+    public let traits = Traits()
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let rotary: RotaryEmbedding
+    let feedForward: Int
+
+    public init(_ h: inout some Hyperparameters) throws {
+        dimensions = try Dimensions(&h)
+        normalization = try Normalization(&h, .rms)
+        attention = try GroupedQueryAttention(&h, dimensions)
+        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
+        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+    }
+
+    public func build(_ g: GraphBuilder) {
+        let rope = rotary.rope()
+        var x = g.tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers {
+            let block = g.block(layer)
+            let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
+            let mixed = block.cachedAttention(
+                block.norm("attn_q_norm", q, normalization).rotated(rope),
+                block.norm("attn_k_norm", k, normalization).rotated(rope), v,
+                scale: attention.scale, rotation: g.rotation(rope))
+            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+            x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
+        }
+        g.logits(x, dimensions, normalization)
+    }
+}
