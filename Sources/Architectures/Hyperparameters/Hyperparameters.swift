@@ -120,12 +120,13 @@ extension Hyperparameters {
     }
 
     public mutating func integers(
-        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, default absent: [Int], _ about: String
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, default absent: [Int],
+        drawsAbsence: Bool = true, _ about: String
     ) throws -> [Int] {
         try optional(
             key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers),
             absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.uint32(UInt32(first))) : .unused } ?? .unused,
-            about)?.integers(key, count: layers) ?? absent
+            about, drawsAbsence: drawsAbsence)?.integers(key, count: layers) ?? absent
     }
 
     /// One integer a layer, drawn as one of `layouts`; the file may hold one for all. An absent key is not drawn.

@@ -14,11 +14,11 @@ public struct Experts: Hashable, Sendable {
 
     public let count: Int
     /// Experts that each token uses.
-    public let used: Int
+    public var used: Int { routing.used }
     /// Hidden units of one expert.
-    public let size: Int
+    public private(set) var size: Int
     public let gating: Gating
-    public let routing: Routing
+    public private(set) var routing: Routing
     /// Weights are divided by their sum.
     public let normalizesWeights: Bool
     /// Multiplies the weights; 0 and 1 are both recorded as nothing, as engines do.
@@ -58,22 +58,63 @@ public struct Experts: Hashable, Sendable {
         return count == 0 ? nil : try Experts(&h, options, count: count, feedForward: feedForward)
     }
 
+    /// A model that may have experts, used and sized differently in each layer; nil for layers without.
+    ///
+    /// - Parameter feedForward: of each layer; 0: it has no feed-forward network. A size that is not given is an
+    ///   equal share of this for each expert used.
+    public static func ofLayers(
+        _ h: inout some Hyperparameters, _ options: Options, feedForward: [Int]
+    ) throws -> [Experts?] {
+        let count = try h.integer("expert_count", 0...4096, fuzz: [0] + counts, default: 0, "experts; 0: dense")
+        guard count > 0 else { return feedForward.map { _ in nil } }
+        let used = try h.integers(
+            usedKey, 0...4096, fuzz: usedCounts(of: count), layers: feedForward.count, "experts that each token uses")
+        for (layer, used) in used.enumerated() {
+            try h.require(
+                used <= count && (used > 0 || feedForward[layer] == 0), usedKey, "expert_count",
+                because: "\(used) experts used of \(count) (layer \(layer))")
+        }
+        let shares = zip(feedForward, used).map { $0 == 0 ? 0 : $0 / $1 }
+        let sizes = try h.integers(
+            sizeKey, 0...(1 << 20), fuzz: Domains.feedForward, layers: feedForward.count, default: shares,
+            drawsAbsence: zip(feedForward, shares).allSatisfy { $0 == 0 || $1 > 0 }, aboutSize
+        ).enumerated().map { $1 == 0 ? shares[$0] : $1 }
+        let common = try Experts(&h, options, count: count, used: used.max() ?? 1, size: 0)
+        return try feedForward.indices.map { layer in
+            guard feedForward[layer] > 0 else { return nil }
+            try h.require(
+                sizes[layer] > 0, sizeKey, usedKey, "feed_forward_length",
+                because: "\(feedForward[layer]) hidden units do not divide among \(used[layer]) experts (layer \(layer))")
+            var experts = common
+            experts.size = sizes[layer]
+            experts.routing.used = used[layer]
+            return experts
+        }
+    }
+
     private init(_ h: inout some Hyperparameters, _ options: Options, count: Int, feedForward: Int) throws {
-        let used = try h.integer(
-            "expert_used_count", 1...4096, fuzz: Set([1, 2, min(3, count), count, max(1, count - 1)].filter { $0 <= count }).sorted(),
-            "experts that each token uses")
-        try h.require(
-            used <= count, "expert_used_count", "expert_count", because: "\(used) experts used of \(count)")
-        self.count = count
-        self.used = used
-        let (sizeKey, aboutSize) = ("expert_feed_forward_length", "hidden units of an expert")
-        size = if !options.declaresSize {
+        let used = try h.integer(Self.usedKey, 1...4096, fuzz: Self.usedCounts(of: count), "experts that each token uses")
+        try h.require(used <= count, Self.usedKey, "expert_count", because: "\(used) experts used of \(count)")
+        let (key, about) = (Self.sizeKey, Self.aboutSize)
+        let size = if !options.declaresSize {
             feedForward
         } else if options.sharesSize, feedForward >= used {
-            try h.integer(sizeKey, 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward / used, aboutSize)
+            try h.integer(key, 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward / used, about)
         } else {
-            try h.integer(sizeKey, 1...(1 << 20), fuzz: Domains.feedForward, aboutSize)
+            try h.integer(key, 1...(1 << 20), fuzz: Domains.feedForward, about)
         }
+        try self.init(&h, options, count: count, used: used, size: size)
+    }
+
+    private static let (usedKey, sizeKey) = ("expert_used_count", "expert_feed_forward_length")
+    private static let aboutSize = "hidden units of an expert"
+    private static func usedCounts(of count: Int) -> [Int] {
+        Set([1, 2, min(3, count), count, max(1, count - 1)].filter { $0 <= count }).sorted()
+    }
+
+    private init(_ h: inout some Hyperparameters, _ options: Options, count: Int, used: Int, size: Int) throws {
+        self.count = count
+        self.size = size
         let aboutGating = "how router logits become weights"
         gating = if options.gatings.count == 1 {
             options.gatings[0]

@@ -33,7 +33,8 @@ struct SingleMixerDecoder: Sendable {
     let stateSpace: StateSpaceDuality
     /// Hidden units of each layer's feed-forward network; 0: the layer has none.
     let feedForward: [Int]
-    let experts: Experts?
+    /// Of each layer; nil where it has none.
+    let experts: [Experts?]
     let sharedSize: Int
     /// Width in which the experts work; 0: that of the model.
     let latentSize: Int
@@ -55,8 +56,8 @@ struct SingleMixerDecoder: Sendable {
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
-        experts = try Experts.optional(&h, options, feedForward: 0)
-        if experts != nil {
+        experts = try Experts.ofLayers(&h, options, feedForward: feedForward)
+        if experts.contains(where: { $0 != nil }) {
             sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of the expert that every token uses")
             latentSize = try h.integer("moe_latent_size", 0...(1 << 20), fuzz: [0, 16, 8, 33, 64], default: 0, "width in which experts work; 0: that of the model")
         } else {
@@ -83,7 +84,7 @@ struct SingleMixerDecoder: Sendable {
     }
 
     private func feed(_ block: Scope, _ layer: Int, _ x: Value) -> Value {
-        guard let experts else {
+        guard let experts = experts[layer] else {
             return block.feedForward(x, size: feedForward[layer], .plain(.squaredReLU), bias: .optional)
         }
         var tensors = Scope.ExpertTensors()
