@@ -16,24 +16,32 @@ public struct Unsupported: Error, CustomStringConvertible {
 
 /// Runs every step of a case.
 /// - Throws: `Unsupported`, or what the device throws.
-public func run(_ opCase: OpCase, on device: any Device) throws -> DeviceRun {
-    let segment = opCase.segment, graph = segment.graph
-    for node in graph.nodes[segment.nodes] {
-        if let reason = device.unsupported(node, in: graph, weightTypes: opCase.weightTypes) {
-            throw Unsupported(description: "\(device.name) does not support \(node.op.name): \(reason)")
+public func run(_ opCase: OpCase, on device: any Device) throws -> DeviceRun { try run([opCase], on: device) }
+
+/// Runs every step of each case, one after the other on the states of the first: the parts of a batch
+/// that is split.
+/// - Throws: `Unsupported`, or what the device throws.
+public func run(_ parts: [OpCase], on device: any Device) throws -> DeviceRun {
+    guard let first = parts.first else { return DeviceRun() }
+    precondition(parts.allSatisfy { $0.segment.graph.states == first.segment.graph.states }, "parts differ in their states")
+    let states = try first.segment.graph.states.map {
+        try device.allocate($0, rows: first.stateRows, type: $0.kind == .cache ? first.stateType : .full)
+    }
+    var result = DeviceRun()
+    for part in parts {
+        let graph = part.segment.graph
+        for node in graph.nodes[part.segment.nodes] {
+            if let reason = device.unsupported(node, in: graph, weightTypes: part.weightTypes) {
+                throw Unsupported(description: "\(device.name) does not support \(node.op.name): \(reason)")
+            }
+        }
+        let weights = try part.weights.map { try $0.map(device.load) }
+        let executable = try device.compile(part.segment)
+        for inputs in part.steps {
+            result.outputs.append(try executable.run(weights: weights, states: states, inputs: inputs))
         }
     }
-    let weights = try opCase.weights.map { try $0.map(device.load) }
-    let states = try graph.states.map {
-        try device.allocate($0, rows: opCase.stateRows, type: $0.kind == .cache ? opCase.stateType : .full)
-    }
-    let executable = try device.compile(segment)
-
-    var result = DeviceRun()
-    for inputs in opCase.steps {
-        result.outputs.append(try executable.run(weights: weights, states: states, inputs: inputs))
-    }
-    result.states = try states.map { try $0.read(rows: opCase.stateRows) }
+    result.states = try states.map { try $0.read(rows: first.stateRows) }
     return result
 }
 
