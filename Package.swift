@@ -27,7 +27,7 @@ let package = Package(
         .executableTarget(
             name: "gguf-fuzz",
             dependencies: [
-                "Inference",
+                "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"]),

@@ -1,0 +1,88 @@
+import Architectures
+import GGUF
+import Inference
+import ModelGraph
+import PropertyTesting
+
+/// What a person wants to know of an architecture: its hyperparameters and tensors, as it declares them.
+struct ArchitectureDescription {
+    private let name: String
+    private let declarations: [Declaration]
+    private let tensors: [Tensor]
+
+    /// A tensor of some drawn model; the number of its block is `N`.
+    private struct Tensor {
+        var name: String
+        var role: Weight.Role
+        var isOptional: Bool
+        /// The number of drawn models that can have it.
+        var models = 1
+    }
+    private static let drawnModels = 64
+
+    init(_ architecture: any Architecture.Type) throws {
+        name = architecture.name
+        declarations = try DeclarationList.of(architecture)
+        var tensors: [Tensor] = []
+        for seed in 0..<UInt64(Self.drawnModels) {
+            var choices = Choices(seed: seed)
+            let drawn = try DrawnModel.draw(architecture, &choices)
+            var seen: Set<String> = []
+            var insertion = 0
+            for weight in try Inventory(drawn.metadata).tensors {
+                let parts = weight.name.split(separator: ".").map { Int($0) == nil ? String($0) : "N" }
+                let name = parts.joined(separator: ".")
+                let isNew = seen.insert(name).inserted
+                if let index = tensors.firstIndex(where: { $0.name == name }) {
+                    if isNew { tensors[index].models += 1 }
+                    insertion = index + 1
+                } else {
+                    tensors.insert(Tensor(name: name, role: weight.role, isOptional: weight.isOptional), at: insertion)
+                    insertion += 1
+                }
+            }
+        }
+        self.tensors = tensors
+    }
+
+    func print() {
+        Swift.print("\(name): hyperparameters")
+        var keys = TextTable(["key", "allowed", "drawn from", "absent", "meaning"], indentation: 2)
+        for declaration in declarations {
+            let key = declaration.key.hasPrefix("tokenizer.") ? declaration.key : "\(name).\(declaration.key)"
+            let absent = switch declaration.absence {
+            case nil: "required"
+            case .unused: "unused"
+            case .value(let value): value.summary
+            }
+            keys.append(key, declaration.domain.allowed, declaration.domain.drawn, absent, declaration.about)
+        }
+        keys.print()
+
+        Swift.print("\n\(name): tensors, N being the block")
+        var rows = TextTable(["tensor", "role", "present"], indentation: 2)
+        for tensor in tensors {
+            let presence = tensor.isOptional ? "optional" : tensor.models < Self.drawnModels ? "as hyperparameters ask" : "always"
+            rows.append(tensor.name, tensor.role.rawValue, presence)
+        }
+        rows.print()
+    }
+}
+
+extension Declaration.Domain {
+    /// The values that toy models get.
+    fileprivate var drawn: String {
+        func list(_ values: [String]) -> String {
+            values.prefix(6).joined(separator: " ") + (values.count > 6 ? " … \(values.count) in all" : "")
+        }
+        return switch self {
+        case .integer(_, let fuzz): list(fuzz.map(String.init))
+        case .real(_, let fuzz): list(fuzz.map { "\($0)" })
+        case .boolean, .option: "all"
+        case .text(let options): list(options)
+        case .perLayer(let domain, _): "\(domain.drawn), per layer or one"
+        case .pattern(_, let fuzz, _): "\(list(fuzz.map(String.init))), or flags"
+        case .labels(let counts): "\(list(counts.map(String.init))) of them"
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Foundation
+
+/// How the program ends.
+enum ExitStatus {
+    /// A device disagrees, a file differs: what was asked about does not hold.
+    static let propertyFailed = ExitCode(1)
+    static let badInput = ExitCode(2)
+
+    /// Ends the program as an error says: help goes to standard output, anything else is one line on
+    /// standard error.
+    static func exit(for error: any Error) -> Never {
+        switch GGUFFuzz.exitCode(for: error) {
+        case .success:
+            GGUFFuzz.exit(withError: error)
+        case .validationFailure:
+            end(badInput, because: GGUFFuzz.message(for: error) + " (see gguf-fuzz --help)")
+        case let code where error is ExitCode:
+            end(code, because: nil)
+        default:
+            end(badInput, because: "\(error)")
+        }
+    }
+
+    private static func end(_ code: ExitCode, because reason: String?) -> Never {
+        fflush(nil)
+        if let reason {
+            let line = reason.split(whereSeparator: \.isNewline).joined(separator: " ")
+            Terminal.error("gguf-fuzz: \(line)")
+        }
+        Foundation.exit(code.rawValue)
+    }
+}
+
+/// An error of the command line's own, or of a layer below with the file that it is about.
+struct CommandError: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+
+    /// Runs `body`; what it throws then names the file.
+    static func naming<Result>(_ file: String, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            let description = "\(error)"
+            throw description.hasPrefix(file) ? error : CommandError("\(file): \(description)")
+        }
+    }
+}

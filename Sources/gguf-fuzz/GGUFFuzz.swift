@@ -1,0 +1,34 @@
+import ArgumentParser
+
+@main
+struct GGUFFuzz: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "gguf-fuzz",
+        abstract: "Draws toy models of every architecture that GGUF files hold, and runs them on every device.",
+        discussion: """
+            Exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage.
+
+            Examples:
+              gguf-fuzz compare                                   every architecture on every device
+              gguf-fuzz generate --arch llama --seed 1 -o toy.gguf
+              gguf-fuzz show toy.gguf
+              gguf-fuzz results write --model toy.gguf --tokens 1,2,3 --device reference -o toy.results.gguf
+              gguf-fuzz results check --model toy.gguf --device cpu -i toy.results.gguf
+            """,
+        version: version,
+        subcommands: [
+            Compare.self, Generate.self, Show.self, Archs.self, ListDevices.self, Results.self,
+        ])
+
+    /// Unlike the default, usage errors end with status 2 and every error is one line.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            ExitStatus.exit(for: error)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Foundation
+
+/// Numbers as a person reads them.
+enum Format {
+    /// `0`, `3.1e-14`, `not finite`
+    static func error(_ value: Double) -> String {
+        if value == 0 { return "0" }
+        return value.isFinite ? String(format: "%.1e", value) : "not finite"
+    }
+
+    /// `0.42 ms`, `12 ms`, `3.4 s`
+    static func duration(_ duration: Duration) -> String {
+        let seconds = duration.seconds
+        if seconds >= 1 { return String(format: "%.1f s", seconds) }
+        return String(format: seconds >= 0.01 ? "%.0f ms" : seconds >= 0.001 ? "%.1f ms" : "%.2f ms", seconds * 1000)
+    }
+
+    /// `12,345`
+    static func count(_ value: Int) -> String {
+        var digits = String(abs(value)), groups: [Substring] = []
+        while digits.count > 3 {
+            groups.insert(digits.suffix(3), at: 0)
+            digits = String(digits.dropLast(3))
+        }
+        return (value < 0 ? "-" : "") + ([Substring(digits)] + groups).joined(separator: ",")
+    }
+
+    /// `512 B`, `1.5 KiB`, `7.1 GiB`
+    static func bytes(_ count: Int) -> String {
+        var value = Double(count), unit = "B"
+        for next in ["KiB", "MiB", "GiB", "TiB"] where value >= 1024 { (value, unit) = (value / 1024, next) }
+        return unit == "B" ? "\(count) B" : String(format: "%.1f %@", value, unit)
+    }
+}
+
+extension Duration {
+    var seconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}
+
+extension String {
+    func padded(to width: Int, alignsRight: Bool = false) -> String {
+        let padding = String(repeating: " ", count: max(0, width - count))
+        return alignsRight ? padding + self : self + padding
+    }
+}

@@ -1,0 +1,23 @@
+import Foundation
+
+/// Standard error, for a person who watches.
+enum Terminal {
+    static let isInteractive = isatty(STDERR_FILENO) == 1
+
+    static func error(_ line: String) {
+        FileHandle.standardError.write(Data((line + "\n").utf8))
+    }
+
+    /// Shows how far long work has come: one line that is overwritten, on a terminal only.
+    static func progress(_ line: String) {
+        guard isInteractive else { return }
+        FileHandle.standardError.write(Data(("\r\u{1B}[K" + line).utf8))
+    }
+
+    /// Writes a line of results at once, so that what there is can be read while the rest is made.
+    static func line(_ text: String) {
+        progress("")
+        print(text)
+        fflush(nil)
+    }
+}
