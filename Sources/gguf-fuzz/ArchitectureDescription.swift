@@ -81,6 +81,7 @@ extension Declaration.Domain {
         case .boolean, .option: "all"
         case .text(let options): list(options)
         case .perLayer(let domain, _): "\(domain.drawn), per layer or one"
+        case .layouts(let layouts, _, _): list(layouts.map { MetadataValue.array($0).summary })
         case .pattern(_, let fuzz, _): "\(list(fuzz.map(String.init))), or flags"
         case .labels(let counts): "\(list(counts.map(String.init))) of them"
         }

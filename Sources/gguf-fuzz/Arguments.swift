@@ -52,15 +52,15 @@ struct TokenList: ExpressibleByArgument {
     }
 }
 
-extension TensorType: @retroactive ExpressibleByArgument {
+extension TensorType: ExpressibleByArgument {
     public init?(argument: String) { self.init(name: argument) }
     public static var allValueStrings: [String] { allCases.filter(\.canEncode).map(\.name) }
 }
 
-extension StateType: @retroactive ExpressibleByArgument {}
-extension Adversity: @retroactive ExpressibleByArgument {}
+extension StateType: ExpressibleByArgument {}
+extension Adversity: ExpressibleByArgument {}
 
-extension Pooling: @retroactive ExpressibleByArgument {
+extension Pooling: ExpressibleByArgument {
     public init?(argument: String) {
         guard let pooling = Pooling.allCases.first(where: { $0.name == argument }) else { return nil }
         self = pooling

@@ -12,7 +12,8 @@ struct RowComparison {
 
     /// - Precondition: both have the same number of rows, at least one.
     init(expected: [[Double]], found: [[Double]]) {
-        errors = zip(expected, found).map(Self.error)
+        let errors = zip(expected, found).map(Self.error)
+        self.errors = errors
         agreeingTops = zip(expected, found).count { Self.top($0) == Self.top($1) }
         worst = errors.indices.max { errors[$0] < errors[$1] } ?? 0
     }

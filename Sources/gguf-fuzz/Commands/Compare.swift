@@ -2,6 +2,7 @@ import ArgumentParser
 import Architectures
 import Devices
 import Foundation
+import GGUF
 import Inference
 
 struct Compare: ParsableCommand {
@@ -66,9 +67,9 @@ struct Compare: ParsableCommand {
         report.printTitles()
         let indices = index.map { [$0] } ?? Array(0..<cases)
         let work = architectures.flatMap { architecture in indices.map { (architecture, $0) } }
-        try Parallel.inOrder(work, jobs: jobs, isCancelled: { Interrupt.isRequested }) { architecture, index in
+        try Parallel.inOrder(work, jobs: jobs, isCancelled: { Interrupt.isRequested }) { (architecture, index) -> CaseResult in
             runner.run(architecture, index)
-        } consume: { result in
+        } consume: { (result: CaseResult) in
             try log?.append(result)
             report.add(result, isLast: result.index == indices.last)
         }

@@ -1,4 +1,8 @@
 import ArgumentParser
+import Architectures
+import Devices
+import GGUF
+import Inference
 
 struct Results: ParsableCommand {
     static let configuration = CommandConfiguration(
