@@ -24,11 +24,18 @@ static void round_to_half(const float *x, float *y, long count) {
     FOR_EACH_VECTOR(count, STORE(y + i, rounded_to_half(LOAD(x + i)));)
 }
 
+INLINE vf load_halves(const unsigned char *p) {
+#if LANES > 4 || defined(__aarch64__)
+    // These instruction sets convert by themselves.
+    return __builtin_convertvector(*(const unaligned_f16 *)p, vf);
+#else
+    return half_to_float(__builtin_convertvector(*(const unaligned_u16 *)p, vu));
+#endif
+}
+
 static void decode_halves(const unsigned char *source, float *result, long count) {
     long i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        store(result + i, half_to_float(__builtin_convertvector(*(const unaligned_u16 *)(source + 2 * i), vu)));
-    }
+    for (; i + LANES <= count; i += LANES) store(result + i, load_halves(source + 2 * i));
     for (; i < count; i++) result[i] = scalar_half(source + 2 * i);
 }
 

@@ -9,6 +9,9 @@ typedef unsigned vu __attribute__((ext_vector_type(LANES)));
 typedef float f4 __attribute__((ext_vector_type(4)));
 typedef float unaligned_vf __attribute__((ext_vector_type(LANES), aligned(1)));
 typedef float unaligned_f4 __attribute__((ext_vector_type(4), aligned(1)));
+#if LANES > 4 || defined(__aarch64__)
+typedef _Float16 unaligned_f16 __attribute__((ext_vector_type(LANES), aligned(1)));
+#endif
 typedef unsigned short unaligned_u16 __attribute__((ext_vector_type(LANES), aligned(1)));
 typedef signed char unaligned_i8 __attribute__((ext_vector_type(LANES), aligned(1)));
 

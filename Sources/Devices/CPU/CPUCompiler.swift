@@ -31,7 +31,7 @@ struct CPUCompiler {
         let operands = node.operands
         let y = node.result
         for operand in operands {
-            guard let place = plan[operand] else { throw CPUDevice.error("\(node.op.name): value \(operand) comes from nowhere") }
+            guard let place = plan[operand] else { throw CPUDevice.error("\(node.op.name): nothing gives value \(operand)") }
             if case .weight(let index) = place { usedWeights.insert(index) }
         }
 
@@ -100,6 +100,11 @@ struct CPUCompiler {
             let (shape, kernel) = (shape(y), kernels.weighted_sum)
             step { kernel($0[weights], tokens, $0[x], shape[1], $0[y], shape[1], shape[0], shape[1], tokens) }
         }
+    }
+
+    mutating func addOutput(_ value: ValueID) throws {
+        guard plan[value] != nil else { throw CPUDevice.error("nothing gives output \(value)") }
+        floats(value)
     }
 
     // MARK: For the ops, in their own files

@@ -15,6 +15,7 @@ final class CPUExecutable: Executable {
             graph: segment.graph, nodes: segment.nodes, inputs: segment.inputs, outputs: segment.outputs)
         var compiler = CPUCompiler(segment: segment, plan: plan, device: device)
         for index in segment.nodes { try compiler.add(segment.graph.nodes[index]) }
+        for output in segment.outputs { try compiler.addOutput(output) }
         self.compiler = compiler
     }
 
