@@ -106,6 +106,7 @@ public enum ArchitectureCatalog {
         GPTOSS.self,
         DeepSeek2.self,
         Gemma.self,
+        Gemma3.self,
         Qwen2.self,
         Qwen3.self,
         OLMo2.self,

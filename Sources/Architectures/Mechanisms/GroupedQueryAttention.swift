@@ -195,7 +195,7 @@ extension GraphBuilder {
     }
     /// `[T, X]`: which tokens of the encoder each token sees, those of its own sequences.
     public func encoderMask(_ encoderSequences: Value) -> Value {
-        // No position matters here, and a set of sequences is as good a position as any.
+        // No position matters here, and a set of sequences is as good a one as any (sessions keep it from being negative).
         applyShared(.mask(Mask(causal: false)), positions, sequences, encoderSequences, encoderSequences)
     }
     /// `[T, T]`: which tokens of the batch each token sees.
