@@ -98,7 +98,7 @@ static void binary(
     case CPU_SUBTRACT: combine_runs(CPU_SUBTRACT, a, b, y, dimensions, b_strides, rank); break;
     case CPU_MULTIPLY: combine_runs(CPU_MULTIPLY, a, b, y, dimensions, b_strides, rank); break;
     case CPU_DIVIDE: combine_runs(CPU_DIVIDE, a, b, y, dimensions, b_strides, rank); break;
-    // Reads `b` in both places: there is no other operand.
+    // What `a` points to plays no part.
     case CPU_SECOND: combine_runs(CPU_SECOND, y, b, y, dimensions, b_strides, rank); break;
     }
 }

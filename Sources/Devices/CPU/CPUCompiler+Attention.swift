@@ -71,16 +71,21 @@ extension CPUCompiler {
     ) {
         let (shape, buckets) = (shape(y), shape(table)[0])
         step { run in
-            let (positions, cells) = (run.indices(positions), run.indices(cells))
-            var bucketOf: [Int: Int] = [:]
-            for token in 0..<shape[1] {
-                for cell in 0..<shape[2] {
-                    let distance = Int(cells[cell]) - Int(positions[token])
-                    let bucket = bucketOf[distance] ?? relativePositionBucket(
-                        distance, buckets: buckets, bidirectional: bidirectional, maxDistance: maxDistance)
-                    bucketOf[distance] = bucket
+            let positions = UnsafeBufferPointer(start: run.indices(positions), count: shape[1])
+            let cells = UnsafeBufferPointer(start: run.indices(cells), count: shape[2])
+            func bucket(_ distance: Int) -> Int {
+                relativePositionBucket(distance, buckets: buckets, bidirectional: bidirectional, maxDistance: maxDistance)
+            }
+            // Logarithms cost: where distances recur, each bucket is worked out once.
+            let least = Int(cells.min() ?? 0) - Int(positions.max() ?? 0)
+            let greatest = Int(cells.max() ?? 0) - Int(positions.min() ?? 0)
+            let known = greatest - least < shape[1] * shape[2] ? (least...greatest).map(bucket) : []
+            for (token, position) in positions.enumerated() {
+                for (cell, cellPosition) in cells.enumerated() {
+                    let distance = Int(cellPosition) - Int(position)
+                    let row = known.isEmpty ? bucket(distance) : known[distance - least]
                     for head in 0..<shape[0] {
-                        run[y][(head * shape[1] + token) * shape[2] + cell] = run[table][bucket * shape[0] + head]
+                        run[y][(head * shape[1] + token) * shape[2] + cell] = run[table][row * shape[0] + head]
                     }
                 }
             }
@@ -103,7 +108,7 @@ extension CPUCompiler {
                 value_stride: values[2], value_size: attention.valueSize, scale: Float(attention.scale),
                 softcap: Float(attention.softcap ?? 0), scratch: run.scratch)
             let parts = work > 1 << 20 ? min(threads, queries[1]) : 1
-            withoutRaces(parts) { part in
+            inParallel(parts) { part in
                 var some = whole
                 some.scratch += part * scratch
                 withUnsafePointer(to: some) { kernel($0, part * queries[1] / parts, (part + 1) * queries[1] / parts) }

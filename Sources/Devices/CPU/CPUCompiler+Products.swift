@@ -102,14 +102,13 @@ extension CPUCompiler {
                 withUnsafePointer(to: product, kernel)
                 return
             }
-            let share = (outputs / parts + tile - 1) / tile * tile
-            withoutRaces(parts) { part in
+            let share = (outputs + parts * tile - 1) / (parts * tile) * tile
+            inParallel(parts) { part in
                 let first = min(outputs, part * share)
                 var some = product
                 some.weight += first * product.weight_stride
                 some.y += first
                 some.outputs = min(share, outputs - first)
-                if part == parts - 1 { some.outputs = outputs - first }
                 some.scratch += part * scratch
                 withUnsafePointer(to: some, kernel)
             }
@@ -117,8 +116,9 @@ extension CPUCompiler {
     }
 }
 
-/// Runs `body` for 0 ..< `count` at the same time; each must write to memory of its own.
-func withoutRaces(_ count: Int, _ body: (Int) -> Void) {
+/// Runs `body` for 0 ..< `count` side by side; each must write to memory of its own.
+func inParallel(_ count: Int, _ body: (Int) -> Void) {
+    guard count > 1 else { return body(0) }
     withoutActuallyEscaping(body) { body in
         nonisolated(unsafe) let body = body
         DispatchQueue.concurrentPerform(iterations: count) { body($0) }
