@@ -470,8 +470,8 @@ struct Lowering {
         x: Dispatch.Binding, weight: Dispatch.Binding, experts: Dispatch.Binding?, y: Dispatch.Binding,
         _ product: Product
     ) {
-        // One row, or a matrix for each: a tile of one row, else of 8 or 32, by 64.
-        let isFlat = experts != nil || product.m == 1
+        // Few rows, or a matrix for each: a tile of one row, else of 8 or 32, by 64.
+        let isFlat = experts != nil || product.m < 6
         let (rows, columns, height) = isFlat ? (1, 1, 1) : product.m < 24 ? (1, 8, 8) : (4, 8, 8)
         let tilesM = (product.m + height * rows - 1) / (height * rows)
         let width = Self.group / height * columns

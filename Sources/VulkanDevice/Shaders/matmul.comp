@@ -3,6 +3,7 @@
 //
 // A workgroup makes a tile of y. Slices of x and w of 32 columns, one block of a quantised type, are
 // decoded once into shared memory; each invocation sums ROWS × COLUMNS elements of y in registers.
+// A tile of a single row shares nothing, so there each invocation reads what it needs.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "weight_types.glsl"
@@ -44,6 +45,13 @@ const uint TILE_M = TILE_HEIGHT * ROWS, TILE_N = TILE_WIDTH * COLUMNS;
 shared float tile_x[TILE_M * (SLICE + 1)];
 shared float tile_w[TILE_N * (SLICE + 1)];
 
+float element(uint w_first, uint row, uint column) {
+    if (TYPE == TYPE_F32) return uintBitsToFloat(weight[w_first + row * w_row + column * w_column]);
+    return weight_value(w_first / k + row, column, k);
+}
+
+float product(float a, float b) { return SKIP_ZEROS && a == 0.0 ? 0.0 : a * b; }
+
 void main() {
     uint group = gl_WorkGroupID.x + gl_NumWorkGroups.x * gl_WorkGroupID.y;
     if (group >= groups) return;
@@ -52,6 +60,16 @@ void main() {
     uint first_m = group / tiles_n % tiles_m * TILE_M;
     uint batch = group / (tiles_n * tiles_m);
     uint w_first = (EXPERTS ? uint(experts[first_m]) : batch / w_share) * w_batch;
+
+    if (TILE_M == 1) {
+        uint column = first_n + lane, from = x_first + batch * x_batch + first_m / x_share * x_row;
+        if (column >= n) return;
+        float sum = 0.0;
+        for (uint j = 0; j < k; j++) sum += product(x[from + j], element(w_first, column, j));
+        y[y_first + batch * y_batch + first_m * y_row + column] = sum;
+        return;
+    }
+
     uint my_m = lane / TILE_WIDTH * ROWS, my_n = lane % TILE_WIDTH;
 
     float sums[ROWS * COLUMNS];
@@ -66,14 +84,8 @@ void main() {
         }
         for (uint i = lane; i < TILE_N * SLICE; i += INVOCATIONS) {
             uint row = first_n + i / SLICE, column = base + i % SLICE;
-            float value = 0.0;
-            if (row < n && column < k) {
-                if (TYPE == TYPE_F32)
-                    value = uintBitsToFloat(weight[w_first + row * w_row + column * w_column]);
-                else
-                    value = weight_value(w_first / k + row, column, k);
-            }
-            tile_w[i / SLICE * (SLICE + 1) + i % SLICE] = value;
+            bool inside = row < n && column < k;
+            tile_w[i / SLICE * (SLICE + 1) + i % SLICE] = inside ? element(w_first, row, column) : 0.0;
         }
         barrier();
         uint slice = min(SLICE, k - base);
@@ -82,8 +94,7 @@ void main() {
             for (uint r = 0; r < ROWS; r++) xs[r] = tile_x[(my_m + r) * (SLICE + 1) + j];
             for (uint c = 0; c < COLUMNS; c++) {
                 float w = tile_w[(my_n + c * TILE_WIDTH) * (SLICE + 1) + j];
-                for (uint r = 0; r < ROWS; r++)
-                    sums[r * COLUMNS + c] += SKIP_ZEROS && xs[r] == 0.0 ? 0.0 : xs[r] * w;
+                for (uint r = 0; r < ROWS; r++) sums[r * COLUMNS + c] += product(xs[r], w);
             }
         }
         barrier();
