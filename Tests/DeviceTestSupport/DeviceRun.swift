@@ -23,7 +23,8 @@ public func run(_ opCase: OpCase, on device: any Device) throws -> DeviceRun { t
 /// - Throws: `Unsupported`, or what the device throws.
 public func run(_ parts: [OpCase], on device: any Device) throws -> DeviceRun {
     guard let first = parts.first else { return DeviceRun() }
-    precondition(parts.allSatisfy { $0.segment.graph.states == first.segment.graph.states }, "parts differ in their states")
+    precondition(
+        parts.allSatisfy { $0.segment.graph.states == first.segment.graph.states }, "parts differ in their states")
     let states = try first.segment.graph.states.map {
         try device.allocate($0, rows: first.stateRows, type: $0.kind == .cache ? first.stateType : .full)
     }
@@ -51,12 +52,11 @@ extension DeviceRun {
         guard outputs.map(\.count) == expected.outputs.map(\.count), states.count == expected.states.count else {
             return .infinity
         }
-        let pairs = zip(outputs.joined(), expected.outputs.joined()) + zip(states.map(HostTensor.double), expected.states.map(HostTensor.double))
-        return pairs.map { $0.deviation(from: $1) }.max() ?? 0
+        let all = outputs.joined() + states.map(HostTensor.double)
+        let allExpected = expected.outputs.joined() + expected.states.map(HostTensor.double)
+        return zip(all, allExpected).map { $0.deviation(from: $1) }.max() ?? 0
     }
 }
-
-private func + <A: Sequence, B: Sequence>(a: A, b: B) -> [A.Element] where A.Element == B.Element { Array(a) + Array(b) }
 
 extension HostTensor {
     /// The largest difference, over the root mean square of what is expected. Infinite if the sizes differ,

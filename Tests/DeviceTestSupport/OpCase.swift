@@ -110,7 +110,8 @@ public final class Operands {
     private func supply(_ value: Value, _ tensor: (_ step: Int) -> HostTensor) -> Value {
         inputs.append(value.id)
         for step in steps.indices { steps[step].append(tensor(step)) }
-        precondition(steps.allSatisfy { $0.last?.count == value.shape.count }, "as many values as \(value.shape) has elements")
+        precondition(
+            steps.allSatisfy { $0.last?.count == value.shape.count }, "as many values as \(value.shape) has elements")
         return value
     }
 }

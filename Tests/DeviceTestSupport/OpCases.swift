@@ -14,7 +14,8 @@ public let weightTypes: [TensorType] = [.f32, .f16, .bf16, .q8_0, .q4_0]
 
 private let productCases: [OpCase] = cases {
     for type in weightTypes {
-        let sizes = type.isQuantized
+        let sizes =
+            type.isQuantized
             ? [(1, 1, 32), (1, 65, 64), (3, 33, 32), (33, 3, 96), (65, 31, 160)]
             : [(1, 1, 1), (1, 65, 33), (3, 33, 31), (33, 3, 65), (65, 31, 3), (31, 64, 96)]
         for (t, n, k) in sizes {
@@ -93,7 +94,10 @@ private let elementwiseCases: [OpCase] = cases {
             return [$0.graph.apply(.binary(function), a, $0.weight([65], in: 0.5...2))]
         }
     }
-    OpCase("binary of a value and itself") { let a = $0.real([3, 31]); return [a + a] }
+    OpCase("binary of a value and itself") {
+        let a = $0.real([3, 31])
+        return [a + a]
+    }
 
     OpCase("affine") { [$0.graph.apply(.affine(scale: -0.75, bias: 0.3), $0.real([3, 31]))] }
     OpCase("clamp") { [$0.real([3, 31]).clamped(-0.5, 0.25)] }
@@ -103,7 +107,8 @@ private let elementwiseCases: [OpCase] = cases {
     ]
     for activation in gates {
         OpCase("gated \(activation)") {
-            let gate = $0.real([3, 33], in: -9...9), up = $0.real([3, 33], in: -9...9)
+            let gate = $0.real([3, 33], in: -9...9)
+            let up = $0.real([3, 33], in: -9...9)
             return [$0.graph.apply(.gated(activation), gate, up)]
         }
     }
@@ -121,7 +126,9 @@ private let shapeCases: [OpCase] = cases {
     OpCase("reshape of indices") { [$0.index(.tokens, [6], below: 99).reshaped([2, 3])] }
     OpCase("reshape of a weight") { [$0.weight([6]).reshaped([2, 3])(.exp)] }
 
-    for (axis, start, count) in [(0, 1, 2), (0, 0, 3), (1, 0, 1), (1, 4, 1), (1, 1, 3), (2, 0, 1), (2, 31, 2), (2, 1, 31)] {
+    for (axis, start, count) in [
+        (0, 1, 2), (0, 0, 3), (1, 0, 1), (1, 4, 1), (1, 1, 3), (2, 0, 1), (2, 31, 2), (2, 1, 31),
+    ] {
         OpCase("slice axis \(axis) from \(start), \(count)") { [$0.real([3, 5, 33]).slice(axis, start, count)] }
     }
     OpCase("slice of indices") { [$0.index(.tokens, [9], below: 99).slice(0, 3, 4)] }
@@ -130,12 +137,17 @@ private let shapeCases: [OpCase] = cases {
     for axis in 0..<3 {
         OpCase("concatenate axis \(axis)") {
             let shape: Shape = [3, 2, 33]
-            let (a, b, c) = ($0.real(shape), $0.real(shape.replacing(axis, with: 1)), $0.real(shape.replacing(axis, with: 5)))
+            let (a, b, c) = (
+                $0.real(shape), $0.real(shape.replacing(axis, with: 1)), $0.real(shape.replacing(axis, with: 5))
+            )
             return [$0.graph.apply(.concatenate(axis: axis), a, b, c)]
         }
     }
     OpCase("concatenate one") { [$0.graph.apply(.concatenate(axis: 0), [$0.real([3])])] }
-    OpCase("concatenate a value with itself") { let x = $0.real([3, 5]); return [x.joined(x)] }
+    OpCase("concatenate a value with itself") {
+        let x = $0.real([3, 5])
+        return [x.joined(x)]
+    }
 
     let targets: [(Shape, Shape)] = [
         ([33], [3, 33]), ([1], [3, 33]), ([], [31]), ([3, 1], [3, 33]), ([1, 33], [3, 33]), ([1, 3, 1], [2, 3, 5]),
@@ -162,7 +174,9 @@ private let reductionCases: [OpCase] = cases {
                 return [x.norm(kind, 0.25, weight ? $0.weight([33]) : nil, bias ? $0.weight([33]) : nil)]
             }
         }
-        OpCase("norm \(kind.rawValue) of zeros") { [$0.real([2, 5]) { _ in Array(repeating: 0, count: 10) }.norm(kind, 1e-6)] }
+        OpCase("norm \(kind.rawValue) of zeros") {
+            [$0.real([2, 5]) { _ in Array(repeating: 0, count: 10) }.norm(kind, 1e-6)]
+        }
     }
     for d in [1, 3, 31, 33, 65, 257] { OpCase("softmax of \(d)") { [$0.real([3, d], in: -4...4).softmax()] } }
     OpCase("softmax far out") { [$0.real([2, 3, 33], in: -300...300).softmax()] }
@@ -205,11 +219,15 @@ private let positionCases: [OpCase] = cases {
         OpCase("rope \(pairing.rawValue) backwards") {
             let x = $0.real([2, 1, 8])
             let positions = $0.index(.shifts, [2]) { _ in [-5, 0] }
-            return [$0.graph.apply(.rope(Rope(pairing: pairing, dimensions: 8, base: 10000), factors: false), x, positions)]
+            return [
+                $0.graph.apply(.rope(Rope(pairing: pairing, dimensions: 8, base: 10000), factors: false), x, positions)
+            ]
         }
     }
 
-    let windows: [Mask.Window] = [.unlimited, .sliding(1), .sliding(3), .sliding(100), .chunked(1), .chunked(4), .chunked(100)]
+    let windows: [Mask.Window] = [
+        .unlimited, .sliding(1), .sliding(3), .sliding(100), .chunked(1), .chunked(4), .chunked(100),
+    ]
     for causal in [true, false] {
         for window in windows {
             OpCase("mask \(causal ? "causal" : "full") \(window)") { [$0.mask(Mask(causal: causal, window: window))] }
@@ -218,14 +236,19 @@ private let positionCases: [OpCase] = cases {
 
     for heads in [1, 2, 3, 8, 12] {
         OpCase("alibi \(heads) heads") {
-            let (positions, cells) = ($0.index(.positions, [3], below: 40), $0.index(.cellPositions, [33]) { _ in Array(-1..<32) })
+            let (positions, cells) = (
+                $0.index(.positions, [3], below: 40), $0.index(.cellPositions, [33]) { _ in Array(-1..<32) }
+            )
             return [$0.graph.apply(.alibi(heads: heads, maxBias: 8), positions, cells)]
         }
     }
     for bidirectional in [true, false] {
         for (buckets, maxDistance) in [(32, 128), (8, 128), (32, 20)] {
             OpCase("relativePositionBias \(buckets) to \(maxDistance)\(bidirectional ? " bidirectional" : "")") {
-                let (positions, cells) = ($0.index(.positions, [4]) { _ in [0, 3, 64, 200] }, $0.index(.cellPositions, [33]) { _ in (0..<33).map { $0 * 7 - 1 } })
+                let (positions, cells) = (
+                    $0.index(.positions, [4]) { _ in [0, 3, 64, 200] },
+                    $0.index(.cellPositions, [33]) { _ in (0..<33).map { $0 * 7 - 1 } }
+                )
                 let op = Op.relativePositionBias(bidirectional: bidirectional, maxDistance: maxDistance)
                 return [$0.graph.apply(op, $0.weight([buckets, 3]), positions, cells)]
             }
@@ -272,53 +295,63 @@ private struct AttentionCase {
         OpCase("attention " + name) { o in
             let stored = storedValueSize ?? valueSize
             let q = o.real([tokens, heads, keySize], in: -2...2)
-            let k = o.real([cells, keyHeads, keySize]), v = o.real([cells, keyHeads, stored])
+            let k = o.real([cells, keyHeads, keySize])
+            let v = o.real([cells, keyHeads, stored])
             let mask = o.real([tokens, cells]) { _ in
                 (0..<tokens).flatMap { t in
-                    (0..<cells).map { c in emptyRows && t % 3 == 0 || c != t % cells && o.random(below: 3) == 0 ? -.infinity : 0 }
+                    (0..<cells).map { c in
+                        emptyRows && t % 3 == 0 || c != t % cells && o.random(below: 3) == 0 ? -.infinity : 0
+                    }
                 }
             }
             let score = bias ? [o.real([heads, tokens, cells])] : []
             let sink = sinks ? [o.weight([heads], in: -2...2)] : []
             let attention = Attention(
-                scale: 1 / Double(keySize).squareRoot(), softcap: softcap, valueSize: valueSize, bias: bias, sinks: sinks)
+                scale: 1 / Double(keySize).squareRoot(), softcap: softcap, valueSize: valueSize, bias: bias,
+                sinks: sinks)
             return [o.graph.apply(.attention(attention), [q, k, v, mask] + score + sink)]
         }
     }
 }
 
-private let attentionCases: [OpCase] = [
-    AttentionCase(name: "of one", tokens: 1, cells: 1, heads: 1, keySize: 1, valueSize: 1),
-    AttentionCase(name: "ratio 1", heads: 3, keyHeads: 3),
-    AttentionCase(name: "ratio 3", heads: 6, keyHeads: 2),
-    AttentionCase(name: "ratio 7", heads: 7, keyHeads: 1),
-    AttentionCase(name: "1 token, 65 cells", tokens: 1, cells: 65, keySize: 40, valueSize: 40),
-    AttentionCase(name: "33 tokens, 33 cells", tokens: 33, cells: 33, heads: 2, keySize: 64, valueSize: 64),
-    AttentionCase(name: "31 tokens, 128 cells", tokens: 31, cells: 128, heads: 2, keySize: 80, valueSize: 80),
-    AttentionCase(name: "3 tokens, 300 cells", tokens: 3, cells: 300, heads: 2, keySize: 16, valueSize: 16),
-    AttentionCase(name: "head size 3", keySize: 3, valueSize: 3),
-    AttentionCase(name: "head size 192 and 128", tokens: 2, keySize: 192, valueSize: 128),
-    AttentionCase(name: "head size 256", tokens: 2, heads: 1, keySize: 256, valueSize: 256),
-    AttentionCase(name: "leading elements of values", keySize: 48, valueSize: 33, storedValueSize: 48),
-    AttentionCase(name: "softcap", softcap: 0.5),
-    AttentionCase(name: "bias", bias: true),
-    AttentionCase(name: "sinks", sinks: true),
-    AttentionCase(name: "softcap, bias, sinks", heads: 6, keyHeads: 2, softcap: 2, bias: true, sinks: true),
-    AttentionCase(name: "empty rows", emptyRows: true),
-    AttentionCase(name: "empty rows, bias, sinks", bias: true, sinks: true, emptyRows: true),
-].map(\.opCase) + cases {
-    OpCase("attention under a mask of the graph") {
-        let q = $0.real([5, 4, 20]), k = $0.real([9, 2, 20]), v = $0.real([9, 2, 20])
-        let mask = $0.mask(Mask(causal: true, window: .sliding(4)))
-        return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20)), q, k, v, mask)]
+private let attentionCases: [OpCase] =
+    [
+        AttentionCase(name: "of one", tokens: 1, cells: 1, heads: 1, keySize: 1, valueSize: 1),
+        AttentionCase(name: "ratio 1", heads: 3, keyHeads: 3),
+        AttentionCase(name: "ratio 3", heads: 6, keyHeads: 2),
+        AttentionCase(name: "ratio 7", heads: 7, keyHeads: 1),
+        AttentionCase(name: "1 token, 65 cells", tokens: 1, cells: 65, keySize: 40, valueSize: 40),
+        AttentionCase(name: "33 tokens, 33 cells", tokens: 33, cells: 33, heads: 2, keySize: 64, valueSize: 64),
+        AttentionCase(name: "31 tokens, 128 cells", tokens: 31, cells: 128, heads: 2, keySize: 80, valueSize: 80),
+        AttentionCase(name: "3 tokens, 300 cells", tokens: 3, cells: 300, heads: 2, keySize: 16, valueSize: 16),
+        AttentionCase(name: "head size 3", keySize: 3, valueSize: 3),
+        AttentionCase(name: "head size 192 and 128", tokens: 2, keySize: 192, valueSize: 128),
+        AttentionCase(name: "head size 256", tokens: 2, heads: 1, keySize: 256, valueSize: 256),
+        AttentionCase(name: "leading elements of values", keySize: 48, valueSize: 33, storedValueSize: 48),
+        AttentionCase(name: "softcap", softcap: 0.5),
+        AttentionCase(name: "bias", bias: true),
+        AttentionCase(name: "sinks", sinks: true),
+        AttentionCase(name: "softcap, bias, sinks", heads: 6, keyHeads: 2, softcap: 2, bias: true, sinks: true),
+        AttentionCase(name: "empty rows", emptyRows: true),
+        AttentionCase(name: "empty rows, bias, sinks", bias: true, sinks: true, emptyRows: true),
+    ].map(\.opCase)
+    + cases {
+        OpCase("attention under a mask of the graph") {
+            let q = $0.real([5, 4, 20])
+            let k = $0.real([9, 2, 20])
+            let v = $0.real([9, 2, 20])
+            let mask = $0.mask(Mask(causal: true, window: .sliding(4)))
+            return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20)), q, k, v, mask)]
+        }
+        OpCase("attention with ALiBi") {
+            let q = $0.real([5, 3, 20])
+            let k = $0.real([9, 3, 20])
+            let v = $0.real([9, 3, 20])
+            let mask = $0.mask(Mask(causal: true))
+            let bias = $0.graph.apply(.alibi(heads: 3, maxBias: 8), $0.graph.positions(5), $0.graph.cellPositions(9))
+            return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20, bias: true)), q, k, v, mask, bias)]
+        }
     }
-    OpCase("attention with ALiBi") {
-        let q = $0.real([5, 3, 20]), k = $0.real([9, 3, 20]), v = $0.real([9, 3, 20])
-        let mask = $0.mask(Mask(causal: true))
-        let bias = $0.graph.apply(.alibi(heads: 3, maxBias: 8), $0.graph.positions(5), $0.graph.cellPositions(9))
-        return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20, bias: true)), q, k, v, mask, bias)]
-    }
-}
 
 extension GraphBuilder {
     fileprivate func positions(_ count: Int) -> Value { input(.positions, [count]) }
@@ -329,8 +362,10 @@ extension GraphBuilder {
 
 private let routingCases: [OpCase] = cases {
     for (e, routing) in [
-        (1, Routing(used: 1)), (3, Routing(used: 1)), (3, Routing(used: 3)), (33, Routing(used: 4)), (65, Routing(used: 65)),
-        (256, Routing(used: 8)), (12, Routing(used: 3, groups: 4, groupsUsed: 2)), (12, Routing(used: 3, groups: 4, groupsUsed: 4)),
+        (1, Routing(used: 1)), (3, Routing(used: 1)), (3, Routing(used: 3)), (33, Routing(used: 4)),
+        (65, Routing(used: 65)),
+        (256, Routing(used: 8)), (12, Routing(used: 3, groups: 4, groupsUsed: 2)),
+        (12, Routing(used: 3, groups: 4, groupsUsed: 4)),
         (12, Routing(used: 6, groups: 4, groupsUsed: 2)), (5, Routing(used: 2, groups: 5, groupsUsed: 3)),
         (6, Routing(used: 2, groups: 1, groupsUsed: 1)), (66, Routing(used: 6, groups: 3, groupsUsed: 1)),
     ] {
@@ -356,7 +391,8 @@ private let routingCases: [OpCase] = cases {
         }
     }
     OpCase("experts chosen, taken and multiplied") {
-        let x = $0.real([5, 32]), scores = $0.real([5, 9])
+        let x = $0.real([5, 32])
+        let scores = $0.real([5, 9])
         let experts = $0.graph.apply(.topExperts(Routing(used: 3)), scores)
         let weights = $0.graph.apply(.takeExperts, scores.softmax(), experts)
         let y = $0.graph.apply(.expertMatmul, x.reshaped([5, 1, 32]), $0.weight([9, 7, 32]), experts)
@@ -382,20 +418,25 @@ private let cacheCases: [OpCase] = cases {
             return [stored, $0.graph.apply(.load(cache, cells: 4), []) * 2]
         }
         OpCase("attention over stored keys and values \(type.rawValue)", steps: 3, stateRows: 8, stateType: type) {
-            let q = $0.real([2, 6, 12]), k = $0.real([2, 2, 12]), v = $0.real([2, 2, 7])
+            let q = $0.real([2, 6, 12])
+            let k = $0.real([2, 2, 12])
+            let v = $0.real([2, 2, 7])
             let cells = $0.index(.cells, [2]) { step in [2 * step, 2 * step + 1] }
             let mask = $0.real([2, 6]) { step in
                 (0..<2).flatMap { t in (0..<6).map { $0 <= 2 * step + t ? 0 : -.infinity } }
             }
-            let keys = $0.graph.state("k", .cache, row: [2, 12]), values = $0.graph.state("v", .cache, row: [2, 7])
+            let keys = $0.graph.state("k", .cache, row: [2, 12])
+            let values = $0.graph.state("v", .cache, row: [2, 7])
             return [
                 $0.graph.apply(
-                    .attention(Attention(scale: 0.3, valueSize: 7)), q, $0.graph.apply(.store(keys, cells: 6), k, cells),
+                    .attention(Attention(scale: 0.3, valueSize: 7)), q,
+                    $0.graph.apply(.store(keys, cells: 6), k, cells),
                     $0.graph.apply(.store(values, cells: 6), v, cells), mask)
             ]
         }
         OpCase("one cache for keys and values \(type.rawValue)", steps: 2, stateRows: 4, stateType: type) {
-            let q = $0.real([2, 3, 12]), kv = $0.real([2, 12])
+            let q = $0.real([2, 3, 12])
+            let kv = $0.real([2, 12])
             let cells = $0.index(.cells, [2]) { step in [2 * step, 2 * step + 1] }
             let mask = $0.real([2, 4]) { step in
                 (0..<2).flatMap { t in (0..<4).map { $0 <= 2 * step + t ? 0 : -.infinity } }
@@ -431,20 +472,29 @@ private let recurrentCases: [OpCase] = cases {
             let slot = $0.index(.slots, [t]) { _ in slots }
             return [$0.graph.apply(.tokenShift($0.graph.state("shift", .recurrent, row: [33])), x, slot)]
         }
-        for (h, p, n, g, perState) in [(33, 1, 16, 1, true), (1, 1, 1, 1, true), (3, 5, 7, 1, false), (6, 33, 31, 2, false), (4, 3, 16, 4, true)] {
+        for (h, p, n, g, perState) in [
+            (33, 1, 16, 1, true), (1, 1, 1, 1, true), (3, 5, 7, 1, false), (6, 33, 31, 2, false), (4, 3, 16, 4, true),
+        ] {
             OpCase("selectiveScan H\(h) P\(p) N\(n) G\(g)\(perState ? " A a state" : ""), \(what)", steps: 2) {
-                let x = $0.real([t, h, p]), delta = $0.real([t, h], in: -3...1)
-                let b = $0.real([t, g, n]), c = $0.real([t, g, n])
+                let x = $0.real([t, h, p])
+                let delta = $0.real([t, h], in: -3...1)
+                let b = $0.real([t, g, n])
+                let c = $0.real([t, g, n])
                 let slot = $0.index(.slots, [t]) { _ in slots }
                 let a = $0.weight([h, perState ? n : 1], in: -4 ... -0.1)
                 let state = $0.graph.state("ssm", .recurrent, row: [h, p, n])
                 return [$0.graph.apply(.selectiveScan(state), x, delta, a, b, c, slot)]
             }
         }
-        for (h, hk, s, perKey) in [(1, 1, 1, false), (3, 1, 5, false), (6, 2, 32, true), (2, 2, 33, true), (2, 1, 65, false)] {
+        for (h, hk, s, perKey) in [
+            (1, 1, 1, false), (3, 1, 5, false), (6, 2, 32, true), (2, 2, 33, true), (2, 1, 65, false),
+        ] {
             OpCase("gatedDeltaRule H\(h) of \(hk) S\(s)\(perKey ? " gate a key" : ""), \(what)", steps: 2) {
-                let q = $0.real([t, hk, s]), k = $0.real([t, hk, s], in: -0.3...0.3), v = $0.real([t, h, s])
-                let gate = $0.real([t, h, perKey ? s : 1], in: -1...0), beta = $0.real([t, h], in: 0...1)
+                let q = $0.real([t, hk, s])
+                let k = $0.real([t, hk, s], in: -0.3...0.3)
+                let v = $0.real([t, h, s])
+                let gate = $0.real([t, h, perKey ? s : 1], in: -1...0)
+                let beta = $0.real([t, h], in: 0...1)
                 let slot = $0.index(.slots, [t]) { _ in slots }
                 let state = $0.graph.state("delta", .recurrent, row: [h, s, s])
                 let op = Op.gatedDeltaRule(state, scale: 1 / Double(s).squareRoot())
@@ -454,8 +504,12 @@ private let recurrentCases: [OpCase] = cases {
         for (h, s) in [(1, 1), (3, 5), (2, 33), (1, 64)] {
             OpCase("wkv7 H\(h) S\(s), \(what)", steps: 2) {
                 let shape: Shape = [t, h, s]
-                let r = $0.real(shape), w = $0.real(shape, in: 0.5...1), k = $0.real(shape), v = $0.real(shape)
-                let a = $0.real(shape, in: -0.2...0.2), b = $0.real(shape, in: -0.2...0.2)
+                let r = $0.real(shape)
+                let w = $0.real(shape, in: 0.5...1)
+                let k = $0.real(shape)
+                let v = $0.real(shape)
+                let a = $0.real(shape, in: -0.2...0.2)
+                let b = $0.real(shape, in: -0.2...0.2)
                 let slot = $0.index(.slots, [t]) { _ in slots }
                 let state = $0.graph.state("wkv", .recurrent, row: [h, s, s])
                 return [$0.graph.apply(.wkv7(state), r, w, k, v, a, b, slot)]
@@ -469,7 +523,8 @@ private let recurrentCases: [OpCase] = cases {
 private let outputCases: [OpCase] = cases {
     for (s, t, d) in [(1, 1, 1), (1, 33, 65), (3, 5, 33)] {
         OpCase("pool \(s)x\(t)x\(d)") {
-            let x = $0.real([t, d]), weights = $0.real([s, t])
+            let x = $0.real([t, d])
+            let weights = $0.real([s, t])
             return [$0.graph.apply(.pool, x, weights)]
         }
     }

@@ -7,7 +7,9 @@ import Testing
     @Test("equal scores average the values that are seen, whatever the others hold")
     func average() throws {
         let y = try value {
-            let q = $0.real([1, 1, 1], [0]), k = $0.real([3, 1, 1], [5, 7, .nan]), v = $0.real([3, 1, 2], [1, 2, 3, 6, .nan, .infinity])
+            let q = $0.real([1, 1, 1], [0])
+            let k = $0.real([3, 1, 1], [5, 7, .nan])
+            let v = $0.real([3, 1, 2], [1, 2, 3, 6, .nan, .infinity])
             let mask = $0.real([1, 3], [0, 0, -.infinity])
             return $0.graph.apply(.attention(Attention(scale: 1, valueSize: 2)), q, k, v, mask)
         }
@@ -19,7 +21,8 @@ import Testing
         let y = try value {
             // Head h asks for cell h mod 2 so loudly that it hears nothing else.
             let q = $0.real([1, 6, 2], (0..<6).flatMap { $0 % 2 == 0 ? [900.0, 0] : [0, 900] })
-            let k = $0.real([2, 2, 2], [1, 0, 1, 0, 0, 1, 0, 1]), v = $0.real([2, 2, 1], [1, 2, 3, 4])
+            let k = $0.real([2, 2, 2], [1, 0, 1, 0, 0, 1, 0, 1])
+            let v = $0.real([2, 2, 1], [1, 2, 3, 4])
             return $0.graph.apply(.attention(Attention(scale: 1, valueSize: 1)), q, k, v, $0.real([1, 2], [0, 0]))
         }
         #expect(y == [1, 3, 1, 4, 2, 4])
@@ -29,7 +32,9 @@ import Testing
     func biasAndSinks() throws {
         func attention(_ bias: Bool, _ sinks: Bool) throws -> [Double] {
             try value { o in
-                let q = o.real([1, 1, 1], [0]), k = o.real([2, 1, 1], [1, 1]), v = o.real([2, 1, 1], [4, 8])
+                let q = o.real([1, 1, 1], [0])
+                let k = o.real([2, 1, 1], [1, 1])
+                let v = o.real([2, 1, 1], [4, 8])
                 let mask = o.real([1, 2], [0, 0])
                 var operands = [q, k, v, mask]
                 if bias { operands.append(o.real([1, 1, 2], [0, log(3)])) }
@@ -46,9 +51,13 @@ import Testing
     @Test("the softcap comes before bias and mask, the scale before the softcap")
     func softcap() throws {
         let y = try value {
-            let q = $0.real([1, 1, 1], [6]), k = $0.real([2, 1, 1], [1, 0]), v = $0.real([2, 1, 1], [1, 0])
-            let mask = $0.real([1, 2], [0, 0]), bias = $0.real([1, 1, 2], [0.25, 0])
-            return $0.graph.apply(.attention(Attention(scale: 0.5, softcap: 2, valueSize: 1, bias: true)), q, k, v, mask, bias)
+            let q = $0.real([1, 1, 1], [6])
+            let k = $0.real([2, 1, 1], [1, 0])
+            let v = $0.real([2, 1, 1], [1, 0])
+            let mask = $0.real([1, 2], [0, 0])
+            let bias = $0.real([1, 1, 2], [0.25, 0])
+            return $0.graph.apply(
+                .attention(Attention(scale: 0.5, softcap: 2, valueSize: 1, bias: true)), q, k, v, mask, bias)
         }
         #expect(close(y, [1 / (1 + exp(-(2 * tanh(1.5) + 0.25)))]))
     }
@@ -56,7 +65,8 @@ import Testing
     @Test("only the leading elements of values are used")
     func valueSize() throws {
         let y = try value {
-            let q = $0.real([1, 1, 3], [0, 0, 0]), kv = $0.real([2, 1, 3], [1, 2, 3, 3, 4, 5])
+            let q = $0.real([1, 1, 3], [0, 0, 0])
+            let kv = $0.real([2, 1, 3], [1, 2, 3, 3, 4, 5])
             return $0.graph.apply(.attention(Attention(scale: 1, valueSize: 2)), q, kv, kv, $0.real([1, 2], [0, 0]))
         }
         #expect(y == [2, 3])
@@ -65,7 +75,9 @@ import Testing
     @Test("a token that sees nothing gets zeros, with and without sinks", arguments: [false, true])
     func empty(sinks: Bool) throws {
         let y = try value { o in
-            let q = o.real([2, 1, 1], [1, 1]), k = o.real([1, 1, 1], [1]), v = o.real([1, 1, 1], [3])
+            let q = o.real([2, 1, 1], [1, 1])
+            let k = o.real([1, 1, 1], [1])
+            let v = o.real([1, 1, 1], [3])
             let mask = o.real([2, 1], [-.infinity, 0])
             let sink = sinks ? [o.real([1], [1])] : []
             return o.graph.apply(.attention(Attention(scale: 1, valueSize: 1, sinks: sinks)), [q, k, v, mask] + sink)

@@ -3,12 +3,15 @@ import ModelGraph
 import Testing
 
 @Suite("Reference: elementwise, shape, norms") struct ReferenceElementwiseTests {
-    @Test("functions have their published values", arguments: [
-        (Unary.silu, [0, 0.7310585786300049, -0.2689414213699951]), (.gelu, [0, 0.8411919906082768, -0.15880800939172324]),
-        (.relu, [0, 1, 0]), (.squaredReLU, [0, 1, 0]), (.sigmoid, [0.5, 0.7310585786300049, 0.2689414213699951]),
-        (.tanh, [0, 0.7615941559557649, -0.7615941559557649]), (.exp, [1, 2.718281828459045, 0.36787944117144233]),
-        (.softplus, [0.6931471805599453, 1.3132616875182228, 0.31326168751822286]),
-    ])
+    @Test(
+        "functions have their published values",
+        arguments: [
+            (Unary.silu, [0, 0.7310585786300049, -0.2689414213699951]),
+            (.gelu, [0, 0.8411919906082768, -0.15880800939172324]),
+            (.relu, [0, 1, 0]), (.squaredReLU, [0, 1, 0]), (.sigmoid, [0.5, 0.7310585786300049, 0.2689414213699951]),
+            (.tanh, [0, 0.7615941559557649, -0.7615941559557649]), (.exp, [1, 2.718281828459045, 0.36787944117144233]),
+            (.softplus, [0.6931471805599453, 1.3132616875182228, 0.31326168751822286]),
+        ])
     func unary(function: Unary, expected: [Double]) throws {
         #expect(close(try value { $0.real([3], [0, 1, -1])(function) }, expected))
     }
@@ -33,7 +36,8 @@ import Testing
     func scalars() throws {
         #expect(try value { $0.graph.apply(.affine(scale: 2, bias: -1), $0.real([3], [-1, 0, 4])) } == [-3, -1, 7])
         #expect(try value { $0.real([3], [-1, 0, 4]).clamped(-0.5, 2) } == [-0.5, 0, 2])
-        #expect(close(try value { $0.real([3], [1e9, -1e9, 15]).softcapped(30) }, [30, -30, 30 * 0.46211715726000975]))
+        #expect(
+            close(try value { $0.real([3], [1e9, -1e9, 15]).softcapped(30) }, [30, -30, 30 * 0.46211715726000975]))
     }
 
     @Test("gated activations")
@@ -44,7 +48,8 @@ import Testing
         #expect(close(try gated(.swiglu), [2.1931757358900147, -80.9900050393451]))
         #expect(close(try gated(.geglu), [2.5235759718248304, -81]))
         // The second: gate 7, up −7: 7 · sigmoid(14) · −6.
-        #expect(close(try gated(.clampedSwiGLU(alpha: 2, limit: 7)), [0.8807970779778823 * 4, -42 * 0.9999991684719722]))
+        #expect(
+            close(try gated(.clampedSwiGLU(alpha: 2, limit: 7)), [0.8807970779778823 * 4, -42 * 0.9999991684719722]))
     }
 
     @Test("slices joined along the same axis are the original", arguments: 0..<3)
@@ -81,7 +86,10 @@ import Testing
     @Test("norms divide by what their names say, then scale and shift")
     func norms() throws {
         func norm(_ kind: Norm, _ epsilon: Double) throws -> [Double] {
-            try value { $0.real([1, 2], [3, 5]).norm(kind, epsilon, $0.weight([2], .f32, [2, 4]), $0.weight([2], .f32, [1, -1])) }
+            try value {
+                $0.real([1, 2], [3, 5]).norm(
+                    kind, epsilon, $0.weight([2], .f32, [2, 4]), $0.weight([2], .f32, [1, -1]))
+            }
         }
         #expect(close(try norm(.layer, 0), [-1, 3]))
         #expect(close(try norm(.layer, 3), [0, 1]))

@@ -14,14 +14,21 @@ import Testing
         }
     }
 
-    @Test("an index that points nowhere is an error that names the op and the index", arguments: [-1, 4, Int(Int32.max), Int(Int32.min)])
+    @Test(
+        "an index that points nowhere is an error that names the op and the index",
+        arguments: [-1, 4, Int(Int32.max), Int(Int32.min)])
     func indices(index: Int) {
-        #expect(failure(OpCase("rows") { [$0.weight([4, 2]).rows($0.index(.tokens, [index]))] }) == "reference: rows: row \(index) is not in 0 ..< 4")
+        #expect(
+            failure(OpCase("rows") { [$0.weight([4, 2]).rows($0.index(.tokens, [index]))] })
+                == "reference: rows: row \(index) is not in 0 ..< 4")
         #expect(
             failure(
                 OpCase("experts") {
                     let x = $0.real([1, 1, 2])
-                    return [$0.graph.apply(.expertMatmul, x, $0.weight([4, 3, 2]), $0.index(.tokens, [1, 1]) { _ in [index] })]
+                    return [
+                        $0.graph.apply(
+                            .expertMatmul, x, $0.weight([4, 3, 2]), $0.index(.tokens, [1, 1]) { _ in [index] })
+                    ]
                 }) == "reference: expertMatmul: expert \(index) is not in 0 ..< 4")
         #expect(
             failure(
@@ -33,14 +40,20 @@ import Testing
             failure(
                 OpCase("store") {
                     let x = $0.real([1, 2])
-                    return [$0.graph.apply(.store($0.graph.state("c", .cache, row: [2]), cells: 2), x, $0.index(.cells, [index]))]
+                    return [
+                        $0.graph.apply(
+                            .store($0.graph.state("c", .cache, row: [2]), cells: 2), x, $0.index(.cells, [index]))
+                    ]
                 }) == "reference: store: cell \(index) is not in 0 ..< 4")
         #expect(
             failure(
                 OpCase("shift") {
                     let x = $0.real([1, 2])
                     $0.graph.layer = 3
-                    return [$0.graph.apply(.tokenShift($0.graph.state("s", .recurrent, row: [2])), x, $0.index(.slots, [index]))]
+                    return [
+                        $0.graph.apply(
+                            .tokenShift($0.graph.state("s", .recurrent, row: [2])), x, $0.index(.slots, [index]))
+                    ]
                 }) == "reference: layer 3: tokenShift: slot \(index) is not in 0 ..< 4")
     }
 
@@ -74,13 +87,18 @@ import Testing
     @Test("a weight of a type that cannot be decoded is unsupported, and does not load")
     func types() throws {
         let opCase = OpCase("matmul") { [$0.real([1, 256]).matmul($0.weight([1, 256]))] }
-        let graph = opCase.segment.graph, device = ReferenceDevice()
+        let graph = opCase.segment.graph
+        let device = ReferenceDevice()
         let node = try #require(graph.nodes.last)
         #expect(device.unsupported(node, in: graph, weightTypes: [.f32, .f32]) == nil)
         #expect(device.unsupported(node, in: graph, weightTypes: [.f32, .q6_K])?.contains("Q6_K") == true)
-        let data = TensorData(name: "w", shape: [256], type: .q6_K, bytes: TensorBytes(count: 210) { $0.initializeMemory(as: UInt8.self, repeating: 0) })
+        let data = TensorData(
+            name: "w", shape: [256], type: .q6_K,
+            bytes: TensorBytes(count: 210) { $0.initializeMemory(as: UInt8.self, repeating: 0) })
         #expect(throws: DeviceError.self) { try device.load(data) }
-        let short = TensorData(name: "w", shape: [2], type: .f32, bytes: TensorBytes(count: 4) { $0.initializeMemory(as: UInt8.self, repeating: 0) })
+        let short = TensorData(
+            name: "w", shape: [2], type: .f32,
+            bytes: TensorBytes(count: 4) { $0.initializeMemory(as: UInt8.self, repeating: 0) })
         #expect(throws: DeviceError.self) { try device.load(short) }
     }
 }

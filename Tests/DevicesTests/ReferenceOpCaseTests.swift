@@ -35,7 +35,8 @@ import Testing
 
     @Test("the reference gives the same bits twice", arguments: opCases)
     func repeats(opCase: OpCase) throws {
-        let first = try run(opCase, on: ReferenceDevice()), second = try run(opCase, on: ReferenceDevice())
+        let first = try run(opCase, on: ReferenceDevice())
+        let second = try run(opCase, on: ReferenceDevice())
         #expect(first.outputs == second.outputs && first.states == second.states)
     }
 }

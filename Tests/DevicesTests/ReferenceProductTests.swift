@@ -8,7 +8,9 @@ import Testing
 @Suite("Reference: tables and products") struct ReferenceProductTests {
     @Test("matmul multiplies by the transposed weight")
     func matmul() throws {
-        let y = try value { $0.real([2, 3], [1, 2, 3, 4, 5, 6]).matmul($0.weight([2, 3], .f32, [1, 0, -1, 2, 1, 0])) }
+        let y = try value {
+            $0.real([2, 3], [1, 2, 3, 4, 5, 6]).matmul($0.weight([2, 3], .f32, [1, 0, -1, 2, 1, 0]))
+        }
         #expect(y == [-2, 4, -2, 13])
     }
 
@@ -16,7 +18,9 @@ import Testing
     func decoding(type: TensorType) throws {
         // The multiples −8 ... 7 of 1/16 are exact in each type, given that both ends occur in a block.
         let weight = (0..<64).map { Float($0 * 5 % 16 - 8) / 16 }
-        let y = try value { $0.real([1, 32], (0..<32).map { Double($0 - 11) }).matmul($0.weight([2, 32], type, weight)) }
+        let y = try value {
+            $0.real([1, 32], (0..<32).map { Double($0 - 11) }).matmul($0.weight([2, 32], type, weight))
+        }
         let expected = (0..<2).map { n in (0..<32).reduce(0.0) { $0 + Double($1 - 11) * Double(weight[n * 32 + $1]) } }
         #expect(y == expected)
     }
@@ -53,7 +57,9 @@ import Testing
         #expect(try run(opCase, on: ReferenceDevice()).outputs == [[.index([9, -1])]])
     }
 
-    @Test("expertMatmul is the product with the selected expert's matrix, one row for all or a row an expert", arguments: [false, true])
+    @Test(
+        "expertMatmul is the product with the selected expert's matrix, one row for all or a row an expert",
+        arguments: [false, true])
     func experts(ownRows: Bool) throws {
         let matrices = (0..<24).map { Float($0 * 7 % 11 - 5) }  // [4, 2, 3]
         let x = (0..<(ownRows ? 12 : 6)).map { Double($0 * 5 % 7 - 3) }  // [2, 2 or 1, 3]
@@ -66,8 +72,8 @@ import Testing
         let expected = try experts.enumerated().flatMap { slot, expert in
             let row = ownRows ? slot : slot / 2
             return try value {
-                $0.real([1, 3], Array(x[row * 3 ..< row * 3 + 3]))
-                    .matmul($0.weight([2, 3], .f32, Array(matrices[expert * 6 ..< expert * 6 + 6])))
+                $0.real([1, 3], Array(x[row * 3..<row * 3 + 3]))
+                    .matmul($0.weight([2, 3], .f32, Array(matrices[expert * 6..<expert * 6 + 6])))
             }
         }
         #expect(y == expected)

@@ -34,7 +34,8 @@ import Testing
         func stored(_ type: StateType) throws -> [Double] {
             try reference(stateType: type) {
                 let x = $0.real([1, 5], [1.0 / 3, 2049, 2051, 65520, 1e-8])
-                return $0.graph.apply(.store($0.graph.state("cache", .cache, row: [5]), cells: 1), x, $0.index(.cells, [0]))
+                return $0.graph.apply(
+                    .store($0.graph.state("cache", .cache, row: [5]), cells: 1), x, $0.index(.cells, [0]))
             }[0]
         }
         #expect(try stored(.half) == [0.333251953125, 2048, 2052, .infinity, 0])
@@ -69,7 +70,8 @@ import Testing
         let y = try reference(steps: 2) {
             let x = $0.real([2, 2]) { step in step == 0 ? [1, 10, 2, 20] : [3, 30, 4, 40] }
             let state = $0.graph.state("conv", .recurrent, row: [2, 2])
-            return $0.graph.apply(.convolution(state), x, $0.weight([2, 3], .f32, [100, 10, 1, 0, 0, 1]), $0.index(.slots, [1, 1]))
+            return $0.graph.apply(
+                .convolution(state), x, $0.weight([2, 3], .f32, [100, 10, 1, 0, 0, 1]), $0.index(.slots, [1, 1]))
         }
         #expect(y == [[1, 10, 12, 20], [123, 30, 234, 40]])
     }
@@ -88,7 +90,8 @@ import Testing
     func tokenShift() throws {
         let y = try reference(steps: 2) {
             let x = $0.real([3, 1]) { step in step == 0 ? [1, 2, 3] : [4, 5, 6] }
-            return $0.graph.apply(.tokenShift($0.graph.state("shift", .recurrent, row: [1])), x, $0.index(.slots, [0, 3, 0]))
+            return $0.graph.apply(
+                .tokenShift($0.graph.state("shift", .recurrent, row: [1])), x, $0.index(.slots, [0, 3, 0]))
         }
         #expect(y == [[0, 0, 1], [3, 2, 4]])
     }
@@ -101,7 +104,8 @@ import Testing
         let a = [-0.5, -1, -2, -0.25]
         let y = try value {
             let operands = [
-                $0.real([t, h, p], x), $0.real([t, h], step), $0.weight([h, 1], .f32, a.map { Float($0) }), $0.real([t, groups, n], b),
+                $0.real([t, h, p], x), $0.real([t, h], step), $0.weight([h, 1], .f32, a.map { Float($0) }),
+                $0.real([t, groups, n], b),
                 $0.real([t, groups, n], c), $0.index(.slots, Array(repeating: 1, count: t)),
             ]
             return $0.graph.apply(.selectiveScan($0.graph.state("ssm", .recurrent, row: [h, p, n])), operands)
@@ -113,11 +117,14 @@ import Testing
             for head in 0..<h {
                 let group = head * groups / h
                 for i in 0..<p {
-                    expected.append((0...now).reduce(0) { sum, s in
-                        let product = (0..<n).reduce(0) { $0 + c[(now * groups + group) * n + $1] * b[(s * groups + group) * n + $1] }
-                        let elapsed = (s..<now).reduce(0) { $0 + delta($1 + 1, head) }
-                        return sum + product * exp(a[head] * elapsed) * delta(s, head) * x[(s * h + head) * p + i]
-                    })
+                    expected.append(
+                        (0...now).reduce(0) { sum, s in
+                            let product = (0..<n).reduce(0) {
+                                $0 + c[(now * groups + group) * n + $1] * b[(s * groups + group) * n + $1]
+                            }
+                            let elapsed = (s..<now).reduce(0) { $0 + delta($1 + 1, head) }
+                            return sum + product * exp(a[head] * elapsed) * delta(s, head) * x[(s * h + head) * p + i]
+                        })
                 }
             }
         }
@@ -128,7 +135,10 @@ import Testing
     func decays() throws {
         func scan(_ extent: Int) throws -> [Double] {
             try value("decays") {
-                let x = $0.real([4, 3, 2]), delta = $0.real([4, 3]), b = $0.real([4, 1, 5]), c = $0.real([4, 1, 5])
+                let x = $0.real([4, 3, 2])
+                let delta = $0.real([4, 3])
+                let b = $0.real([4, 1, 5])
+                let c = $0.real([4, 1, 5])
                 let a = $0.weight([3, extent], .f32, [-0.5, -1, -2].flatMap { Array(repeating: $0, count: extent) })
                 let state = $0.graph.state("ssm", .recurrent, row: [3, 2, 5])
                 return $0.graph.apply(.selectiveScan(state), x, delta, a, b, c, $0.index(.slots, [0, 0, 0, 0]))
@@ -138,14 +148,19 @@ import Testing
     }
 
     /// One head's delta rule over keys of `size`.
-    private func delta(_ q: [[Double]], _ k: [[Double]], _ v: [[Double]], gate: [[Double]], beta: [Double]) throws -> [Double] {
+    private func delta(_ q: [[Double]], _ k: [[Double]], _ v: [[Double]], gate: [[Double]], beta: [Double]) throws
+        -> [Double]
+    {
         try value {
             let (t, s) = (q.count, q[0].count)
             let operands = [
-                $0.real([t, 1, s], q.flatMap { $0 }), $0.real([t, 1, s], k.flatMap { $0 }), $0.real([t, 1, s], v.flatMap { $0 }),
-                $0.real([t, 1, gate[0].count], gate.flatMap { $0 }), $0.real([t, 1], beta), $0.index(.slots, Array(repeating: 0, count: t)),
+                $0.real([t, 1, s], q.flatMap { $0 }), $0.real([t, 1, s], k.flatMap { $0 }),
+                $0.real([t, 1, s], v.flatMap { $0 }),
+                $0.real([t, 1, gate[0].count], gate.flatMap { $0 }), $0.real([t, 1], beta),
+                $0.index(.slots, Array(repeating: 0, count: t)),
             ]
-            return $0.graph.apply(.gatedDeltaRule($0.graph.state("delta", .recurrent, row: [1, s, s]), scale: 0.5), operands)
+            return $0.graph.apply(
+                .gatedDeltaRule($0.graph.state("delta", .recurrent, row: [1, s, s]), scale: 0.5), operands)
         }
     }
 
@@ -153,7 +168,8 @@ import Testing
     func replaces() throws {
         let (e0, e1): ([Double], [Double]) = ([1, 0], [0, 1])
         let y = try delta(
-            [e0, e1, e0, e1], [e0, e1, e0, e0], [[2, 4], [6, 8], [10, 12], [14, 16]], gate: Array(repeating: [0], count: 4),
+            [e0, e1, e0, e1], [e0, e1, e0, e0], [[2, 4], [6, 8], [10, 12], [14, 16]],
+            gate: Array(repeating: [0], count: 4),
             beta: [1, 1, 1, 0.5])
         // Last: e0 holds the mean of [10, 12] and [14, 16]; e1 still holds [6, 8].
         #expect(y == [1, 2, 3, 4, 5, 6, 3, 4])
@@ -162,17 +178,22 @@ import Testing
     @Test("the gate decays before the key is read; one gate a key element decays that element's row")
     func gates() throws {
         let half = log(0.5)
-        let y = try delta([[1, 1], [1, 1]], [[1, 1], [0, 0]], [[8, 16], [0, 0]], gate: [[0], [half]], beta: [0.5, 1])
+        let y = try delta(
+            [[1, 1], [1, 1]], [[1, 1], [0, 0]], [[8, 16], [0, 0]], gate: [[0], [half]], beta: [0.5, 1])
         #expect(close(y, [4, 8, 2, 4], 1e-7))
-        let rows = try delta([[1, 0], [1, 1]], [[1, 1], [0, 0]], [[8, 16], [0, 0]], gate: [[0, 0], [half, -800]], beta: [0.5, 1])
+        let rows = try delta(
+            [[1, 0], [1, 1]], [[1, 1], [0, 0]], [[8, 16], [0, 0]], gate: [[0, 0], [half, -800]], beta: [0.5, 1])
         #expect(close(rows, [2, 4, 1, 2], 1e-7))
     }
 
     @Test("value heads read the key head of their group")
     func keyHeads() throws {
         let y = try value {
-            let q = $0.real([1, 2, 1], [1, 1]), k = $0.real([1, 2, 1], [1, 10]), v = $0.real([1, 4, 1], [1, 2, 3, 4])
-            let g = $0.real([1, 4, 1], [0, 0, 0, 0]), beta = $0.real([1, 4], [1, 1, 1, 1])
+            let q = $0.real([1, 2, 1], [1, 1])
+            let k = $0.real([1, 2, 1], [1, 10])
+            let v = $0.real([1, 4, 1], [1, 2, 3, 4])
+            let g = $0.real([1, 4, 1], [0, 0, 0, 0])
+            let beta = $0.real([1, 4], [1, 1, 1, 1])
             let state = $0.graph.state("delta", .recurrent, row: [4, 1, 1])
             return $0.graph.apply(.gatedDeltaRule(state, scale: 1), q, k, v, g, beta, $0.index(.slots, [0]))
         }
@@ -184,7 +205,9 @@ import Testing
         let (t, h, s) = (6, 2, 4)
         func both(_ build: (Operands, Value, Value, Value, Value) -> Value) throws -> [Double] {
             try value("both") {
-                let q = $0.real([t, h, s]), k = $0.real([t, h, s]), v = $0.real([t, h, s])
+                let q = $0.real([t, h, s])
+                let k = $0.real([t, h, s])
+                let v = $0.real([t, h, s])
                 return build($0, q, k, v, $0.index(.slots, Array(repeating: 0, count: t)))
             }
         }
@@ -197,7 +220,8 @@ import Testing
         let delta = try both { o, q, k, v, slots in
             let gate = o.real([t, h, 1]) { _ in Array(repeating: Float(log(0.5)), count: t * h) }
             let beta = o.real([t, h]) { _ in Array(repeating: 1, count: t * h) }
-            return o.graph.apply(.gatedDeltaRule(o.graph.state("m", .recurrent, row: [h, s, s]), scale: 1), q, k, v, gate, beta, slots)
+            return o.graph.apply(
+                .gatedDeltaRule(o.graph.state("m", .recurrent, row: [h, s, s]), scale: 1), q, k, v, gate, beta, slots)
         }
         #expect(close(wkv, delta, 1e-6))
     }
@@ -208,39 +232,54 @@ import Testing
     struct Recurrence: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var row: Shape
+        /// Shape of each operand that has a row a token.
         var rows: [Shape]
-        var weight: Shape?
+        /// The operand that is a weight.
+        var weight: (place: Int, shape: Shape)?
         var op: @Sendable (StateID) -> Op
 
         func part(_ tokens: [Int], slots: [Int]) -> OpCase {
             OpCase(testDescription) { o in
                 var operands = rows.enumerated().map { operand, row in
                     o.real(Shape([tokens.count] + row.dimensions)) { _ in
-                        tokens.flatMap { t in (0..<row.count).map { Float(((t + 3) * (operand + 5) * ($0 + 7)) % 31 - 15) / 32 } }
+                        tokens.flatMap { t in
+                            (0..<row.count).map { Float(((t + 3) * (operand + 5) * ($0 + 7)) % 31 - 15) / 32 }
+                        }
                     }
                 }
                 if let weight {
-                    operands.insert(o.weight(weight, .f32, (0..<weight.count).map { -Float($0 % 5 + 1) / 4 }), at: weight.rank == 2 && rows.count > 1 ? 2 : 1)
+                    let elements = (0..<weight.shape.count).map { -Float($0 % 5 + 1) / 4 }
+                    operands.insert(o.weight(weight.shape, .f32, elements), at: weight.place)
                 }
-                return [o.graph.apply(op(o.graph.state("state", .recurrent, row: row)), operands + [o.index(.slots, slots)])]
+                return [
+                    o.graph.apply(op(o.graph.state("state", .recurrent, row: row)), operands + [o.index(.slots, slots)])
+                ]
             }
         }
     }
 
     static let recurrences = [
-        Recurrence(testDescription: "convolution", row: [3, 5], rows: [[5]], weight: [5, 4]) { .convolution($0) },
+        Recurrence(testDescription: "convolution", row: [3, 5], rows: [[5]], weight: (1, [5, 4])) { .convolution($0) },
         Recurrence(testDescription: "tokenShift", row: [5], rows: [[5]]) { .tokenShift($0) },
-        Recurrence(testDescription: "selectiveScan", row: [4, 3, 5], rows: [[4, 3], [4], [2, 5], [2, 5]], weight: [4, 1]) { .selectiveScan($0) },
-        Recurrence(testDescription: "gatedDeltaRule", row: [4, 3, 3], rows: [[2, 3], [2, 3], [4, 3], [4, 3], [4]]) { .gatedDeltaRule($0, scale: 0.6) },
+        Recurrence(
+            testDescription: "selectiveScan", row: [4, 3, 5], rows: [[4, 3], [4], [2, 5], [2, 5]], weight: (2, [4, 1])
+        ) { .selectiveScan($0) },
+        Recurrence(testDescription: "gatedDeltaRule", row: [4, 3, 3], rows: [[2, 3], [2, 3], [4, 3], [4, 3], [4]]) {
+            .gatedDeltaRule($0, scale: 0.6)
+        },
         Recurrence(testDescription: "wkv7", row: [2, 3, 3], rows: Array(repeating: [2, 3], count: 6)) { .wkv7($0) },
     ]
 
     @Test("any split of a text gives the same bits", arguments: recurrences, [1, 2, 4, 6])
     func split(recurrence: Recurrence, at cut: Int) throws {
-        let slots = Array(repeating: 1, count: 7), device = ReferenceDevice()
+        let slots = Array(repeating: 1, count: 7)
+        let device = ReferenceDevice()
         let whole = try run(recurrence.part(Array(0..<7), slots: slots), on: device)
         let parts = try run(
-            [recurrence.part(Array(0..<cut), slots: Array(slots[..<cut])), recurrence.part(Array(cut..<7), slots: Array(slots[cut...]))],
+            [
+                recurrence.part(Array(0..<cut), slots: Array(slots[..<cut])),
+                recurrence.part(Array(cut..<7), slots: Array(slots[cut...])),
+            ],
             on: device)
         #expect(parts.outputs.flatMap { $0[0].doubles } == whole.outputs[0][0].doubles)
         #expect(parts.states == whole.states)
@@ -254,9 +293,10 @@ import Testing
         let mixed = try run(recurrence.part(tokens, slots: slots), on: device).outputs[0][0].doubles
         for slot in [0, 2] {
             let own = slots.indices.filter { slots[$0] == slot }
-            let alone = try run(recurrence.part(own.map { tokens[$0] }, slots: own.map { _ in slot }), on: device).outputs[0][0].doubles
+            let alone = try run(recurrence.part(own.map { tokens[$0] }, slots: own.map { _ in slot }), on: device)
+                .outputs[0][0].doubles
             let size = mixed.count / tokens.count
-            #expect(own.flatMap { Array(mixed[$0 * size ..< ($0 + 1) * size]) } == alone)
+            #expect(own.flatMap { Array(mixed[$0 * size..<($0 + 1) * size]) } == alone)
         }
     }
 }

@@ -5,9 +5,10 @@ extension ReferenceOps {
     /// `(queries [T, H, Dk], keys [C, G, Dk], values [C, G, ≥ Dv], mask [T, C], [bias [H, T, C]], [sinks [H]])
     /// → [T, H, Dv]`, with `g = h / (H / G)`:
     ///
-    /// `score[c] = softcap(scale · queries[t, h] · keys[c, g]) + bias[h, t, c] + mask[t, c]`
-    /// `y[t, h] = Σ_c eˢᶜᵒʳᵉ[c] · values[c, g] / (Σ_c eˢᶜᵒʳᵉ[c] + eˢⁱⁿᵏ[h])`, the sink's term only where there is one.
+    ///     score[c] = softcap(scale · queries[t, h] · keys[c, g]) + bias[h, t, c] + mask[t, c]
+    ///     y[t, h] = Σ_c exp(score[c]) · values[c, g] / (Σ_c exp(score[c]) + exp(sinks[h]))
     ///
+    /// The bias, the softcap and the sink's term are there only where the model has them.
     /// A cell of mask −∞ takes no part, whatever it holds; a token that sees no cell gets zeros.
     /// Sources: Vaswani et al. 2017; Ainslie et al. 2023 (groups); Xiao et al. 2023 (sinks).
     static func attention(

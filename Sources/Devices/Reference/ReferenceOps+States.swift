@@ -52,8 +52,8 @@ extension ReferenceOps {
     /// `(x [T, H, P], Δ [T, H], A [H, 1 or N], B [T, G, N], C [T, G, N], slots [T]) → [T, H, P]`, with
     /// `δ = softplus(Δ[t, h])` and `g = h / (H / G)`, for the state `h [H, P, N]`:
     ///
-    /// `h[h, p, n] ← exp(δ · A[h, n]) · h[h, p, n] + δ · x[t, h, p] · B[t, g, n]`
-    /// `y[t, h, p] = Σ_n h[h, p, n] · C[t, g, n]`
+    ///     h[h, p, n] ← exp(δ · A[h, n]) · h[h, p, n] + δ · x[t, h, p] · B[t, g, n]
+    ///     y[t, h, p] = Σ_n h[h, p, n] · C[t, g, n]
     ///
     /// Sources: Gu and Dao 2023 (Mamba: `P` is 1); Dao and Gu 2024 (Mamba-2: `A` is one number a head).
     static func selectiveScan(
@@ -85,9 +85,9 @@ extension ReferenceOps {
     /// `(q [T, Hk, S], k [T, Hk, S], v [T, H, S], g [T, H, 1 or S], β [T, H], slots [T]) → [T, H, S]`, with
     /// key head `h / (H / Hk)`, for the state `M [H, S, S]`, of which row `i` belongs to key element `i`:
     ///
-    /// `M[i] ← exp(g[i]) · M[i]`
-    /// `M[i] ← M[i] + β · k[i] · (v − Σ_j k[j] · M[j])`
-    /// `y = scale · Σ_i q[i] · M[i]`
+    ///     M[i] ← exp(g[i]) · M[i]
+    ///     M[i] ← M[i] + β · k[i] · (v − Σ_j k[j] · M[j])
+    ///     y = scale · Σ_i q[i] · M[i]
     ///
     /// Sources: Yang et al. 2024, "Gated Delta Networks", equation 10 (one `g` a head); Kimi Linear technical
     /// report 2025 (KDA: one `g` a key element).
@@ -125,8 +125,8 @@ extension ReferenceOps {
     /// `(r, w, k, v, a, b: all [T, H, S], slots [T]) → [T, H, S]`, for the state `M [H, S, S]`, of which row `i`
     /// belongs to value element `i`:
     ///
-    /// `M[i, j] ← M[i, j] · w[j] + (Σ_l M[i, l] · a[l]) · b[j] + v[i] · k[j]`
-    /// `y[i] = Σ_j M[i, j] · r[j]`
+    ///     M[i, j] ← M[i, j] · w[j] + (Σ_l M[i, l] · a[l]) · b[j] + v[i] · k[j]
+    ///     y[i] = Σ_j M[i, j] · r[j]
     ///
     /// Source: Peng et al. 2025, "RWKV-7 Goose", equation 17.
     static func wkv7(
