@@ -50,10 +50,10 @@ extension ReferenceOps {
     }
 
     /// `(x [T, H, P], Δ [T, H], A [H, 1 or N], B [T, G, N], C [T, G, N], slots [T]) → [T, H, P]`, with
-    /// `δ = softplus(Δ[t, h])` and `g = h / (H / G)`, for the state `h [H, P, N]`:
+    /// `δ = softplus(Δ[t, h])` and `g = h / (H / G)`, for the state `M [H, P, N]`:
     ///
-    ///     h[h, p, n] ← exp(δ · A[h, n]) · h[h, p, n] + δ · x[t, h, p] · B[t, g, n]
-    ///     y[t, h, p] = Σ_n h[h, p, n] · C[t, g, n]
+    ///     M[h, p, n] ← exp(δ · A[h, n]) · M[h, p, n] + δ · x[t, h, p] · B[t, g, n]
+    ///     y[t, h, p] = Σ_n M[h, p, n] · C[t, g, n]
     ///
     /// Sources: Gu and Dao 2023 (Mamba: `P` is 1); Dao and Gu 2024 (Mamba-2: `A` is one number a head).
     static func selectiveScan(
@@ -89,7 +89,7 @@ extension ReferenceOps {
     ///     M[i] ← M[i] + β · k[i] · (v − Σ_j k[j] · M[j])
     ///     y = scale · Σ_i q[i] · M[i]
     ///
-    /// Sources: Yang et al. 2024, "Gated Delta Networks", equation 10 (one `g` a head); Kimi Linear technical
+    /// Sources: Yang et al. 2024, "Gated Delta Networks" (one `g` a head); Kimi Linear technical
     /// report 2025 (KDA: one `g` a key element).
     static func gatedDeltaRule(
         _ q: ReferenceValue, _ k: ReferenceValue, _ v: ReferenceValue, _ g: ReferenceValue, _ beta: ReferenceValue,
@@ -128,7 +128,7 @@ extension ReferenceOps {
     ///     M[i, j] ← M[i, j] · w[j] + (Σ_l M[i, l] · a[l]) · b[j] + v[i] · k[j]
     ///     y[i] = Σ_j M[i, j] · r[j]
     ///
-    /// Source: Peng et al. 2025, "RWKV-7 Goose", equation 17.
+    /// Source: Peng et al. 2025, "RWKV-7 Goose".
     static func wkv7(
         _ r: ReferenceValue, _ w: ReferenceValue, _ k: ReferenceValue, _ v: ReferenceValue, _ a: ReferenceValue,
         _ b: ReferenceValue, _ slots: ReferenceValue, _ state: ReferenceState
