@@ -93,6 +93,19 @@ struct RoundTripTests {
         }
     }
 
+    @Test("takes the place of what a link leads to, and of no device")
+    func linksAndDevices() throws {
+        try withTemporaryFolder { folder in
+            try GGUFWriter.write(["a": 1], [], to: folder + "/model.gguf")
+            try FileManager.default.createSymbolicLink(
+                atPath: folder + "/link.gguf", withDestinationPath: "model.gguf")
+            try GGUFWriter.write(["a": 2], [], to: folder + "/link.gguf")
+            #expect(try GGUFFile(path: folder + "/model.gguf").metadata == ["a": 2])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["link.gguf", "model.gguf"])
+        }
+        #expect(reason { try GGUFWriter.write([:], [], to: "/dev/null") } == "/dev/null: not a regular file")
+    }
+
     @Test("is an error with path and reason where it cannot be opened or created")
     func unreachable() throws {
         try withTemporaryFolder { folder in
