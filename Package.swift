@@ -44,5 +44,7 @@ let package = Package(
         .target(
             name: "DeviceTestSupport", dependencies: ["Devices", "PropertyTesting"], path: "Tests/DeviceTestSupport"),
         .testTarget(name: "DevicesTests", dependencies: ["Devices", "DeviceTestSupport"]),
+        // Runs the built program as a stranger would.
+        .testTarget(name: "CommandLineTests", dependencies: ["gguf-fuzz"]),
     ]
 )

@@ -1,0 +1,174 @@
+import Foundation
+import Testing
+
+@Suite("The command line")
+struct CommandLineTests {
+    @Test("a toy is drawn, shown, run on reference and found to agree on cpu")
+    func happyPath() throws {
+        try withTemporaryFolder { folder in
+            let generated = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
+            #expect(generated.status == 0 && generated.errors.isEmpty)
+
+            let shown = try Program("show", "toy.gguf", in: folder)
+            #expect(shown.status == 0)
+            for text in ["general.architecture", "\"llama\"", "token_embd.weight", "parameters"] {
+                #expect(shown.output.contains(text))
+            }
+            #expect(!shown.output.contains("cannot be run"))
+
+            let written = try Program(
+                "results", "write", "--model", "toy.gguf", "--tokens", "1,2,3", "-o", "r.gguf", in: folder)
+            #expect(written.status == 0 && written.output.contains("logits, 3 ×"))
+            let checked = try Program("results", "check", "--model", "toy.gguf", "-i", "r.gguf", "--strict", in: folder)
+            #expect(checked.status == 0 && checked.output.contains("agrees: cpu against reference"))
+            #expect(checked.output.contains("top-1 agrees in 3 of 3 rows"))
+        }
+    }
+
+    @Test("the same seed and case give the same bytes, others give others")
+    func determinism() throws {
+        try withTemporaryFolder { folder in
+            func bytes(_ arguments: String...) throws -> Data {
+                let name = UUID().uuidString
+                let program = try Program("generate", "--arch", "jamba", "--seed", arguments[0], "--case", arguments[1], "-o", name, in: folder)
+                #expect(program.status == 0)
+                return try Data(contentsOf: URL(fileURLWithPath: folder).appendingPathComponent(name))
+            }
+            let first = try bytes("1", "0")
+            #expect(try bytes("1", "0") == first)
+            #expect(try bytes("1", "1") != first)
+            #expect(try bytes("2", "0") != first)
+        }
+    }
+
+    @Test("several models go to a folder, named for architecture, seed and case")
+    func severalModels() throws {
+        try withTemporaryFolder { folder in
+            let program = try Program("generate", "--arch", "gpt2,rwkv7", "--seed", "5", "--cases", "2", "-o", "toys", in: folder)
+            #expect(program.status == 0)
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/toys").sorted()
+            #expect(names == ["gpt2-5-0.gguf", "gpt2-5-1.gguf", "rwkv7-5-0.gguf", "rwkv7-5-1.gguf"])
+        }
+    }
+
+    @Test("results that differ end with status 1 and name the worst row")
+    func mismatch() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
+            _ = try Program("results", "write", "--model", "toy.gguf", "--tokens", "1,2,3", "-o", "r.gguf", in: folder)
+            // The last byte but padding lies in the last row of the logits.
+            let url = URL(fileURLWithPath: folder).appendingPathComponent("r.gguf")
+            var bytes = try Data(contentsOf: url)
+            bytes[bytes.count - 2] ^= 0x40
+            try bytes.write(to: url)
+            let program = try Program("results", "check", "--model", "toy.gguf", "-i", "r.gguf", in: folder)
+            #expect(program.status == 1)
+            #expect(program.output.contains("differs: cpu against reference"))
+            #expect(program.output.contains("in row 2,"))
+        }
+    }
+
+    @Test("results of another model are refused")
+    func otherModel() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program("generate", "--arch", "llama", "--seed", "1", "--cases", "2", "-o", ".", in: folder)
+            _ = try Program("results", "write", "--model", "llama-1-0.gguf", "--tokens", "1", "-o", "r.gguf", in: folder)
+            let program = try Program("results", "check", "--model", "llama-1-1.gguf", "-i", "r.gguf", in: folder)
+            #expect(program.isRefusal && program.errors.contains("is of another model, llama-1-0.gguf"))
+        }
+    }
+
+    @Test("every command explains itself", arguments: [
+        [], ["compare"], ["generate"], ["show"], ["archs"], ["devices"], ["results"], ["results", "write"], ["results", "check"], ["bench"],
+    ])
+    func help(command: [String]) throws {
+        try withTemporaryFolder { folder in
+            let program = try Program(arguments: command + ["--help"], in: folder)
+            #expect(program.status == 0 && program.errors.isEmpty)
+            #expect(program.output.contains("USAGE: gguf-fuzz"))
+        }
+    }
+
+    @Test("a version is printed")
+    func version() throws {
+        try withTemporaryFolder { folder in
+            let program = try Program("--version", in: folder)
+            #expect(program.status == 0 && program.output.contains("."))
+        }
+    }
+
+    @Test("what cannot be understood or found is refused in one line", arguments: [
+        (["--verbos"], "--verbos"),
+        (["generte"], "generte"),
+        (["generate", "--arch", "llama", "--sed", "1", "-o", "x.gguf"], "--sed"),
+        (["generate", "--arch", "llama", "-o", "x.gguf"], "--seed"),
+        (["generate", "--arch", "lama", "--seed", "1", "-o", "x.gguf"], "\"lama\" is not supported"),
+        (["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_K", "-o", "x.gguf"], "--type Q4_K"),
+        (["generate", "--arch", "llama", "--seed", "1", "-o", "nowhere/x.gguf"], "nowhere/x.gguf"),
+        (["show", "missing.gguf"], "missing.gguf"),
+        (["show", "."], "."),
+        (["archs", "lama"], "\"lama\" is not supported"),
+        (["compare", "--device", "gpu7"], "gpu7"),
+        (["compare", "--device", "reference"], "nothing to compare"),
+        (["compare", "--jobs", "0"], "--jobs"),
+        (["results", "write", "--model", "missing.gguf", "--tokens", "1", "-o", "r.gguf"], "missing.gguf"),
+        (["results", "check", "--model", "missing.gguf", "-i", "r.gguf"], "r.gguf"),
+        (["bench", "--tokens", "0"], "--tokens"),
+    ])
+    func refusals(arguments: [String], named: String) throws {
+        try withTemporaryFolder { folder in
+            let program = try Program(arguments: arguments, in: folder)
+            #expect(program.isRefusal, "\(program)")
+            #expect(program.errors.contains(named))
+        }
+    }
+
+    @Test("a malformed file is refused with file, offset and reason")
+    func malformedFile() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
+            let url = URL(fileURLWithPath: folder).appendingPathComponent("toy.gguf")
+            try Data(contentsOf: url).prefix(100).write(to: url)
+            for arguments in [["show", "toy.gguf"], ["results", "write", "--model", "toy.gguf", "--tokens", "1", "-o", "r.gguf"]] {
+                let program = try Program(arguments: arguments, in: folder)
+                #expect(program.isRefusal)
+                #expect(program.errors.contains("toy.gguf: offset "))
+            }
+        }
+    }
+
+    @Test("a token outside the vocabulary is refused, and so is a device that a placement invents")
+    func badModelInput() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
+            for arguments in [["--tokens", "999999"], ["--tokens", "1", "--placement", "0=tpu"], ["--tokens", "1", "--placement", "(=cpu"]] {
+                let program = try Program(arguments: ["results", "write", "--model", "toy.gguf", "-o", "r.gguf"] + arguments, in: folder)
+                #expect(program.isRefusal, "\(program)")
+            }
+        }
+    }
+
+    @Test("an interrupt ends a long comparison in order, with a summary")
+    func interrupt() throws {
+        try withTemporaryFolder { folder in
+            let program = try Program(
+                "compare", "--arch", "llama", "--device", "cpu", "--cases", "1000000", "--jobs", "1", in: folder, interruptAfter: 2)
+            #expect(program.status == 0)
+            #expect(program.output.contains("interrupted: "))
+            #expect(program.output.contains("llama"))
+        }
+    }
+
+    @Test("a comparison prints a line for each architecture and a record for each case and device")
+    func comparison() throws {
+        try withTemporaryFolder { folder in
+            let program = try Program(
+                "compare", "--arch", "gpt2,mamba", "--device", "cpu", "--cases", "2", "--json", "log", in: folder)
+            #expect(program.status == 0)
+            let rows = program.output.split(separator: "\n").map { $0.split(separator: " ") }
+            #expect(rows.contains { $0.first == "gpt2" } && rows.contains { $0.first == "mamba" })
+            let log = try String(contentsOfFile: folder + "/log", encoding: .utf8)
+            #expect(log.split(separator: "\n").count == 2 * 2 * 2)
+        }
+    }
+}

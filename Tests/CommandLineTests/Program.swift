@@ -1,0 +1,60 @@
+import Foundation
+import Testing
+
+/// The built program, run as a stranger would.
+struct Program {
+    var status: Int32
+    var output: String
+    var errors: String
+
+    /// Beside the tests' own executable, or on macOS beside their bundle.
+    private static let executable: URL = {
+        let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL
+        let neighbour = bundle ?? Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
+        return neighbour.deletingLastPathComponent().appendingPathComponent("gguf-fuzz")
+    }()
+
+    init(_ arguments: String..., in folder: String, interruptAfter delay: Double? = nil) throws {
+        try self.init(arguments: arguments, in: folder, interruptAfter: delay)
+    }
+
+    /// Runs it to its end.
+    /// - Parameter interruptAfter: seconds after which it gets an interrupt.
+    init(arguments: [String], in folder: String, interruptAfter delay: Double? = nil) throws {
+        let process = Process()
+        process.executableURL = Self.executable
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: folder)
+        // Files, not pipes: nothing has to read them while the program runs.
+        let files = try ["output", "errors"].map { name in
+            let url = URL(fileURLWithPath: folder).appendingPathComponent(".\(name)-\(UUID().uuidString)")
+            try Data().write(to: url)
+            return (url, try FileHandle(forWritingTo: url))
+        }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = files[0].1
+        process.standardError = files[1].1
+        try process.run()
+        if let delay {
+            Thread.sleep(forTimeInterval: delay)
+            process.interrupt()
+        }
+        process.waitUntilExit()
+        status = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
+        output = try String(contentsOf: files[0].0, encoding: .utf8)
+        errors = try String(contentsOf: files[1].0, encoding: .utf8)
+    }
+
+    /// Whether it refused its input: status 2, nothing on standard output, one line on standard error.
+    var isRefusal: Bool {
+        status == 2 && output.isEmpty && errors.hasPrefix("gguf-fuzz: ") && errors.hasSuffix("\n")
+            && errors.count { $0 == "\n" } == 1
+    }
+}
+
+func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try body(folder.path)
+}
