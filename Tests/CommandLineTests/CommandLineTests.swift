@@ -56,10 +56,11 @@ struct CommandLineTests {
         try withTemporaryFolder { folder in
             _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
             _ = try Program("results", "write", "--model", "toy.gguf", "--tokens", "1,2,3", "-o", "r.gguf", in: folder)
-            // The last byte but padding lies in the last row of the logits.
+            // The last byte before the padding holds the sign of the last logit.
             let url = URL(fileURLWithPath: folder).appendingPathComponent("r.gguf")
             var bytes = try Data(contentsOf: url)
-            bytes[bytes.count - 2] ^= 0x40
+            let last = try #require(bytes.lastIndex { $0 != 0 })
+            bytes[last] ^= 0x80
             try bytes.write(to: url)
             let program = try Program("results", "check", "--model", "toy.gguf", "-i", "r.gguf", in: folder)
             #expect(program.status == 1)
@@ -100,7 +101,7 @@ struct CommandLineTests {
     @Test("what cannot be understood or found is refused in one line", arguments: [
         (["--verbos"], "--verbos"),
         (["generte"], "generte"),
-        (["generate", "--arch", "llama", "--sed", "1", "-o", "x.gguf"], "--sed"),
+        (["generate", "--arch", "llama", "--seed", "1", "--typ", "F16", "-o", "x.gguf"], "Did you mean '--type'?"),
         (["generate", "--arch", "llama", "-o", "x.gguf"], "--seed"),
         (["generate", "--arch", "lama", "--seed", "1", "-o", "x.gguf"], "\"lama\" is not supported"),
         (["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_K", "-o", "x.gguf"], "--type Q4_K"),
