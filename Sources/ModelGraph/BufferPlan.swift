@@ -13,7 +13,8 @@ public struct BufferPlan: Hashable, Sendable {
         case state(StateID)
     }
 
-    /// Elements to which every place in the arena is aligned: 64 bytes.
+    /// Elements to which every place in the arena is aligned: 256 bytes, the most that a Vulkan device may
+    /// ask of a buffer's offset.
     public static let alignment = 64
 
     /// By `ValueID`; nil for values that the nodes neither read nor make.
