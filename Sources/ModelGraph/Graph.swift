@@ -32,6 +32,8 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     case pooling
     /// `[X, D]` real: the encoder's output.
     case encoderOutput
+    /// `[X]` position of each encoder token.
+    case encoderPositions
     /// `[X]` bit set of the sequences of each encoder token.
     case encoderSequences
     /// `[C]` by how much the position of each cell changes (only in the graph that shifts a cache).
@@ -55,6 +57,8 @@ public struct Weight: Hashable, Sendable {
         case embedding
         /// A matrix applied to activations; the last dimension is the fan-in.
         case projection
+        /// A projection to queries whose attention does not divide scores by `√head size`.
+        case unscaledQuery
         /// The matrix that scores experts.
         case router
         /// A scale near one, after a norm.

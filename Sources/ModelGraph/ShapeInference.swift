@@ -91,8 +91,12 @@ extension Op {
                 "rotates \(rope.offset) ..< \(rope.offset + rope.dimensions) of heads of \(shapes[0][2])")
             if factors { try check.require(shapes[2] == [rope.dimensions / 2], "factors \(shapes[2]) for \(rope.dimensions / 2) pairs") }
             return (shapes[0], .real)
-        case .mask:
+        case .mask(let mask):
             try check.indices(4)
+            switch mask.window {
+            case .sliding(let extent), .chunked(let extent): try check.require(extent > 0, "a window of \(extent)")
+            case .unlimited: break
+            }
             try check.require(shapes.allSatisfy { $0.rank == 1 }, "operands must be vectors")
             try check.equal(shapes[0][0], shapes[1][0], "tokens")
             try check.equal(shapes[2][0], shapes[3][0], "cells")

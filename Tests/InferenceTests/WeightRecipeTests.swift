@@ -59,6 +59,7 @@ struct WeightRecipeTests {
         case .embedding, .projection, .convolution:
             #expect(abs(mean) < 0.01)
             #expect((0.11...0.14).contains(deviation))
+        case .unscaledQuery: #expect((0.014...0.018).contains(deviation))
         case .router: #expect((0.22...0.28).contains(deviation))
         case .scale: #expect(elements.allSatisfy { (0.5...1.5).contains($0) })
         case .bias: #expect(elements.allSatisfy { abs($0) < 0.25 })

@@ -68,6 +68,14 @@ struct GraphBuilderTests {
         #expect(throws: GraphError.self) { try g.finish() }
     }
 
+    @Test("a window of no extent is refused")
+    func windowsHaveExtent() {
+        let g = builder()
+        let mask = Mask(causal: true, window: .chunked(0))
+        _ = g.apply(.mask(mask), g.positions, g.sequences, g.cellPositions, g.cellSequences)
+        #expect(throws: GraphError.self) { try g.finish() }
+    }
+
     @Test("query heads must divide among key heads")
     func headsDivide() {
         let g = builder()

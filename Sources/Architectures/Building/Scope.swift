@@ -29,8 +29,8 @@ public struct Scope {
     }
 
     /// `x · name.weightᵀ (+ name.bias)` to `outputs` columns.
-    public func linear(_ name: String, _ x: Value, _ outputs: Int, bias: Bias = .none) -> Value {
-        let y = x.matmul(weight("\(name).weight", [outputs, x.shape.last], .projection))
+    public func linear(_ name: String, _ x: Value, _ outputs: Int, bias: Bias = .none, role: Weight.Role = .projection) -> Value {
+        let y = x.matmul(weight("\(name).weight", [outputs, x.shape.last], role))
         return self.bias(name, [outputs], bias).map { y + $0 } ?? y
     }
 

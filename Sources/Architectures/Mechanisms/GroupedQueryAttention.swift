@@ -193,10 +193,11 @@ extension GraphBuilder {
     public func alibi(heads: Int, maxBias: Double) -> Value {
         applyShared(.alibi(heads: heads, maxBias: maxBias), positions, cellPositions)
     }
-    /// `[T, X]`: which tokens of the encoder each token sees, those of its own sequences.
-    public func encoderMask(_ encoderSequences: Value) -> Value {
-        // No position matters here, and a set of sequences is as good a one as any (sessions keep it from being negative).
-        applyShared(.mask(Mask(causal: false)), positions, sequences, encoderSequences, encoderSequences)
+    /// `[T, X]`: which tokens of the encoder each token sees: all of its own sequences.
+    public var encoderMask: Value {
+        let shape: Shape = [batch.encoderTokens]
+        return applyShared(
+            .mask(Mask(causal: false)), positions, sequences, input(.encoderPositions, shape), input(.encoderSequences, shape))
     }
     /// `[T, T]`: which tokens of the batch each token sees.
     public func batchMask(_ mask: Mask) -> Value {

@@ -48,7 +48,7 @@ public struct T5: Architecture {
 
     private func decode(_ g: GraphBuilder) {
         let encoded = g.input(.encoderOutput, [g.batch.encoderTokens, dimensions.embedding])
-        let encoderMask = g.encoderMask(g.input(.encoderSequences, [g.batch.encoderTokens]))
+        let encoderMask = g.encoderMask
         var x = g.tokenEmbedding(dimensions)
         var first: Value?
         for layer in 0..<decoderLayers {
@@ -72,10 +72,10 @@ public struct T5: Architecture {
         _ block: Scope, _ x: Value, over source: Value? = nil, prefix: String = ""
     ) -> (queries: Value, keys: Value, values: Value) {
         let (count, size) = (attention.heads[0], attention.keySize)
-        func heads(_ name: String, of x: Value) -> Value {
-            block.linear(prefix + name, x, count * size).reshaped([x.shape[0], count, size])
+        func heads(_ name: String, of x: Value, _ role: Weight.Role = .projection) -> Value {
+            block.linear(prefix + name, x, count * size, role: role).reshaped([x.shape[0], count, size])
         }
-        return (heads("attn_q", of: x), heads("attn_k", of: source ?? x), heads("attn_v", of: source ?? x))
+        return (heads("attn_q", of: x, .unscaledQuery), heads("attn_k", of: source ?? x), heads("attn_v", of: source ?? x))
     }
 
     /// The first T5 has no gate, version 1.1 and Flan-T5 have.

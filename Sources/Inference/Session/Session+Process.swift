@@ -98,6 +98,7 @@ extension Session {
         if let pooled { inputs[.pooling] = .double(pooled.weights) }
         if let encoded {
             inputs[.encoderOutput] = encoded.elements
+            inputs[.encoderPositions] = .index(encoded.sequences.indices.map { Int32($0) })
             inputs[.encoderSequences] = .index(encoded.sequences.map(\.index))
         }
 

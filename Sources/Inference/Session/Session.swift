@@ -47,10 +47,6 @@ public final class Session {
         guard (1...SequenceSet.capacity).contains(options.sequences) else {
             throw SessionError("\(options.sequences) sequences: must be 1 to \(SequenceSet.capacity)")
         }
-        // The cross-attention mask takes an encoder token's set of sequences for a position, so its highest bit must be clear.
-        guard !model.architecture.traits.hasEncoder || options.sequences < SequenceSet.capacity else {
-            throw SessionError("\(options.sequences) sequences: a model with an encoder takes \(SequenceSet.capacity - 1) at most")
-        }
         guard options.microBatch > 0 else { throw SessionError("a micro-batch of \(options.microBatch) tokens") }
         context = options.context ?? min(4096, model.architecture.dimensions.context)
         guard (1...1 << 24).contains(context) else { throw SessionError("a context of \(context) cells: must be 1 to \(1 << 24)") }

@@ -67,7 +67,7 @@ public struct WeightRecipe: Hashable, Sendable, Codable {
     /// position biases), are F32 whatever the recipe says: so they are in released files, and ggml's ops
     /// take nothing else. So is a matrix whose rows are no multiple of the type's block.
     public func type(of weight: Weight) throws -> TensorType {
-        guard weight.shape.rank >= 2, weight.role == .projection || weight.role == .embedding else { return .f32 }
+        guard weight.shape.rank >= 2, [.projection, .unscaledQuery, .embedding].contains(weight.role) else { return .f32 }
         let wanted = try rules.first { try $0.type != nil && $0.matches(weight) }?.type ?? type
         return weight.shape.last % wanted.blockSize == 0 ? wanted : .f32
     }
@@ -142,6 +142,8 @@ extension Weight.Role {
     var distribution: (WeightDistribution, overRootFanIn: Bool) {
         switch self {
         case .embedding, .projection, .convolution: (.normal(mean: 0, deviation: 1), true)
+        // Scores of usual heads then have a spread near one, as the scale would give them.
+        case .unscaledQuery: (.normal(mean: 0, deviation: 0.125), true)
         // A spread of two between logits: ties among the best are rare, and no expert takes all.
         case .router: (.normal(mean: 0, deviation: 2), true)
         case .scale: (.normal(mean: 1, deviation: 0.125), false)
