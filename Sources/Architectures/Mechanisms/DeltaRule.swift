@@ -20,3 +20,9 @@ extension Scope {
             decay, strength, g.slots)
     }
 }
+
+extension Domains {
+    /// Sizes of heads whose queries and keys become unit vectors. A single element would become its sign,
+    /// which the least rounding may turn.
+    static let unitHeadSizes = [16, 32, 64, 8, 2, 3, 24, 33, 65, 128]
+}

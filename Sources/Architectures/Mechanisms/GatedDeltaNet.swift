@@ -14,7 +14,7 @@ public struct GatedDeltaNet: Hashable, Sendable {
 
     public init(_ h: inout some Hyperparameters) throws {
         taps = try h.integer("ssm.conv_kernel", 2...64, fuzz: Domains.taps, "taps of the convolution")
-        headSize = try h.integer("ssm.state_size", 1...4096, fuzz: [16, 32, 64, 8, 1, 3, 24, 33, 65, 128], "size of every head")
+        headSize = try h.integer("ssm.state_size", 1...4096, fuzz: Domains.unitHeadSizes, "size of every head")
         heads = try h.integer("ssm.time_step_rank", 1...4096, fuzz: [2, 1, 3, 4, 6, 8], "value heads")
         keyHeads = try h.integer("ssm.group_count", 1...4096, fuzz: Domains.divisors(of: heads), "query and key heads")
         try h.require(

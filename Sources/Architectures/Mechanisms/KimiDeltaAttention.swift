@@ -11,7 +11,7 @@ public struct KimiDeltaAttention: Hashable, Sendable {
     public init(_ h: inout some Hyperparameters, heads: Int) throws {
         self.heads = heads
         taps = try h.integer("ssm.conv_kernel", 2...64, fuzz: Domains.taps, "taps of the convolutions")
-        headSize = try h.integer("kda.head_dim", 1...4096, fuzz: [16, 32, 64, 8, 1, 3, 24, 33, 65, 128], "size of a head")
+        headSize = try h.integer("kda.head_dim", 1...4096, fuzz: Domains.unitHeadSizes, "size of a head")
     }
 
     /// `[T, D] → [T, H · S]`, before the output projection.

@@ -23,6 +23,7 @@ public struct Jamba: Architecture {
         var options = Experts.Options()
         options.normalizes = false
         options.declaresSize = false
+        options.groups = true
         experts = try Experts.optional(&h, options, feedForward: feedForward)
     }
 

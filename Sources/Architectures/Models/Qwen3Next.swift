@@ -35,6 +35,7 @@ public struct Qwen3Next: Architecture {
         let feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units from which absent sizes follow")
         var options = Experts.Options()
         options.sharesSize = true
+        options.groups = true
         experts = try Experts(&h, options, feedForward: feedForward)
         sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward, "hidden units of the expert that every token uses")
     }
