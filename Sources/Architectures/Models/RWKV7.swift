@@ -16,6 +16,7 @@ public struct RWKV7: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: [64, 128, 192])
         normalization = try Normalization(&h, .layer, bias: .required)
+        // Kernels handle rows of 64 at a time, as in all released models, and smaller heads wrongly or not at all.
         headSize = try h.integer(
             "wkv.head_size", 1...4096, fuzz: Domains.divisors(of: dimensions.embedding, among: [64, 128]), "size of a head")
         try h.require(
