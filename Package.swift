@@ -11,6 +11,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
         .target(name: "GGUF"),
@@ -29,6 +30,7 @@ let package = Package(
             dependencies: [
                 "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"]),
         .testTarget(name: "PropertyTestingTests", dependencies: ["PropertyTesting"]),

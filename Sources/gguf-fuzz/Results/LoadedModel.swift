@@ -1,4 +1,5 @@
 import Architectures
+import Crypto
 import Devices
 import Foundation
 import GGUF
@@ -15,7 +16,8 @@ struct LoadedModel {
         let file = try GGUFFile(path: path)
         model = try CommandError.naming(path) { try Model(FileSource(file)) }
         do {
-            hash = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped).withUnsafeBytes(SHA256.hexadecimal)
+            let digest = SHA256.hash(data: try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped))
+            hash = digest.map { String(format: "%02x", $0) }.joined()
         } catch {
             throw CommandError("\(path): cannot be read")
         }
