@@ -53,9 +53,10 @@ struct ArchitectureDescription {
             let absent = switch declaration.absence {
             case nil: "required"
             case .unused: "unused"
+            case .derived: "by other keys"
             case .value(let value): value.summary
             }
-            keys.append(key, declaration.domain.allowed, declaration.domain.drawn, absent, declaration.about)
+            keys.append(key, declaration.domain.listing, declaration.domain.drawn, absent, declaration.about)
         }
         keys.print()
 
@@ -70,6 +71,16 @@ struct ArchitectureDescription {
 }
 
 extension Declaration.Domain {
+    /// What is allowed, whatever the number of layers.
+    fileprivate var listing: String {
+        switch self {
+        case .perLayer(.boolean, _): "a flag a layer"
+        case .perLayer(let domain, _), .layouts(_, let domain, _): "\(domain.listing), one for all or one a layer"
+        case .pattern(let valid, _, _): "integer \(valid.lowerBound) to \(valid.upperBound), or a flag a layer"
+        default: allowed
+        }
+    }
+
     /// The values that toy models get.
     fileprivate var drawn: String {
         func list(_ values: [String]) -> String {

@@ -52,18 +52,31 @@ struct TokenList: ExpressibleByArgument {
     }
 }
 
-extension TensorType: ExpressibleByArgument {
-    public init?(argument: String) { self.init(name: argument) }
-    public static var allValueStrings: [String] { allCases.filter(\.canEncode).map(\.name) }
+/// What the large matrices of toys can be.
+struct MatrixType: ExpressibleByArgument, CustomStringConvertible {
+    let type: TensorType
+    static let f32 = MatrixType(type: .f32)
+    private static let all: [TensorType] = [.f32, .f16, .bf16, .q8_0, .q4_0]
+
+    private init(type: TensorType) { self.type = type }
+    init?(argument: String) {
+        guard let type = TensorType(name: argument), Self.all.contains(type) else { return nil }
+        self.type = type
+    }
+    var description: String { type.name }
+    static var allValueStrings: [String] { all.map(\.name) }
 }
 
 extension StateType: ExpressibleByArgument {}
 extension Adversity: ExpressibleByArgument {}
 
-extension Pooling: ExpressibleByArgument {
-    public init?(argument: String) {
+/// How embeddings are pooled, by name.
+struct PoolingName: ExpressibleByArgument {
+    let pooling: Pooling
+
+    init?(argument: String) {
         guard let pooling = Pooling.allCases.first(where: { $0.name == argument }) else { return nil }
-        self = pooling
+        self.pooling = pooling
     }
-    public static var allValueStrings: [String] { allCases.map(\.name) }
+    static var allValueStrings: [String] { Pooling.allCases.map(\.name) }
 }

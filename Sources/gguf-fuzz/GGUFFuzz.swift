@@ -11,11 +11,11 @@ struct GGUFFuzz: ParsableCommand {
             Exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage.
 
             Examples:
-              gguf-fuzz compare                                   every architecture on every device
-              gguf-fuzz generate --arch llama --seed 1 -o toy.gguf
-              gguf-fuzz show toy.gguf
-              gguf-fuzz results write --model toy.gguf --tokens 1,2,3 --device reference -o toy.results.gguf
-              gguf-fuzz results check --model toy.gguf --device cpu -i toy.results.gguf
+              gguf-fuzz compare                      every architecture on every device
+              gguf-fuzz generate --arch llama --seed 1 -o m.gguf
+              gguf-fuzz show m.gguf
+              gguf-fuzz results write --model m.gguf --tokens 1,2,3 -o m.results.gguf
+              gguf-fuzz results check --model m.gguf --device cpu -i m.results.gguf
             """,
         version: version,
         subcommands: [

@@ -104,7 +104,7 @@ struct CommandLineTests {
         (["generate", "--arch", "llama", "--seed", "1", "--typ", "F16", "-o", "x.gguf"], "Did you mean '--type'?"),
         (["generate", "--arch", "llama", "-o", "x.gguf"], "--seed"),
         (["generate", "--arch", "lama", "--seed", "1", "-o", "x.gguf"], "\"lama\" is not supported"),
-        (["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_K", "-o", "x.gguf"], "--type Q4_K"),
+        (["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_K", "-o", "x.gguf"], "'Q4_K' is invalid for '--type"),
         (["generate", "--arch", "llama", "--seed", "1", "-o", "nowhere/x.gguf"], "nowhere/x.gguf"),
         (["show", "missing.gguf"], "missing.gguf"),
         (["show", "."], "."),

@@ -26,6 +26,7 @@ public struct DeclarationList: Hyperparameters {
             var insertion = 0
             for declaration in list.declarations {
                 if let index = merged.firstIndex(where: { $0.key == declaration.key }) {
+                    merged[index].widen(to: declaration)
                     insertion = index + 1
                 } else {
                     merged.insert(declaration, at: insertion)

@@ -46,6 +46,8 @@ public struct Declaration: Sendable {
         case value(MetadataValue)
         /// The feature that the key belongs to is not used.
         case unused
+        /// A value that follows from those of other keys; only in listings, which are of many models.
+        case derived
     }
 }
 

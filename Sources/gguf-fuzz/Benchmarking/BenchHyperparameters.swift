@@ -17,13 +17,13 @@ struct BenchHyperparameters: Hyperparameters {
     }
 
     mutating func value(of declaration: Declaration) throws -> MetadataValue? {
-        let value: MetadataValue?
         if let size = sizes[declaration.key], declaration.domain.allows(size) {
-            value = .uint32(UInt32(size))
-        } else {
-            value = try drawer.value(of: declaration)
+            let value = MetadataValue.uint32(UInt32(size))
+            metadata["\(architecture).\(declaration.key)"] = value
+            return value
         }
-        if let value { metadata["\(architecture).\(declaration.key)"] = value }
+        let value = try drawer.value(of: declaration)
+        for (key, value) in drawer.metadata { metadata[key] = value }
         return value
     }
 

@@ -18,7 +18,7 @@ struct Archs: ParsableCommand {
     @Argument(help: "The architecture to describe.")
     var name: String?
     @Option(help: "Type of the large matrices, for what the devices support.")
-    var type = TensorType.f32
+    var type = MatrixType.f32
 
     func run() throws {
         if let name {
@@ -35,7 +35,7 @@ struct Archs: ParsableCommand {
         for architecture in ArchitectureCatalog.all {
             var cells = [architecture.name, "\(try DeclarationList.of(architecture).count)"]
             for device in devices.devices {
-                let refusals = try Refusals(architecture, on: device, type: type)
+                let refusals = try Refusals(architecture, on: device, type: type.type)
                 cells.append(refusals.isEmpty ? "all" : "all but \(refusals.ops.joined(separator: ", "))")
                 reasons += refusals.reasons.map { "\(architecture.name) on \(device.name): \($0)" }
             }

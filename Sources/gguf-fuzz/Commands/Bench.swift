@@ -8,13 +8,13 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure each stage from metadata to results, on each device.",
         discussion: """
-            The model has embedding 256, 2 layers, feed-forward 384 and a vocabulary of 128, as the fixtures of
-            llama.cpp's own architecture test; of what else an architecture has, the simplest. Times are
+            The model has embedding 256, 2 layers, feed-forward 384 and a vocabulary of 128, as the fixtures of \
+            llama.cpp's own architecture test; of what else an architecture has, the simplest. Times are \
             medians of repetitions.
 
             Examples:
               gguf-fuzz bench
-              gguf-fuzz bench --arch llama,mamba2 --device cpu --tokens 512 --threads 2
+              gguf-fuzz bench --arch llama,mamba2 --device cpu --tokens 512
             """)
 
     @Option(help: "Architectures, separated by commas, or all.")

@@ -11,8 +11,8 @@ struct Results: ParsableCommand {
             Results are logits, or embeddings of encoders, at every position, in a GGUF file.
 
             Examples:
-              gguf-fuzz results write --model m.gguf --tokens 1,2,3 --device reference -o m.results.gguf
-              gguf-fuzz results check --model m.gguf --device vulkan0 -i m.results.gguf
+              gguf-fuzz results write --model m.gguf --tokens 1,2,3 -o m.results.gguf
+              gguf-fuzz results check --model m.gguf --device cpu -i m.results.gguf
             """,
         subcommands: [Write.self, Check.self])
 }
@@ -37,7 +37,7 @@ extension Results {
         @Option(help: "Tokens that the caches hold (default: the model's own context, at most 4096).")
         var context: Int?
         @Option(help: "How the embeddings of all positions become one (default: as the model says).")
-        var pooling: Pooling?
+        var pooling: PoolingName?
         @OptionGroup var engine: EngineOptions
 
         func run() throws {
@@ -49,7 +49,7 @@ extension Results {
             }
             let results = try model.results(
                 tokens: tokens.ids, encoderTokens: hasEncoder ? (encoderTokens ?? tokens).ids : [], device: device, cache: cache,
-                context: context, pooling: pooling, engine: engine)
+                context: context, pooling: pooling?.pooling, engine: engine)
             try results.write(to: output)
             print("\(output): \(results.kind.rawValue), \(results.rows.count) × \(results.width), \(device.name)")
         }

@@ -7,7 +7,7 @@ struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print a GGUF file's metadata, tensors and parameter counts.",
         discussion: """
-            Tensors that differ only in their block are one line. Any GGUF file can be shown, whether or not
+            Tensors that differ only in their block are one line. Any GGUF file can be shown, whether or not \
             its architecture can be run.
 
             Examples:
