@@ -65,7 +65,12 @@ void main() {
         uint column = first_n + lane, from = x_first + batch * x_batch + first_m / x_share * x_row;
         if (column >= n) return;
         float sum = 0.0;
-        for (uint j = 0; j < k; j++) sum += product(x[from + j], element(w_first, column, j));
+        for (uint base = 0; base < k; base += SLICE) {
+            float part = 0.0;
+            for (uint j = base; j < min(k, base + SLICE); j++)
+                part += product(x[from + j], element(w_first, column, j));
+            sum += part;
+        }
         y[y_first + batch * y_batch + first_m * y_row + column] = sum;
         return;
     }
@@ -88,15 +93,19 @@ void main() {
             tile_w[i / SLICE * (SLICE + 1) + i % SLICE] = inside ? element(w_first, row, column) : 0.0;
         }
         barrier();
+        // Summed by slices, so that rounding errors grow with their number and not with k.
+        float parts[ROWS * COLUMNS];
+        for (uint i = 0; i < ROWS * COLUMNS; i++) parts[i] = 0.0;
         uint slice = min(SLICE, k - base);
         for (uint j = 0; j < slice; j++) {
             float xs[ROWS];
             for (uint r = 0; r < ROWS; r++) xs[r] = tile_x[(my_m + r) * (SLICE + 1) + j];
             for (uint c = 0; c < COLUMNS; c++) {
                 float w = tile_w[(my_n + c * TILE_WIDTH) * (SLICE + 1) + j];
-                for (uint r = 0; r < ROWS; r++) sums[r * COLUMNS + c] += product(xs[r], w);
+                for (uint r = 0; r < ROWS; r++) parts[r * COLUMNS + c] += product(xs[r], w);
             }
         }
+        for (uint i = 0; i < ROWS * COLUMNS; i++) sums[i] += parts[i];
         barrier();
     }
 
