@@ -1,0 +1,47 @@
+/// Replays a recording by spans instead of by position: the k-th span of a label within a span replays the
+/// k-th recorded one of that label there, and choices between spans replay those recorded between spans.
+struct SpanReplay: Sendable {
+    /// A span being replayed: its own choices, that is those in no inner span, and its inner spans.
+    private struct Frame {
+        var choices: ArraySlice<UInt64> = []
+        var inner: [Int] = []
+    }
+
+    private let frames: [Frame]
+    /// The spans around the next choice; the whole recording is the first.
+    private var open: [Frame]
+    private let labels: [String]
+
+    init(_ recording: Choices.Recording) {
+        // Frame 0 is the whole; frame i + 1 is span i.
+        var frames = Array(repeating: Frame(), count: recording.spans.count + 1)
+        var owner = Array(repeating: 0, count: recording.choices.count)
+        var around: [Int] = []
+        for (index, span) in recording.spans.enumerated() {
+            while let last = around.last, recording.spans[last].depth >= span.depth { around.removeLast() }
+            frames[(around.last ?? -1) + 1].inner.append(index)
+            around.append(index)
+            // Inner spans come later, and take over what is theirs.
+            for position in span.range { owner[position] = index + 1 }
+        }
+        for (position, choice) in recording.choices.enumerated() { frames[owner[position]].choices.append(choice.value) }
+        self.frames = frames
+        labels = recording.spans.map(\.label)
+        open = [frames[0]]
+    }
+
+    mutating func next() -> UInt64? {
+        open[open.count - 1].choices.popFirst()
+    }
+
+    mutating func begin(_ label: String) {
+        let parent = open.count - 1
+        if let place = open[parent].inner.firstIndex(where: { labels[$0] == label }) {
+            open.append(frames[open[parent].inner.remove(at: place) + 1])
+        } else {
+            open.append(Frame())
+        }
+    }
+
+    mutating func end() { open.removeLast() }
+}
