@@ -37,7 +37,8 @@ struct ParameterCounts {
             case let name where isExpert || name.contains("_shexp."): isExpert ? "experts" : "shared experts"
             case let name where name.contains("blk."): "blocks"
             case let name where name.contains("embd"): "embeddings"
-            default: "output"
+            case let name where name.contains("output") || name.hasPrefix("cls"): "output"
+            default: "other"
             }
             add(tensor, to: &parts, part)
             add(tensor, to: &types, tensor.type.name)

@@ -51,9 +51,9 @@ struct Run {
             return try device.load(TensorData(name: weight.name, shape: weight.shape, type: type, bytes: bytes))
         }
         states = try graph.states.map { try device.allocate($0, rows: stateRows, type: stateType) }
-        let output = try #require(graph.outputs[.logits])
+        let inputs = graph.inputs.values.sorted()
         executable = try device.compile(
-            Segment(graph: graph, nodes: graph.nodes.indices, inputs: graph.inputs.values.sorted(), outputs: [output]))
+            Segment(graph: graph, nodes: graph.nodes.indices, inputs: inputs, outputs: [try #require(graph.outputs[.logits])]))
     }
 
     func callAsFunction(_ inputs: [Input: HostTensor] = [:]) throws -> [Double] {

@@ -118,7 +118,7 @@ extension Results {
             let agrees = comparison.worstError <= tolerance
             let tops = hasTops ? ", top-1 agrees in \(comparison.agreeingTops) of \(comparison.errors.count) rows" : ""
             print(
-                "\(agrees ? "agrees" : "differs"): \(found.device) against \(expected.device), NMSE \(Format.error(comparison.worstError)) in row \(comparison.worst)\(tops); tolerance \(Format.error(tolerance))")
+                "\(agrees ? "agrees" : "differs"): \(found.placement) against \(expected.placement), NMSE \(Format.error(comparison.worstError)) in row \(comparison.worst)\(tops); tolerance \(Format.error(tolerance))")
             if !agrees { throw ExitStatus.propertyFailed }
         }
     }
