@@ -42,6 +42,9 @@ public struct Choices: Sendable {
     /// What was chosen so far.
     public var recording: Recording { Recording(choices: made, spans: spans) }
 
+    /// The choices of the replayed recording that were not drawn again.
+    var unread: [Int] { replay?.unread ?? [] }
+
     /// A choice in `0 ..< bound`, 0 being the simplest; all are equally likely. A recorded value that is too
     /// large is lowered to the largest.
     public mutating func choose(below bound: UInt64) -> UInt64 {

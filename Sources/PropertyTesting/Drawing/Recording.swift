@@ -37,21 +37,21 @@ extension Choices.Recording: Comparable {
     }
 }
 
-/// Edits, to be replayed.
+/// Edits, to be replayed by spans.
 extension Choices.Recording {
     /// With other values at some positions.
-    func setting(_ positions: some Sequence<Int>, to value: (UInt64) -> UInt64) -> Self {
+    public func setting(_ positions: some Sequence<Int>, to value: (UInt64) -> UInt64) -> Self {
         var result = self
         for position in positions { result.choices[position].value = value(choices[position].value) }
         return result
     }
 
-    func setting(_ position: Int, to value: UInt64) -> Self {
+    public func setting(_ position: Int, to value: UInt64) -> Self {
         setting(CollectionOfOne(position)) { _ in value }
     }
 
     /// Without the choices in `range`, and without the spans that this empties.
-    func removing(_ range: Range<Int>) -> Self {
+    public func removing(_ range: Range<Int>) -> Self {
         func moved(_ position: Int) -> Int {
             position - max(0, min(position, range.upperBound) - range.lowerBound)
         }
@@ -67,7 +67,7 @@ extension Choices.Recording {
     }
 
     /// With the span `inner` in the place of `outer`, which is around it.
-    func replacing(_ outer: Int, by inner: Int) -> Self {
+    public func replacing(_ outer: Int, by inner: Int) -> Self {
         let (place, part) = (spans[outer].range, spans[inner].range)
         var result = self
         for index in self.inner(of: inner) { result.spans[index].depth -= spans[inner].depth - spans[outer].depth }
@@ -78,14 +78,14 @@ extension Choices.Recording {
     }
 
     /// The spans within that at `index`.
-    func inner(of index: Int) -> Range<Int> {
+    public func inner(of index: Int) -> Range<Int> {
         let end = spans[(index + 1)...].firstIndex { $0.depth <= spans[index].depth }
         return (index + 1)..<(end ?? spans.count)
     }
 
     /// The span at `index` and those right before it that have the same parent and label and touch it, the
     /// nearest first.
-    func run(endingAt index: Int) -> [Int] {
+    public func run(endingAt index: Int) -> [Int] {
         var run = [index]
         var start = spans[index].range.lowerBound
         for earlier in spans[..<index].indices.reversed() where spans[earlier].depth <= spans[index].depth {

@@ -3,14 +3,15 @@
 struct SpanReplay: Sendable {
     /// A span being replayed: its own choices, that is those in no inner span, and its inner spans.
     private struct Frame {
-        var choices: ArraySlice<UInt64> = []
+        var choices: ArraySlice<Int> = []
         var inner: [Int] = []
     }
 
+    private let recording: Choices.Recording
     private let frames: [Frame]
     /// The spans around the next choice; the whole recording is the first.
     private var open: [Frame]
-    private let labels: [String]
+    private var isRead: [Bool]
 
     init(_ recording: Choices.Recording) {
         // Frame 0 is the whole; frame i + 1 is span i.
@@ -24,19 +25,25 @@ struct SpanReplay: Sendable {
             // Inner spans come later, and take over what is theirs.
             for position in span.range { owner[position] = index + 1 }
         }
-        for (position, choice) in recording.choices.enumerated() { frames[owner[position]].choices.append(choice.value) }
+        for (position, frame) in owner.enumerated() { frames[frame].choices.append(position) }
+        self.recording = recording
         self.frames = frames
-        labels = recording.spans.map(\.label)
         open = [frames[0]]
+        isRead = recording.choices.map { _ in false }
     }
 
+    /// The recorded choices that were not drawn again.
+    var unread: [Int] { isRead.indices.filter { !isRead[$0] } }
+
     mutating func next() -> UInt64? {
-        open[open.count - 1].choices.popFirst()
+        guard let position = open[open.count - 1].choices.popFirst() else { return nil }
+        isRead[position] = true
+        return recording.choices[position].value
     }
 
     mutating func begin(_ label: String) {
         let parent = open.count - 1
-        if let place = open[parent].inner.firstIndex(where: { labels[$0] == label }) {
+        if let place = open[parent].inner.firstIndex(where: { recording.spans[$0].label == label }) {
             open.append(frames[open[parent].inner.remove(at: place) + 1])
         } else {
             open.append(Frame())

@@ -10,7 +10,7 @@ public struct ShrinkPass: Sendable {
 
     /// From the coarse to the fine: what removes much goes first, since everything after it then has less to do.
     public static let all: [ShrinkPass] = [
-        .everythingSimplest, .deleteSpans, .hoistInnerSpans, .lowerCounts, .simplifySpans, .zeroRuns, .joinNeighbours,
+        .everythingSimplest, .deleteSpans, .hoistInnerSpans, .zeroRuns, .simplifySpans, .lowerCounts, .joinNeighbours,
         .minimizeChoices, .lowerTogether, .redistribute, .reorderSpans, .lowerAlternatives, .deleteAndRenumber,
     ]
 }

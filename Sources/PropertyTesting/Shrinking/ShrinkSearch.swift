@@ -59,16 +59,16 @@ public struct ShrinkSearch {
         return true
     }
 
-    /// What an edited recording draws, whether it fails or not; nil if it draws nothing. It costs no evaluation.
-    func preview(_ edited: Choices.Recording) -> Choices.Recording? {
+    /// The choices of an edited recording that are not drawn when it is replayed. It costs no evaluation.
+    public func unread(_ edited: Choices.Recording) -> [Int] {
         var choices = Choices(replaying: edited)
-        return property(&choices).map { _ in choices.recording }
+        return property(&choices) == nil ? [] : choices.unread
     }
 
     /// The largest number up to `limit` that works, if those that work come first: doubling finds the order of
     /// magnitude and halving the number, so that it costs the logarithm of the result and not of the limit.
     @discardableResult
-    mutating func largest(upTo limit: Int, _ works: (inout ShrinkSearch, Int) -> Bool) -> Int {
+    public mutating func largest(upTo limit: Int, _ works: (inout ShrinkSearch, Int) -> Bool) -> Int {
         guard limit > 0, works(&self, 1) else { return 0 }
         var (good, bad) = (1, limit + 1)
         while good < limit {

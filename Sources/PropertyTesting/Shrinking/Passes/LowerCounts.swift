@@ -2,62 +2,73 @@ extension ShrinkPass {
     /// Lowers a choice that says how many others follow, and deletes as many of them. Lowering it alone cuts the
     /// last ones off; often it is not those that can go.
     ///
-    /// Which choices are counts is seen by lowering them: fewer choices are drawn then.
+    /// What a choice counts is seen by lowering it: the last elements of one or more lists are not drawn then. The same
+    /// elements are deleted from all the lists, the first elements first.
     static let lowerCounts = ShrinkPass("lower counts") { search in
         var index = 0
         while index < search.best.choices.count {
             defer { index += 1 }
             let base = search.best
             let count = base.choices[index].value
-            guard count > 0, let fewer = search.preview(base.setting(index, to: count - 1)),
-                fewer.choices.count < base.choices.count
-            else { continue }
+            guard !search.lists(countedBy: index).isEmpty else { continue }
             search.largest(upTo: Int(clamping: count)) { search, less in
                 search.attempt(base.setting(index, to: count - UInt64(less)))
             }
-            let length = fewer.spans.count < base.spans.count ? nil : base.choices.count - fewer.choices.count
-            deleteCounted(by: index, length: length, &search)
-        }
-    }
-
-    /// Deletes what the choice at `index` counts: spans, or where those have no part in it, choices `length` at a time.
-    private static func deleteCounted(by index: Int, length: Int?, _ search: inout ShrinkSearch) {
-        var (run, first) = (0, 0)
-        while true {
-            let base = search.best
-            let runs = length.map { [base.blocks(after: index, length: $0)] } ?? base.runs(after: index)
-            guard run < runs.count else { return }
-            let counted = runs[run].dropFirst(first)
-            let count = base.choices[index].value
-            let deleted = search.largest(upTo: min(Int(clamping: count), counted.count)) { search, less in
-                let range = counted[first].lowerBound..<counted[first + less - 1].upperBound
-                // Unless that many fewer are drawn, what was deleted is not what is counted.
-                return search.attempt(base.removing(range).setting(index, to: count - UInt64(less))) {
-                    $0.choices.count == base.choices.count - range.count
-                }
-            }
-            if deleted == 0 { first += 1 }
-            if first >= runs[run].count { (run, first) = (run + 1, 0) }
+            search.deleteElements(countedBy: index)
         }
     }
 }
 
-extension Choices.Recording {
-    /// The choices after `index` in blocks of one length.
-    fileprivate func blocks(after index: Int, length: Int) -> [Range<Int>] {
-        stride(from: index + 1, through: choices.count - length, by: length).map { $0..<$0 + length }
+extension ShrinkSearch {
+    fileprivate mutating func deleteElements(countedBy index: Int) {
+        // Elements are numbered from the last, which is where the lists are known to end.
+        var element = Int(clamping: best.choices[index].value)
+        while element > 0 {
+            let base = best
+            let count = base.choices[index].value
+            let lists = lists(countedBy: index)
+            let length = lists.map(\.count).min() ?? 0
+            element = min(element, length - 1)
+            guard element > 0 else { return }
+            let deleted = largest(upTo: min(Int(clamping: count), element)) { search, less in
+                var edited = base.setting(index, to: count - UInt64(less))
+                for elements in lists.reversed() {
+                    edited = edited.removing(
+                        elements[element].lowerBound..<elements[element - less + 1].upperBound)
+                }
+                // Unless as many fewer are drawn, something else was deleted than is counted.
+                return search.attempt(edited) { $0.choices.count == edited.choices.count }
+            }
+            element -= max(deleted, 1)
+        }
     }
 
-    /// The spans after `index`, siblings of one label that touch each other in one run.
-    fileprivate func runs(after index: Int) -> [[Range<Int>]] {
-        var runs: [[Range<Int>]] = []
-        var taken: Set<Int> = []
-        for last in spans.indices.reversed()
-        where spans[last].range.lowerBound > index && !spans[last].range.isEmpty && !taken.contains(last) {
-            let run = run(endingAt: last).filter { spans[$0].range.lowerBound > index }
-            taken.formUnion(run)
-            runs.append(run.reversed().map { spans[$0].range })
+    /// The lists that the choice at `index` gives the length of, each as the ranges of its elements from the last to
+    /// the first. Where elements are no spans, the first may be no elements but what precedes them.
+    fileprivate func lists(countedBy index: Int) -> [[Range<Int>]] {
+        let count = best.choices[index].value
+        guard count > 0 else { return [] }
+        return unread(best.setting(index, to: count - 1)).ranges.map { last in
+            if let span = best.spans.firstIndex(where: { $0.range == last }) {
+                return best.run(endingAt: span).map { best.spans[$0].range }
+            }
+            let around = best.spans.last { $0.range.contains(last) }?.range.lowerBound ?? 0
+            let start = max(around, index + 1)
+            return stride(from: last.lowerBound, through: start, by: -last.count)
+                .prefix(Int(clamping: count) + 1).map { $0..<$0 + last.count }
         }
-        return runs.reversed()
+    }
+}
+
+extension [Int] {
+    /// The ascending numbers as ranges of consecutive ones.
+    fileprivate var ranges: [Range<Int>] {
+        reduce(into: []) { ranges, number in
+            if let last = ranges.last, last.upperBound == number {
+                ranges[ranges.count - 1] = last.lowerBound..<number + 1
+            } else {
+                ranges.append(number..<number + 1)
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ extension ShrinkPass {
 
 extension ShrinkSearch {
     /// Looks for a value lower than `value` that `works`. Every attempt is below the last one that worked.
-    mutating func minimize(_ value: UInt64, _ works: (inout ShrinkSearch, UInt64) -> Bool) {
+    public mutating func minimize(_ value: UInt64, _ works: (inout ShrinkSearch, UInt64) -> Bool) {
         var value = value
         func attempt(_ search: inout ShrinkSearch, _ lower: UInt64) -> Bool {
             guard lower < value, works(&search, lower) else { return false }
