@@ -60,8 +60,10 @@ public struct Dimensions: Hashable, Sendable {
     public let embedding: Int
     public let layers: Int
 
+    /// - Parameter isCausal: the only direction of attention that the architecture's graph has.
     public init(
-        _ h: inout some Hyperparameters, embeddings: [Int] = Domains.sizes, layers: [Int] = [1, 2, 3, 4]
+        _ h: inout some Hyperparameters, embeddings: [Int] = Domains.sizes, layers: [Int] = [1, 2, 3, 4],
+        isCausal: Bool = true
     ) throws {
         vocabulary = try h.integer("vocab_size", 1...(1 << 24), fuzz: Domains.vocabularies, "tokens in the vocabulary")
         context = try h.integer("context_length", 1...(1 << 30), fuzz: [256, 128, 64], "positions trained on")
@@ -70,6 +72,7 @@ public struct Dimensions: Hashable, Sendable {
         // The last of the blocks would be of that kind.
         _ = try h.integer(
             "nextn_predict_layers", 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
+        _ = try h.boolean("attention.causal", among: [isCausal], default: isCausal, "whether tokens see no later ones")
     }
 }
 

@@ -48,6 +48,8 @@ struct ContradictionTests {
         Case("keys that are all position", "deepseek2", ["rope.dimension_count": 8, "attention.key_length": 8], named: "attention.key_length = 8"),
         Case("a gating function that is none", "deepseek2", ["expert_gating_func": 9], named: "deepseek2.expert_gating_func"),
         Case("blocks that predict further tokens", "deepseek2", ["nextn_predict_layers": 1], named: "deepseek2.nextn_predict_layers"),
+        Case("attention in both directions of a causal graph", "llama", ["attention.causal": .bool(false)], named: "llama.attention.causal"),
+        Case("causal attention of an encoder", "bert", ["attention.causal": .bool(true)], named: "bert.attention.causal"),
         Case("temperature without its length", "deepseek2", ["attention.temperature_scale": .float32(0.1)], named: "deepseek2.attention.temperature_length"),
         Case("shared key heads", "t5", ["attention.head_count": 4, "attention.head_count_kv": 2], named: "attention.head_count_kv = 2"),
         Case("too few buckets for two directions", "t5", ["attention.relative_buckets_count": 2], named: "t5.attention.relative_buckets_count"),

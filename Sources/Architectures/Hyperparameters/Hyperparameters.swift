@@ -28,7 +28,8 @@ public struct Declaration: Sendable {
         /// `valid` is what the field allows, `fuzz` what is drawn; its first element is the simplest.
         case integer(valid: ClosedRange<Int>, fuzz: [Int])
         case real(valid: ClosedRange<Double>, fuzz: [Double])
-        case boolean
+        /// The values that are allowed, the simplest first.
+        case boolean([Bool])
         /// Integers with names.
         case option([(name: String, value: Int)])
         case text([String])
@@ -117,8 +118,8 @@ extension Hyperparameters {
             ?? Double(Float(absent))
     }
 
-    public mutating func boolean(_ key: String, default absent: Bool, _ about: String) throws -> Bool {
-        try optional(key, .boolean, .value(.bool(absent)), about)?.boolean(key) ?? absent
+    public mutating func boolean(_ key: String, among allowed: [Bool] = [false, true], default absent: Bool, _ about: String) throws -> Bool {
+        try optional(key, .boolean(allowed), .value(.bool(absent)), about)?.boolean(key) ?? absent
     }
 
     public mutating func integers(
@@ -191,7 +192,7 @@ extension Hyperparameters {
         _ key: String, layouts: [[Bool]], layers: Int, _ about: String
     ) throws -> [Bool]? {
         try optional(
-            key, .layouts(layouts.map { .bool($0) }, of: .boolean, count: layers), .unused, about)?
+            key, .layouts(layouts.map { .bool($0) }, of: .boolean([false, true]), count: layers), .unused, about)?
             .flags(key, count: layers)
     }
 

@@ -31,7 +31,7 @@ public struct MetadataDrawer: Hyperparameters {
         switch domain {
         case .integer(_, let fuzz): .uint32(UInt32(choices.element(of: fuzz)))
         case .real(_, let fuzz): .float32(Float(choices.element(of: fuzz)))
-        case .boolean: .bool(choices.boolean())
+        case .boolean(let allowed): .bool(choices.element(of: allowed))
         case .option(let options): .uint32(UInt32(choices.element(of: options).value))
         case .text(let options): .string(choices.element(of: options))
         case .labels(let counts): .array(.string((0..<choices.element(of: counts)).map { "label \($0)" }))

@@ -46,8 +46,9 @@ extension Declaration.Domain {
         case .real(let valid, _):
             let real = try value.real(key)
             guard valid.contains(real) else { throw MetadataError(keys: [key], reason: "is \(real)") }
-        case .boolean:
-            _ = try value.boolean(key)
+        case .boolean(let allowed):
+            let flag = try value.boolean(key)
+            guard allowed.contains(flag) else { throw MetadataError(keys: [key], reason: "is \(flag)") }
         case .option(let options):
             let integer = try value.integer(key)
             guard options.contains(where: { $0.value == integer }) else {
@@ -86,7 +87,7 @@ extension Declaration.Domain {
         switch self {
         case .integer(let valid, _): "integer \(valid.lowerBound) to \(valid.upperBound)"
         case .real(let valid, _): "number \(valid.lowerBound) to \(valid.upperBound)"
-        case .boolean: "true or false"
+        case .boolean(let allowed): allowed.map { "\($0)" }.joined(separator: " or ")
         case .option(let options): options.map { "\($0.value) (\($0.name))" }.joined(separator: ", ")
         case .text(let options): options.map { "\"\($0)\"" }.joined(separator: ", ")
         case .labels: "one or more strings"
