@@ -40,6 +40,8 @@ private final class TensorPresence {
 
     func isPresent(_ name: String) -> Bool {
         if let known = decided[name] { return known }
+        choices.beginSpan(name)
+        defer { choices.endSpan() }
         // The same tensor of another layer differs in the block's number only.
         let kind = name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
         let policy = policies[kind] ?? choices.element(of: Policy.allCases)

@@ -16,6 +16,9 @@ public struct MetadataDrawer: Hyperparameters {
     }
 
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
+        // A span a key: lowering one does not shift the choices of the others.
+        choices.beginSpan(declaration.key)
+        defer { choices.endSpan() }
         if declaration.absence != nil, declaration.drawsAbsence, !choices.boolean() { return nil }
         let value = draw(declaration.domain)
         metadata[Declaration.path(declaration.key, architecture)] = value
@@ -51,7 +54,11 @@ public struct MetadataDrawer: Hyperparameters {
     }
 
     private mutating func layers(_ domain: Declaration.Domain, _ count: Int) -> MetadataValue {
-        let values = (0..<count).map { _ in draw(domain) }
+        let values = (0..<count).map { _ in
+            choices.beginSpan("layer")
+            defer { choices.endSpan() }
+            return draw(domain)
+        }
         return MetadataArray(values).map(MetadataValue.array) ?? draw(domain)
     }
 }
