@@ -113,6 +113,7 @@ struct CommandLineTests {
         (["compare", "--device", "reference"], "nothing to compare"),
         (["compare", "--jobs", "0"], "--jobs"),
         (["results", "write", "--model", "missing.gguf", "--tokens", "1", "-o", "r.gguf"], "missing.gguf"),
+        (["results", "write", "--model", "m.gguf", "--tokens", "1", "-o", "m.gguf"], "is the model itself"),
         (["results", "check", "--model", "missing.gguf", "-i", "r.gguf"], "r.gguf"),
         (["bench", "--tokens", "0"], "--tokens"),
     ])

@@ -41,6 +41,7 @@ extension Results {
         @OptionGroup var engine: EngineOptions
 
         func run() throws {
+            guard output != model else { throw CommandError("--output \(output): is the model itself") }
             let model = try LoadedModel(path: model)
             let device = try DeviceSet.all(threads: engine.threads).device(device)
             let hasEncoder = model.model.architecture.traits.hasEncoder
