@@ -65,6 +65,20 @@ public struct TensorData: Sendable {
     }
 }
 
+extension TensorData {
+    /// The bytes with every number in little-endian order: those there are, or a copy.
+    /// - Throws: `GGUFError` for types whose data is not defined in both orders.
+    public func littleEndian() throws -> TensorBytes {
+        guard byteOrder != .little else { return bytes }
+        return try bytes.withBytes { source in
+            try TensorBytes(count: source.count) { copy in
+                copy.copyMemory(from: source)
+                try type.swapBytes(copy)
+            }
+        }
+    }
+}
+
 /// Immutable bytes that somebody keeps alive: a mapped file or an array.
 public final class TensorBytes: @unchecked Sendable {
     private let owner: AnyObject?

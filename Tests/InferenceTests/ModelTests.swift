@@ -103,6 +103,6 @@ struct ModelTests {
         #expect(try swapped(.f32, [1, 2, 3, 4, 5, 6, 7, 8]) == [4, 3, 2, 1, 8, 7, 6, 5])
         #expect(try swapped(.f16, [1, 2, 3, 4]) == [2, 1, 4, 3])
         #expect(try swapped(.q4_0, Array(1...18)) == [2, 1] + Array(3...18))
-        #expect(throws: ModelError.self) { try swapped(.q4_K, Array(repeating: 0, count: 144)) }
+        #expect(throws: GGUFError.self) { try swapped(.q5_K, Array(repeating: 0, count: 176)) }
     }
 }

@@ -40,22 +40,16 @@ final class CPUTensor: DeviceTensor {
         type = tensor.type
         self.format = format
         self.kernels = kernels
-        bytes = Self.native(tensor.bytes, isLittle: tensor.byteOrder == .little, block: tensor.type.bytesPerBlock)
+        bytes = Self.aligned(try tensor.littleEndian(), to: tensor.type == .f32 ? 4 : 2)
         // `bytes` neither move nor change while this object keeps them.
         pointer = bytes.withBytes { $0.baseAddress ?? UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped }
     }
 
-    /// The bytes themselves where they are little-endian and aligned, else a copy that is.
-    private static func native(_ bytes: TensorBytes, isLittle: Bool, block: Int) -> TensorBytes {
-        // The one number of each block whose byte order matters comes first: all of it, or a half scale.
-        let number = block == 4 ? 4 : 2
-        return bytes.withBytes { source in
-            if isLittle, Int(bitPattern: source.baseAddress) % number == 0 { return bytes }
-            return TensorBytes(count: source.count) { copy in
-                copy.copyMemory(from: source)
-                guard !isLittle else { return }
-                for start in stride(from: 0, to: copy.count, by: block) { copy[start..<start + number].reverse() }
-            }
+    /// The bytes themselves where they are aligned, else a copy that is.
+    private static func aligned(_ bytes: TensorBytes, to alignment: Int) -> TensorBytes {
+        bytes.withBytes { source in
+            Int(bitPattern: source.baseAddress) % alignment == 0
+                ? bytes : TensorBytes(count: source.count) { $0.copyMemory(from: source) }
         }
     }
 
