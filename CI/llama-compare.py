@@ -175,9 +175,14 @@ def compare(model_path, arguments):
     return verdict, detail
 
 
-def known_reason(known, model_name, line):
+def known_reason(known, model_path, line):
     """Why a verdict other than 'agrees' is expected: the first rule that matches."""
-    return next((reason for name, pattern, reason in known if re.search(name, model_name) and re.search(pattern, line)), None)
+    for name, pattern, condition, reason in known:
+        if re.search(name, model_path.name) and re.search(pattern, line):
+            fields, _ = read_results(model_path)
+            if eval(condition, {"__builtins__": {}}, {"metadata": fields}):
+                return reason
+    return None
 
 
 def main():
@@ -187,7 +192,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="models side by side (default: one a core)")
     parser.add_argument("--threads", type=int, default=1, help="threads of each (default: 1)")
     parser.add_argument("--timeout", type=float, default=60, help="seconds for each model (default: 60)")
-    parser.add_argument("--known", type=Path, metavar="FILE", help="tab-separated regular expressions of model name and verdict, and why that is expected")
+    parser.add_argument("--known", type=Path, metavar="FILE", help="what is expected not to agree: see the file's own first lines")
     parser.add_argument("--quiet", action="store_true", help="do not list what agrees")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -198,12 +203,12 @@ def main():
     known = []
     if arguments.known:
         lines = arguments.known.read_text().splitlines()
-        known = [tuple(line.split("\t", 2)) for line in lines if line and not line.startswith("#")]
+        known = [tuple(line.split("\t", 3)) for line in lines if line and not line.startswith("#")]
     width = max(len(path.name) for path in models)
     counts = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         for path, (verdict, detail) in zip(models, pool.map(lambda path: compare(path, arguments), models)):
-            reason = None if verdict == "agrees" else known_reason(known, path.name, f"{verdict}: {detail}")
+            reason = None if verdict == "agrees" else known_reason(known, path, f"{verdict}: {detail}")
             if not (arguments.quiet and verdict == "agrees"):
                 print(f"{path.name:<{width}}  {verdict}: {detail}" + (f"  (known: {reason})" if reason else ""), flush=True)
             key = "known" if reason else verdict

@@ -79,10 +79,10 @@ extension VulkanDevice {
             let limits = Context.Limits(
                 bindingBytes: Int(clamping: info.max_binding_bytes), groupsX: Int(info.max_groups_x),
                 groupsY: Int(info.max_groups_y))
+            let version = "Vulkan \(info.api_major).\(info.api_minor)"
             devices.append(
                 VulkanDevice(
-                    name: name,
-                    summary: "\(description), \(String(cString: info.kind)), Vulkan \(info.api_major).\(info.api_minor)",
+                    name: name, summary: "\(description), \(String(cString: info.kind)), \(version)",
                     context: Context(name: name, limits: limits, handle: handle)))
         }
         return (devices, absences.isEmpty ? nil : absences.joined(separator: "; "))

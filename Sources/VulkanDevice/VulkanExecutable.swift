@@ -32,10 +32,6 @@ final class VulkanExecutable: Executable {
         } catch {
             throw context.error(error.reason)
         }
-        guard lowering.arenaBytes <= context.limits.bindingBytes else {
-            throw context.error(
-                "values of \(lowering.arenaBytes) bytes exceed the \(context.limits.bindingBytes) bytes of a binding")
-        }
         arena = try context.deviceMemory.allocate(bytes: max(lowering.arenaBytes, 4))
 
         var uploadBytes = lowering.tables.map { $0.offset + $0.table.count(in: segment.graph) * 4 }.max() ?? 0
@@ -77,8 +73,9 @@ final class VulkanExecutable: Executable {
     func run(
         weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor]
     ) throws -> [HostTensor] {
-        let weights = try select(weightsUsed, of: segment.graph.weights.count, from: weights, as: VulkanTensor.self, "weight")
-        let states = try select(statesUsed, of: segment.graph.states.count, from: states, as: VulkanState.self, "state")
+        let graph = segment.graph
+        let weights = try select(weightsUsed, of: graph.weights.count, from: weights, as: VulkanTensor.self, "weight")
+        let states = try select(statesUsed, of: graph.states.count, from: states, as: VulkanState.self, "state")
         for (id, rows) in lowering.stateRows {
             guard let state = states[id], state.rows >= rows else {
                 throw context.error("reads \(rows) rows of \(segment.graph.states[id].name), which has fewer")
@@ -225,6 +222,10 @@ final class VulkanExecutable: Executable {
             case .state(let id): states[id]?.range
             }
         guard let range else { throw context.error("a weight or state is missing") }
+        guard range.bytes <= UInt64(context.limits.bindingBytes) else {
+            throw context.error(
+                "a value of \(range.bytes) bytes exceeds the \(context.limits.bindingBytes) bytes of a binding")
+        }
         return range
     }
 

@@ -23,7 +23,7 @@ struct VulkanOpCaseTests {
     func unseenCells(tokens: Int) throws {
         let opCase = OpCase("attention beside an infinite cell, \(tokens)") {
             let q = $0.real([tokens, 2, 8]), k = $0.real([3, 2, 8])
-            let v = $0.real([3, 2, 8]) { _ in [Float](repeating: 1, count: 32) + [Float](repeating: .infinity, count: 16) }
+            let v = $0.real([3, 2, 8]) { _ in (0..<48).map { $0 < 32 ? 1 : .infinity } }
             let mask = $0.real([tokens, 3]) { _ in (0..<tokens).flatMap { _ in [0, 0, -Float.infinity] } }
             return [$0.graph.apply(.attention(Attention(scale: 1, valueSize: 8)), q, k, v, mask)]
         }

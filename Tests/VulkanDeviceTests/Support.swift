@@ -51,9 +51,9 @@ struct Run {
             return try device.load(TensorData(name: weight.name, shape: weight.shape, type: type, bytes: bytes))
         }
         states = try graph.states.map { try device.allocate($0, rows: stateRows, type: stateType) }
-        let inputs = graph.inputs.values.sorted()
+        let output = try #require(graph.outputs[.logits])
         executable = try device.compile(
-            Segment(graph: graph, nodes: graph.nodes.indices, inputs: inputs, outputs: [try #require(graph.outputs[.logits])]))
+            Segment(graph: graph, nodes: graph.nodes.indices, inputs: graph.inputs.values.sorted(), outputs: [output]))
     }
 
     func callAsFunction(_ inputs: [Input: HostTensor] = [:]) throws -> [Double] {

@@ -56,7 +56,8 @@ struct VulkanDeviceTests {
     @Test("a half cache rounds to nearest even on every write", arguments: TestDevice.allCases)
     func halfCache(on device: TestDevice) throws {
         let values: [Float] = [
-            1.00048828125, 1.00146484375, 65519, 65520, 3e-8, 2.9802322e-8, 8.940697e-8, -6.1e-5, -0.0, 1e9, 0.1, -7.77e-6,
+            1.00048828125, 1.00146484375, 65519, 65520, 3e-8, 2.9802322e-8, 8.940697e-8, -6.1e-5, -0.0, 1e9, 0.1,
+            -7.77e-6,
         ]
         let run = try Run(on: device.device(), stateType: .half) { g in
             let cache = g.state("cache", .cache, row: [4])
@@ -94,7 +95,9 @@ struct VulkanDeviceTests {
         let inputs: [Input: HostTensor] = [.pooling: .float([1, 1, 2, 2, 3, 3]), .slots: .index([0, 0, 1])]
         #expect(try run(inputs) == [1, 2, 3, 6, 3, 6])
         #expect(try run(inputs) == [3, 6, 3, 6, 6, 12])
-        let other = try Run(on: device, weights: ["w": (.f16, [10, 0])]) { $0.input(.pooling, [3, 2]) * $0.weight("w", [2], .scale) }
+        let other = try Run(on: device, weights: ["w": (.f16, [10, 0])]) {
+            $0.input(.pooling, [3, 2]) * $0.weight("w", [2], .scale)
+        }
         run.weights = other.weights
         run.states = [try device.allocate(run.graph.states[0], rows: 2, type: .full)]
         #expect(try run(inputs) == [10, 0, 30, 0, 30, 0])

@@ -14,11 +14,11 @@ public struct RWKV7: Architecture {
     let feedForward: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h, embeddings: [64, 128, 192])
+        dimensions = try Dimensions(&h, embeddings: [64, 32, 96, 128, 192, 33, 40, 63, 65, 120])
         normalization = try Normalization(&h, .layer, bias: .required)
-        // Kernels handle rows of 64 at a time, as in all released models, and smaller heads wrongly or not at all.
         headSize = try h.integer(
-            "wkv.head_size", 1...4096, fuzz: Domains.divisors(of: dimensions.embedding, among: [64, 128]), "size of a head")
+            "wkv.head_size", 1...4096, fuzz: Domains.divisors(of: dimensions.embedding, among: [64, 32, 16, 8, 33, 40, 63, 65, 128]),
+            "size of a head")
         try h.require(
             dimensions.embedding % headSize == 0, "embedding_length", "wkv.head_size",
             because: "a width of \(dimensions.embedding) does not divide among heads of \(headSize)")
