@@ -8,6 +8,13 @@ public enum Activation: Hashable, Sendable {
     case plain(Unary)
 }
 
+extension Hyperparameters {
+    /// `feed_forward_length`, where a model has one for all its layers.
+    public mutating func feedForwardLength(_ about: String = "hidden units of a feed-forward network") throws -> Int {
+        try integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, about)
+    }
+}
+
 extension Scope {
     /// A dense feed-forward network of `size` hidden units: `[T, D] → [T, D]`.
     ///

@@ -113,11 +113,13 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let querySize = gated ? 2 * keySize : keySize
         let (q, k, v) = (heads * querySize, groups * keySize, groups * valueSize)
         let flat: (Value, Value, Value)
-        if fused == .always || fused == .optional && block.has("attn_qkv.weight") {
-            let weight = fused == .always
-                ? block.weight("attn_qkv.weight", [q + k + v, x.shape.last], .projection)
-                : block.optionalWeight("attn_qkv.weight", [q + k + v, x.shape.last], .projection)
-            guard let weight else { preconditionFailure("asked only where it is") }
+        let shape: Shape = [q + k + v, x.shape.last]
+        let weight: Value? = switch fused {
+        case .never: nil
+        case .optional: block.optionalWeight("attn_qkv.weight", shape, .projection)
+        case .always: block.weight("attn_qkv.weight", shape, .projection)
+        }
+        if let weight {
             var qkv = x.matmul(weight)
             if let bias = block.bias("attn_qkv", [q + k + v], bias) {
                 qkv = qkv + bias
@@ -144,14 +146,23 @@ extension Scope {
     /// Attention over the cache of this block, to which the batch's keys and values are added first.
     ///
     /// - Parameters:
-    ///   - rotation: how `keys` were rotated, so that a session can shift them.
+    ///   - rope: rotates queries and keys by their positions; the cache remembers it, so that a session can
+    ///     shift its keys.
+    ///   - factors: of the rotation's frequencies.
+    ///   - rotation: how `keys` are rotated already, where more follows the rotation.
     ///   - bias: `[H, T, C]`, added to the scores.
     ///   - sinks: `[H]`.
     /// - Returns: `[T, H · Dv]`.
     public func cachedAttention(
         _ queries: Value, _ keys: Value, _ values: Value, scale: Double, mask: Mask = Mask(causal: true),
-        rotation: State.Rotation? = nil, softcap: Double? = nil, bias: Value? = nil, sinks: Value? = nil
+        rope: Rope? = nil, factors: Value? = nil, rotation: State.Rotation? = nil, softcap: Double? = nil,
+        bias: Value? = nil, sinks: Value? = nil
     ) -> Value {
+        if let rope {
+            return cachedAttention(
+                queries.rotated(rope, factors: factors), keys.rotated(rope, factors: factors), values, scale: scale,
+                mask: mask, rotation: g.rotation(rope, factors: factors), softcap: softcap, bias: bias, sinks: sinks)
+        }
         let k = state("cache_k", .cache, row: [keys.shape[1], keys.shape[2]], rotation: rotation)
         let v = state("cache_v", .cache, row: [values.shape[1], values.shape[2]])
         return attention(

@@ -25,6 +25,17 @@ public struct WindowPattern: Hashable, Sendable {
         masks = (0..<layers).map { Mask(causal: true, window: isWindowed($0) ? window : .unlimited) }
     }
 
+    /// Windows where `attention.sliding_window` is there and not 0.
+    public static func optional(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, period: Int
+    ) throws -> WindowPattern {
+        let window = try h.integer(
+            "attention.sliding_window", 0...(1 << 30), fuzz: lengths, default: 0, "positions that a window holds; 0: no windows")
+        return window == 0
+            ? WindowPattern(unlimited: dimensions)
+            : try WindowPattern(&h, dimensions, window: .sliding(window), period: period)
+    }
+
     /// No layer has a window.
     public init(unlimited dimensions: Dimensions) {
         masks = Array(repeating: Mask(causal: true), count: dimensions.layers)

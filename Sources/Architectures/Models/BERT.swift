@@ -18,7 +18,7 @@ public struct BERT: Architecture {
         dimensions = try Dimensions(&h, isCausal: false)
         normalization = try Normalization(&h, .layer, bias: .required)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, evenHeads: false)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
         tokenTypes = try h.integer("tokenizer.ggml.token_type_count", 1...65536, fuzz: [2, 1, 3], "kinds of tokens; all are of the first")
         let pooling = try h.option("pooling_type", among: Pooling.allCases, default: .none, "how the embeddings of a sequence become one")
         let isClassifier = pooling == .rank

@@ -15,7 +15,7 @@ public struct Bloom: Architecture {
         dimensions = try Dimensions(&h)
         normalization = try Normalization(&h, .layer, bias: .required)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, evenHeads: false)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
     }
 
     public func build(_ g: GraphBuilder) {

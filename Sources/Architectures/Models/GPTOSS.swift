@@ -38,8 +38,8 @@ public struct GPTOSS: Architecture {
             let rope = rotary.rope(isWindowed: windows.isWindowed(layer))
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                q.rotated(rope), k.rotated(rope), v, scale: attention.scale, mask: windows.masks[layer],
-                rotation: g.rotation(rope), sinks: block.weight("attn_sinks.weight", [attention.heads[layer]], .sink))
+                q, k, v, scale: attention.scale, mask: windows.masks[layer], rope: rope,
+                sinks: block.weight("attn_sinks.weight", [attention.heads[layer]], .sink))
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .required)
             x = x + block.mixture(block.norm("post_attention_norm", x, normalization), experts, tensors)
         }

@@ -17,7 +17,7 @@ public struct Gemma: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
     }
 
     public func build(_ g: GraphBuilder) {
@@ -26,8 +26,7 @@ public struct Gemma: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
-            let mixed = block.cachedAttention(
-                q.rotated(rope), k.rotated(rope), v, scale: attention.scale, rotation: g.rotation(rope))
+            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))
         }

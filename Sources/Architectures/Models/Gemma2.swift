@@ -24,7 +24,7 @@ public struct Gemma2: Architecture {
         let window = try h.integer(
             "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, default: 4096, "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 2)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
         scoreCap = try h.real("attn_logit_softcapping", 1e-3...1e6, fuzz: [50, 1, 5], default: 50, "bound of the attention scores")
         logitCap = try h.real("final_logit_softcapping", 1e-3...1e6, fuzz: [30, 1, 5], default: 30, "bound of the logits")
     }
@@ -42,8 +42,7 @@ public struct Gemma2: Architecture {
             let rope = rotary.rope(isWindowed: windows.isWindowed(layer))
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                q.rotated(rope), k.rotated(rope), v, scale: scale, mask: windows.masks[layer],
-                rotation: g.rotation(rope), softcap: scoreCap)
+                q, k, v, scale: scale, mask: windows.masks[layer], rope: rope, softcap: scoreCap)
             x = x + block.norm(
                 "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding), normalization)
             let fed = block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))

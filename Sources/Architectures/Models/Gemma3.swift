@@ -20,14 +20,10 @@ public struct Gemma3: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
-        let window = try h.integer(
-            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths, default: 0, "positions that a window holds; 0: no windows")
-        windows = window == 0
-            ? WindowPattern(unlimited: dimensions)
-            : try WindowPattern(&h, dimensions, window: .sliding(window), period: 6)
+        windows = try WindowPattern.optional(&h, dimensions, period: 6)
         windowedBase = try h.real(
             "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
         logitCap = try h.real("final_logit_softcapping", 0...1e6, fuzz: [30, 1, 0], default: 0, "bound of the logits; 0: none")
     }
 
@@ -47,9 +43,8 @@ public struct Gemma3: Architecture {
             let rope = windows.isWindowed(layer) ? windowed : rotary.rope()
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                block.norm("attn_q_norm", q, normalization).rotated(rope),
-                block.norm("attn_k_norm", k, normalization).rotated(rope), v,
-                scale: scale, mask: windows.masks[layer], rotation: g.rotation(rope))
+                block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
+                scale: scale, mask: windows.masks[layer], rope: rope)
             x = x + block.norm(
                 "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding), normalization)
             let fed = block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))

@@ -19,7 +19,7 @@ public struct Jamba: Architecture {
         attention = try GroupedQueryAttention(
             &h, dimensions, headSize: .splitEmbedding, evenHeads: false, otherLayers: true)
         stateSpace = try SelectiveStateSpace(&h, dimensions)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
         var options = Experts.Options()
         options.normalizes = false
         options.declaresSize = false

@@ -48,7 +48,7 @@ public struct KimiLinear: Architecture {
         leadingDense = try h.integer(
             "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
         feedForward = leadingDense == 0
-            ? 0 : try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a dense block")
+            ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresScale = true

@@ -42,7 +42,7 @@ struct ShortConvolutionDecoder: Sendable {
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, otherLayers: true)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         taps = try h.integer("shortconv.l_cache", 2...64, fuzz: Domains.taps, "taps of the convolution")
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a dense feed-forward network")
+        feedForward = try h.feedForwardLength("hidden units of a dense feed-forward network")
         if hasExperts {
             window = .unlimited
             leadingDense = try h.integer(
@@ -82,9 +82,8 @@ struct ShortConvolutionDecoder: Sendable {
     private func attend(_ block: Scope, _ layer: Int, _ x: Value, _ rope: Rope) -> Value {
         let (q, k, v) = attention.project(block, layer, x)
         let mixed = block.cachedAttention(
-            block.norm("attn_q_norm", q, normalization).rotated(rope),
-            block.norm("attn_k_norm", k, normalization).rotated(rope), v, scale: attention.scale,
-            mask: Mask(causal: true, window: window), rotation: block.g.rotation(rope))
+            block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
+            scale: attention.scale, mask: Mask(causal: true, window: window), rope: rope)
         return block.linear("attn_output", mixed, dimensions.embedding)
     }
 }

@@ -20,7 +20,7 @@ public struct Llama: Architecture {
         rotary = try RotaryEmbedding(
             &h, dimensions, headSize: attention.keySize, pairing: .normal, whole: true,
             scalings: [.linear, .none, .yarn, .longrope])
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
         var options = Experts.Options()
         options.declaresSize = false
         experts = try Experts.optional(&h, options, feedForward: feedForward)
@@ -33,9 +33,7 @@ public struct Llama: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
-            let mixed = block.cachedAttention(
-                q.rotated(rope, factors: factors), k.rotated(rope, factors: factors), v, scale: attention.scale,
-                rotation: g.rotation(rope, factors: factors))
+            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, rope: rope, factors: factors)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .optional)
             let normed = block.norm("ffn_norm", x, normalization)
             if let experts {

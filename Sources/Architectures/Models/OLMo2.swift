@@ -18,12 +18,8 @@ public struct OLMo2: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
-        let window = try h.integer(
-            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths, default: 0, "positions that a window holds; 0: no windows")
-        windows = window == 0
-            ? WindowPattern(unlimited: dimensions)
-            : try WindowPattern(&h, dimensions, window: .sliding(window), period: 4)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        windows = try WindowPattern.optional(&h, dimensions, period: 4)
+        feedForward = try h.feedForwardLength()
     }
 
     public func build(_ g: GraphBuilder) {
@@ -35,9 +31,8 @@ public struct OLMo2: Architecture {
             let rope = windows.isWindowed(layer) ? windowed : rotary.rope()
             let (q, k, v) = attention.project(block, layer, x)
             let mixed = block.cachedAttention(
-                block.normAcrossHeads("attn_q_norm", q, normalization).rotated(rope),
-                block.normAcrossHeads("attn_k_norm", k, normalization).rotated(rope), v,
-                scale: attention.scale, mask: windows.masks[layer], rotation: g.rotation(rope))
+                block.normAcrossHeads("attn_q_norm", q, normalization), block.normAcrossHeads("attn_k_norm", k, normalization), v,
+                scale: attention.scale, mask: windows.masks[layer], rope: rope)
             x = x + block.norm("post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding), normalization)
             x = x + block.norm("post_ffw_norm", block.feedForward(x, size: feedForward, .gated(.swiglu)), normalization)
         }

@@ -17,7 +17,7 @@ public struct OLMoE: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, grouped: false)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
-        let size = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of an expert")
+        let size = try h.feedForwardLength("hidden units of an expert")
         var options = Experts.Options()
         options.declaresSize = false
         options.normalizes = false
@@ -32,9 +32,8 @@ public struct OLMoE: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                block.normAcrossHeads("attn_q_norm", q, normalization).rotated(rope),
-                block.normAcrossHeads("attn_k_norm", k, normalization).rotated(rope), v,
-                scale: attention.scale, rotation: g.rotation(rope))
+                block.normAcrossHeads("attn_q_norm", q, normalization), block.normAcrossHeads("attn_k_norm", k, normalization), v,
+                scale: attention.scale, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init())
         }

@@ -17,7 +17,7 @@ public struct Qwen3: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
     }
 
     public func build(_ g: GraphBuilder) {
@@ -27,9 +27,8 @@ public struct Qwen3: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                block.norm("attn_q_norm", q, normalization).rotated(rope),
-                block.norm("attn_k_norm", k, normalization).rotated(rope), v,
-                scale: attention.scale, rotation: g.rotation(rope))
+                block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
+                scale: attention.scale, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
         }

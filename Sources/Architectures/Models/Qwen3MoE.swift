@@ -32,9 +32,8 @@ public struct Qwen3MoE: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                block.norm("attn_q_norm", q, normalization).rotated(rope),
-                block.norm("attn_k_norm", k, normalization).rotated(rope), v,
-                scale: attention.scale, rotation: g.rotation(rope))
+                block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
+                scale: attention.scale, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init())
         }

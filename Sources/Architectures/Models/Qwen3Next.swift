@@ -32,7 +32,7 @@ public struct Qwen3Next: Architecture {
                 drawsAbsence: layers >= period, "every so many layers, one is attention")
             isRecurrent = (1...layers).map { $0 % interval != 0 }
         }
-        let feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units from which absent sizes follow")
+        let feedForward = try h.feedForwardLength("hidden units from which absent sizes follow")
         var options = Experts.Options()
         options.sharesSize = true
         options.groups = true
@@ -61,10 +61,9 @@ public struct Qwen3Next: Architecture {
     private func attend(_ block: Scope, _ layer: Int, _ x: Value, _ rope: Rope) -> Value {
         let (queriesAndGates, k, v) = attention.project(block, layer, x, gated: true)
         let size = attention.keySize
-        let q = block.norm("attn_q_norm", queriesAndGates.columns(0, size), normalization).rotated(rope)
+        let q = block.norm("attn_q_norm", queriesAndGates.columns(0, size), normalization)
         let mixed = block.cachedAttention(
-            q, block.norm("attn_k_norm", k, normalization).rotated(rope), v, scale: attention.scale,
-            rotation: block.g.rotation(rope))
+            q, block.norm("attn_k_norm", k, normalization), v, scale: attention.scale, rope: rope)
         let gate = queriesAndGates.columns(size, size).reshaped(mixed.shape)
         return block.linear("attn_output", mixed * gate(.sigmoid), dimensions.embedding)
     }

@@ -30,7 +30,7 @@ public struct RWKV7: Architecture {
             try rank("value_residual_mix", "shares of the first layer's values"), try rank("gate", "gates")
         )
         _ = try h.integer("token_shift_count", 2...2, fuzz: [2], default: 2, "token shifts of a block")
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of channel mixing")
+        feedForward = try h.feedForwardLength("hidden units of channel mixing")
     }
 
     public func build(_ g: GraphBuilder) {

@@ -19,7 +19,7 @@ public struct T5: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, grouped: false)
         bias = try RelativePositionBias(&h)
-        feedForward = try h.integer("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of a feed-forward network")
+        feedForward = try h.feedForwardLength()
         decoderLayers = try h.integer(
             "decoder_block_count", 1...512, fuzz: Array(1...dimensions.layers), default: dimensions.layers, "number of the decoder's blocks")
     }
