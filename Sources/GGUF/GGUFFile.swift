@@ -65,10 +65,20 @@ public final class GGUFFile: Sendable {
     ///
     /// Throws `GGUFError` for a type that cannot be decoded.
     public func floats(of tensor: TensorDescription) throws -> [Float] {
+        try elements(of: tensor) { try tensor.type.decode($0, order: byteOrder, into: $1) }
+    }
+
+    /// The same, in double precision.
+    public func doubles(of tensor: TensorDescription) throws -> [Double] {
+        try elements(of: tensor) { try tensor.type.decode($0, order: byteOrder, into: $1) }
+    }
+
+    private func elements<Real>(
+        of tensor: TensorDescription, _ decode: (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Real>) throws -> Void
+    ) throws -> [Real] {
         try withBytes(of: tensor) { bytes in
-            try [Float](unsafeUninitializedCapacity: tensor.elementCount) { target, initialized in
-                let target = UnsafeMutableBufferPointer(rebasing: target[..<tensor.elementCount])
-                try tensor.type.decode(bytes, order: byteOrder, into: target)
+            try [Real](unsafeUninitializedCapacity: tensor.elementCount) { target, initialized in
+                try decode(bytes, UnsafeMutableBufferPointer(rebasing: target[..<tensor.elementCount]))
                 initialized = tensor.elementCount
             }
         }

@@ -77,19 +77,11 @@ extension ResultsFile {
         }
         func tensor(_ name: String) throws -> (dimensions: [Int], elements: HostTensor)? {
             guard let found = file.tensor(named: name) else { return nil }
-            let elements: HostTensor = try file.withBytes(of: found) { bytes in
-                func words<Word: FixedWidthInteger>(_: Word.Type) -> [Word] {
-                    (0..<bytes.count / MemoryLayout<Word>.size).map {
-                        let word = bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Word>.size, as: Word.self)
-                        return file.byteOrder == .little ? Word(littleEndian: word) : Word(bigEndian: word)
-                    }
-                }
-                switch found.type {
-                case .i32: return .index(words(UInt32.self).map { Int32(bitPattern: $0) })
-                case .f32: return .float(words(UInt32.self).map(Float.init(bitPattern:)))
-                case .f64: return .double(words(UInt64.self).map(Double.init(bitPattern:)))
-                default: throw missing("\(name) is of type \(found.type.name)")
-                }
+            let elements: HostTensor = switch found.type {
+            case .i32: .index(try file.doubles(of: found).map { Int32($0) })
+            case .f32: .float(try file.floats(of: found))
+            case .f64: .double(try file.doubles(of: found))
+            default: throw missing("\(name) is of type \(found.type.name)")
             }
             return (found.dimensions, elements)
         }
