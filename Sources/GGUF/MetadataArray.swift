@@ -81,8 +81,14 @@ public enum MetadataArray: Sendable {
 
     /// The array of these values; nil where there are none, or not all are of one kind.
     public init?(_ elements: [MetadataValue]) {
-        guard let first = elements.first, elements.allSatisfy({ $0.kind == first.kind }) else { return nil }
-        self.init(elements, kind: first.kind)
+        guard let first = elements.first else { return nil }
+        self.init(elements, of: first.kind)
+    }
+
+    /// The array of these values; nil where not all are of that kind.
+    init?(_ elements: [MetadataValue], of kind: MetadataValue.Kind) {
+        guard elements.allSatisfy({ $0.kind == kind }) else { return nil }
+        self.init(elements, kind: kind)
     }
 
     private init(_ elements: [MetadataValue], kind: MetadataValue.Kind) {

@@ -15,7 +15,7 @@ struct FusedTensorTests {
         _ metadata: Metadata, has: Set<String>, rows: @escaping @Sendable (String) -> [(tensor: String, row: Int)]?
     ) throws -> [[Double]] {
         let recipe = WeightRecipe(seed: 5)
-        let source = try MemorySource(metadata, optional: .only(has), recipe: recipe) { tensor in
+        let source = try MemorySource(metadata, optional: .only(has), type: recipe.type(of:)) { tensor in
             guard let rows = rows(tensor.name) else { return try recipe.draw(tensor.weight) }
             // As if the rows' own tensors were drawn: an element depends on its tensor's name and place only.
             let width = tensor.shape.last

@@ -25,14 +25,19 @@ public struct Inventory: Sendable {
 
     /// - Parameters:
     ///   - optional: which optional tensors are listed.
-    ///   - recipe: what gives each tensor its type.
+    ///   - type: of each tensor.
     /// - Throws: `MetadataError` for metadata that is incomplete or contradicts itself, `GraphError` where
     ///   it describes a graph that does not fit together.
     public init(
-        _ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe = WeightRecipe(seed: 0)
+        _ metadata: Metadata, optional: OptionalTensors = .all, type: (Weight) throws -> TensorType = { _ in .f32 }
     ) throws {
         tensors = try ArchitectureCatalog.read(metadata).weights(optional.contains)
-            .map { Tensor(weight: $0, type: try recipe.type(of: $0)) }
+            .map { Tensor(weight: $0, type: try type($0)) }
+    }
+
+    /// - Parameter recipe: what gives each tensor its type.
+    public init(_ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe) throws {
+        try self.init(metadata, optional: optional, type: recipe.type(of:))
     }
 }
 

@@ -13,22 +13,42 @@ public final class MemorySource: TensorSource {
 
     /// - Parameters:
     ///   - optional: the optional tensors that the model has.
-    ///   - recipe: what gives each tensor its type.
+    ///   - type: of each tensor.
     ///   - supply: gives each tensor's elements, in the shape and type asked for. It is called once at most
     ///     for each tensor, when it is first needed.
     public init(
-        _ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe,
+        _ metadata: Metadata, optional: OptionalTensors = .all, type: (Weight) throws -> TensorType = { _ in .f32 },
         supply: @escaping @Sendable (Inventory.Tensor) throws -> TensorData
     ) throws {
         self.metadata = metadata
         self.supply = supply
-        inventory = try Inventory(metadata, optional: optional, recipe: recipe)
+        inventory = try Inventory(metadata, optional: optional, type: type)
         weights = Dictionary(inventory.tensors.map { ($0.name, $0.weight) }) { first, _ in first }
     }
 
     /// A toy model: every weight drawn by the recipe.
     public convenience init(_ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe) throws {
-        try self.init(metadata, optional: optional, recipe: recipe) { try recipe.draw($0.weight) }
+        try self.init(metadata, optional: optional, type: recipe.type(of:)) { try recipe.draw($0.weight) }
+    }
+
+    /// The model that a file holds, by the loader of models in memory: it asks for the tensors that the metadata says
+    /// there must be.
+    public convenience init(_ file: GGUFFile) throws {
+        let source = FileSource(file)
+        let known = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
+        func found(_ name: String) throws -> TensorInfo {
+            guard let tensor = known[name] else { throw ModelError(subject: name, reason: "is missing") }
+            return tensor
+        }
+        try self.init(file.metadata, optional: OptionalTensors { known[$0] != nil }, type: { try found($0.name).type }) { tensor in
+            guard let info = known[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is missing") }
+            var data = try source.data(of: info)
+            guard info.shape.significant == tensor.shape.significant else {
+                throw ModelError(subject: tensor.name, reason: "is \(info.shape.gguf), expected \(tensor.shape.gguf)")
+            }
+            data.shape = tensor.shape
+            return data
+        }
     }
 
     public var tensors: [TensorInfo] { inventory.tensors.map(\.info) }

@@ -1,8 +1,8 @@
 /// Tokens to process together.
-public struct Batch: Hashable, Sendable, Codable {
+public struct Batch: Hashable, Sendable {
     public var tokens: [Token]
 
-    public struct Token: Hashable, Sendable, Codable {
+    public struct Token: Hashable, Sendable {
         public var id: Int
         /// Position in its sequences, from 0.
         public var position: Int
@@ -24,6 +24,40 @@ public struct Batch: Hashable, Sendable, Codable {
     public init(_ ids: [Int], from position: Int = 0, sequence: Int = 0) {
         tokens = ids.enumerated().map { index, id in
             Token(id: id, position: position + index, sequences: SequenceSet(sequence))
+        }
+    }
+}
+
+// MARK: As JSON: a column for each property, so that a person can read it
+
+extension Batch: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case ids, positions, sequences
+        /// Indices of the tokens whose output is wanted.
+        case outputs
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(tokens.map(\.id), forKey: .ids)
+        try container.encode(tokens.map(\.position), forKey: .positions)
+        try container.encode(tokens.map(\.sequences), forKey: .sequences)
+        try container.encode(tokens.indices.filter { tokens[$0].wantsOutput }, forKey: .outputs)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let ids = try container.decode([Int].self, forKey: .ids)
+        let positions = try container.decode([Int].self, forKey: .positions)
+        let sequences = try container.decode([SequenceSet].self, forKey: .sequences)
+        let outputs = Set(try container.decode([Int].self, forKey: .outputs))
+        guard positions.count == ids.count, sequences.count == ids.count, outputs.allSatisfy(ids.indices.contains) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .ids, in: container,
+                debugDescription: "\(ids.count) ids, \(positions.count) positions, \(sequences.count) sets of sequences, outputs \(outputs.sorted())")
+        }
+        tokens = ids.indices.map {
+            Token(id: ids[$0], position: positions[$0], sequences: sequences[$0], wantsOutput: outputs.contains($0))
         }
     }
 }

@@ -1,0 +1,111 @@
+import Architectures
+import Devices
+import Faults
+import Foundation
+import GGUF
+import Inference
+
+/// The engine of this project, in the process of the caller.
+public final class BuiltinEngine: Engine {
+    public static let name = "builtin"
+
+    public let name = BuiltinEngine.name
+    public let devices: [EngineDevice]
+    private let set: DeviceSet
+
+    /// - Parameters:
+    ///   - set: the devices; `reference` among them if results are to be compared with it.
+    ///   - fault: put into `cpu`.
+    public init(_ set: DeviceSet = .all(), fault: Fault? = nil) {
+        var set = set
+        if let fault { set.devices = set.devices.map { $0.name == "cpu" ? FaultyDevice($0, fault) : $0 } }
+        self.set = set
+        devices = set.devices.map { EngineDevice(name: $0.name, summary: $0.summary, precision: $0.precision) }
+    }
+
+    /// Why devices that might be expected are not there.
+    public var absences: [String] { set.absences }
+
+    public func load(_ source: any TensorSource) throws -> any EngineModel {
+        try BuiltinModel(Refusal.wrapping { try Model(source) }, set)
+    }
+
+    public func load(file path: String) throws -> any EngineModel {
+        try BuiltinModel(Refusal.wrapping { try Model(FileSource(path: path)) }, set)
+    }
+}
+
+extension Refusal {
+    /// What taking a model throws is a refusal.
+    static func wrapping<Result>(_ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch { throw Refusal("\(error)") }
+    }
+}
+
+private final class BuiltinModel: EngineModel {
+    private let model: Model
+    private let set: DeviceSet
+    private let weights: LoadedWeights
+
+    init(_ model: Model, _ set: DeviceSet) {
+        self.model = model
+        self.set = set
+        weights = LoadedWeights(model)
+    }
+
+    func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
+        let decisions = DecisionLog()
+        var devices = set
+        devices.devices = set.devices.map { device in
+            device is ReferenceDevice ? ReferenceDevice(rounding: script.options.rounding, decisions: decisions) : device
+        }
+        var transcript = try script.play(willBegin: willBegin) {
+            try BuiltinSession(
+                Session(
+                    model, placement: script.placement, devices: devices,
+                    options: SessionOptions(
+                        context: script.options.context, sequences: script.options.sequences,
+                        microBatch: script.options.microBatch, cacheType: script.options.cacheType),
+                    weights: weights))
+        }
+        transcript.margins = decisions.margins
+        return transcript
+    }
+
+    func saved() throws -> [UInt8] { try model.savedBytes() }
+}
+
+private final class BuiltinSession: ScriptSession {
+    private let session: Session
+
+    init(_ session: Session) { self.session = session }
+
+    func encode(_ batch: Batch) throws -> StepResult { StepResult(try session.encode(batch)) }
+    func process(_ batch: Batch) throws -> StepResult { StepResult(try session.process(batch)) }
+    func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool { try session.remove(sequence, positions) }
+    func keep(_ sequence: Int) throws { try session.keep(sequence) }
+    func copy(_ source: Int, to destination: Int) throws -> Bool { try session.copy(source, to: destination) }
+    func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) throws {
+        try session.shift(sequence, positions, by: delta)
+    }
+    func save(_ sequence: Int?) throws -> [UInt8] {
+        try sequence.map { try session.saveState(of: $0) } ?? session.saveState()
+    }
+    func restore(_ state: [UInt8], _ sequence: Int?) throws {
+        if let sequence { try session.restoreState(state, of: sequence) } else { try session.restoreState(state) }
+    }
+    func clear() throws { try session.clear() }
+    var fallbacks: [String] { session.fallbacks.map(\.description) }
+}
+
+extension StepResult {
+    fileprivate init(_ output: Output) {
+        self.init(logits: output.logits.map(Rows.init), embeddings: output.embeddings.map(Rows.init))
+    }
+}
+
+extension Rows {
+    fileprivate init(_ rows: Output.Rows) {
+        self.init(keys: rows.keys, width: rows.width, elements: rows.elements.doubles)
+    }
+}

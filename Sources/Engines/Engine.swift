@@ -1,0 +1,107 @@
+import Devices
+import Inference
+
+/// What turns a model into sessions on devices: what is under test.
+///
+/// Conform an engine of your own to this protocol, and every check of `Fuzzing` runs against it. An engine and what it
+/// makes are used from one thread at a time. What it throws is a failure of the case, so an engine that cannot do
+/// something throws `Unsupported`, which is counted and listed instead.
+public protocol Engine: AnyObject {
+    /// As reports name it: `builtin`, `llama`.
+    var name: String { get }
+    /// The devices that scripts may be placed on; at least one.
+    var devices: [EngineDevice] { get }
+
+    /// Takes a model from memory.
+    /// - Parameter source: metadata, and the tensors in the bytes of their types.
+    /// - Throws: `Refusal` where the metadata or tensors make no model, naming the key or tensor.
+    func load(_ source: any TensorSource) throws -> any EngineModel
+
+    /// Takes a model from a GGUF file.
+    /// - Throws: as `load(_:)`.
+    func load(file path: String) throws -> any EngineModel
+}
+
+/// A model that an engine has taken.
+public protocol EngineModel: AnyObject {
+    /// Opens a session, takes it through the script's steps, and closes it. The model stays as it was.
+    ///
+    /// A step that fails ends the script; it is part of the transcript.
+    /// - Parameter willBegin: told the number of each step before it begins.
+    /// - Throws: `Unsupported`, or `EngineDeath` where the engine did not survive.
+    func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript
+
+    /// The model as the bytes of a GGUF file.
+    func saved() throws -> [UInt8]
+}
+
+extension EngineModel {
+    public func run(_ script: Script) throws -> Transcript { try run(script) { _ in } }
+}
+
+/// A device of an engine.
+public struct EngineDevice: Hashable, Sendable, Codable {
+    /// Those of another engine than the builtin one carry its name: `llama:CPU`.
+    public var name: String
+    /// What it is, in a few words.
+    public var summary: String
+    /// How it computes: the noise floor is made of this.
+    public var precision: Precision
+
+    public init(name: String, summary: String, precision: Precision) {
+        self.name = name
+        self.summary = summary
+        self.precision = precision
+    }
+}
+
+/// A model that an engine does not take, and why: a key or a tensor, and what is wrong with it.
+public struct Refusal: Error, Hashable, Sendable, CustomStringConvertible {
+    public var reason: String
+    public init(_ reason: String) { self.reason = reason }
+    public var description: String { reason }
+}
+
+/// What an engine cannot do by design. It is no failure: the case is discarded, and counted under this reason.
+public struct Unsupported: Error, Hashable, Sendable, CustomStringConvertible {
+    public var reason: String
+    public init(_ reason: String) { self.reason = reason }
+    public var description: String { reason }
+}
+
+/// How an engine ended in the middle of its work.
+public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Cause: Hashable, Sendable {
+        /// Number and name: `11`, `SIGSEGV`.
+        case signal(Int32, String)
+        case exit(Int32)
+        /// It gave no answer within this time.
+        case hang(Duration)
+        /// Its resident memory passed this limit, in bytes.
+        case memory(Int)
+        /// What it wrote is not the protocol.
+        case protocolViolation(String)
+    }
+    public var cause: Cause
+    /// The last thing it said that looks like an assertion, or else its last line; empty if it said nothing.
+    public var lastWords: String
+    /// The step that had begun; nil while it made the session or took the model.
+    public var step: Int?
+
+    public init(_ cause: Cause, lastWords: String = "", step: Int? = nil) {
+        self.cause = cause
+        self.lastWords = lastWords
+        self.step = step
+    }
+
+    public var description: String {
+        let what = switch cause {
+        case .signal(_, let name): "ended by \(name)"
+        case .exit(let status): "exited with status \(status)"
+        case .hang(let limit): "gave no answer within \(limit)"
+        case .memory(let limit): "grew past \(limit >> 20) MiB"
+        case .protocolViolation(let reason): "broke the worker protocol: \(reason)"
+        }
+        return what + (lastWords.isEmpty ? "" : ": \(lastWords)")
+    }
+}

@@ -1,0 +1,70 @@
+import Inference
+
+/// A session that scripts can be played on: all that an engine written in Swift has to offer for `EngineModel.run`.
+public protocol ScriptSession: AnyObject {
+    func encode(_ batch: Batch) throws -> StepResult
+    func process(_ batch: Batch) throws -> StepResult
+    /// - Returns: false, with nothing changed, where the model cannot: recurrent state has no past.
+    func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool
+    func keep(_ sequence: Int) throws
+    /// - Returns: as `remove`.
+    func copy(_ source: Int, to destination: Int) throws -> Bool
+    func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) throws
+    /// What the session, or one sequence, remembers.
+    func save(_ sequence: Int?) throws -> [UInt8]
+    func restore(_ state: [UInt8], _ sequence: Int?) throws
+    func clear() throws
+    /// Ops that ran elsewhere than they were placed, and why.
+    var fallbacks: [String] { get }
+}
+
+extension ScriptSession {
+    public var fallbacks: [String] { [] }
+}
+
+extension Script {
+    /// Plays the steps on a session that `open` makes. Whatever they throw, other than `Unsupported` and `EngineDeath`,
+    /// becomes the transcript's failure.
+    public func play(
+        willBegin: (Int) -> Void = { _ in }, on open: () throws -> any ScriptSession
+    ) throws -> Transcript {
+        var transcript = Transcript()
+        var current: Int?
+        do {
+            let session = try open()
+            var saved: [UInt8] = []
+            for (index, step) in steps.enumerated() {
+                current = index
+                willBegin(index)
+                transcript.results.append(try session.perform(step, &saved))
+            }
+            transcript.fallbacks = session.fallbacks
+        } catch let error as Unsupported {
+            throw error
+        } catch let error as EngineDeath {
+            throw error
+        } catch {
+            transcript.failure = .init(step: current, reason: "\(error)")
+        }
+        return transcript
+    }
+}
+
+extension ScriptSession {
+    fileprivate func perform(_ step: Step, _ saved: inout [UInt8]) throws -> StepResult {
+        switch step {
+        case .encode(let batch): return try encode(batch)
+        case .process(let batch): return try process(batch)
+        case .remove(let sequence, let from, let to):
+            return StepResult(isDone: try remove(sequence, from ..< max(from, to ?? Range.allPositions.upperBound)))
+        case .keep(let sequence): try keep(sequence)
+        case .copy(let source, let destination): return StepResult(isDone: try copy(source, to: destination))
+        case .shift(let sequence, let from, let delta):
+            try shift(sequence, from ..< max(from, Range.allPositions.upperBound), by: delta)
+        case .save(let sequence): saved = try save(sequence)
+        case .restore(let sequence): try restore(saved, sequence)
+        case .clear: try clear()
+        }
+        return StepResult()
+    }
+}

@@ -1,0 +1,75 @@
+/// What a script gave.
+public struct Transcript: Hashable, Sendable {
+    /// One for each step that was done.
+    public var results: [StepResult]
+    /// Why the script ended before its last step.
+    public var failure: Failure?
+    /// Ops that ran elsewhere than they were placed, and why.
+    public var fallbacks: [String]
+    /// How narrowly each discontinuous choice was made, in the order of execution: the score of the last expert or group
+    /// that was taken, less the best that was not. Of the builtin engine's `reference` only.
+    public var margins: [Double]
+
+    public struct Failure: Hashable, Sendable {
+        /// The step; nil where the session could not be made.
+        public var step: Int?
+        public var reason: String
+        public init(step: Int?, reason: String) {
+            self.step = step
+            self.reason = reason
+        }
+    }
+
+    public init(
+        results: [StepResult] = [], failure: Failure? = nil, fallbacks: [String] = [], margins: [Double] = []
+    ) {
+        self.results = results
+        self.failure = failure
+        self.fallbacks = fallbacks
+        self.margins = margins
+    }
+}
+
+/// What a step gave.
+public struct StepResult: Hashable, Sendable {
+    /// False where the session says that it cannot do this by design, and has changed nothing.
+    public var isDone: Bool
+    public var logits: Rows?
+    public var embeddings: Rows?
+
+    public init(isDone: Bool = true, logits: Rows? = nil, embeddings: Rows? = nil) {
+        self.isDone = isDone
+        self.logits = logits
+        self.embeddings = embeddings
+    }
+
+    /// The logits, or of a model that has none its embeddings.
+    public var rows: Rows? { logits ?? embeddings }
+}
+
+/// Rows of equal length, each with the number that it belongs to: the token's index in its batch or, pooled, the
+/// sequence; ascending.
+public struct Rows: Hashable, Sendable {
+    public var keys: [Int]
+    public var width: Int
+    /// `[keys.count, width]`
+    public var elements: [Double]
+
+    public init(keys: [Int], width: Int, elements: [Double]) {
+        self.keys = keys
+        self.width = width
+        self.elements = elements
+    }
+
+    /// The row of `keys[index]`.
+    public func row(at index: Int) -> ArraySlice<Double> { elements[index * width ..< (index + 1) * width] }
+
+    /// The row of a token or sequence; nil where there is none.
+    public func row(of key: Int) -> ArraySlice<Double>? { keys.firstIndex(of: key).map(row(at:)) }
+
+    /// NaN where NaN is, bit for bit the same elsewhere.
+    public func isIdentical(to other: Rows) -> Bool {
+        keys == other.keys && width == other.width && elements.count == other.elements.count
+            && zip(elements, other.elements).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import GGUF
+import Inference
+
+/// An engine in a worker process, which is started when it is first needed and again after each death.
+public final class WorkerEngine: Engine {
+    public let name: String
+    public let version: String
+    public let devices: [EngineDevice]
+    public let absences: [String]
+    private let command: WorkerCommand
+    private var process: WorkerProcess?
+    /// The model that the worker has; whatever else was loaded is loaded again when it is used.
+    fileprivate weak var loaded: WorkerModel?
+
+    /// Starts a worker and asks what it is.
+    /// - Throws: `EngineStartError` where that fails.
+    public init(_ command: WorkerCommand) throws {
+        self.command = command
+        let process = try WorkerProcess(command)
+        let answer: Answer
+        do {
+            answer = try process.answer(Frame(.request, Request(describe: Nothing()))).decoded(Answer.self)
+        } catch {
+            process.stop()
+            throw EngineStartError("\(command.executable): \(error)")
+        }
+        guard let engine = answer.engine, let devices = answer.devices, !devices.isEmpty else {
+            process.stop()
+            throw EngineStartError("\(command.executable): \(answer.error ?? "describes no engine with devices")")
+        }
+        name = engine
+        version = answer.version ?? ""
+        self.devices = devices
+        absences = answer.absences ?? []
+        self.process = process
+    }
+
+    deinit { process?.stop() }
+
+    public func load(_ source: any TensorSource) throws -> any EngineModel {
+        let model = WorkerModel(self, Request.Load(), try source.bytesOfFile())
+        try model.load()
+        return model
+    }
+
+    public func load(file path: String) throws -> any EngineModel {
+        let model = WorkerModel(self, Request.Load(path: path), [])
+        try model.load()
+        return model
+    }
+
+    fileprivate func answer(_ request: Request, payload: [UInt8] = []) throws -> (Answer, payload: [UInt8]) {
+        do {
+            let process = try self.process ?? WorkerProcess(command)
+            self.process = process
+            let frame = try process.answer(Frame(.request, request, payload: payload))
+            let answer = try frame.decoded(Answer.self)
+            if let reason = answer.refused { throw Refusal(reason) }
+            if let reason = answer.unsupported { throw Unsupported(reason) }
+            if let reason = answer.error { throw EngineError(reason) }
+            return (answer, frame.payload)
+        } catch let error as EngineDeath {
+            process = nil
+            loaded = nil
+            throw error
+        } catch let error as ProtocolError {
+            process?.stop()
+            process = nil
+            loaded = nil
+            throw EngineDeath(.protocolViolation(error.description))
+        }
+    }
+}
+
+/// An engine's own error, in its words.
+public struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+    public init(_ description: String) { self.description = description }
+}
+
+private final class WorkerModel: EngineModel {
+    private let engine: WorkerEngine
+    private let request: Request.Load
+    private let file: [UInt8]
+
+    init(_ engine: WorkerEngine, _ request: Request.Load, _ file: [UInt8]) {
+        self.engine = engine
+        self.request = request
+        self.file = file
+    }
+
+    func load() throws {
+        engine.loaded = nil
+        _ = try engine.answer(Request(load: request), payload: file)
+        engine.loaded = self
+    }
+
+    func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
+        if engine.loaded !== self { try load() }
+        let (answer, payload) = try engine.answer(Request(run: script))
+        do {
+            return try answer.transcript(payload)
+        } catch {
+            throw EngineDeath(.protocolViolation("\(error)"))
+        }
+    }
+
+    func saved() throws -> [UInt8] {
+        if engine.loaded !== self { try load() }
+        return try engine.answer(Request(save: Nothing())).payload
+    }
+}

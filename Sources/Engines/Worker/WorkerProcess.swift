@@ -1,0 +1,211 @@
+import Foundation
+
+/// How a worker is started, and what it may use.
+public struct WorkerCommand: Hashable, Sendable {
+    /// The program and its arguments.
+    public var executable: String
+    public var arguments: [String]
+    public var limits: Limits
+
+    /// What passes these is a verdict: a hang, or unbounded memory.
+    public struct Limits: Hashable, Sendable {
+        /// For one answer.
+        public var time: Duration
+        /// Resident bytes of the worker.
+        public var memory: Int
+        public init(time: Duration = .seconds(60), memory: Int = 4 << 30) {
+            self.time = time
+            self.memory = memory
+        }
+    }
+
+    public init(executable: String, arguments: [String], limits: Limits = Limits()) {
+        self.executable = executable
+        self.arguments = arguments
+        self.limits = limits
+    }
+}
+
+/// One worker process, from its start to its end.
+final class WorkerProcess {
+    private let process = Process()
+    private let ended = DispatchSemaphore(value: 0)
+    private let input: FileDescriptorStream
+    private let output: FileDescriptorStream
+    private let pipes: (input: Pipe, output: Pipe)
+    private let errors: ErrorLog
+    private let limits: WorkerCommand.Limits
+    /// Header of the last note, not decoded: only of a worker that died does it matter.
+    private var lastNote: Frame?
+
+    /// - Throws: `EngineStartError` where there is no such program.
+    init(_ command: WorkerCommand) throws {
+        limits = command.limits
+        pipes = (Pipe(), Pipe())
+        errors = try ErrorLog()
+        process.executableURL = URL(fileURLWithPath: command.executable)
+        process.arguments = command.arguments
+        process.standardInput = pipes.input
+        process.standardOutput = pipes.output
+        process.standardError = errors.handle
+        let ended = ended
+        process.terminationHandler = { _ in ended.signal() }
+
+        // A write to a worker that is gone is an error, not the end of this program.
+        signal(SIGPIPE, SIG_IGN)
+        let (writing, reading) = (pipes.input.fileHandleForWriting.fileDescriptor, pipes.output.fileHandleForReading.fileDescriptor)
+        for descriptor in [writing, reading] { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) }
+        #if os(Linux)
+            // A toy model in one piece.
+            let setPipeSize: Int32 = 1031  // F_SETPIPE_SZ
+            _ = fcntl(writing, setPipeSize, 1 << 20)
+        #endif
+        input = FileDescriptorStream(writing)
+        output = FileDescriptorStream(reading)
+        do {
+            try process.run()
+        } catch {
+            throw EngineStartError("\(command.executable): cannot be started: \(error.localizedDescription)")
+        }
+        // Only the worker holds these ends now: its end is the end of the stream.
+        try? pipes.input.fileHandleForReading.close()
+        try? pipes.output.fileHandleForWriting.close()
+    }
+
+    /// - Throws: `EngineDeath` if there is no answer; the worker is gone then.
+    func answer(_ request: Frame) throws -> Frame {
+        let deadline = ContinuousClock.now + limits.time
+        lastNote = nil
+        for stream in [input, output] {
+            stream.deadline = deadline
+            stream.whileWaiting = { [weak self] in try self?.checkMemory() }
+        }
+        do {
+            try input.write(request)
+            while true {
+                let frame = try output.read()
+                switch frame.kind {
+                case .note: lastNote = frame
+                case .answer: return frame
+                case .request: throw ProtocolError("a request from a worker")
+                }
+            }
+        } catch is FileDescriptorStream.TimedOut {
+            throw end(.hang(limits.time))
+        } catch is MemoryExceeded {
+            throw end(.memory(limits.memory))
+        } catch let error as ProtocolError {
+            throw end(.protocolViolation(error.description))
+        } catch {
+            throw end(nil)
+        }
+    }
+
+    /// Ends the worker, whatever it does, and waits for it: no zombie stays.
+    func stop() {
+        try? pipes.input.fileHandleForWriting.close()
+        if ended.wait(timeout: .now() + 2) == .timedOut {
+            kill(process.processIdentifier, SIGKILL)
+            ended.wait()
+        }
+        ended.signal()
+        try? pipes.output.fileHandleForReading.close()
+    }
+
+    /// - Parameter cause: nil: the worker's own end says it.
+    private func end(_ cause: EngineDeath.Cause?) -> EngineDeath {
+        if cause == nil {
+            // Its end of the pipe may close before the process has ended.
+            if ended.wait(timeout: .now() + 5) == .success { ended.signal() }
+        }
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        ended.wait()
+        ended.signal()
+        let status = process.terminationStatus
+        let own: EngineDeath.Cause = process.terminationReason == .uncaughtSignal
+            ? .signal(status, SignalName.of(status)) : .exit(status)
+        stop()
+        return EngineDeath(
+            cause ?? own, lastWords: errors.lastWords, step: (try? lastNote?.decoded(StepNote.self))?.step)
+    }
+
+    private struct MemoryExceeded: Error {}
+
+    private func checkMemory() throws {
+        if let resident = ResidentMemory.of(process.processIdentifier), resident > limits.memory { throw MemoryExceeded() }
+        errors.shorten()
+    }
+}
+
+/// An engine that could not be started, and why.
+public struct EngineStartError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+    public init(_ description: String) { self.description = description }
+}
+
+enum SignalName {
+    static func of(_ signal: Int32) -> String {
+        switch signal {
+        case SIGABRT: "SIGABRT"
+        case SIGSEGV: "SIGSEGV"
+        case SIGBUS: "SIGBUS"
+        case SIGILL: "SIGILL"
+        case SIGTRAP: "SIGTRAP"
+        case SIGFPE: "SIGFPE"
+        case SIGKILL: "SIGKILL"
+        case SIGTERM: "SIGTERM"
+        default: "signal \(signal)"
+        }
+    }
+}
+
+/// What a worker writes to standard error: a file without a name, so that nothing stays behind.
+private final class ErrorLog {
+    let handle: FileHandle
+    private static let longest = 1 << 20
+
+    init() throws {
+        let folder = FileManager.default.temporaryDirectory.path
+        var template = Array("\(folder)/gguf-fuzz-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else {
+            throw EngineStartError("\(folder): no temporary file can be made: \(String(cString: strerror(errno)))")
+        }
+        unlink(template)
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_APPEND)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    /// A worker that talks all the time does not fill the disk.
+    func shorten() {
+        var status = stat()
+        if fstat(handle.fileDescriptor, &status) == 0, status.st_size > Self.longest { ftruncate(handle.fileDescriptor, 0) }
+    }
+
+    /// The last line that looks like an assertion, else the last that says anything.
+    var lastWords: String {
+        let size = lseek(handle.fileDescriptor, 0, SEEK_END)
+        let start = max(0, size - 16384)
+        var bytes = [UInt8](repeating: 0, count: size - start)
+        let count = pread(handle.fileDescriptor, &bytes, bytes.count, start)
+        let lines = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(whereSeparator: \.isNewline)
+            .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+        let marks = ["GGML_ASSERT", "Fatal error", "assert", "Assertion", "terminate called", "what():"]
+        let line = lines.last { line in marks.contains { line.contains($0) } } ?? lines.last ?? ""
+        return String(line.prefix(300))
+    }
+}
+
+enum ResidentMemory {
+    /// In bytes; nil where this system does not say.
+    static func of(_ process: Int32) -> Int? {
+        #if os(Linux)
+            guard let text = try? String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8) else { return nil }
+            let fields = text.split(separator: " ")
+            return fields.count > 1 ? Int(fields[1]).map { $0 * Int(getpagesize()) } : nil
+        #else
+            return nil
+        #endif
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+import GGUF
+import Inference
+
+/// The other end of a worker process: serves an engine on standard input and output.
+public enum WorkerServer {
+    /// Answers requests until standard input ends.
+    ///
+    /// Standard input is read by a thread of its own, so that a worker whose supervisor is gone ends even if it hangs.
+    /// - Parameter version: of the engine, for reports.
+    public static func serve(_ engine: any Engine, version: String, absences: [String] = []) -> Never {
+        let requests = RequestQueue()
+        Thread.detachNewThread {
+            let input = FileDescriptorStream(STDIN_FILENO)
+            while let frame = try? input.read() { requests.append(frame) }
+            exit(0)
+        }
+        // What the engine prints must not get between the frames.
+        let descriptor = dup(STDOUT_FILENO)
+        dup2(STDERR_FILENO, STDOUT_FILENO)
+        let output = FileDescriptorStream(descriptor)
+
+        var model: (any EngineModel)?
+        while true {
+            let request = requests.next()
+            do {
+                try output.write(answer(request, engine, &model, version, absences) { note in try? output.write(note) })
+            } catch {
+                guard let frame = try? Frame(.answer, Answer(error: "\(error)")), (try? output.write(frame)) != nil else { exit(0) }
+            }
+        }
+    }
+
+    private static func answer(
+        _ frame: Frame, _ engine: any Engine, _ model: inout (any EngineModel)?, _ version: String, _ absences: [String],
+        note: (Frame) -> Void
+    ) throws -> Frame {
+        let request = try frame.decoded(Request.self)
+        do {
+            if request.describe != nil {
+                return try Frame(
+                    .answer,
+                    Answer(engine: engine.name, version: version, devices: engine.devices, absences: absences))
+            } else if let load = request.load {
+                model = nil
+                model = try load.path.map(engine.load(file:))
+                    ?? engine.load(Refusal.wrapping { try MemorySource(GGUFFile(bytes: frame.payload)) })
+                return try Frame(.answer, Answer())
+            }
+            guard let model else { throw ProtocolError("no model has been loaded") }
+            if let script = request.run {
+                let (answer, payload) = Answer.of(
+                    try model.run(script) { step in if let frame = try? Frame(.note, StepNote(step: step)) { note(frame) } })
+                return try Frame(.answer, answer, payload: payload)
+            } else if request.save != nil {
+                return try Frame(.answer, Answer(), payload: model.saved())
+            }
+            throw ProtocolError("an unknown request")
+        } catch let error as Refusal {
+            return try Frame(.answer, Answer(refused: error.reason))
+        } catch let error as Unsupported {
+            return try Frame(.answer, Answer(unsupported: error.reason))
+        }
+    }
+}
+
+/// Requests, from the thread that reads them to the one that answers them.
+private final class RequestQueue: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var frames: [Frame] = []
+
+    func append(_ frame: Frame) {
+        condition.withLock {
+            frames.append(frame)
+            condition.signal()
+        }
+    }
+
+    func next() -> Frame {
+        condition.withLock {
+            while frames.isEmpty { condition.wait() }
+            return frames.removeFirst()
+        }
+    }
+}

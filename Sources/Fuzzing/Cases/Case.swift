@@ -1,0 +1,66 @@
+import Architectures
+import Engines
+import GGUF
+import Inference
+
+/// One test: a model, what a session is asked for, a property, and the devices on which it must hold.
+public struct Case: Hashable, Sendable, Codable {
+    public var check: Check
+    public var metadata: Metadata
+    /// Names of the optional tensors that the model has, ascending.
+    public var optionalTensors: [String]
+    public var recipe: WeightRecipe
+    /// Its placement matters to the check `placement` only; other checks put everything on one device at a time.
+    public var script: Script
+    /// Those under test. The reference is not among them.
+    public var devices: [String]
+    /// Of the check `metamorphic`: what is done to the model.
+    public var transformation: Transformation?
+    /// Of the check `rejects`: what is wrong with the metadata.
+    public var contradiction: Contradiction?
+
+    public init(
+        check: Check, metadata: Metadata, optionalTensors: [String], recipe: WeightRecipe, script: Script,
+        devices: [String], transformation: Transformation? = nil, contradiction: Contradiction? = nil
+    ) {
+        self.check = check
+        self.metadata = metadata
+        self.optionalTensors = optionalTensors
+        self.recipe = recipe
+        self.script = script
+        self.devices = devices
+        self.transformation = transformation
+        self.contradiction = contradiction
+    }
+
+    public var architecture: String { metadata.string("general.architecture") ?? "" }
+
+    /// The number of blocks; of an encoder-decoder model, of its encoder's.
+    public var layers: Int { metadata.integer("\(architecture).block_count") ?? 0 }
+
+    /// Tokens of all batches together, the encoder's included.
+    public var tokens: Int {
+        script.steps.reduce(0) { sum, step in
+            switch step {
+            case .encode(let batch), .process(let batch): sum + batch.tokens.count
+            default: sum
+            }
+        }
+    }
+
+    /// The toy model in memory.
+    /// - Throws: `MetadataError`, `GraphError` or `ModelError` where it is none.
+    public func source() throws -> any TensorSource {
+        if check == .rejects { return HeaderSource(metadata: metadata) }
+        return try MemorySource(metadata, optional: .only(Set(optionalTensors)), recipe: recipe)
+    }
+}
+
+/// Metadata without tensors: all that an engine needs in order to refuse it.
+private struct HeaderSource: TensorSource {
+    var metadata: Metadata
+    var tensors: [TensorInfo] { [] }
+    func data(of tensor: TensorInfo) throws -> TensorData {
+        throw ModelError(subject: tensor.name, reason: "is not in this model")
+    }
+}

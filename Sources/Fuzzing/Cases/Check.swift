@@ -1,0 +1,51 @@
+/// A property that must hold of a case.
+public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The device's logits match the reference's within the noise floor.
+    case agrees
+    /// Any split of a prompt into batches and micro-batches gives the same logits.
+    case chunking
+    /// Sequences in one batch do not affect each other.
+    case isolation
+    /// Any split of layers or tensors over devices gives the same logits.
+    case placement
+    /// Saved and loaded again, the model has the same metadata, and its logits are the same bits.
+    case roundtrip
+    /// A model in memory and the same model in a file give the same bits.
+    case loaders
+    /// What is removed, copied, shifted, saved and restored goes on as if it had always been there.
+    case state
+    /// The same case again on the same device gives the same bits.
+    case determinism
+    /// Permuted experts, permuted heads, split or fused projections give the same logits.
+    case metamorphic
+    /// Metadata that contradicts itself is refused with an error that names the key.
+    case rejects
+
+    /// One line for help and listings.
+    public var about: String {
+        switch self {
+        case .agrees: "a device's logits match the reference's within the noise floor"
+        case .chunking: "any split of a prompt into batches and micro-batches gives the same logits"
+        case .isolation: "sequences in one batch do not affect each other"
+        case .placement: "any split of layers or tensors over devices gives the same logits"
+        case .roundtrip: "a model saved and loaded again has the same metadata and gives the same bits"
+        case .loaders: "a model in memory and the same model in a file give the same bits"
+        case .state: "sequences that are removed, copied, shifted, saved and restored go on as they should"
+        case .determinism: "the same case again on the same device gives the same bits"
+        case .metamorphic: "permuted experts or heads, split or fused projections give the same logits"
+        case .rejects: "metadata that contradicts itself is refused with an error that names the key"
+        }
+    }
+
+    /// Whether the property compares a script with each of its sequences processed by itself: see `History`.
+    var comparesHistories: Bool { [.chunking, .isolation, .state].contains(self) }
+
+    /// How often the check is drawn, relative to the others.
+    var weight: Int {
+        switch self {
+        case .agrees: 12
+        case .chunking, .isolation, .state, .metamorphic: 2
+        case .placement, .roundtrip, .loaders, .determinism, .rejects: 1
+        }
+    }
+}

@@ -1,0 +1,80 @@
+import Devices
+import Engines
+import Foundation
+
+/// The error that correct arithmetic of a device's precision makes on one very script.
+///
+/// A fixed tolerance is wrong both ways: it hides bugs in well-conditioned models and cries wolf on ill-conditioned
+/// ones. So the reference runs the script again a few times with every result rounded at random (`Rounding`); how far
+/// its rows then are from the exact ones is the floor. A device fails where its error is more than `limit` times that.
+struct NoiseFloor {
+    /// How far a row of correct arithmetic may be from the exact one, as a multiple of its floor.
+    ///
+    /// The floor is the largest of `samples` random errors, so a device's own is seldom more than a few times that; but
+    /// a device sums in another order than any sample does, and the errors of few samples say little where one rounding
+    /// decides. Measured over 20,000 cases, correct devices stay below half of this.
+    static let limit = 32.0
+    /// Runs of the reference with random rounding.
+    static let samples = 2
+
+    private let exact: Transcript
+    private let rounded: [Transcript]
+    private let precision: Precision
+
+    /// - Throws: what the reference throws.
+    init(_ script: Script, exact: Transcript, precision: Precision, reference: (Script) throws -> Transcript) throws {
+        self.exact = exact
+        self.precision = precision
+        rounded = try (0..<Self.samples).map { sample in
+            var script = script
+            script.options.rounding = Rounding(seed: UInt64(sample + 1), precision: precision)
+            return try reference(script)
+        }
+    }
+
+    /// Of one row: the Euclidean length of the largest error of a sample, or at least that of one rounding of each
+    /// element.
+    func floor(step: Int, key: Int) -> Double {
+        guard let row = exact.results[step].rows?.row(of: key) else { return 0 }
+        let spread = rounded.map { transcript -> Double in
+            guard transcript.results.indices.contains(step), let other = transcript.results[step].rows?.row(of: key) else {
+                return .infinity
+            }
+            return distance(row, other)
+        }
+        let rounding = precision.storage.unitRoundoff * row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return max(spread.max() ?? 0, rounding)
+    }
+
+    /// Whether a choice among experts was so narrow that correct arithmetic may choose otherwise.
+    var hasTies: Bool {
+        let margins = exact.margins
+        guard rounded.allSatisfy({ $0.margins.count == margins.count }) else { return true }
+        let noises = margins.indices.map { index in
+            rounded.map { abs($0.margins[index] - margins[index]) }.filter(\.isFinite).max() ?? 0
+        }
+        // A single sample can be small by chance; what is usual in this script is its better estimate then.
+        let usual = (noises.reduce(0) { $0 + $1 * $1 } / Double(max(1, noises.count))).squareRoot()
+        return zip(margins, noises).contains { $0 <= Self.limit * max($1, usual) }
+    }
+}
+
+/// The Euclidean distance of two rows; infinite where they are not as long, or one holds a NaN or an infinity that the
+/// other has not.
+func distance(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
+    guard a.count == b.count else { return .infinity }
+    var sum = 0.0
+    for (x, y) in zip(a, b) where x != y && !(x.isNaN && y.isNaN) { sum += (x - y) * (x - y) }
+    return sum.isNaN ? .infinity : sum.squareRoot()
+}
+
+extension Precision.Format {
+    /// The largest relative error of one rounding to nearest.
+    var unitRoundoff: Double {
+        switch self {
+        case .float64: 0x1p-53
+        case .float32: 0x1p-24
+        case .float16: 0x1p-11
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import Architectures
+import Engines
+import GGUF
+import Inference
+import PropertyTesting
+
+/// Draws cases of one architecture: a function from choices to a case, so that any choices make a valid one.
+public struct CaseDrawing: Sendable {
+    public let architecture: any Architecture.Type
+    /// The devices under test, and all that placements may name.
+    public let devices: [String]
+    public let placeable: [String]
+    /// The checks that are drawn.
+    public let checks: [Check]
+
+    public init(_ architecture: any Architecture.Type, devices: [String], placeable: [String], checks: [Check] = Check.allCases) {
+        self.architecture = architecture
+        self.devices = devices
+        self.placeable = placeable
+        self.checks = checks
+    }
+
+    /// Draws a case, or recovers the choices of one (`like`), its devices aside.
+    ///
+    /// - Throws: `MetadataError` or `GraphError` where the choices contradict each other, as edited ones may;
+    ///   `Unreachable` where nothing draws the target.
+    public func draw(_ choices: inout Choices, like target: Case? = nil) throws -> Case {
+        let weights = checks.map { ($0, $0.weight) }
+        let wanted = try choices.weighted(weights, like: target?.check)
+        let drawn = try choices.span("model") { choices in
+            try DrawnModel.draw(
+                architecture, &choices, like: try target.map { ($0.metadata, Set($0.optionalTensors)) })
+        }
+        let traits = try SessionTraits(drawn.architecture, optional: .only(drawn.optionalTensors))
+        let transformations = wanted == .metamorphic
+            ? try Transformation.kinds(for: drawn.architecture, optional: drawn.optionalTensors) : []
+        // What a model cannot be asked is replaced by what any can.
+        let applies = wanted.applies(to: traits, placeable: placeable.count) && (wanted != .metamorphic || !transformations.isEmpty)
+        let check = applies ? wanted : .agrees
+        let recipe = try WeightRecipe.draw(&choices, like: target?.recipe)
+        var result = Case(
+            check: check, metadata: drawn.metadata, optionalTensors: drawn.optionalTensors.sorted(), recipe: recipe,
+            script: Script(placement: Placement(devices[0]), steps: []), devices: devices)
+        switch check {
+        case .rejects:
+            result.contradiction = try choices.span("contradiction") {
+                try Contradiction.draw(&$0, drawn.architecture, drawn.metadata, like: target?.contradiction)
+            }
+            if let contradiction = result.contradiction { result.metadata = contradiction.applied(to: drawn.metadata) }
+            return result
+        case .metamorphic:
+            result.transformation = try choices.span("transformation") {
+                try Transformation.draw(&$0, among: transformations, like: target?.transformation)
+            }
+        case .placement:
+            let device = devices[0]
+            result.script.placement = try Placement.draw(
+                &choices, on: device, others: placeable.filter { $0 != device }, layers: traits.dimensions.layers,
+                like: target?.script.placement)
+        default: break
+        }
+        result.script = try choices.span("script") { [placement = result.script.placement] choices in
+            try ScriptDrawing.draw(&choices, traits, check, placement: placement, like: target?.script)
+        }
+        return result
+    }
+}
+
+extension Check {
+    /// Whether models of this kind can be asked.
+    func applies(to traits: SessionTraits, placeable: Int) -> Bool {
+        switch self {
+        case .agrees, .isolation, .roundtrip, .loaders, .determinism, .metamorphic, .rejects: true
+        case .chunking, .state: !traits.traits.isBidirectional
+        case .placement: placeable > 1
+        }
+    }
+}

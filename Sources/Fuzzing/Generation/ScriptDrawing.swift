@@ -1,0 +1,279 @@
+import Engines
+import Inference
+import PropertyTesting
+
+/// Draws scripts, or recovers the choices of one (`like`): every script that it draws is legal for the model.
+struct ScriptDrawing {
+    let traits: SessionTraits
+    let check: Check
+    /// What a session remembers so far.
+    private var state: ScriptState
+    private let options: Script.Options
+
+    static func draw(
+        _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, placement: Placement, like target: Script?
+    ) throws -> Script {
+        let options = try choices.span("options") { choices in
+            try drawOptions(&choices, traits, check, like: target?.options)
+        }
+        var drawing = ScriptDrawing(traits: traits, check: check, state: ScriptState(traits, options), options: options)
+        let steps = try drawing.drawSteps(&choices, like: target?.steps)
+        return Script(placement: placement, options: options, steps: steps)
+    }
+
+    // MARK: Options
+
+    static let contexts = [64, 128, 32, 33, 96]
+    static let microBatches = [64, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33]
+
+    private static func drawOptions(
+        _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, like target: Script.Options?
+    ) throws -> Script.Options {
+        let contexts = Self.contexts.filter { $0 <= traits.positionLimit ?? .max }
+        var options = Script.Options()
+        options.context = try choices.element(of: contexts.isEmpty ? [32] : contexts, like: target?.context)
+        options.sequences = check == .chunking
+            ? 1 : try choices.integer(in: (check == .isolation ? 2 : 1)...4, like: target?.sequences)
+        // Tokens that see each other are computed together.
+        options.microBatch = traits.traits.isBidirectional || traits.traits.pooling != .none
+            ? 64 : try choices.element(of: microBatches, like: target?.microBatch)
+        options.cacheType = traits.hasCache
+            ? try choices.weighted([(.full, 3), (.half, 1)], like: target?.cacheType) : .full
+        return options
+    }
+
+    // MARK: Steps
+
+    private mutating func drawSteps(_ choices: inout Choices, like target: [Step]?) throws -> [Step] {
+        var steps: [Step] = []
+        var target = target
+        if traits.traits.hasEncoder {
+            var source: Batch?
+            if case .encode(let batch)? = target?.first {
+                source = batch
+                target?.removeFirst()
+            }
+            steps.append(.encode(try choices.span("encode") { try drawEncoder(&$0, like: source) }))
+        }
+        let kinds = choices.swarmHint(of: Kind.allCases)
+        var drawing = self
+        let drawn = try choices.list(count: 1...8, usually: 4, like: target) { choices, target in
+            let step = try drawing.drawStep(&choices, kinds, like: target)
+            drawing.state.apply(step)
+            return step
+        }
+        self = drawing
+        return steps + drawn
+    }
+
+    /// Steps other than `process`; which of them a case has at all is part of its swarm.
+    private enum Kind: String, CaseIterable { case remove, copy, shift, save, restore, keep, clear }
+
+    private func isLegal(_ kind: Kind) -> Bool {
+        if traits.traits.isBidirectional { return false }
+        let hasTokens = state.histories.contains { !$0.isEmpty }
+        return switch kind {
+        // A model with an encoder would have to encode again.
+        case .clear: hasTokens && !traits.traits.hasEncoder
+        case .keep: hasTokens && options.sequences > 1
+        case .remove, .save: hasTokens
+        case .copy: hasTokens && options.sequences > 1 && !(traits.traits.hasEncoder && check.comparesHistories)
+        case .shift: traits.canShift && !shiftable.isEmpty
+        case .restore: canRestore
+        }
+    }
+
+    private var canRestore: Bool {
+        guard let saved = state.saved else { return false }
+        guard let sequence = saved.sequence else { return true }
+        if traits.traits.hasEncoder && check.comparesHistories && options.sequences > 1 { return false }
+        return saved.histories[sequence].count <= state.freeCells
+    }
+
+    /// Sequences whose positions can change.
+    private var shiftable: [Int] {
+        guard !check.comparesHistories || traits.isShiftInvariant else { return [] }
+        return state.histories.indices.filter { !state.histories[$0].isEmpty && state.isAlone($0) }
+    }
+
+    private func drawStep(_ choices: inout Choices, _ hinted: [Kind], like target: Step?) throws -> Step {
+        let legal = check == .chunking ? [] : Kind.allCases.filter(isLegal)
+        let ends = (0..<options.sequences).map { state.end(of: $0) }
+        var alternatives: [(Kind?, Int)] = legal.map { ($0, hinted.contains($0) ? 2 : 0) }
+        if state.freeCells > 0, !sets(state, ends).isEmpty { alternatives.insert((nil, 6), at: 0) }
+        // Where all is full and nothing may go, a step that changes nothing.
+        if alternatives.isEmpty { alternatives = [(.save, 1)] }
+        let kind = try choices.weighted(alternatives, like: target.map { Kind(rawValue: $0.name) })
+        switch kind {
+        case nil:
+            var batch: Batch?
+            if case .process(let tokens)? = target { batch = tokens }
+            return .process(try drawBatch(&choices, like: batch))
+        case .remove: return try drawRemoval(&choices, like: target)
+        case .keep:
+            var sequence: Int?
+            if case .keep(let kept)? = target { sequence = kept }
+            return .keep(sequence: try choices.integer(in: 0...(options.sequences - 1), like: sequence))
+        case .copy: return try drawCopy(&choices, like: target)
+        case .shift: return try drawShift(&choices, like: target)
+        case .save:
+            var sequence: Int??
+            if case .save(let saved)? = target { sequence = .some(saved) }
+            let own: [Int?] = state.histories.indices.filter { !state.histories[$0].isEmpty }
+            return .save(sequence: try choices.element(of: [nil] + own, like: sequence))
+        case .restore:
+            guard state.saved?.sequence != nil else { return .restore(sequence: nil) }
+            var sequence: Int?
+            if case .restore(let restored)? = target { sequence = restored }
+            return .restore(sequence: try choices.integer(in: 0...(options.sequences - 1), like: sequence))
+        case .clear: return .clear
+        }
+    }
+
+    /// Positions stay below this.
+    private var limit: Int { min(traits.positionLimit ?? .max, 256) }
+
+    /// The whole of a sequence, its tail, or, where nothing is said of histories, any part of it.
+    private func drawRemoval(_ choices: inout Choices, like target: Step?) throws -> Step {
+        var (wanted, first, last): (Int?, Int?, Int??) = (nil, nil, nil)
+        if case .remove(let sequence, let from, let to)? = target { (wanted, first, last) = (sequence, from, .some(to)) }
+        let held = state.histories.indices.filter { !state.histories[$0].isEmpty }
+        let sequence = try choices.element(of: held, like: wanted)
+        let (start, end) = (state.histories[sequence].map(\.position).min() ?? 0, state.end(of: sequence))
+        // Recurrent state has no past: only all of it can go.
+        if traits.isRecurrent { return .remove(sequence: sequence, from: try choices.element(of: [0], like: first), to: nil) }
+        let from = try choices.element(of: [0] + Array(start..<end).filter { $0 > 0 }, like: first)
+        let ends: [Int?] = check.comparesHistories || from + 1 >= end ? [nil] : [nil] + Array(from + 1..<end)
+        return .remove(sequence: sequence, from: from, to: try choices.element(of: ends, like: last))
+    }
+
+    private func drawCopy(_ choices: inout Choices, like target: Step?) throws -> Step {
+        var (wanted, goal): (Int?, Int?) = (nil, nil)
+        if case .copy(let source, let destination)? = target { (wanted, goal) = (source, destination) }
+        let source = try choices.element(
+            of: state.histories.indices.filter { !state.histories[$0].isEmpty }, like: wanted)
+        let destination = try choices.element(of: state.histories.indices.filter { $0 != source }, like: goal)
+        return .copy(source: source, destination: destination)
+    }
+
+    private func drawShift(_ choices: inout Choices, like target: Step?) throws -> Step {
+        var (wanted, first, delta): (Int?, Int?, Int?) = (nil, nil, nil)
+        if case .shift(let sequence, let from, let by)? = target { (wanted, first, delta) = (sequence, from, by) }
+        let sequence = try choices.element(of: shiftable, like: wanted)
+        let positions = state.histories[sequence].map(\.position)
+        let (start, last) = (positions.min() ?? 0, positions.max() ?? 0)
+        // Moving a part says nothing of what has been computed with it where it was.
+        let from = check.comparesHistories
+            ? 0 : try choices.element(of: [0] + Array(start...last).filter { $0 > 0 }, like: first)
+        // Those that would meet others, or come before position 0, stay out: the latter are a removal.
+        let moved = positions.filter { $0 >= from }
+        let others = Set(positions.filter { $0 < from })
+        let legal = [1, 2, 3, 7, 32, -1, -2, -3].filter { delta in
+            moved.allSatisfy { $0 + delta >= 0 && !others.contains($0 + delta) && $0 + delta < limit }
+        }
+        return .shift(sequence: sequence, from: from, by: legal.isEmpty ? 0 : try choices.element(of: legal, like: delta))
+    }
+
+    // MARK: Batches
+
+    /// Which tokens of a batch want their output.
+    private enum Outputs: CaseIterable { case last, all, some }
+
+    private func drawBatch(_ choices: inout Choices, like target: Batch?) throws -> Batch {
+        var later = state
+        // What sees nothing but its batch begins anew with each.
+        let remembers = !traits.traits.isBidirectional
+        var free = min(later.freeCells, remembers ? 64 : options.microBatch)
+        var ends = (0..<options.sequences).map { remembers ? later.end(of: $0) : 0 }
+        let most = check == .chunking ? 1 : 4
+        let tokens = try choices.list(
+            count: 1...most, usually: min(most, options.sequences), like: target.map(Self.runs)
+        ) { choices, run in
+            guard free > 0 else { return [Batch.Token]() }
+            let sets = sets(later, ends)
+            guard !sets.isEmpty else { return [] }
+            let sequences = try choices.element(of: sets, like: run?.sequences)
+            let first = sequences.first ?? 0
+            // Recurrent state admits no gap; of the others few have one.
+            let gap = traits.isRecurrent || !remembers
+                ? 0 : try choices.weighted([(0, 15), (1, 1), (2, 1), (5, 1)], like: run.map { $0.position - ends[first] })
+            let room = max(1, min(free, limit - ends[first] - gap))
+            let usually = choices.chance(1, in: 24) ? room : min(room, 5)
+            let ids = try choices.list(count: 1...room, usually: usually, like: run?.ids) { choices, id in
+                try choices.integer(in: 0...(traits.dimensions.vocabulary - 1), like: id)
+            }
+            free -= ids.count
+            let start = ends[first] + gap
+            let drawn = ids.enumerated().map { Batch.Token(id: $1, position: start + $0, sequences: sequences) }
+            for token in drawn { later.process(token) }
+            for sequence in sequences.elements { ends[sequence] = start + ids.count }
+            return drawn
+        }.flatMap { $0 }
+        return Batch(try drawOutputs(&choices, tokens, like: target))
+    }
+
+    /// Which sequences a token may belong to: one, or several that hold the same.
+    private func sets(_ state: ScriptState, _ ends: [Int]) -> [SequenceSet] {
+        let single = (0..<options.sequences).filter { ends[$0] < limit - 8 }.map { SequenceSet($0) }
+        guard !traits.isRecurrent, !traits.traits.isBidirectional, !traits.traits.hasEncoder else { return single }
+        let groups = (0..<options.sequences).map { state.alike($0) }.filter { $0.count > 1 && ends[$0.first ?? 0] < limit - 8 }
+        return single + groups.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    }
+
+    private func drawOutputs(_ choices: inout Choices, _ tokens: [Batch.Token], like target: Batch?) throws -> [Batch.Token] {
+        guard !tokens.isEmpty else { return tokens }
+        // Pooled embeddings are of all tokens.
+        if traits.traits.pooling != .none { return tokens }
+        let wanted = target.map { $0.tokens.map(\.wantsOutput) }
+        let goal = wanted.map { flags -> Outputs in
+            flags.allSatisfy { $0 } && flags.count > 1 ? .all : flags.last == true && !flags.dropLast().contains(true) ? .last : .some
+        }
+        let outputs = try choices.weighted([(.last, 2), (.all, 5), (.some, 2)], like: goal)
+        return tokens.enumerated().map { index, token in
+            var token = token
+            token.wantsOutput = switch outputs {
+            case .all: true
+            case .last: index == tokens.count - 1
+            case .some: choices.boolean(like: wanted?[index])
+            }
+            return token
+        }
+    }
+
+    private func drawEncoder(_ choices: inout Choices, like target: Batch?) throws -> Batch {
+        let all = SequenceSet(bits: 1 << UInt32(options.sequences) - 1)
+        let isSplit = options.sequences > 1
+            && choices.boolean(like: target.map { $0.tokens.contains { $0.sequences != all } })
+        let sets = isSplit ? (0..<options.sequences).map { SequenceSet($0) } : [all]
+        var tokens: [Batch.Token] = []
+        for set in sets {
+            let own = target.map { $0.tokens.filter { $0.sequences == set }.map(\.id) }
+            let ids = try choices.list(count: 1...16, usually: 4, like: own) { choices, id in
+                try choices.integer(in: 0...(traits.dimensions.vocabulary - 1), like: id)
+            }
+            tokens += ids.enumerated().map { Batch.Token(id: $1, position: $0, sequences: set) }
+        }
+        return Batch(tokens)
+    }
+
+    // MARK: Recovering
+
+    /// Consecutive tokens of one set of sequences, without gaps between them.
+    struct Run {
+        var sequences: SequenceSet
+        var position: Int
+        var ids: [Int]
+    }
+
+    static func runs(of batch: Batch) -> [Run] {
+        var runs: [Run] = []
+        for token in batch.tokens {
+            if let last = runs.last, last.sequences == token.sequences, last.position + last.ids.count == token.position {
+                runs[runs.count - 1].ids.append(token.id)
+            } else {
+                runs.append(Run(sequences: token.sequences, position: token.position, ids: [token.id]))
+            }
+        }
+        return runs
+    }
+}

@@ -1,0 +1,45 @@
+import Architectures
+import ModelGraph
+
+/// What a model's sessions can do, as its graph says.
+public struct SessionTraits: Hashable, Sendable {
+    public let dimensions: Dimensions
+    public let traits: Traits
+    /// Whether a state is of a whole sequence: it has no past to remove, and no gaps.
+    public let isRecurrent: Bool
+    /// Whether keys and values of each token are kept.
+    public let hasCache: Bool
+    /// Positions that the model has learned embeddings for; nil where positions are not looked up.
+    public let positionLimit: Int?
+    /// Whether results depend on differences of positions only, so that a shifted sequence goes on as if it had been
+    /// where it is.
+    public let isShiftInvariant: Bool
+    /// Whether the model chooses experts.
+    public let hasExperts: Bool
+
+    /// - Parameter optional: the optional tensors that the model has.
+    /// - Throws: `GraphError`.
+    public init(_ architecture: any Architecture, optional: OptionalTensors) throws {
+        let graphs = try architecture.traits.stages.map { try architecture.graph(.inventory($0), optional.contains) }
+        let states = graphs.flatMap(\.states)
+        dimensions = architecture.dimensions
+        traits = architecture.traits
+        isRecurrent = states.contains { $0.kind == .recurrent }
+        hasCache = states.contains { $0.kind == .cache }
+        positionLimit = graphs.compactMap { $0.limit(of: .positions) }.min()
+        isShiftInvariant = !graphs.contains { graph in
+            graph.nodes.contains { node in
+                switch node.op {
+                case .attentionTemperature: true
+                case .mask(let mask): if case .chunked = mask.window { true } else { false }
+                case .rows: node.operands.last == graph.inputs[.positions]
+                default: false
+                }
+            }
+        }
+        hasExperts = graphs.contains { $0.nodes.contains { if case .topExperts = $0.op { true } else { false } } }
+    }
+
+    /// Whether positions can change after the fact.
+    public var canShift: Bool { !isRecurrent && !traits.isBidirectional }
+}

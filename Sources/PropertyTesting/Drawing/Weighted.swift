@@ -1,0 +1,44 @@
+extension Choices {
+    /// One of several, each as often as its weight says; the first is the simplest. Where all weights are zero, all are
+    /// equally likely.
+    /// - Parameter target: the outcome, where it is given.
+    /// - Throws: `Unreachable` if the target is none of the alternatives.
+    public mutating func weighted<Element: Equatable>(
+        _ alternatives: [(Element, Int)], like target: Element? = nil
+    ) throws -> Element {
+        let index = try target.map { target in
+            guard let index = alternatives.firstIndex(where: { $0.0 == target }) else { throw Unreachable(target) }
+            return UInt64(index)
+        }
+        let total = alternatives.reduce(0) { $0 + $1.1 }
+        let chosen = choose(below: UInt64(alternatives.count), like: index) { random in
+            guard total > 0 else { return random.next(below: UInt64(alternatives.count)) }
+            var left = random.next(below: UInt64(total))
+            for (index, alternative) in alternatives.enumerated() {
+                if left < UInt64(alternative.1) { return UInt64(index) }
+                left -= UInt64(alternative.1)
+            }
+            return 0
+        }
+        return alternatives[Int(chosen)].0
+    }
+
+    /// Few of `elements`, in their order: mostly none, of which each is in seldom. None is simplest.
+    /// - Parameter target: the outcome, where it is given.
+    public mutating func sparse<Element: Equatable>(_ elements: [Element], like target: [Element]? = nil) throws -> [Element] {
+        try span("sparse") { choices in
+            elements.filter { element in choices.boolean(1, in: 12, like: target.map { $0.contains(element) }) }
+        }
+    }
+
+    /// Whether a rare thing shall be likely in what is drawn next. It is no choice: false on replay.
+    public mutating func chance(_ numerator: Int, in denominator: Int) -> Bool {
+        hint(below: UInt64(denominator)) >= UInt64(denominator - numerator)
+    }
+
+    /// Features to make likely in what is drawn next: none, few, many or all. It is no choice: none on replay.
+    public mutating func swarmHint<Feature>(of features: [Feature]) -> [Feature] {
+        let density = hint(below: 5)
+        return features.filter { _ in hint(below: 4) >= 4 - density }
+    }
+}
