@@ -11,6 +11,9 @@ public protocol Device: AnyObject, Sendable {
     /// What it is, in a few words: the processor's or driver's own name.
     var summary: String { get }
     var precision: Precision { get }
+    /// The device that loads tensors for this one, itself unless several devices share what is loaded: their
+    /// executables accept each other's tensors. It must not change.
+    var tensorOwner: any Device { get }
 
     /// Why the device cannot run this node, or nil if it can.
     /// - Parameter weightTypes: the tensor type of each weight of the graph, by its index.
@@ -24,6 +27,10 @@ public protocol Device: AnyObject, Sendable {
 
     /// Prepares part of a graph; every node in it is one that the device supports.
     func compile(_ segment: Segment) throws -> any Executable
+}
+
+extension Device {
+    public var tensorOwner: any Device { self }
 }
 
 /// How a device computes: what the noise floor is made of.

@@ -1,18 +1,34 @@
+import Foundation
 import GGUF
 import ModelGraph
 
 /// The definition of every op: float64 throughout, one plain loop an op.
 ///
 /// Each op is a function of its own name in `ReferenceOps`; its comment gives formula, shapes and source.
-/// Weights are decoded to float64 when they are loaded.
+/// Weights are decoded to float64 when they are loaded, once for all instances.
 public final class ReferenceDevice: Device {
     static let name = "reference"
+    private static let tensorOwner = ReferenceDevice()
 
-    public init() {}
+    private let rounding: Rounding?
+    private let decisions: DecisionLog?
+    private let runs = RunCounter()
+
+    /// - Parameters:
+    ///   - rounding: what other arithmetic is imitated. Such a device is made for one session, since the random
+    ///     numbers of a run depend on the runs before it.
+    ///   - decisions: where the decisions of the ops are noted.
+    public init(rounding: Rounding? = nil, decisions: DecisionLog? = nil) {
+        self.rounding = rounding
+        self.decisions = decisions
+    }
 
     public var name: String { Self.name }
     public var summary: String { "float64, one plain loop an op" }
-    public var precision: Precision { Precision(storage: .float64, accumulation: .float64) }
+    public var precision: Precision {
+        rounding?.precision ?? Precision(storage: .float64, accumulation: .float64)
+    }
+    public var tensorOwner: any Device { Self.tensorOwner }
 
     public func unsupported(_ node: Node, in graph: Graph, weightTypes: [TensorType]) -> String? {
         for operand in node.operands {
@@ -32,7 +48,24 @@ public final class ReferenceDevice: Device {
         return ReferenceState(row: state.row, rows: rows, type: type)
     }
 
-    public func compile(_ segment: Segment) throws -> any Executable { ReferenceExecutable(segment) }
+    public func compile(_ segment: Segment) throws -> any Executable { ReferenceExecutable(segment, on: self) }
+
+    /// What the next run of an executable rounds with.
+    func rounder() -> Rounder { Rounder(rounding, run: runs.next()) }
+    func note(_ decision: @autoclosure () -> DecisionLog.Decision) { decisions?.append(decision()) }
+}
+
+/// Numbers the runs of a device.
+private final class RunCounter: @unchecked Sendable {
+    private let lock = NSLock()
+    private var count: UInt64 = 0
+
+    func next() -> UInt64 {
+        lock.withLock {
+            count += 1
+            return count
+        }
+    }
 }
 
 /// A weight, decoded.

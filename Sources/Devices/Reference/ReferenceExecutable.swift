@@ -3,9 +3,13 @@ import ModelGraph
 /// Walks the nodes of a segment in their order.
 final class ReferenceExecutable: Executable {
     private let segment: Segment
+    private let device: ReferenceDevice
     private var graph: Graph { segment.graph }
 
-    init(_ segment: Segment) { self.segment = segment }
+    init(_ segment: Segment, on device: ReferenceDevice) {
+        self.segment = segment
+        self.device = device
+    }
 
     func run(
         weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor]
@@ -23,15 +27,15 @@ final class ReferenceExecutable: Executable {
         }
 
         let states = states.map { $0 as? ReferenceState }
+        let rounder = device.rounder()
         for node in graph.nodes[segment.nodes] {
             do {
                 let operands = try node.operands.map { id in
                     guard let value = values[id] else { throw Missing(what: "operand \(id)") }
                     return value
                 }
-                let result = try evaluate(node.op, operands, States(states: states))
-                // The only place where the result of an op becomes a value: arithmetic of another precision
-                // is imitated here, by rounding `result`.
+                var result = try evaluate(node.op, operands, States(states: states), rounder)
+                if node.op.isInexact { rounder.round(&result) }
                 values[node.result] = ReferenceValue(graph.values[node.result].shape, result)
             } catch {
                 let layer = node.layer.map { "layer \($0): " } ?? ""
@@ -45,7 +49,7 @@ final class ReferenceExecutable: Executable {
         }
     }
 
-    private func evaluate(_ op: Op, _ x: [ReferenceValue], _ states: States) throws -> [Double] {
+    private func evaluate(_ op: Op, _ x: [ReferenceValue], _ states: States, _ rounder: Rounder) throws -> [Double] {
         typealias Ops = ReferenceOps
         return switch op {
         case .rows: try Ops.rows(x[0], x[1])
@@ -81,10 +85,10 @@ final class ReferenceExecutable: Executable {
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset)
 
-        case .topExperts(let routing): Ops.topExperts(routing, x[0])
+        case .topExperts(let routing): Ops.topExperts(routing, x[0]) { device.note($0) }
         case .takeExperts: try Ops.takeExperts(x[0], x[1])
 
-        case .store(let id, let cells): try Ops.store(x[0], x[1], states[id], cells)
+        case .store(let id, let cells): try Ops.store(x[0], x[1], states[id], cells, rounder)
         case .load(let id, let cells): try Ops.load(states[id], cells)
         case .convolution(let id): try Ops.convolution(x[0], x[1], x[2], states[id])
         case .tokenShift(let id): try Ops.tokenShift(x[0], x[1], states[id])
@@ -125,5 +129,20 @@ final class ReferenceExecutable: Executable {
     private struct Missing: Error, CustomStringConvertible {
         var what: String
         var description: String { "\(what) was not supplied" }
+    }
+}
+
+extension Op {
+    /// Whether the result is computed: what is only moved or chosen is exact on any device.
+    fileprivate var isInexact: Bool {
+        switch self {
+        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
+            .takeExperts, .store, .load, .tokenShift, .unary(.relu):
+            false
+        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .softmax,
+            .rope, .alibi, .attention, .attentionTemperature, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,
+            .pool:
+            true
+        }
     }
 }

@@ -4,7 +4,13 @@ extension ReferenceOps {
     /// `(scores [T, E]) → [T, k]`: the `k` experts of greatest score, best first; equal scores: the lower index
     /// first. Of several groups, the best are chosen first, by the sum of their two best scores, and only their
     /// experts take part. Source: DeepSeek-V3 technical report, section 2.1.2.
-    static func topExperts(_ routing: Routing, _ scores: ReferenceValue) -> [Double] {
+    ///
+    /// The one op that is discontinuous. Its decisions are, token by token, which groups take part and which
+    /// experts are used, where not all are. The order among those that are taken is no decision: every use of the
+    /// result is a product with, or a weight of, each expert, and they are summed.
+    static func topExperts(
+        _ routing: Routing, _ scores: ReferenceValue, note: (DecisionLog.Decision) -> Void
+    ) -> [Double] {
         let size = scores.shape[1] / routing.groups
         return (0..<scores.shape[0]).flatMap { t -> [Double] in
             let row = Array(scores.row(t))
@@ -13,24 +19,27 @@ extension ReferenceOps {
                 let groupScores = (0..<routing.groups).map { group in
                     row[group * size ..< (group + 1) * size].sorted(by: >).prefix(2).reduce(0, +)
                 }
-                candidates = greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices)).sorted()
-                    .flatMap { $0 * size ..< ($0 + 1) * size }
+                candidates = greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices), note)
+                    .sorted().flatMap { $0 * size ..< ($0 + 1) * size }
             }
-            return greatest(routing.used, of: row, among: candidates).map(Double.init)
+            return greatest(routing.used, of: row, among: candidates, note).map(Double.init)
         }
     }
 
     /// The `count` candidates of greatest score, best first, the earlier of equals first.
-    ///
-    /// Every discontinuous choice of a graph is made here: its margin is the score of the last candidate that
-    /// is taken, less the best that is not.
-    private static func greatest(_ count: Int, of scores: [Double], among candidates: [Int]) -> [Int] {
+    private static func greatest(
+        _ count: Int, of scores: [Double], among candidates: [Int], _ note: (DecisionLog.Decision) -> Void
+    ) -> [Int] {
         var rest = candidates
-        return (0..<count).map { _ in
+        let taken = (0..<count).map { _ in
             var best = 0
             for i in rest.indices where scores[rest[i]] > scores[rest[best]] { best = i }
             return rest.remove(at: best)
         }
+        if let last = taken.last, let best = rest.map({ scores[$0] }).max() {
+            note(DecisionLog.Decision(margin: scores[last] - best, taken: taken.sorted()))
+        }
+        return taken
     }
 
     /// `(x [T, E], experts [T, k]) → [T, k]`: `y[t, i] = x[t, experts[t, i]]`.

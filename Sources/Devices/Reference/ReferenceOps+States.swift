@@ -5,10 +5,11 @@ extension ReferenceOps {
     /// `(x [T, …], cells [T]) → [C, …]`: `state[cells[t]] = x[t]`, in the order of `t`; the result is the first `C`
     /// cells after that.
     static func store(
-        _ x: ReferenceValue, _ cells: ReferenceValue, _ state: ReferenceState, _ count: Int
+        _ x: ReferenceValue, _ cells: ReferenceValue, _ state: ReferenceState, _ count: Int,
+        _ rounder: Rounder
     ) throws -> [Double] {
         for t in 0..<x.shape[0] {
-            state[try cells.index(t, of: "cell", below: state.rows)] = Array(x.block(t))
+            state.set(try cells.index(t, of: "cell", below: state.rows), to: x.block(t), rounder)
         }
         return try state.prefix(count)
     }

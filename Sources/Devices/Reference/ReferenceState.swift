@@ -18,7 +18,12 @@ final class ReferenceState: DeviceState {
     /// The elements of a row that exists.
     subscript(_ index: Int) -> [Double] {
         get { Array(elements[range(index)]) }
-        set { elements.replaceSubrange(range(index), with: type == .half ? newValue.map(halfRounded) : newValue) }
+        set { elements.replaceSubrange(range(index), with: type == .half ? newValue.map(nearestHalf) : newValue) }
+    }
+
+    /// Stores a row, in half precision as the rounder says.
+    func set(_ index: Int, to new: ArraySlice<Double>, _ rounder: Rounder) {
+        elements.replaceSubrange(range(index), with: type == .half ? new.map(rounder.half) : Array(new))
     }
 
     /// The elements of rows `0 ..< count`.
@@ -51,7 +56,7 @@ final class ReferenceState: DeviceState {
             throw DeviceError(
                 device: ReferenceDevice.name, reason: "state: \(new.count) elements for \(rows) rows of \(row.count)")
         }
-        elements.replaceSubrange(..<new.count, with: type == .half ? new.map(halfRounded) : new)
+        elements.replaceSubrange(..<new.count, with: type == .half ? new.map(nearestHalf) : new)
     }
 
     private func range(_ index: Int) -> Range<Int> { index * row.count ..< (index + 1) * row.count }
@@ -64,4 +69,13 @@ final class ReferenceState: DeviceState {
 }
 
 /// The nearest number of IEEE half precision.
-private func halfRounded(_ x: Double) -> Double { Double(HalfPrecision.rounded(Float(x))) }
+func nearestHalf(_ x: Double) -> Double { Double(HalfPrecision.rounded(Float(x))) }
+
+/// One of the two numbers of IEEE half precision that enclose `x`: the upper with a probability that is its
+/// share of the distance, for a `fraction` uniform in 0 ..< 1.
+func stochasticHalf(_ x: Double, fraction: Double) -> Double {
+    guard x.isFinite, x != 0 else { return x }
+    let spacing = max(abs(x).binade * 0x1p-10, 0x1p-24)
+    let magnitude = (abs(x) / spacing + fraction).rounded(.down) * spacing
+    return Double(signOf: x, magnitudeOf: magnitude > 65504 ? .infinity : magnitude)
+}

@@ -3,23 +3,26 @@ import ModelGraph
 
 /// A model's weights on the devices that need them, each loaded when it is first used.
 ///
-/// Sessions of one thread may share it, so that a second session of the same model loads nothing.
+/// Sessions of one thread may share it, so that a second session of the same model loads nothing; neither
+/// does a session on another device of the same `tensorOwner`.
 public final class LoadedWeights {
     public let model: Model
-    private var tensors: [Key: any DeviceTensor] = [:]
+    private var owners: [ObjectIdentifier: Owner] = [:]
 
-    private struct Key: Hashable {
-        var device: ObjectIdentifier
-        var name: String
+    /// A device is kept with its tensors: its identity could otherwise become another device's.
+    private struct Owner {
+        let device: any Device
+        var tensors: [String: any DeviceTensor] = [:]
     }
 
     public init(_ model: Model) { self.model = model }
 
     func tensor(_ weight: Weight, on device: any Device) throws -> any DeviceTensor {
-        let key = Key(device: ObjectIdentifier(device), name: weight.name)
-        if let known = tensors[key] { return known }
-        let loaded = try device.load(model.data(of: weight))
-        tensors[key] = loaded
+        let owner = device.tensorOwner
+        let key = ObjectIdentifier(owner)
+        if let known = owners[key]?.tensors[weight.name] { return known }
+        let loaded = try owner.load(model.data(of: weight))
+        owners[key, default: Owner(device: owner)].tensors[weight.name] = loaded
         return loaded
     }
 }
