@@ -12,6 +12,15 @@ extension Choices {
         return alternatives[Int(try choose(below: UInt64(alternatives.count), like: UInt64(index)))]
     }
 
+    /// One of the cases of a type that lists them all, the first being the simplest.
+    /// - Parameter target: the outcome, where it is given.
+    public mutating func element<Case: CaseIterable & Equatable>(of type: Case.Type, like target: Case? = nil) -> Case {
+        let cases = Array(type.allCases)
+        let bound = UInt64(cases.count)
+        let index = target.flatMap { cases.firstIndex(of: $0) }.map { UInt64($0) }
+        return cases[Int(choose(below: bound, like: index) { $0.next(below: bound) })]
+    }
+
     /// True with probability `numerator / denominator`; false is simpler.
     /// - Parameter target: the outcome, where it is given.
     public mutating func boolean(_ numerator: Int = 1, in denominator: Int = 2, like target: Bool? = nil) -> Bool {
