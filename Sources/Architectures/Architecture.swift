@@ -137,12 +137,19 @@ public enum ArchitectureCatalog {
         return architecture
     }
 
-    /// The architecture that metadata describes, validated.
-    public static func read(_ metadata: Metadata) throws -> any Architecture {
+    /// The type of the architecture that metadata names.
+    /// - Throws: `MetadataError`.
+    public static func type(of metadata: Metadata) throws -> any Architecture.Type {
         guard case .string(let name)? = metadata["general.architecture"] else {
             throw MetadataError(keys: ["general.architecture"], reason: "is missing or no string")
         }
-        var reader = MetadataReader(metadata, architecture: name)
-        return try named(name).init(&reader)
+        return try named(name)
+    }
+
+    /// The architecture that metadata describes, validated.
+    public static func read(_ metadata: Metadata) throws -> any Architecture {
+        let type = try type(of: metadata)
+        var reader = MetadataReader(metadata, architecture: type.name)
+        return try type.init(&reader)
     }
 }

@@ -9,21 +9,53 @@ public struct DrawnModel: Sendable {
     /// Names of the optional tensors that the model has.
     public let optionalTensors: Set<String>
 
+    /// A model to draw alike, whose tensors may be named with those that are not optional.
+    public typealias Target = (metadata: Metadata, optionalTensors: Set<String>)
+
     /// Draws a model of an architecture; `choices` keeps what was chosen.
-    public static func draw(_ type: any Architecture.Type, _ choices: inout Choices) throws -> DrawnModel {
-        var drawer = MetadataDrawer(architecture: type.name, choices: choices)
+    /// - Parameter target: a model of that architecture to draw alike, whatever the choices would be: they become those
+    ///   that draw it. Of its metadata only the hyperparameters count, and of its tensors those that the graph may ask for.
+    /// - Throws: `MetadataError` where the target is no valid model. Drawing at random throws nothing; replaying an edited
+    ///   recording may, where escapes contradict each other.
+    public static func draw(
+        _ type: any Architecture.Type, _ choices: inout Choices, like target: Target? = nil
+    ) throws -> DrawnModel {
+        var drawer = MetadataDrawer(architecture: type.name, choices: choices, like: target?.metadata)
         let architecture = try type.init(&drawer)
         choices = drawer.choices
 
-        let presence = TensorPresence(choices: choices)
-        for stage in architecture.traits.stages {
-            let g = GraphBuilder(batch: .inventory(stage)) { presence.isPresent($0) }
-            architecture.build(g)
-            _ = try g.finish()
+        let given = try target.map { target in
+            var given: [String: Bool] = [:]
+            try architecture.askForTensors { name in
+                given[name] = target.optionalTensors.contains(name)
+                return target.optionalTensors.contains(name)
+            }
+            return given
         }
+        let presence = TensorPresence(choices: choices, like: given)
+        try architecture.askForTensors { presence.isPresent($0) }
         choices = presence.choices
         return DrawnModel(
             metadata: drawer.metadata, architecture: architecture, optionalTensors: presence.present)
+    }
+
+    /// The choices that draw a model: a file's, a repro's or a released one's, of any size.
+    /// - Throws: `MetadataError` where the metadata is no valid model's.
+    public static func recover(_ metadata: Metadata, optionalTensors: Set<String>) throws -> Choices.Recording {
+        var choices = Choices(replaying: [])
+        _ = try draw(ArchitectureCatalog.type(of: metadata), &choices, like: (metadata, optionalTensors))
+        return choices.recording
+    }
+}
+
+extension Architecture {
+    /// Builds all graphs for the sake of what they ask for.
+    fileprivate func askForTensors(_ isPresent: @escaping (String) -> Bool) throws {
+        for stage in traits.stages {
+            let g = GraphBuilder(batch: .inventory(stage), hasTensor: isPresent)
+            build(g)
+            _ = try g.finish()
+        }
     }
 }
 
@@ -33,8 +65,23 @@ private final class TensorPresence {
     var choices: Choices
     private var policies: [String: Policy] = [:]
     private var decided: [String: Bool] = [:]
+    private let given: [String: Bool]?
+    private let givenPolicies: [String: Policy]?
 
-    init(choices: Choices) { self.choices = choices }
+    /// - Parameter given: the decisions, where they are given.
+    init(choices: Choices, like given: [String: Bool]?) {
+        self.choices = choices
+        self.given = given
+        givenPolicies = given.map { given in
+            Dictionary(grouping: given.keys, by: Self.kind).mapValues { names in
+                switch Set(names.map { given[$0] }) {
+                case [false]: .never
+                case [true]: .always
+                default: .mixed
+                }
+            }
+        }
+    }
 
     var present: Set<String> { Set(decided.filter(\.value).keys) }
 
@@ -42,16 +89,20 @@ private final class TensorPresence {
         if let known = decided[name] { return known }
         choices.beginSpan(name)
         defer { choices.endSpan() }
-        // The same tensor of another layer differs in the block's number only.
-        let kind = name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
-        let policy = policies[kind] ?? choices.element(of: Policy.allCases)
+        let kind = Self.kind(name)
+        let policy = policies[kind] ?? choices.element(of: Policy.self, like: givenPolicies?[kind])
         policies[kind] = policy
         let result = switch policy {
         case .never: false
         case .always: true
-        case .mixed: choices.boolean()
+        case .mixed: choices.boolean(like: given?[name])
         }
         decided[name] = result
         return result
+    }
+
+    /// The same tensor of another layer differs in the block's number only.
+    private static func kind(_ name: String) -> String {
+        name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
     }
 }

@@ -142,4 +142,12 @@ struct ShrinkingTests {
         let shrinker = Shrinker(passes: ShrinkPass.all + [nines])
         #expect(shrinker.shrink(choices.recording, draw: draw) { digits($0) == 10 }?.value == 19)
     }
+
+    @Test("the largest choices shrink like any others")
+    func widestIntegers() throws {
+        let draw: (inout Choices) throws -> Int = { $0.integer(in: (.min + 1)...Int.max, simplest: 0) }
+        var choices = Choices(replaying: [.max])
+        _ = try draw(&choices)
+        #expect(Shrinker().shrink(choices.recording, draw: draw) { $0 < .min + 1000 }?.value == .min + 999)
+    }
 }

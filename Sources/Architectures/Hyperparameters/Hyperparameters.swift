@@ -4,7 +4,8 @@ import GGUF
 ///
 /// An architecture declares each of its keys once, in its initialiser, by asking for the value. What
 /// answers decides what that declaration is for: `MetadataReader` validates a file's metadata,
-/// `MetadataDrawer` draws new metadata, `DeclarationList` lists keys and domains.
+/// `MetadataDrawer` draws new metadata or recovers the choices that draw a file's, `DeclarationList` lists keys and
+/// domains.
 public protocol Hyperparameters {
     /// The value of a hyperparameter; nil where it is optional and absent.
     mutating func value(of declaration: Declaration) throws -> MetadataValue?
@@ -137,7 +138,7 @@ extension Hyperparameters {
         _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, default absent: [Int], _ about: String
     ) throws -> [Int] {
         let domain = Declaration.Domain.layouts(
-            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: []), count: layers)
+            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: layers)
         return try optional(key, domain, .unused, about, drawsAbsence: false)?.integers(key, count: layers) ?? absent
     }
 

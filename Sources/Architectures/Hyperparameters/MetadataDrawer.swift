@@ -1,64 +1,53 @@
 import GGUF
 import PropertyTesting
 
-/// Draws metadata: each hyperparameter from its fuzz domain.
+/// Draws metadata: each hyperparameter from its fuzz domain. Given metadata to draw alike, recovers its choices.
+///
+/// What is recovered holds the hyperparameters that are asked for, and no other keys of the target.
 public struct MetadataDrawer: Hyperparameters {
     public private(set) var metadata: Metadata
     public var choices: Choices
     public let architecture: String
+    private var target: MetadataReader?
 
-    public init(architecture: String, choices: Choices) {
+    /// - Parameter target: metadata to draw alike; what is drawn does not depend on the source of the choices then.
+    public init(architecture: String, choices: Choices, like target: Metadata? = nil) {
         self.architecture = architecture
         self.choices = choices
+        self.target = target.map { MetadataReader($0, architecture: architecture) }
         metadata = Metadata()
         metadata["general.architecture"] = .string(architecture)
         metadata["tokenizer.ggml.model"] = .string("no_vocab")
     }
 
+    /// - Throws: `MetadataError` where the target has no valid value, or one that no choices draw.
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
+        let given = try target?.value(of: declaration)
         // A span a key: lowering one does not shift the choices of the others.
         choices.beginSpan(declaration.key)
         defer { choices.endSpan() }
-        if declaration.absence != nil, declaration.drawsAbsence, !choices.boolean() { return nil }
-        let value = draw(declaration.domain)
-        metadata[Declaration.path(declaration.key, architecture)] = value
-        return value
+        if declaration.absence != nil {
+            guard isPresent(declaration, like: target.map { _ in given != nil }) else { return nil }
+        }
+        let key = Declaration.path(declaration.key, architecture)
+        do {
+            let value = try declaration.domain.draw(&choices, key, like: given)
+            metadata[key] = value
+            return value
+        } catch let error as Unreachable {
+            throw MetadataError(keys: [key], reason: "\(error)")
+        }
     }
 
-    /// Only valid metadata is ever drawn: a contradiction is a defect of the architecture's domains.
+    /// Where a key's absence is not drawn, it is an escape.
+    private mutating func isPresent(_ declaration: Declaration, like target: Bool?) -> Bool {
+        declaration.drawsAbsence ? choices.boolean(like: target) : !choices.escape(like: target.map { !$0 })
+    }
+
+    /// Only valid metadata is ever drawn at random: there a contradiction is a defect of the architecture's domains.
+    /// A target may contradict itself, and so may escapes that are replayed where others were lowered.
     public mutating func contradiction(_ error: MetadataError) throws {
+        try target?.contradiction(error)
         throw MetadataError(keys: error.keys, reason: "drawn, but contradictory: \(error.reason)")
-    }
-
-    private mutating func draw(_ domain: Declaration.Domain) -> MetadataValue {
-        switch domain {
-        case .integer(_, let fuzz): .uint32(UInt32(choices.element(of: fuzz)))
-        case .real(_, let fuzz): .float32(Float(choices.element(of: fuzz)))
-        case .boolean(let allowed): .bool(choices.element(of: allowed))
-        case .option(let options): .uint32(UInt32(choices.element(of: options).value))
-        case .text(let options): .string(choices.element(of: options))
-        case .labels(let counts): .array(.string((0..<choices.element(of: counts)).map { "label \($0)" }))
-        case .pattern(_, let fuzz, let count):
-            choices.boolean() ? flags(count) : .uint32(UInt32(choices.element(of: fuzz)))
-        case .layouts(let layouts, _, _): .array(choices.element(of: layouts))
-        case .perLayer(let domain, let count):
-            // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
-            if case .boolean = domain { layers(domain, count) } else if choices.boolean() { layers(domain, count) } else { draw(domain) }
-        }
-    }
-
-    /// A flag a layer, of which one at least is set: a pattern of nothing is another kind of model.
-    private mutating func flags(_ count: Int) -> MetadataValue {
-        let certain = choices.integer(in: 0...(count - 1))
-        return .array(.bool((0..<count).map { choices.boolean() || $0 == certain }))
-    }
-
-    private mutating func layers(_ domain: Declaration.Domain, _ count: Int) -> MetadataValue {
-        let values = (0..<count).map { _ in
-            choices.beginSpan("layer")
-            defer { choices.endSpan() }
-            return draw(domain)
-        }
-        return MetadataArray(values).map(MetadataValue.array) ?? draw(domain)
     }
 }

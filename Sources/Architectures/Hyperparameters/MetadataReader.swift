@@ -13,7 +13,7 @@ public struct MetadataReader: Hyperparameters {
     /// - Throws: `MetadataError` that names the key, the value found and what is allowed.
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
         let key = Declaration.path(declaration.key, architecture)
-        guard let value = metadata[key] else {
+        guard let value = metadata[key] ?? substitute(for: declaration.key) else {
             if declaration.absence == nil {
                 throw MetadataError(keys: [key], reason: "is missing; allowed: \(declaration.domain.allowed)")
             }
@@ -25,6 +25,12 @@ public struct MetadataReader: Hyperparameters {
             throw MetadataError(keys: error.keys, reason: "\(error.reason); allowed: \(declaration.domain.allowed)")
         }
         return value
+    }
+
+    /// Files with a tokenizer need not say how many tokens it has.
+    private func substitute(for key: String) -> MetadataValue? {
+        guard key == "vocab_size", let tokens = metadata.array("tokenizer.ggml.tokens") else { return nil }
+        return .uint32(UInt32(clamping: tokens.count))
     }
 
     public mutating func contradiction(_ error: MetadataError) throws {

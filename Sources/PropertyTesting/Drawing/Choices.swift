@@ -3,6 +3,11 @@
 ///
 /// Every choice is an integer in `0 ..< bound` of which 0 is the simplest, so that any sequence of
 /// integers, cut or lowered at will, makes a valid value. What is drawn must depend on the choices alone.
+/// Some have outcomes beyond the bound besides, which are never drawn at random; see `Escapes`.
+///
+/// What draws a value also *recovers* it: where a target is given (`like:`), the outcome is the target whatever the
+/// source, and the choice recorded is the one that draws it. So the code that draws is all that is needed to find the
+/// choices of a value that came from elsewhere, and to shrink it.
 public struct Choices: Sendable {
     private enum Source {
         case random
@@ -51,35 +56,39 @@ public struct Choices: Sendable {
         choose(below: bound) { $0.next(below: bound) }
     }
 
-    /// A choice in `0 ..< bound` with a distribution of its own.
+    /// - Parameter target: the outcome, where it is given.
+    /// - Throws: `Unreachable` if the target is not below the bound.
+    public mutating func choose(below bound: UInt64, like target: UInt64?) throws -> UInt64 {
+        if let target, target >= bound { throw Unreachable(target) }
+        return choose(below: bound, like: target) { $0.next(below: bound) }
+    }
+
+    /// A choice in `0 ..< bound` with a distribution of its own, or one of the escapes.
     ///
-    /// What `distribution` draws to get there is not recorded: only the outcome is a choice.
-    mutating func choose(below bound: UInt64, _ distribution: (inout RandomStream) -> UInt64) -> UInt64 {
+    /// What `distribution` draws to get there is not recorded: only the outcome is a choice. A given outcome is
+    /// recorded like one that is free, so that cutting out what comes before it leaves a sequence that still means what
+    /// it did.
+    mutating func choose(
+        below bound: UInt64, escapes: UInt64 = 0, like target: UInt64? = nil,
+        _ distribution: (inout RandomStream) -> UInt64
+    ) -> UInt64 {
         precondition(bound > 0, "a choice among nothing")
-        let wanted: UInt64? =
+        let drawn: UInt64? =
             switch source {
-            case .random: distribution(&random)
+            case .random: target == nil ? distribution(&random) : nil
             case .sequence(let values): made.count < values.count ? values[made.count] : nil
             case .recording: replay?.next()
             }
-        return record(min(wanted ?? 0, bound - 1), below: bound)
+        let wanted = target ?? drawn ?? 0
+        let isEscape = wanted >= Choice.firstEscape && wanted - Choice.firstEscape < escapes
+        let value = isEscape ? wanted : min(wanted, bound - 1)
+        made.append(Choice(value: value, bound: bound))
+        return value
     }
 
     /// A random number that is not a choice: it may only steer the distribution of choices to come. 0 on replay.
     mutating func hint(below bound: UInt64) -> UInt64 {
         if case .random = source { random.next(below: bound) } else { 0 }
-    }
-
-    /// A choice that has one outcome here, recorded like one that is free so that cutting out what comes
-    /// before it leaves a sequence that still means what it did.
-    mutating func force(_ value: UInt64, below bound: UInt64) {
-        if case .recording = source { _ = replay?.next() }
-        _ = record(value, below: bound)
-    }
-
-    private mutating func record(_ value: UInt64, below bound: UInt64) -> UInt64 {
-        made.append(Choice(value: value, bound: bound))
-        return value
     }
 
     /// Marks the choices that `body` makes as belonging together: a part that can be cut out, moved or made

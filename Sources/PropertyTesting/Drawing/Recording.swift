@@ -1,8 +1,17 @@
 extension Choices {
     /// One choice made, and out of how many.
     public struct Choice: Hashable, Sendable {
+        /// Below the bound, or an escape.
         public var value: UInt64
+        /// The number of outcomes that are drawn at random.
         public var bound: UInt64
+
+        /// Escapes are numbered from here, far beyond the outcomes that have any besides them: a value that an edit
+        /// brings before another choice than its own is no escape there by chance.
+        static let firstEscape: UInt64 = 1 << 48
+
+        /// Whether the outcome is one that is not drawn at random; see `Escapes`.
+        public var isEscape: Bool { value >= bound }
 
         public init(value: UInt64, bound: UInt64) {
             self.value = value

@@ -69,6 +69,8 @@ public struct ShrinkSearch {
     /// magnitude and halving the number, so that it costs the logarithm of the result and not of the limit.
     @discardableResult
     public mutating func largest(upTo limit: Int, _ works: (inout ShrinkSearch, Int) -> Bool) -> Int {
+        // What is doubled stays an integer.
+        let limit = min(limit, .max / 2)
         guard limit > 0, works(&self, 1) else { return 0 }
         var (good, bad) = (1, limit + 1)
         while good < limit {

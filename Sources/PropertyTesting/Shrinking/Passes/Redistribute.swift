@@ -7,6 +7,7 @@ extension ShrinkPass {
             for step in [2, 1] as [UInt64] {
                 let base = search.best
                 let (low, high) = (base.choices[first].value, base.choices[second])
+                guard !high.isEscape else { return }
                 search.largest(upTo: Int(clamping: low / step + low % step)) { search, steps in
                     let moved = UInt64(steps) * step
                     let raised = high.value + min(moved, high.bound - 1 - high.value)
