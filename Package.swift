@@ -25,10 +25,15 @@ let package = Package(
             name: "VulkanDevice", dependencies: ["ModelGraph", "Devices", "CVulkan"],
             exclude: ["Shaders"]),
         .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice"]),
+        .target(
+            name: "Engines", dependencies: ["Inference", "Devices", "Architectures", "GGUF"], exclude: ["Worker/Protocol.md"]),
+        .target(
+            name: "Fuzzing",
+            dependencies: ["Engines", "Inference", "Devices", "Architectures", "ModelGraph", "GGUF", "PropertyTesting"]),
         .executableTarget(
             name: "gguf-fuzz",
             dependencies: [
-                "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
+                "Fuzzing", "Engines", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),

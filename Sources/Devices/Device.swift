@@ -34,8 +34,8 @@ extension Device {
 }
 
 /// How a device computes: what the noise floor is made of.
-public struct Precision: Hashable, Sendable {
-    public enum Format: String, Hashable, Sendable { case float64, float32, float16 }
+public struct Precision: Hashable, Sendable, Codable {
+    public enum Format: String, Hashable, Sendable, Codable { case float64, float32, float16 }
     /// Of values between ops.
     public var storage: Format
     /// Of sums inside an op.
@@ -47,7 +47,7 @@ public struct Precision: Hashable, Sendable {
 }
 
 /// How a state's rows are kept. Only caches may be narrower than float32: recurrent states feed back.
-public enum StateType: String, Hashable, Sendable, CaseIterable {
+public enum StateType: String, Hashable, Sendable, CaseIterable, Codable {
     /// The device's storage precision.
     case full = "f32"
     /// Rounded to IEEE half precision on each write.

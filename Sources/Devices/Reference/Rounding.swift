@@ -4,7 +4,7 @@ import ModelGraph
 ///
 /// The spread of a few such runs is the error that correct arithmetic of that precision makes on the very same
 /// case: its noise floor. A run is determined by the seed and by what the device runs, in order.
-public struct Rounding: Hashable, Sendable {
+public struct Rounding: Hashable, Sendable, Codable {
     public var seed: UInt64
     public var precision: Precision
 
@@ -17,7 +17,7 @@ public struct Rounding: Hashable, Sendable {
 extension Precision.Format {
     /// The unit roundoff: the largest relative error of rounding to nearest. float64 is what the reference
     /// computes in: nothing is rounded.
-    var unit: Double {
+    public var unit: Double {
         switch self {
         case .float64: 0
         case .float32: 0x1p-24

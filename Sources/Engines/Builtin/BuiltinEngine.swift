@@ -1,37 +1,30 @@
 import Architectures
 import Devices
-import Faults
 import Foundation
 import GGUF
 import Inference
 
 /// The engine of this project, in the process of the caller.
 public final class BuiltinEngine: Engine {
-    public static let name = "builtin"
-
-    public let name = BuiltinEngine.name
+    public let name = "builtin"
     public let devices: [EngineDevice]
-    private let set: DeviceSet
+    private let deviceSet: DeviceSet
 
-    /// - Parameters:
-    ///   - set: the devices; `reference` among them if results are to be compared with it.
-    ///   - fault: put into `cpu`.
-    public init(_ set: DeviceSet = .all(), fault: Fault? = nil) {
-        var set = set
-        if let fault { set.devices = set.devices.map { $0.name == "cpu" ? FaultyDevice($0, fault) : $0 } }
-        self.set = set
-        devices = set.devices.map { EngineDevice(name: $0.name, summary: $0.summary, precision: $0.precision) }
+    /// - Parameter devices: `reference` among them if results are to be compared with it.
+    public init(_ devices: DeviceSet = .all()) {
+        deviceSet = devices
+        self.devices = devices.devices.map { EngineDevice(name: $0.name, summary: $0.summary, precision: $0.precision) }
     }
 
     /// Why devices that might be expected are not there.
-    public var absences: [String] { set.absences }
+    public var absences: [String] { deviceSet.absences }
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {
-        try BuiltinModel(Refusal.wrapping { try Model(source) }, set)
+        try BuiltinModel(Refusal.wrapping { try Model(source) }, deviceSet)
     }
 
     public func load(file path: String) throws -> any EngineModel {
-        try BuiltinModel(Refusal.wrapping { try Model(FileSource(path: path)) }, set)
+        try BuiltinModel(Refusal.wrapping { try Model(FileSource(path: path)) }, deviceSet)
     }
 }
 

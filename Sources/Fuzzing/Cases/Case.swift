@@ -1,4 +1,5 @@
 import Architectures
+import Devices
 import Engines
 import GGUF
 import Inference

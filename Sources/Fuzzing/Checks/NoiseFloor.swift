@@ -42,7 +42,7 @@ struct NoiseFloor {
             }
             return distance(row, other)
         }
-        let rounding = precision.storage.unitRoundoff * row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let rounding = precision.storage.unit * row.reduce(0) { $0 + $1 * $1 }.squareRoot()
         return max(spread.max() ?? 0, rounding)
     }
 
@@ -66,15 +66,4 @@ func distance(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
     var sum = 0.0
     for (x, y) in zip(a, b) where x != y && !(x.isNaN && y.isNaN) { sum += (x - y) * (x - y) }
     return sum.isNaN ? .infinity : sum.squareRoot()
-}
-
-extension Precision.Format {
-    /// The largest relative error of one rounding to nearest.
-    var unitRoundoff: Double {
-        switch self {
-        case .float64: 0x1p-53
-        case .float32: 0x1p-24
-        case .float16: 0x1p-11
-        }
-    }
 }

@@ -29,7 +29,7 @@ public struct CaseDrawing: Sendable {
         let wanted = try choices.weighted(weights, like: target?.check)
         let drawn = try choices.span("model") { choices in
             try DrawnModel.draw(
-                architecture, &choices, like: try target.map { ($0.metadata, Set($0.optionalTensors)) })
+                architecture, &choices, like: target.map { ($0.metadata, Set($0.optionalTensors)) })
         }
         let traits = try SessionTraits(drawn.architecture, optional: .only(drawn.optionalTensors))
         let transformations = wanted == .metamorphic

@@ -18,7 +18,7 @@ extension WeightRecipe {
             let type = try choices.weighted(weights, like: target?.type)
 
             // What adversity a rule comes from is seen by its presence.
-            let adversities = try choices.sparse(
+            let adversities = choices.sparse(
                 Adversity.allCases, like: target.map { recipe in
                     Adversity.allCases.filter { $0.rules.allSatisfy(recipe.rules.contains) }
                 })

@@ -34,9 +34,11 @@ struct ScriptDrawing {
         options.context = try choices.element(of: contexts.isEmpty ? [32] : contexts, like: target?.context)
         options.sequences = check == .chunking
             ? 1 : try choices.integer(in: (check == .isolation ? 2 : 1)...4, like: target?.sequences)
-        // Tokens that see each other are computed together.
+        // Tokens that see each other are computed together; an encoder has a few for each sequence.
         options.microBatch = traits.traits.isBidirectional || traits.traits.pooling != .none
-            ? 64 : try choices.element(of: microBatches, like: target?.microBatch)
+            ? 64
+            : try choices.element(
+                of: microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences }, like: target?.microBatch)
         options.cacheType = traits.hasCache
             ? try choices.weighted([(.full, 3), (.half, 1)], like: target?.cacheType) : .full
         return options
@@ -248,7 +250,9 @@ struct ScriptDrawing {
         var tokens: [Batch.Token] = []
         for set in sets {
             let own = target.map { $0.tokens.filter { $0.sequences == set }.map(\.id) }
-            let ids = try choices.list(count: 1...16, usually: 4, like: own) { choices, id in
+            // An encoder's tokens see each other, so one micro-batch holds them all.
+            let room = max(1, min(16, options.microBatch / sets.count))
+            let ids = try choices.list(count: 1...room, usually: 4, like: own) { choices, id in
                 try choices.integer(in: 0...(traits.dimensions.vocabulary - 1), like: id)
             }
             tokens += ids.enumerated().map { Batch.Token(id: $1, position: $0, sequences: set) }

@@ -3,10 +3,12 @@ extension Choices {
     ///
     /// A flag before each element says that there is one, instead of a length before them all, so that any
     /// elements can be cut out of the sequence of choices.
+    /// - Parameter usually: the greatest length that is drawn at random, where that is not the greatest there may be.
     public mutating func list<Element>(
-        count: ClosedRange<Int>, of element: (inout Choices) throws -> Element
+        count: ClosedRange<Int>, usually: Int? = nil, of element: (inout Choices) throws -> Element
     ) rethrows -> [Element] {
-        let length = count.lowerBound + Int(hint(below: UInt64(count.upperBound - count.lowerBound) + 1))
+        let greatest = min(count.upperBound, max(count.lowerBound, usually ?? count.upperBound))
+        let length = count.lowerBound + Int(hint(below: UInt64(greatest - count.lowerBound) + 1))
         return try list(count: count, upTo: length, isGiven: false) { choices, _ in try element(&choices) }
     }
 
@@ -15,9 +17,9 @@ extension Choices {
     ///   - element: draws an element like what the target has in its place.
     /// - Throws: `Unreachable` if the target is shorter or longer than a list may be; what `element` throws.
     public mutating func list<Element, Target>(
-        count: ClosedRange<Int>, like target: [Target]?, of element: (inout Choices, Target?) throws -> Element
+        count: ClosedRange<Int>, usually: Int? = nil, like target: [Target]?, of element: (inout Choices, Target?) throws -> Element
     ) throws -> [Element] {
-        guard let target else { return try list(count: count) { try element(&$0, nil) } }
+        guard let target else { return try list(count: count, usually: usually) { try element(&$0, nil) } }
         guard count.contains(target.count) else { throw Unreachable(target) }
         return try list(count: count, upTo: target.count, isGiven: true) { try element(&$0, target[$1]) }
     }

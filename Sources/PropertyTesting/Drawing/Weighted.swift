@@ -25,8 +25,8 @@ extension Choices {
 
     /// Few of `elements`, in their order: mostly none, of which each is in seldom. None is simplest.
     /// - Parameter target: the outcome, where it is given.
-    public mutating func sparse<Element: Equatable>(_ elements: [Element], like target: [Element]? = nil) throws -> [Element] {
-        try span("sparse") { choices in
+    public mutating func sparse<Element: Equatable>(_ elements: [Element], like target: [Element]? = nil) -> [Element] {
+        span("sparse") { choices in
             elements.filter { element in choices.boolean(1, in: 12, like: target.map { $0.contains(element) }) }
         }
     }

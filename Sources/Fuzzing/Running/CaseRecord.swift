@@ -1,0 +1,41 @@
+import Inference
+
+/// What is known of one case of a run.
+public struct CaseRecord: Sendable {
+    public var index: UInt64
+    public var architecture: String
+    /// nil where not even a case could be drawn.
+    public var check: Check?
+    public var features: [String]
+    public var layers: Int
+    public var tokens: Int
+    public var verdicts: [Verdict]
+    public var duration: Duration
+}
+
+extension Case {
+    /// What is special about the case, for coverage: of pairs of these, few are interesting, and nobody knows which.
+    public var features: [String] {
+        var features = ["check \(check.rawValue)"]
+        let prefix = architecture + "."
+        features += metadata.keys.filter { $0.hasPrefix(prefix) }.map { "key \($0.dropFirst(prefix.count))" }
+        let tensors = optionalTensors.map { name in
+            name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
+        }
+        features += Set(tensors).map { "tensor \($0)" }
+        features.append("type \(recipe.type.name)")
+        features += recipe.rules.compactMap { rule in
+            rule.type.map { "type \($0.name) of \(rule.pattern ?? "all")" }
+        }
+        features += Adversity.allCases.filter { $0.rules.allSatisfy(recipe.rules.contains) }.map { "weights \($0.rawValue)" }
+        features += Set(script.steps.map(\.name)).map { "step \($0)" }
+        let options = script.options
+        features.append("cache \(options.cacheType.rawValue)")
+        if options.sequences > 1 { features.append("several sequences") }
+        if options.microBatch < tokens { features.append("micro-batches") }
+        if tokens > 32 { features.append("more than 32 tokens") }
+        if let transformation { features.append("transformation \(transformation.kind.rawValue)") }
+        if let contradiction { features.append("contradiction \(contradiction.kind.rawValue)") }
+        return features.sorted()
+    }
+}

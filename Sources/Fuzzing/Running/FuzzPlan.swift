@@ -1,0 +1,47 @@
+import Architectures
+import Engines
+import Inference
+import PropertyTesting
+
+/// Which cases a seed stands for.
+public struct FuzzPlan: Sendable {
+    public var seed: UInt64
+    public var architectures: [any Architecture.Type]
+    public var checks: [Check]
+    /// The devices under test.
+    public var devices: [String]
+    /// The devices that placements may name.
+    public var placeable: [String]
+
+    /// - Parameters:
+    ///   - architectures: at least one.
+    ///   - devices: at least one.
+    public init(
+        seed: UInt64, architectures: [any Architecture.Type] = ArchitectureCatalog.all, checks: [Check] = Check.allCases,
+        devices: [String], placeable: [String]
+    ) {
+        self.seed = seed
+        self.architectures = architectures
+        self.checks = checks
+        self.devices = devices
+        self.placeable = placeable
+    }
+
+    /// Architectures take turns, so that each is seen soon.
+    public func architecture(of index: UInt64) -> any Architecture.Type {
+        architectures[Int(index % UInt64(architectures.count))]
+    }
+
+    func drawing(of index: UInt64) -> CaseDrawing {
+        CaseDrawing(architecture(of: index), devices: devices, placeable: placeable, checks: checks)
+    }
+
+    /// Case `index`, and the choices that draw it. It depends on the plan and the index alone: not on the machine, nor on
+    /// what else runs.
+    /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains.
+    public func draw(_ index: UInt64) throws -> (case: Case, recording: Choices.Recording) {
+        var choices = Choices(seed: seed, stream: index)
+        let drawn = try drawing(of: index).draw(&choices)
+        return (drawn, choices.recording)
+    }
+}
