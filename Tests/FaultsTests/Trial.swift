@@ -164,7 +164,7 @@ struct Search {
 
     init(_ faults: [Fault]) {
         // One device for all trials: what a race does depends on what a device did before.
-        devices = faults.map { ($0, FaultyDevice(cpu, $0)) }
+        devices = faults.map { [cpu] in ($0, FaultyDevice(cpu, $0)) }
         for fault in faults { findings[fault.name] = Finding() }
     }
 
