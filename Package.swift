@@ -24,6 +24,8 @@ let package = Package(
         .target(
             name: "VulkanDevice", dependencies: ["ModelGraph", "Devices", "CVulkan"],
             exclude: ["Shaders"]),
+        // Known defects, put into a device on purpose.
+        .target(name: "Faults", dependencies: ["ModelGraph", "Devices"]),
         .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice"]),
         .target(
             name: "Engines", dependencies: ["Inference", "Devices", "Architectures", "GGUF"], exclude: ["Worker/Protocol.md"]),
@@ -50,6 +52,9 @@ let package = Package(
         // Graphs that cover every op, on which all devices are compared with the reference.
         .target(
             name: "DeviceTestSupport", dependencies: ["Devices", "PropertyTesting"], path: "Tests/DeviceTestSupport"),
+        .testTarget(
+            name: "FaultsTests",
+            dependencies: ["Faults", "Devices", "ModelGraph", "Inference", "Architectures", "GGUF", "PropertyTesting"]),
         .testTarget(name: "DevicesTests", dependencies: ["Devices", "DeviceTestSupport"]),
         // Runs the built program as a stranger would.
         .testTarget(name: "CommandLineTests", dependencies: ["gguf-fuzz"]),

@@ -114,18 +114,3 @@ struct Assignment {
         }
     }
 }
-
-extension Op {
-    /// The state that the op reads or writes.
-    var state: StateID? {
-        switch self {
-        case .store(let id, _), .load(let id, _), .convolution(let id), .tokenShift(let id), .selectiveScan(let id),
-            .gatedDeltaRule(let id, _), .wkv7(let id):
-            id
-        case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .gated, .reshape,
-            .slice, .concatenate, .broadcast, .sum, .norm, .softmax, .rope, .mask, .alibi, .relativePositionBias,
-            .attention, .attentionTemperature, .topExperts, .takeExperts, .pool:
-            nil
-        }
-    }
-}

@@ -1,0 +1,32 @@
+/// Every fault there is.
+public enum FaultCatalogue {
+    public static let all: [Fault] =
+        products + elementwise + norms + positions + attention + routing + caches + recurrentStates + outputs + process
+
+    private static let byName = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
+
+    /// - Throws: `UnknownFault`, which lists the names that are close, or all.
+    public static func named(_ name: String) throws -> Fault {
+        guard let fault = byName[name] else { throw UnknownFault(name: name, close: close(to: name)) }
+        return fault
+    }
+
+    /// The names that share a word with this one.
+    private static func close(to name: String) -> [String] {
+        let words = Set(name.lowercased().split(separator: "-"))
+        return all.map(\.name).filter { !words.isDisjoint(with: $0.split(separator: "-")) }
+    }
+}
+
+/// A name that no fault has.
+public struct UnknownFault: Error, Hashable, Sendable, CustomStringConvertible {
+    public var name: String
+    /// Names that share a word with it.
+    public var close: [String]
+
+    public var description: String {
+        close.isEmpty
+            ? "no fault is named \"\(name)\"; there are \(FaultCatalogue.all.map(\.name).joined(separator: ", "))"
+            : "no fault is named \"\(name)\"; close to it are \(close.joined(separator: ", "))"
+    }
+}
