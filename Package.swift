@@ -28,14 +28,16 @@ let package = Package(
         .target(name: "Faults", dependencies: ["ModelGraph", "Devices"]),
         .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice"]),
         .target(
-            name: "Engines", dependencies: ["Inference", "Devices", "Architectures", "GGUF"], exclude: ["Worker/Protocol.md"]),
+            name: "Engines", dependencies: ["Inference", "Faults", "Devices", "Architectures", "GGUF"], exclude: ["Worker/Protocol.md"]),
         .target(
             name: "Fuzzing",
-            dependencies: ["Engines", "Inference", "Devices", "Architectures", "ModelGraph", "GGUF", "PropertyTesting"]),
+            dependencies: [
+                "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "GGUF", "PropertyTesting",
+            ]),
         .executableTarget(
             name: "gguf-fuzz",
             dependencies: [
-                "Fuzzing", "Engines", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
+                "Fuzzing", "Engines", "Faults", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),

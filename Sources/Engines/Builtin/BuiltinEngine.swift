@@ -1,5 +1,6 @@
 import Architectures
 import Devices
+import Faults
 import Foundation
 import GGUF
 import Inference
@@ -10,8 +11,12 @@ public final class BuiltinEngine: Engine {
     public let devices: [EngineDevice]
     private let deviceSet: DeviceSet
 
-    /// - Parameter devices: `reference` among them if results are to be compared with it.
-    public init(_ devices: DeviceSet = .all()) {
+    /// - Parameters:
+    ///   - devices: `reference` among them if results are to be compared with it.
+    ///   - fault: put into `cpu`.
+    public init(_ devices: DeviceSet = .all(), fault: Fault? = nil) {
+        var devices = devices
+        if let fault { devices.devices = devices.devices.map { $0.name == "cpu" ? FaultyDevice($0, fault) : $0 } }
         deviceSet = devices
         self.devices = devices.devices.map { EngineDevice(name: $0.name, summary: $0.summary, precision: $0.precision) }
     }

@@ -111,7 +111,9 @@ extension TensorLayout.Layer {
         _ fused: String, _ tensors: inout ChangedTensors, _ queries: [Int], _ groups: [Int], _ heads: TensorLayout.Heads
     ) throws {
         guard let data = try tensors.data(name(fused)) else { return }
-        let sizes = [heads.queries * heads.keySize, heads.keyValues * heads.keySize, heads.keyValues * heads.valueSize]
+        // Queries take what keys and values leave: a gate may follow each.
+        let (keys, values) = (heads.keyValues * heads.keySize, heads.keyValues * heads.valueSize)
+        let sizes = [(data.shape.rank == 1 ? data.shape.count : data.shape.rows) - keys - values, keys, values]
         let parts = try data.split(rows: sizes, names: ["q", "k", "v"].map { "\(data.name)#\($0)" })
         tensors.replace([], by: parts)
         for (part, order) in zip(parts, [queries, groups, groups]) {

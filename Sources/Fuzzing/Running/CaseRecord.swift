@@ -6,11 +6,17 @@ public struct CaseRecord: Sendable {
     public var architecture: String
     /// nil where not even a case could be drawn.
     public var check: Check?
-    public var features: [String]
-    public var layers: Int
-    public var tokens: Int
-    public var verdicts: [Verdict]
-    public var duration: Duration
+    public var features: [String] = []
+    public var layers = 0
+    public var tokens = 0
+    public var verdicts: [Verdict] = []
+    /// From drawing the case to the last verdict.
+    public var duration = Duration.zero
+
+    init(index: UInt64, architecture: String) {
+        self.index = index
+        self.architecture = architecture
+    }
 }
 
 extension Case {

@@ -5,11 +5,12 @@ public struct CaseShrinker {
     let drawing: CaseDrawing
     let judge: Judge
     /// The most cases that are judged.
-    public var budget = 1000
+    public var budget: Int
 
-    public init(_ drawing: CaseDrawing, _ judge: Judge) {
+    public init(_ drawing: CaseDrawing, _ judge: Judge, budget: Int = 1000) {
         self.drawing = drawing
         self.judge = judge
+        self.budget = budget
     }
 
     /// - Parameters:

@@ -1,0 +1,109 @@
+import Foundation
+
+/// A case that failed once, as its file has it: complete, so that it replays whatever becomes of the generator.
+public struct CorpusEntry: Hashable, Sendable, Codable {
+    public var `case`: Case
+    public var signature: Signature
+    /// What was seen, for a person.
+    public var seen: String
+    public var found: Origin
+
+    /// Where the case came from.
+    public struct Origin: Hashable, Sendable, Codable {
+        public var seed: UInt64
+        /// Number of the case that failed, before it was shrunk.
+        public var index: UInt64
+        /// Of this program.
+        public var version: String
+        /// What was put into the device on purpose, if anything: replaying puts it there again.
+        public var fault: String?
+        /// Versions of other engines on which it was seen.
+        public var engine: String?
+        /// How many cases were judged to shrink it; nil: it is as it was found.
+        public var evaluations: Int?
+
+        public init(
+            seed: UInt64, index: UInt64, version: String, fault: String? = nil, engine: String? = nil,
+            evaluations: Int? = nil
+        ) {
+            self.seed = seed
+            self.index = index
+            self.version = version
+            self.fault = fault
+            self.engine = engine
+            self.evaluations = evaluations
+        }
+    }
+
+    public init(case: Case, signature: Signature, seen: String, found: Origin) {
+        self.case = `case`
+        self.signature = signature
+        self.seen = seen
+        self.found = found
+    }
+
+    /// What is simpler of two cases that fail in the same way: fewer layers, then fewer tokens, then fewer steps, then less
+    /// metadata and tensors.
+    public func isSimpler(than other: CorpusEntry) -> Bool { size.lexicographicallyPrecedes(other.size) }
+
+    private var size: [Int] {
+        [`case`.layers, `case`.tokens, `case`.script.steps.count, `case`.metadata.count + `case`.optionalTensors.count]
+    }
+
+    // MARK: Files
+
+    /// - Throws: `CorpusError` that names the file and what is wrong with it.
+    public init(path: String) throws {
+        let data: Data
+        do {
+            data = try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            throw CorpusError(path: path, reason: FileManager.default.fileExists(atPath: path) ? "cannot be read" : "no such file")
+        }
+        do {
+            self = try JSONText.decode(CorpusEntry.self, from: data)
+        } catch let error as DecodingError {
+            throw CorpusError(path: path, reason: error.line)
+        } catch {
+            throw CorpusError(path: path, reason: "\(error)")
+        }
+        guard !`case`.devices.isEmpty else { throw CorpusError(path: path, reason: "case.devices: names no device") }
+    }
+
+    /// The file's text.
+    public func text() throws -> String { try JSONText.encode(self) }
+}
+
+/// A corpus file that cannot be read or written: which, where in it, and why.
+public struct CorpusError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var path: String
+    public var reason: String
+    public var description: String { "\(path): \(reason)" }
+}
+
+extension DecodingError {
+    /// Where, and what is wrong there, on one line.
+    var line: String {
+        func place(_ context: Context) -> String {
+            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
+            return path.hasPrefix(".") ? String(path.dropFirst()) : path
+        }
+        func text(_ context: Context, _ reason: String) -> String {
+            let place = place(context)
+            return place.isEmpty ? reason : "\(place): \(reason)"
+        }
+        return switch self {
+        case .keyNotFound(let key, let context): text(context, "\(key.stringValue) is missing")
+        case .typeMismatch(let type, let context): text(context, "is no \(type)")
+        case .valueNotFound(let type, let context): text(context, "\(type) is missing")
+        case .dataCorrupted(let context):
+            text(context, context.underlyingError.map { "no JSON: \(Self.reason($0))" } ?? context.debugDescription)
+        @unknown default: "\(self)"
+        }
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        let description = ((error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String) ?? error.localizedDescription
+        return description.split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+}

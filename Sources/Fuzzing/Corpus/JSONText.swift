@@ -1,0 +1,117 @@
+import Foundation
+
+/// JSON for files that people read and version control compares: keys in alphabetical order, and whatever fits on one
+/// line on one line.
+enum JSONText {
+    static let width = 110
+
+    static func encode(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let tree = try JSONDecoder().decode(Tree.self, from: encoder.encode(value))
+        return text(tree, indentation: 0, room: width) + "\n"
+    }
+
+    static func decode<Value: Decodable>(_: Value.Type, from data: Data) throws -> Value {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return try decoder.decode(Value.self, from: data)
+    }
+
+    private static func text(_ tree: Tree, indentation: Int, room: Int) -> String {
+        let line = tree.line
+        if line.count <= room { return line }
+        let inner = indentation + 2
+        let margin = "\n" + String(repeating: " ", count: inner)
+        func block(_ open: String, _ parts: [String], _ close: String) -> String {
+            open + margin + parts.joined(separator: "," + margin) + "\n" + String(repeating: " ", count: indentation) + close
+        }
+        switch tree {
+        case .array(let elements) where elements.allSatisfy(\.isScalar):
+            // Numbers fill lines, as text does.
+            var lines = [""]
+            for (index, element) in elements.enumerated() {
+                let part = element.line + (index + 1 < elements.count ? "," : "")
+                if lines[lines.count - 1].isEmpty {
+                    lines[lines.count - 1] = part
+                } else if lines[lines.count - 1].count + 1 + part.count > width - inner {
+                    lines.append(part)
+                } else {
+                    lines[lines.count - 1] += " " + part
+                }
+            }
+            return "[" + margin + lines.joined(separator: margin) + "\n" + String(repeating: " ", count: indentation) + "]"
+        case .array(let elements):
+            return block("[", elements.map { text($0, indentation: inner, room: width - inner) }, "]")
+        case .object(let members):
+            let parts = members.sorted { $0.key < $1.key }.map { key, value in
+                let name = Tree.quoted(key) + ": "
+                return name + text(value, indentation: inner, room: width - inner - name.count)
+            }
+            return block("{", parts, "}")
+        default:
+            return line
+        }
+    }
+
+    private enum Tree: Decodable {
+        case null
+        case bool(Bool)
+        case integer(Int64)
+        case unsigned(UInt64)
+        case real(Double)
+        case string(String)
+        case array([Tree])
+        case object([String: Tree])
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if container.decodeNil() {
+                self = .null
+            } else if let value = try? container.decode(Bool.self) {
+                self = .bool(value)
+            } else if let value = try? container.decode(Int64.self) {
+                self = .integer(value)
+            } else if let value = try? container.decode(UInt64.self) {
+                self = .unsigned(value)
+            } else if let value = try? container.decode(Double.self) {
+                self = .real(value)
+            } else if let value = try? container.decode(String.self) {
+                self = .string(value)
+            } else if let value = try? container.decode([Tree].self) {
+                self = .array(value)
+            } else {
+                self = .object(try container.decode([String: Tree].self))
+            }
+        }
+
+        var isScalar: Bool {
+            switch self {
+            case .array, .object: false
+            default: true
+            }
+        }
+
+        var line: String {
+            switch self {
+            case .null: "null"
+            case .bool(let value): "\(value)"
+            case .integer(let value): "\(value)"
+            case .unsigned(let value): "\(value)"
+            case .real(let value): "\(value)"
+            case .string(let value): Self.quoted(value)
+            case .array(let elements): "[" + elements.map(\.line).joined(separator: ", ") + "]"
+            case .object(let members):
+                "{" + members.sorted { $0.key < $1.key }.map { "\(Self.quoted($0)): \($1.line)" }.joined(separator: ", ") + "}"
+            }
+        }
+
+        static func quoted(_ text: String) -> String {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .withoutEscapingSlashes
+            return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/// What a run came to.
+public struct FuzzReport: Sendable {
+    public let plan: FuzzPlan
+    public internal(set) var duration = Duration.zero
+    public internal(set) var wasInterrupted = false
+    public private(set) var cases = 0
+    public private(set) var cells: [Place: Cell] = [:]
+    /// The first failure of each signature, in the order of the cases.
+    public private(set) var findings: [Finding] = []
+    /// Verdicts that say nothing, by reason.
+    public private(set) var discards: [String: Int] = [:]
+    /// Ops that ran elsewhere than they were placed.
+    public private(set) var fallbacks: Set<String> = []
+    /// How many cases had each feature.
+    public private(set) var features: [String: Int] = [:]
+    private var pairs: Set<FeaturePair> = []
+
+    /// A cell of the table.
+    public struct Place: Hashable, Sendable {
+        public var architecture: String
+        public var device: String
+    }
+
+    public struct Cell: Hashable, Sendable {
+        public var verdicts = 0
+        public var failures = 0
+        public var discards = 0
+        /// The largest error of a row, as a multiple of its noise floor, of all verdicts that passed.
+        public var worst: Double?
+    }
+
+    private struct FeaturePair: Hashable {
+        var first: String
+        var second: String
+    }
+
+    init(plan: FuzzPlan) { self.plan = plan }
+
+    public var verdicts: Int { cells.values.reduce(0) { $0 + $1.verdicts } }
+    public var failures: Int { cells.values.reduce(0) { $0 + $1.failures } }
+    public var discarded: Int { cells.values.reduce(0) { $0 + $1.discards } }
+    /// Pairs of features that occurred together in a case.
+    public var pairCount: Int { pairs.count }
+
+    mutating func add(_ record: CaseRecord) {
+        cases += 1
+        for verdict in record.verdicts {
+            let place = Place(architecture: record.architecture, device: verdict.device)
+            var cell = cells[place, default: Cell()]
+            cell.verdicts += 1
+            switch verdict.outcome {
+            case .passed: if let worst = verdict.worst { cell.worst = max(cell.worst ?? 0, worst) }
+            case .failed: cell.failures += 1
+            case .discarded(let reason):
+                cell.discards += 1
+                discards[reason, default: 0] += 1
+            }
+            cells[place] = cell
+            fallbacks.formUnion(verdict.fallbacks.map { "\(record.architecture): \($0)" })
+        }
+        for (number, feature) in record.features.enumerated() {
+            features[feature, default: 0] += 1
+            for other in record.features.dropFirst(number + 1) { pairs.insert(FeaturePair(first: feature, second: other)) }
+        }
+    }
+
+    func isNew(_ signature: Signature) -> Bool { !findings.contains { $0.failure.signature == signature } }
+
+    mutating func count(_ signature: Signature) {
+        if let index = findings.firstIndex(where: { $0.failure.signature == signature }) { findings[index].count += 1 }
+    }
+
+    mutating func add(_ finding: Finding) { findings.append(finding) }
+
+    mutating func replace(_ finding: Finding) {
+        if let index = findings.firstIndex(where: { $0.failure.signature == finding.failure.signature }) {
+            findings[index] = finding
+        }
+    }
+}

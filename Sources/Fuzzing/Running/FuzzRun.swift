@@ -1,0 +1,180 @@
+import Engines
+import Foundation
+import PropertyTesting
+
+/// Draws cases, judges them on several threads, and keeps and shrinks what fails.
+public struct FuzzRun: Sendable {
+    public var plan: FuzzPlan
+    public var extent: Extent
+    /// Of several runs of one plan that share its cases, this is number `index`, from 0.
+    public var shard: (index: UInt64, count: UInt64) = (0, 1)
+    /// Cases that run side by side.
+    public var jobs: Int
+    /// Where failures are kept; nil: nowhere.
+    public var corpus: Corpus?
+    /// What corpus files say of where they come from.
+    public var version: String
+    public var fault: String?
+    /// The most cases that shrinking one failure may judge.
+    public var budget = 1000
+    /// Makes the engines of one thread.
+    public var engines: @Sendable () throws -> EngineSet
+
+    public enum Extent: Hashable, Sendable {
+        case cases(UInt64)
+        case time(Duration)
+    }
+
+    public init(
+        _ plan: FuzzPlan, _ extent: Extent, jobs: Int, version: String = "", engines: @escaping @Sendable () throws -> EngineSet
+    ) {
+        self.plan = plan
+        self.extent = extent
+        self.jobs = jobs
+        self.version = version
+        self.engines = engines
+    }
+
+    /// What happens in a run, in the order of the cases.
+    public enum Event: Sendable {
+        case judged(CaseRecord)
+        /// A failure of a signature that has not been seen in this run; it is kept before it is shrunk.
+        case found(Finding)
+        /// Shrinking it has come this far.
+        case shrunk(Finding)
+    }
+
+    /// - Parameters:
+    ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun.
+    ///   - handle: told what happens, never twice at a time.
+    /// - Throws: `EngineStartError`, and what `handle` throws.
+    @discardableResult
+    public func run(
+        isCancelled: @escaping @Sendable () -> Bool = { false }, _ handle: @escaping @Sendable (Event) throws -> Void = { _ in }
+    ) throws -> FuzzReport {
+        let start = ContinuousClock.now
+        let report = ReportBox(FuzzReport(plan: plan))
+        try Parallel.inOrder(jobs: jobs) {
+            Judge(try engines())
+        } work: { number, judge -> Judged? in
+            let index = UInt64(number) * shard.count + shard.index
+            switch extent {
+            case .cases(let count) where index >= count: return nil
+            case .time(let duration) where .now - start >= duration: return nil
+            default: return isCancelled() ? nil : self.judge(index, judge)
+            }
+        } consume: { _, judged, judge in
+            report.value.add(judged.record)
+            try handle(.judged(judged.record))
+            for failure in judged.record.verdicts.compactMap(\.failure) {
+                guard report.value.isNew(failure.signature) else {
+                    report.value.count(failure.signature)
+                    continue
+                }
+                var finding = Finding(judged, failure, self)
+                keep(&finding)
+                report.value.add(finding)
+                try handle(.found(finding))
+                if let recording = judged.recording {
+                    let shrinker = CaseShrinker(plan.drawing(of: judged.record.index), judge, budget: budget)
+                    if let shrunk = shrinker.shrink(recording, failure, isCancelled: isCancelled) {
+                        finding.take(shrunk)
+                        keep(&finding)
+                    } else {
+                        finding.isLost = true
+                    }
+                }
+                report.value.replace(finding)
+                try handle(.shrunk(finding))
+            }
+        }
+        report.value.duration = .now - start
+        report.value.wasInterrupted = isCancelled()
+        return report.value
+    }
+
+    struct Judged: Sendable {
+        var record: CaseRecord
+        var `case`: Case?
+        var recording: Choices.Recording?
+    }
+
+    private func judge(_ index: UInt64, _ judge: Judge) -> Judged {
+        let start = ContinuousClock.now
+        let architecture = plan.architecture(of: index).name
+        var record = CaseRecord(index: index, architecture: architecture)
+        do {
+            let (subject, recording) = try plan.draw(index)
+            record.check = subject.check
+            record.features = subject.features
+            record.layers = subject.layers
+            record.tokens = subject.tokens
+            record.verdicts = judge.judge(subject)
+            record.duration = .now - start
+            return Judged(record: record, case: subject, recording: recording)
+        } catch {
+            let signature = Signature(
+                check: .agrees, device: EngineSet.reference, architecture: architecture, stage: "draw", kind: "error")
+            record.verdicts = [
+                Verdict(device: EngineSet.reference, outcome: .failed(Failure(signature: signature, seen: "\(error)")))
+            ]
+            record.duration = .now - start
+            return Judged(record: record)
+        }
+    }
+
+    /// A corpus that cannot be written costs the file, not the run: the finding says so, and holds what the file would.
+    private func keep(_ finding: inout Finding) {
+        guard let corpus, let entry = finding.entry else { return }
+        do {
+            finding.path = try corpus.keep(entry)
+            finding.problem = nil
+        } catch {
+            finding.problem = "\(error)"
+        }
+    }
+
+    private final class ReportBox: @unchecked Sendable {
+        // Used by one thread at a time: `consume` is never called twice at once.
+        var value: FuzzReport
+        init(_ value: FuzzReport) { self.value = value }
+    }
+}
+
+/// A failure of a run, and what became of it.
+public struct Finding: Sendable {
+    public var failure: Failure
+    public var index: UInt64
+    /// What its corpus file holds; nil where not even a case could be drawn.
+    public var entry: CorpusEntry?
+    /// The corpus file.
+    public var path: String?
+    /// Why there is no corpus file.
+    public var problem: String?
+    /// Cases with this signature in the run.
+    public var count = 1
+    /// The same case sometimes passes.
+    public var isFlaky = false
+    /// It did not fail again.
+    public var isLost = false
+
+    init(_ judged: FuzzRun.Judged, _ failure: Failure, _ run: FuzzRun) {
+        self.failure = failure
+        index = judged.record.index
+        entry = judged.case.map { subject in
+            var subject = subject
+            subject.devices = [failure.signature.device]
+            return CorpusEntry(
+                case: subject, signature: failure.signature, seen: failure.seen,
+                found: .init(seed: run.plan.seed, index: judged.record.index, version: run.version, fault: run.fault))
+        }
+    }
+
+    mutating func take(_ shrunk: ShrunkCase) {
+        failure = shrunk.failure
+        isFlaky = shrunk.isFlaky
+        entry?.case = shrunk.case
+        entry?.seen = shrunk.failure.seen
+        entry?.found.evaluations = shrunk.evaluations
+    }
+}
