@@ -87,18 +87,21 @@ private final class TensorPresence {
 
     func isPresent(_ name: String) -> Bool {
         if let known = decided[name] { return known }
-        choices.beginSpan(name)
-        defer { choices.endSpan() }
-        let kind = Self.kind(name)
-        let policy = policies[kind] ?? choices.element(of: Policy.self, like: givenPolicies?[kind])
-        policies[kind] = policy
-        let result = switch policy {
+        let result = switch policy(of: Self.kind(name)) {
         case .never: false
         case .always: true
-        case .mixed: choices.boolean(like: given?[name])
+        case .mixed: choices.span(name) { $0.boolean(like: given?[name]) }
         }
         decided[name] = result
         return result
+    }
+
+    /// In a span of its own, since another layer may be the first to ask when the model is replayed with fewer.
+    private func policy(of kind: String) -> Policy {
+        if let known = policies[kind] { return known }
+        let policy = choices.span(kind) { $0.element(of: Policy.self, like: givenPolicies?[kind]) }
+        policies[kind] = policy
+        return policy
     }
 
     /// The same tensor of another layer differs in the block's number only.
