@@ -13,10 +13,10 @@ public struct DrawnModel: Sendable {
     public typealias Target = (metadata: Metadata, optionalTensors: Set<String>)
 
     /// Draws a model of an architecture; `choices` keeps what was chosen.
-    /// - Parameter target: a model of that architecture to draw alike, whatever the choices would be: they become those
-    ///   that draw it. Of its metadata only the hyperparameters count, and of its tensors those that the graph may ask for.
-    /// - Throws: `MetadataError` where the target is no valid model. Drawing at random throws nothing; replaying an edited
-    ///   recording may, where escapes contradict each other.
+    /// - Parameter target: a model of that architecture to draw alike, whatever the choices would be: they become
+    ///   those that draw it. Only its hyperparameters count, and the tensors that are optional.
+    /// - Throws: `MetadataError` where the target is no valid model. Drawing at random throws nothing; replaying an
+    ///   edited recording may, where escapes contradict each other.
     public static func draw(
         _ type: any Architecture.Type, _ choices: inout Choices, like target: Target? = nil
     ) throws -> DrawnModel {

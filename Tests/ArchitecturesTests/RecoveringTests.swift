@@ -10,7 +10,9 @@ struct RecoveringTests {
         return try DrawnModel.draw(ArchitectureCatalog.named(architecture), &choices)
     }
 
-    @Test("the choices of a drawn model draw it again, and are no less simple than its own", arguments: DrawingTests.names)
+    @Test(
+        "the choices of a drawn model draw it again, and are no less simple than its own",
+        arguments: DrawingTests.names)
     func drawnModels(_ name: String) throws {
         let type = try ArchitectureCatalog.named(name)
         for seed in 0..<100 as Range<UInt64> {
@@ -56,7 +58,8 @@ struct RecoveringTests {
     @Test("numbers of any type are recovered, and written as those that are drawn")
     func types() throws {
         let metadata = try recovered("llama", [
-            "block_count": .uint64(7), "embedding_length": .int16(32), "attention.layer_norm_rms_epsilon": .float64(0.1),
+            "block_count": .uint64(7), "embedding_length": .int16(32),
+            "attention.layer_norm_rms_epsilon": .float64(0.1),
         ])
         #expect(metadata["llama.block_count"] == 7)
         #expect(metadata["llama.embedding_length"] == 32)
@@ -127,7 +130,10 @@ struct RecoveringTests {
     static let failures = [
         Failure(
             needs: "groups of experts and a bias of their selection", model: .deepSeekV3,
-            fails: { ($0.integer("deepseek2.expert_group_count") ?? 0) > 1 && $1.contains { $0.hasSuffix("exp_probs_b.bias") } },
+            fails: { metadata, tensors in
+                (metadata.integer("deepseek2.expert_group_count") ?? 0) > 1
+                    && tensors.contains { $0.hasSuffix("exp_probs_b.bias") }
+            },
             left: ["expert_group_count": 2, "expert_group_used_count": 1], tensors: ["blk.0.exp_probs_b.bias"]),
         Failure(
             needs: "absorbed attention wider than anything drawn", model: .deepSeekV3,
