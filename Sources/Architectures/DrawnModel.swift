@@ -13,10 +13,10 @@ public struct DrawnModel: Sendable {
     public typealias Target = (metadata: Metadata, optionalTensors: Set<String>)
 
     /// Draws a model of an architecture; `choices` keeps what was chosen.
-    /// - Parameter target: a model of that architecture to draw alike, whatever the choices would be: they become those
-    ///   that draw it. Of its metadata only the hyperparameters count, and of its tensors those that the graph may ask for.
-    /// - Throws: `MetadataError` where the target is no valid model. Drawing at random throws nothing; replaying an edited
-    ///   recording may, where escapes contradict each other.
+    /// - Parameter target: a model of that architecture to draw alike, whatever the choices would be: they become
+    ///   those that draw it. Only its hyperparameters count, and the tensors that are optional.
+    /// - Throws: `MetadataError` where the target is no valid model. Drawing at random throws nothing; replaying an
+    ///   edited recording may, where escapes contradict each other.
     public static func draw(
         _ type: any Architecture.Type, _ choices: inout Choices, like target: Target? = nil
     ) throws -> DrawnModel {
@@ -87,18 +87,21 @@ private final class TensorPresence {
 
     func isPresent(_ name: String) -> Bool {
         if let known = decided[name] { return known }
-        choices.beginSpan(name)
-        defer { choices.endSpan() }
-        let kind = Self.kind(name)
-        let policy = policies[kind] ?? choices.element(of: Policy.self, like: givenPolicies?[kind])
-        policies[kind] = policy
-        let result = switch policy {
+        let result = switch policy(of: Self.kind(name)) {
         case .never: false
         case .always: true
-        case .mixed: choices.boolean(like: given?[name])
+        case .mixed: choices.span(name) { $0.boolean(like: given?[name]) }
         }
         decided[name] = result
         return result
+    }
+
+    /// In a span of its own, since another layer may be the first to ask when the model is replayed with fewer.
+    private func policy(of kind: String) -> Policy {
+        if let known = policies[kind] { return known }
+        let policy = choices.span(kind) { $0.element(of: Policy.self, like: givenPolicies?[kind]) }
+        policies[kind] = policy
+        return policy
     }
 
     /// The same tensor of another layer differs in the block's number only.

@@ -107,7 +107,7 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
         hyperparameters: [
             ("block_count", 27), ("context_length", 1_048_576), ("embedding_length", 2304),
             ("feed_forward_length", 9216), ("attention.head_count", 32),
-            ("attention.head_count_kv", .array(.int32((1...27).map { [4, 8, 12, 16, 20, 24, 27].contains($0) ? 1 : 0 }))),
+            ("attention.head_count_kv", .array(.int32((1...27).map { $0 % 4 == 0 || $0 == 27 ? 1 : 0 }))),
             ("rope.freq_base", 10_000.0), ("attention.layer_norm_rms_epsilon", 1e-5), ("expert_count", 256),
             ("expert_used_count", 8), ("expert_group_used_count", 1), ("expert_gating_func", 2),
             ("attention.key_length", 576), ("attention.value_length", 72), ("vocab_size", 163_840),
@@ -163,8 +163,8 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
         hyperparameters: [
             ("block_count", 61), ("context_length", 163_840), ("embedding_length", 7168),
             ("feed_forward_length", 18_432), ("attention.head_count", 128), ("attention.head_count_kv", 1),
-            ("rope.scaling.type", "yarn"), ("rope.scaling.factor", 40.0), ("rope.scaling.original_context_length", 4096),
-            ("rope.scaling.yarn_beta_fast", 32.0), ("rope.scaling.yarn_beta_slow", 1.0), ("rope.freq_base", 10_000.0),
+            ("rope.scaling.type", "yarn"), ("rope.scaling.factor", 40.0),
+            ("rope.scaling.original_context_length", 4096), ("rope.scaling.yarn_beta_fast", 32.0), ("rope.scaling.yarn_beta_slow", 1.0), ("rope.freq_base", 10_000.0),
             ("attention.layer_norm_rms_epsilon", 1e-6), ("expert_count", 256), ("expert_used_count", 8),
             ("expert_group_count", 8), ("expert_group_used_count", 4), ("expert_gating_func", 2),
             ("leading_dense_block_count", 3), ("vocab_size", 129_280), ("attention.q_lora_rank", 1536),

@@ -150,7 +150,7 @@ struct RecoveringTests {
         }
     }
 
-    @Test("a value that is too large for a choice is lowered to the largest that is drawn, an escape of another included")
+    @Test("a value too large for a choice is lowered to the largest that is drawn, an escape of another included")
     func escapesOfOthers() throws {
         for value in [3, 100, 1 << 40] as [UInt64] {
             var choices = Choices(replaying: [value])

@@ -34,16 +34,18 @@ extension Declaration.Domain {
             }
             return try Self.flags(&choices, count, like: flags)
         case .layouts(let layouts, let domain, let count):
-            let layout = try target.map { try layouts.firstIndex(of: domain.array($0, key, count: count)) ?? layouts.count }
+            let another = layouts.count
+            let layout = try target.map { try layouts.firstIndex(of: domain.array($0, key, count: count)) ?? another }
             let index = try choices.element(
-                of: Array(layouts.indices), or: .integers(in: layouts.count...layouts.count), like: layout)
-            return index < layouts.count
-                ? .array(layouts[index]) : try Self.perLayer(domain, count: count).draw(&choices, key, like: target)
+                of: Array(layouts.indices), or: .integers(in: another...another), like: layout)
+            return index == another
+                ? try Self.perLayer(domain, count: count).draw(&choices, key, like: target) : .array(layouts[index])
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
             if case .boolean = domain { return try domain.drawLayers(&choices, key, count, like: target) }
             return choices.boolean(like: target.map { $0.array != nil })
-                ? try domain.drawLayers(&choices, key, count, like: target) : try domain.draw(&choices, key, like: target)
+                ? try domain.drawLayers(&choices, key, count, like: target)
+                : try domain.draw(&choices, key, like: target)
         }
     }
 
@@ -58,7 +60,9 @@ extension Declaration.Domain {
     }
 
     /// A flag a layer, of which one at least is set: a pattern of nothing is another kind of model, and an escape.
-    private static func flags(_ choices: inout Choices, _ count: Int, like target: [Bool]? = nil) throws -> MetadataValue {
+    private static func flags(
+        _ choices: inout Choices, _ count: Int, like target: [Bool]? = nil
+    ) throws -> MetadataValue {
         let none = count
         let certain = try choices.element(
             of: Array(0..<count), or: .integers(in: none...none), like: target.map { $0.firstIndex(of: true) ?? none })

@@ -6,9 +6,9 @@ enum LayerLayouts {
     /// Numbers of layers, simplest first.
     static let hybridDepths = [2, 3, 4]
 
-    /// Every way to have layers of two kinds, both of which occur; of deep models, one.
+    /// Every way to have layers of two kinds, both of which occur; of deep models, the first.
     static func mixtures(of layers: Int) -> [[Bool]] {
-        guard (2...6).contains(layers) else { return [(0..<layers).map { $0 % 2 == 1 }] }
+        guard (2...6).contains(layers) else { return [(0..<layers).map { $0 == 0 }] }
         return (1..<(1 << layers) - 1).map { bits in (0..<layers).map { bits >> $0 & 1 == 1 } }
     }
 

@@ -39,7 +39,8 @@ public struct KimiLinear: Architecture {
         let row = attention.cacheRow
         let cached = try h.integer("attention.key_length", sizes, fuzz: [row], "size of a cached key")
         // Engines cache no values, and the released model's file has its width over its heads here.
-        _ = try h.integer("attention.value_length", sizes, fuzz: [latent], "not used: the values are part of the cached keys")
+        _ = try h.integer(
+            "attention.value_length", sizes, fuzz: [latent], "not used: the values are part of the cached keys")
         try h.require(
             cached == row, "attention.key_length", "attention.kv_lora_rank", "rope.dimension_count",
             because: "the cache of latent attention has rows of \(row)")

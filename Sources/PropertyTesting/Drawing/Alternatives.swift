@@ -6,7 +6,9 @@ extension Choices {
 
     /// - Parameter target: the outcome, where it is given.
     /// - Throws: `Unreachable` if the target is none of the alternatives.
-    public mutating func element<Element: Equatable>(of alternatives: [Element], like target: Element?) throws -> Element {
+    public mutating func element<Element: Equatable>(
+        of alternatives: [Element], like target: Element?
+    ) throws -> Element {
         guard let target else { return element(of: alternatives) }
         guard let index = alternatives.firstIndex(of: target) else { throw Unreachable(target) }
         return alternatives[Int(try choose(below: UInt64(alternatives.count), like: UInt64(index)))]
@@ -36,7 +38,9 @@ extension Choices {
 
     /// - Parameter target: the outcome, where it is given.
     /// - Throws: `Unreachable` if the target is not some of the elements in their order.
-    public mutating func subset<Element: Equatable>(of elements: [Element], like target: [Element]?) throws -> [Element] {
+    public mutating func subset<Element: Equatable>(
+        of elements: [Element], like target: [Element]?
+    ) throws -> [Element] {
         try target.map { try members(of: elements, like: $0, "subset") } ?? subset(of: elements)
     }
 
@@ -49,7 +53,9 @@ extension Choices {
 
     /// - Parameter target: the outcome, where it is given.
     /// - Throws: `Unreachable` if the target is not some of the features in their order.
-    public mutating func swarm<Feature: Equatable>(of features: [Feature], like target: [Feature]?) throws -> [Feature] {
+    public mutating func swarm<Feature: Equatable>(
+        of features: [Feature], like target: [Feature]?
+    ) throws -> [Feature] {
         try target.map { try members(of: features, like: $0, "swarm") } ?? swarm(of: features)
     }
 

@@ -20,14 +20,20 @@ extension Escapes<Int> {
 }
 
 extension Escapes<Float> {
-    /// All of a range of numbers that are not negative, the least being the simplest.
+    /// All of a range of numbers that are not negative: the whole ones, then the others, the least being the simplest.
     public static func numbers(in range: ClosedRange<Float>) -> Self {
         precondition(range.lowerBound.sign == .plus && range.upperBound.isFinite, "a range of other numbers")
+        let wholes = Escapes<Int>.integers(in: 0...1 << 24)
         // The bit patterns of such numbers are in the order of the numbers.
-        let patterns = Int(range.lowerBound.bitPattern)...Int(range.upperBound.bitPattern)
-        let integers = Escapes<Int>.integers(in: patterns)
-        return Escapes(count: integers.count, outcome: { Float(bitPattern: UInt32(integers.outcome($0))) }) {
-            range.contains($0) ? integers.index(Int($0.magnitude.bitPattern)) : nil
+        let patterns = Escapes<Int>.integers(in: Int(range.lowerBound.bitPattern)...Int(range.upperBound.bitPattern))
+        return Escapes(count: wholes.count + patterns.count) { index in
+            let number = index < wholes.count
+                ? Float(wholes.outcome(index)) : Float(bitPattern: UInt32(patterns.outcome(index - wholes.count)))
+            return min(max(number, range.lowerBound), range.upperBound)
+        } index: { number in
+            guard range.contains(number) else { return nil }
+            return Int(exactly: number).flatMap(wholes.index)
+                ?? patterns.index(Int(number.bitPattern)).map { wholes.count + $0 }
         }
     }
 }

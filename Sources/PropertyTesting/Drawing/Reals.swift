@@ -10,7 +10,9 @@ extension Choices {
 
     /// - Parameter target: the outcome, where it is given.
     /// - Throws: `Unreachable` if the target is not in the range, or lies between two numbers that may be drawn.
-    public mutating func real(in range: ClosedRange<Double>, simplest: Double = 0, like target: Double?) throws -> Double {
+    public mutating func real(
+        in range: ClosedRange<Double>, simplest: Double = 0, like target: Double?
+    ) throws -> Double {
         let numbers = RealNumbers(range, simplest)
         return real(numbers, like: try target.map { try numbers.index(of: $0) })
     }

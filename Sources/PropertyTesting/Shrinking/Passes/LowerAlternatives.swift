@@ -1,6 +1,6 @@
 extension ShrinkPass {
     /// Lowers a choice among few and makes the rest of its span simplest: another alternative needs other choices,
-    /// and those that the old one had may stand in its way. An escape is lowered to any of the alternatives, be they many.
+    /// and those that the old one had may stand in its way. An escape is lowered to each alternative, be they many.
     static let lowerAlternatives = ShrinkPass("lower alternatives") { search in
         var index = 0
         while index < search.best.choices.count {
