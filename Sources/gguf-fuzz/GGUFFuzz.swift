@@ -19,7 +19,7 @@ struct GGUFFuzz: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Run.self, Worker.self, Generate.self, Show.self, Archs.self, ListDevices.self, Results.self, Bench.self,
+            Run.self, Worker.self, FaultsCommand.self, Generate.self, Show.self, Archs.self, ListDevices.self, Results.self, Bench.self,
         ])
 
     /// Unlike the default, usage errors end with status 2 and every error is one line.
