@@ -19,7 +19,8 @@ let package = Package(
         .target(name: "ModelGraph", dependencies: ["GGUF"]),
         .target(name: "Architectures", dependencies: ["ModelGraph", "PropertyTesting"]),
         .target(name: "CKernels"),
-        .target(name: "Devices", dependencies: ["ModelGraph", "CKernels"]),
+        .target(name: "CReference"),
+        .target(name: "Devices", dependencies: ["ModelGraph", "CKernels", "CReference"]),
         .target(name: "CVulkan", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
             name: "VulkanDevice", dependencies: ["ModelGraph", "Devices", "CVulkan"],

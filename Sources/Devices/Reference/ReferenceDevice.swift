@@ -71,17 +71,19 @@ private final class RunCounter: @unchecked Sendable {
 /// A weight, decoded.
 final class ReferenceTensor: DeviceTensor {
     let value: ReferenceValue
+    private let elements: UnsafeMutableBufferPointer<Double>
 
     init(_ tensor: TensorData) throws {
+        let count = tensor.shape.count
+        elements = .allocate(capacity: max(1, count))
+        value = ReferenceValue(tensor.shape, UnsafePointer(elements.baseAddress.unsafelyUnwrapped))
         do {
-            let elements = try [Double](unsafeUninitializedCapacity: tensor.shape.count) { buffer, count in
-                let elements = UnsafeMutableBufferPointer(rebasing: buffer[..<tensor.shape.count])
-                try tensor.bytes.withBytes { try tensor.type.decode($0, order: tensor.byteOrder, into: elements) }
-                count = elements.count
-            }
-            value = ReferenceValue(tensor.shape, elements)
+            let target = UnsafeMutableBufferPointer(rebasing: elements[..<count])
+            try tensor.bytes.withBytes { try tensor.type.decode($0, order: tensor.byteOrder, into: target) }
         } catch {
             throw DeviceError(device: ReferenceDevice.name, reason: "\(tensor.name): \(error)")
         }
     }
+
+    deinit { elements.deallocate() }
 }

@@ -1,3 +1,4 @@
+import CReference
 import Foundation
 import ModelGraph
 
@@ -13,30 +14,46 @@ extension ReferenceOps {
     /// Sources: Vaswani et al. 2017; Ainslie et al. 2023 (groups); Xiao et al. 2023 (sinks).
     static func attention(
         _ attention: Attention, _ queries: ReferenceValue, _ keys: ReferenceValue, _ values: ReferenceValue,
-        _ mask: ReferenceValue, bias: ReferenceValue?, sinks: ReferenceValue?
-    ) -> [Double] {
+        _ mask: ReferenceValue, bias: ReferenceValue?, sinks: ReferenceValue?, _ y: Doubles, _ rounder: Rounder
+    ) {
         let (tokens, heads, cells, groups) = (queries.shape[0], queries.shape[1], keys.shape[0], keys.shape[1])
-        let size = attention.valueSize
-        var y = [Double](repeating: 0, count: tokens * heads * size)
-        for t in 0..<tokens {
-            let visible = (0..<cells).filter { mask[t * cells + $0] > -.infinity }
-            for h in 0..<heads {
-                let g = h / (heads / groups)
-                let query = queries.row(t * heads + h)
-                let scores = visible.map { c -> Double in
-                    var score = attention.scale * dot(query, keys.row(c * groups + g))
-                    if let cap = attention.softcap { score = softcap(score, cap) }
-                    if let bias { score += bias[(h * tokens + t) * cells + c] }
-                    return score + mask[t * cells + c]
-                }
-                guard let greatest = (scores + (sinks.map { [$0[h]] } ?? [])).max() else { continue }
-                let weights = scores.map { exp($0 - greatest) }
-                let total = weights.reduce(0, +) + (sinks.map { exp($0[h] - greatest) } ?? 0)
-                for (c, weight) in zip(visible, weights) {
-                    add(weight / total, values.row(c * groups + g).prefix(size), to: &y, at: (t * heads + h) * size)
+        let (keySize, size) = (queries.shape[2], attention.valueSize)
+        y.update(repeating: 0, count: tokens * heads * size)
+        var room = [Double](repeating: 0, count: cells)
+        room.withUnsafeMutableBufferPointer { room in
+            guard let scores = room.baseAddress else { return }
+            for t in 0..<tokens {
+                let visible = (0..<cells).filter { mask[t * cells + $0] > -.infinity }
+                let count = visible.count
+                guard count > 0 else { continue }
+                for h in 0..<heads {
+                    let g = h / (heads / groups)
+                    rounder.sums(scores, count: count, terms: keySize) { squares in
+                        for i in 0..<count {
+                            reference_products(
+                                queries.row(t * heads + h), keys.row(visible[i] * groups + g), scores + i,
+                                squares.map { $0 + i }, 1, 1, keySize)
+                        }
+                    }
+                    for i in 0..<count {
+                        scores[i] *= attention.scale
+                        if let cap = attention.softcap { scores[i] = softcap(scores[i], cap) }
+                        if let bias { scores[i] += bias[(h * tokens + t) * cells + visible[i]] }
+                        scores[i] += mask[t * cells + visible[i]]
+                    }
+                    rounder.inner(scores, count: count)
+
+                    let origin = max(greatest(scores, count), sinks?[h] ?? -.infinity)
+                    var total = exponentials(scores, count, from: origin, rounder)
+                    if let sinks { total += exp(sinks[h] - origin) }
+                    let y = y + (t * heads + h) * size
+                    rounder.sums(y, count: size, terms: count) { squares in
+                        for i in 0..<count {
+                            reference_add(scores[i] / total, values.row(visible[i] * groups + g), y, squares, size)
+                        }
+                    }
                 }
             }
         }
-        return y
     }
 }

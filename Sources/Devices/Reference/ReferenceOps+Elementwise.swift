@@ -3,64 +3,79 @@ import ModelGraph
 
 extension ReferenceOps {
     /// `(x) → f(x)`; the functions are defined at `Unary`.
-    static func unary(_ function: Unary, _ x: ReferenceValue) -> [Double] {
+    static func unary(_ function: Unary, _ x: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
+        let count = x.count
         switch function {
-        case .silu: x.elements.map(silu)
-        case .gelu: x.elements.map(gelu)
-        case .relu: x.elements.map { max($0, 0) }
-        case .squaredReLU: x.elements.map { max($0, 0) * max($0, 0) }
-        case .sigmoid: x.elements.map(sigmoid)
-        case .tanh: x.elements.map(tanh)
-        case .exp: x.elements.map(exp)
-        case .softplus: x.elements.map(softplus)
+        case .silu: for i in 0..<count { y[i] = silu(x[i]) }
+        case .gelu: for i in 0..<count { y[i] = gelu(x[i], rounder) }
+        case .relu: for i in 0..<count { y[i] = max(x[i], 0) }
+        case .squaredReLU: for i in 0..<count { y[i] = max(x[i], 0) * max(x[i], 0) }
+        case .sigmoid: for i in 0..<count { y[i] = sigmoid(x[i]) }
+        case .tanh: for i in 0..<count { y[i] = tanh(x[i]) }
+        case .exp: for i in 0..<count { y[i] = exp(x[i]) }
+        case .softplus: for i in 0..<count { y[i] = softplus(x[i], rounder) }
         }
     }
 
     static func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
     static func silu(_ x: Double) -> Double { x * sigmoid(x) }
-    static func gelu(_ x: Double) -> Double { x / 2 * (1 + tanh((2 / .pi).squareRoot() * (x + 0.044715 * x * x * x))) }
+    static func gelu(_ x: Double, _ rounder: Rounder) -> Double {
+        x / 2 * (1 + rounder.inner(tanh((2 / .pi).squareRoot() * (x + 0.044715 * x * x * x))))
+    }
     /// `ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|)`, which does not overflow.
-    static func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-abs(x))) }
+    static func softplus(_ x: Double, _ rounder: Rounder) -> Double {
+        let power = exp(-abs(x))
+        // That of the sum `1 + power`, which log1p does not form: at most, power is lost.
+        let error = min(power, max(-power, rounder.inner(1) - 1))
+        return max(x, 0) + log1p(power) + error
+    }
 
     /// `(a, b) → a ∘ b`, with `b` repeated to fill `a`'s shape.
-    static func binary(_ function: Binary, _ a: ReferenceValue, _ b: ReferenceValue) -> [Double] {
-        let pairs = zip(a.elements, broadcast(b, a.shape))
-        return switch function {
-        case .add: pairs.map { $0 + $1 }
-        case .subtract: pairs.map { $0 - $1 }
-        case .multiply: pairs.map { $0 * $1 }
-        case .divide: pairs.map { $0 / $1 }
+    static func binary(_ function: Binary, _ a: ReferenceValue, _ b: ReferenceValue, _ y: Doubles) {
+        let count = a.count
+        var b = b
+        if b.shape != a.shape {
+            broadcast(b, a.shape, y)
+            b = ReferenceValue(a.shape, y)
+        }
+        switch function {
+        case .add: for i in 0..<count { y[i] = a[i] + b[i] }
+        case .subtract: for i in 0..<count { y[i] = a[i] - b[i] }
+        case .multiply: for i in 0..<count { y[i] = a[i] * b[i] }
+        case .divide: for i in 0..<count { y[i] = a[i] / b[i] }
         }
     }
 
     /// `(x) → x · scale + bias`.
-    static func affine(_ x: ReferenceValue, _ scale: Double, _ bias: Double) -> [Double] {
-        x.elements.map { $0 * scale + bias }
+    static func affine(_ x: ReferenceValue, _ scale: Double, _ bias: Double, _ y: Doubles) {
+        for i in 0..<x.count { y[i] = x[i] * scale + bias }
     }
 
     /// `(x) → min(max(x, lower), upper)`.
-    static func clamp(_ x: ReferenceValue, _ lower: Double, _ upper: Double) -> [Double] {
-        x.elements.map { min(max($0, lower), upper) }
+    static func clamp(_ x: ReferenceValue, _ lower: Double, _ upper: Double, _ y: Doubles) {
+        for i in 0..<x.count { y[i] = min(max(x[i], lower), upper) }
     }
 
     /// `(x) → cap · tanh(x / cap)`.
-    static func softcap(_ x: ReferenceValue, _ cap: Double) -> [Double] {
-        x.elements.map { softcap($0, cap) }
+    static func softcap(_ x: ReferenceValue, _ cap: Double, _ y: Doubles) {
+        for i in 0..<x.count { y[i] = softcap(x[i], cap) }
     }
 
     static func softcap(_ x: Double, _ cap: Double) -> Double { cap * tanh(x / cap) }
 
     /// `(gate, up) → f(gate, up)`; the functions are defined at `GatedActivation`.
-    static func gated(_ activation: GatedActivation, _ gate: ReferenceValue, _ up: ReferenceValue) -> [Double] {
-        let pairs = zip(gate.elements, up.elements)
+    static func gated(
+        _ activation: GatedActivation, _ gate: ReferenceValue, _ up: ReferenceValue, _ y: Doubles, _ rounder: Rounder
+    ) {
+        let count = gate.count
         switch activation {
-        case .swiglu: return pairs.map { silu($0) * $1 }
-        case .geglu: return pairs.map { gelu($0) * $1 }
+        case .swiglu: for i in 0..<count { y[i] = silu(gate[i]) * up[i] }
+        case .geglu: for i in 0..<count { y[i] = gelu(gate[i], rounder) * up[i] }
         case .clampedSwiGLU(let alpha, let limit):
-            return pairs.map { gate, up in
-                let g = min(gate, limit)
-                let u = min(max(up, -limit), limit)
-                return g * sigmoid(alpha * g) * (u + 1)
+            for i in 0..<count {
+                let g = min(gate[i], limit)
+                let u = min(max(up[i], -limit), limit)
+                y[i] = g * sigmoid(alpha * g) * (u + 1)
             }
         }
     }

@@ -1,50 +1,77 @@
+import CReference
 import Foundation
 import ModelGraph
 
 extension ReferenceOps {
     /// `(x) → x` with `axis` reduced to extent 1: `y = Σ x` along it.
-    static func sum(_ x: ReferenceValue, _ axis: Int) -> [Double] {
+    static func sum(_ x: ReferenceValue, _ axis: Int, _ y: Doubles, _ rounder: Rounder) {
         let extent = x.shape[axis]
         let inner = x.shape.dimensions[(axis + 1)...].reduce(1, *)
         let outer = x.shape.dimensions[..<axis].reduce(1, *)
-        var y = [Double](repeating: 0, count: outer * inner)
+        y.update(repeating: 0, count: outer * inner)
         for i in 0..<outer {
-            for j in 0..<extent {
-                let first = (i * extent + j) * inner
-                add(1, x.elements[first ..< first + inner], to: &y, at: i * inner)
+            let sum = y + i * inner
+            rounder.sums(sum, count: inner, terms: extent) { squares in
+                for j in 0..<extent { reference_add(1, x.elements + (i * extent + j) * inner, sum, squares, inner) }
             }
         }
-        return y
     }
 
     /// `(x […, D], [weight [D]], [bias [D]]) → […, D]`: `y = normalised(x) · weight + bias`, row by row; the kinds
     /// are defined at `Norm`.
     static func norm(
-        _ kind: Norm, _ epsilon: Double, _ x: ReferenceValue, weight: ReferenceValue?, bias: ReferenceValue?
-    ) -> [Double] {
-        (0..<x.shape.rows).flatMap { r -> [Double] in
-            let row = x.row(r)
-            let mean = kind == .layer ? row.reduce(0, +) / Double(row.count) : 0
-            let centred = row.map { $0 - mean }
-            let squares = dot(centred[...], centred[...])
+        _ kind: Norm, _ epsilon: Double, _ x: ReferenceValue, weight: ReferenceValue?, bias: ReferenceValue?,
+        _ y: Doubles, _ rounder: Rounder
+    ) {
+        let count = x.shape.last
+        for r in 0..<x.shape.rows {
+            let (row, y) = (x.row(r), y + r * count)
+            var mean = 0.0
+            if kind == .layer {
+                for i in 0..<count { mean += row[i] }
+                mean = (mean + rounder.sumError(row, count: count)) / Double(count)
+            }
+            for i in 0..<count { y[i] = row[i] - mean }
+            var squares = 0.0
+            reference_products(y, y, &squares, nil, 1, 1, count)
             let divisor =
                 switch kind {
-                case .layer, .rms: (squares / Double(row.count) + epsilon).squareRoot()
-                case .l2: (squares + epsilon).squareRoot()
-                case .unit: max(squares.squareRoot(), epsilon)
+                case .layer, .rms: rounder.inner((squares / Double(count) + epsilon).squareRoot())
+                case .l2: rounder.inner((squares + epsilon).squareRoot())
+                case .unit: max(rounder.inner(squares.squareRoot()), epsilon)
                 }
-            return centred.indices.map { centred[$0] / divisor * (weight?[$0] ?? 1) + (bias?[$0] ?? 0) }
+            for i in 0..<count { y[i] /= divisor }
+            if let weight { for i in 0..<count { y[i] *= weight[i] } }
+            if let bias { for i in 0..<count { y[i] += bias[i] } }
         }
     }
 
     /// `(x […, D]) → […, D]`: `y = exp(x − max x) / Σ exp(x − max x)`, row by row.
-    static func softmax(_ x: ReferenceValue) -> [Double] {
-        (0..<x.shape.rows).flatMap { r -> [Double] in
-            let row = x.row(r)
-            let greatest = row.max() ?? 0
-            let powers = row.map { exp($0 - greatest) }
-            let total = powers.reduce(0, +)
-            return powers.map { $0 / total }
+    static func softmax(_ x: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
+        let count = x.shape.last
+        for r in 0..<x.shape.rows {
+            let y = y + r * count
+            y.update(from: x.row(r), count: count)
+            let total = exponentials(y, count, from: greatest(y, count), rounder)
+            for i in 0..<count { y[i] /= total }
         }
+    }
+
+    static func greatest(_ x: UnsafePointer<Double>, _ count: Int) -> Double {
+        var greatest = -Double.infinity
+        for i in 0..<count where x[i] > greatest { greatest = x[i] }
+        return greatest
+    }
+
+    /// `y ← exp(y − origin)`.
+    /// - Returns: the sum.
+    static func exponentials(_ y: Doubles, _ count: Int, from origin: Double, _ rounder: Rounder) -> Double {
+        for i in 0..<count { y[i] -= origin }
+        rounder.inner(y, count: count)
+        reference_exp(y, y, count)
+        rounder.inner(y, count: count)
+        var total = 0.0
+        for i in 0..<count { total += y[i] }
+        return rounder.inner(total)
     }
 }

@@ -6,14 +6,15 @@ extension ReferenceOps {
     /// `position · frequency(i)`: `(a, b) → magnitude · (a cos − b sin, a sin + b cos)`. The frequencies are
     /// defined at `Rope`.
     static func rope(
-        _ rope: Rope, _ x: ReferenceValue, _ positions: ReferenceValue, factors: ReferenceValue?
-    ) throws -> [Double] {
+        _ rope: Rope, _ x: ReferenceValue, _ positions: ReferenceValue, factors: ReferenceValue?, _ y: Doubles,
+        _ rounder: Rounder
+    ) {
         let (tokens, heads, size, pairs) = (x.shape[0], x.shape[1], x.shape[2], rope.dimensions / 2)
         let frequencies = (0..<pairs).map { rope.frequency(pair: $0, factor: factors?[$0] ?? 1) }
-        var y = x.elements
+        y.update(from: x.elements, count: x.count)
         for t in 0..<tokens {
             for i in 0..<pairs {
-                let angle = positions[t] * frequencies[i]
+                let angle = rounder.inner(positions[t] * frequencies[i], errors: Double(1 + i))
                 let (c, s) = (rope.magnitude * cos(angle), rope.magnitude * sin(angle))
                 let (first, second) =
                     switch rope.pairing {
@@ -21,41 +22,41 @@ extension ReferenceOps {
                     case .neox: (i, i + pairs)
                     }
                 for h in 0..<heads {
-                    let start = (t * heads + h) * size + rope.offset
-                    let (a, b) = (x[start + first], x[start + second])
-                    y[start + first] = a * c - b * s
-                    y[start + second] = a * s + b * c
+                    let head = y + (t * heads + h) * size + rope.offset
+                    let (a, b) = (head[first], head[second])
+                    head[first] = a * c - b * s
+                    head[second] = a * s + b * c
                 }
             }
         }
-        return y
     }
 
     /// `(positions [T], sequences [T], cellPositions [C], cellSequences [C]) → [T, C]`: 0 where token `t` sees
     /// cell `c`, −∞ elsewhere: they share a sequence, and `Mask.isVisible` holds of their positions.
     static func mask(
         _ mask: Mask, _ positions: ReferenceValue, _ sequences: ReferenceValue, _ cellPositions: ReferenceValue,
-        _ cellSequences: ReferenceValue
-    ) throws -> [Double] {
-        let cells = try cellPositions.elements.indices.map { c in
-            (position: try cellPositions.integer(c), sequences: try cellSequences.integer(c))
-        }
-        return try positions.elements.indices.flatMap { t -> [Double] in
+        _ cellSequences: ReferenceValue, _ y: Doubles
+    ) throws {
+        let (cells, sets) = (try cellPositions.integers(), try cellSequences.integers())
+        for t in 0..<positions.count {
             let (position, own) = (try positions.integer(t), try sequences.integer(t))
-            return cells.map { cell in
-                cell.sequences & own != 0 && mask.isVisible(cell: cell.position, from: position) ? 0 : -.infinity
+            for c in cells.indices {
+                let isVisible = sets[c] & own != 0 && mask.isVisible(cell: cells[c], from: position)
+                y[t * cells.count + c] = isVisible ? 0 : -.infinity
             }
         }
     }
 
     /// `(positions [T], cellPositions [C]) → [H, T, C]`: `−alibiSlope(h) · |cellPositions[c] − positions[t]|`.
     static func alibi(
-        _ heads: Int, _ maxBias: Double, _ positions: ReferenceValue, _ cellPositions: ReferenceValue
-    ) throws -> [Double] {
-        (0..<heads).flatMap { h in
+        _ heads: Int, _ maxBias: Double, _ positions: ReferenceValue, _ cellPositions: ReferenceValue, _ y: Doubles
+    ) {
+        let (tokens, cells) = (positions.count, cellPositions.count)
+        for h in 0..<heads {
             let slope = alibiSlope(head: h, heads: heads, maxBias: maxBias)
-            return positions.elements.flatMap { position in
-                cellPositions.elements.map { -slope * abs($0 - position) }
+            for t in 0..<tokens {
+                let row = y + (h * tokens + t) * cells
+                for c in 0..<cells { row[c] = -slope * abs(cellPositions[c] - positions[t]) }
             }
         }
     }
@@ -64,23 +65,24 @@ extension ReferenceOps {
     /// `table[relativePositionBucket(cellPositions[c] − positions[t]), h]`.
     static func relativePositionBias(
         _ bidirectional: Bool, _ maxDistance: Int, _ table: ReferenceValue, _ positions: ReferenceValue,
-        _ cellPositions: ReferenceValue
-    ) throws -> [Double] {
-        let (buckets, heads) = (table.shape[0], table.shape[1])
-        let bucket = try positions.elements.indices.flatMap { t in
-            try cellPositions.elements.indices.map { c in
-                relativePositionBucket(
-                    try cellPositions.integer(c) - positions.integer(t), buckets: buckets,
-                    bidirectional: bidirectional, maxDistance: maxDistance)
+        _ cellPositions: ReferenceValue, _ y: Doubles
+    ) throws {
+        let (buckets, heads, cells) = (table.shape[0], table.shape[1], try cellPositions.integers())
+        let count = positions.count * cells.count
+        for t in 0..<positions.count {
+            let position = try positions.integer(t)
+            for c in cells.indices {
+                let bucket = relativePositionBucket(
+                    cells[c] - position, buckets: buckets, bidirectional: bidirectional, maxDistance: maxDistance)
+                for h in 0..<heads { y[h * count + t * cells.count + c] = table[bucket * heads + h] }
             }
         }
-        return (0..<heads).flatMap { h in bucket.map { table[$0 * heads + h] } }
     }
 
     /// `(positions [T]) → [T, 1, 1]`: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`.
     static func attentionTemperature(
-        _ positions: ReferenceValue, _ scale: Double, _ length: Double, _ offset: Double
-    ) -> [Double] {
-        positions.elements.map { 1 + scale * log(1 + (($0 + offset) / length).rounded(.down)) }
+        _ positions: ReferenceValue, _ scale: Double, _ length: Double, _ offset: Double, _ y: Doubles
+    ) {
+        for t in 0..<positions.count { y[t] = 1 + scale * log(1 + ((positions[t] + offset) / length).rounded(.down)) }
     }
 }

@@ -9,20 +9,22 @@ extension ReferenceOps {
     /// experts are used, where not all are. The order among those that are taken is no decision: every use of the
     /// result is a product with, or a weight of, each expert, and they are summed.
     static func topExperts(
-        _ routing: Routing, _ scores: ReferenceValue, note: (DecisionLog.Decision) -> Void
-    ) -> [Double] {
-        let size = scores.shape[1] / routing.groups
-        return (0..<scores.shape[0]).flatMap { t -> [Double] in
-            let row = Array(scores.row(t))
+        _ routing: Routing, _ scores: ReferenceValue, _ y: Doubles, _ rounder: Rounder,
+        note: (DecisionLog.Decision) -> Void
+    ) {
+        let (experts, size) = (scores.shape[1], scores.shape[1] / routing.groups)
+        for t in 0..<scores.shape[0] {
+            let row = Array(UnsafeBufferPointer(start: scores.row(t), count: experts))
             var candidates = Array(row.indices)
             if routing.groupsUsed < routing.groups {
                 let groupScores = (0..<routing.groups).map { group in
-                    row[group * size ..< (group + 1) * size].sorted(by: >).prefix(2).reduce(0, +)
+                    rounder.inner(row[group * size ..< (group + 1) * size].sorted(by: >).prefix(2).reduce(0, +))
                 }
                 candidates = greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices), note)
                     .sorted().flatMap { $0 * size ..< ($0 + 1) * size }
             }
-            return greatest(routing.used, of: row, among: candidates, note).map(Double.init)
+            let best = greatest(routing.used, of: row, among: candidates, note)
+            for i in 0..<routing.used { y[t * routing.used + i] = Double(best[i]) }
         }
     }
 
@@ -43,10 +45,8 @@ extension ReferenceOps {
     }
 
     /// `(x [T, E], experts [T, k]) → [T, k]`: `y[t, i] = x[t, experts[t, i]]`.
-    static func takeExperts(_ x: ReferenceValue, _ experts: ReferenceValue) throws -> [Double] {
+    static func takeExperts(_ x: ReferenceValue, _ experts: ReferenceValue, _ y: Doubles) throws {
         let (count, used) = (x.shape[1], experts.shape[1])
-        return try experts.elements.indices.map { i in
-            x[i / used * count + (try experts.index(i, of: "expert", below: count))]
-        }
+        for i in 0..<experts.count { y[i] = x[i / used * count + (try experts.index(i, of: "expert", below: count))] }
     }
 }

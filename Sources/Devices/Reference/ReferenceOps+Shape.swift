@@ -2,39 +2,53 @@ import ModelGraph
 
 extension ReferenceOps {
     /// `(x) →` the elements `start ..< start + count` along `axis`.
-    static func slice(_ x: ReferenceValue, _ axis: Int, _ start: Int, _ count: Int) -> [Double] {
+    static func slice(_ x: ReferenceValue, _ axis: Int, _ start: Int, _ count: Int, _ y: Doubles) {
         let inner = x.shape.dimensions[(axis + 1)...].reduce(1, *)
         let outer = x.shape.dimensions[..<axis].reduce(1, *)
-        return (0..<outer).flatMap { i in
-            let first = (i * x.shape[axis] + start) * inner
-            return x.elements[first ..< first + count * inner]
+        for i in 0..<outer {
+            (y + i * count * inner).update(from: x.elements + (i * x.shape[axis] + start) * inner, count: count * inner)
         }
     }
 
     /// `(a, b, …) →` joined along `axis`: for each index of the dimensions before it, `a`'s elements, then `b`'s …
-    static func concatenate(_ parts: [ReferenceValue], _ axis: Int) -> [Double] {
+    static func concatenate(_ parts: [ReferenceValue], _ axis: Int, _ y: Doubles) {
         let outer = parts[0].shape.dimensions[..<axis].reduce(1, *)
-        return (0..<outer).flatMap { i in
-            parts.flatMap { part in
-                let length = part.elements.count / outer
-                return part.elements[i * length ..< (i + 1) * length]
+        var y = y
+        for i in 0..<outer {
+            for part in parts {
+                let length = part.count / outer
+                y.update(from: part.elements + i * length, count: length)
+                y += length
             }
         }
     }
 
     /// `(x) → x` repeated to fill the shape: dimensions are aligned at the last; those of extent 1, and those
     /// that `x` lacks, repeat.
-    static func broadcast(_ x: ReferenceValue, _ shape: Shape) -> [Double] {
-        if x.shape == shape { return x.elements }
+    static func broadcast(_ x: ReferenceValue, _ shape: Shape, _ y: Doubles) {
         let missing = shape.rank - x.shape.rank
-        // Where each element comes from, for a growing number of leading dimensions.
-        var sources = [0]
-        for axis in 0..<shape.rank {
-            let own = axis < missing ? 1 : x.shape[axis - missing]
-            sources = sources.flatMap { source in
-                (0..<shape[axis]).map { source * own + (own == 1 ? 0 : $0) }
+        /// Fills the dimensions from `axis` on, of an index of those before it.
+        /// - Returns: where the next index's elements go.
+        func fill(_ axis: Int, from source: UnsafePointer<Double>, _ y: Doubles) -> Doubles {
+            guard axis < shape.rank else {
+                y[0] = source[0]
+                return y + 1
             }
+            let extent = shape[axis]
+            let own = axis < missing ? 1 : x.shape[axis - missing]
+            if axis == shape.rank - 1, own == 1 {
+                y.update(repeating: source[0], count: extent)
+                return y + extent
+            }
+            if axis == shape.rank - 1 {
+                y.update(from: source, count: extent)
+                return y + extent
+            }
+            let step = x.shape.dimensions[max(0, axis + 1 - missing)...].reduce(1, *)
+            var y = y
+            for i in 0..<extent { y = fill(axis + 1, from: own == 1 ? source : source + i * step, y) }
+            return y
         }
-        return sources.map { x[$0] }
+        _ = fill(0, from: x.elements, y)
     }
 }

@@ -1,3 +1,4 @@
+import CReference
 import Foundation
 import ModelGraph
 
@@ -5,49 +6,56 @@ extension ReferenceOps {
     /// `(x [T, …], cells [T]) → [C, …]`: `state[cells[t]] = x[t]`, in the order of `t`; the result is the first `C`
     /// cells after that.
     static func store(
-        _ x: ReferenceValue, _ cells: ReferenceValue, _ state: ReferenceState, _ count: Int,
+        _ x: ReferenceValue, _ cells: ReferenceValue, _ state: ReferenceState, _ count: Int, _ y: Doubles,
         _ rounder: Rounder
-    ) throws -> [Double] {
+    ) throws {
+        let length = x.count / x.shape[0]
         for t in 0..<x.shape[0] {
-            state.set(try cells.index(t, of: "cell", below: state.rows), to: x.block(t), rounder)
+            let (cell, row) = (state[try cells.index(t, of: "cell", below: state.rows)], x.elements + t * length)
+            switch state.type {
+            case .full: cell.update(from: row, count: length)
+            case .half: for i in 0..<length { cell[i] = rounder.half(row[i]) }
+            }
         }
-        return try state.prefix(count)
+        try state.copyPrefix(count, to: y)
     }
 
     /// `() → [C, …]`: the state's first `C` cells.
-    static func load(_ state: ReferenceState, _ count: Int) throws -> [Double] { try state.prefix(count) }
+    static func load(_ state: ReferenceState, _ count: Int, _ y: Doubles) throws {
+        try state.copyPrefix(count, to: y)
+    }
 
     /// `(x [T, D], weight [D, K], slots [T]) → [T, D]`: `y[t, d] = Σ_j weight[d, j] · input[j, d]`, where `input` is
     /// the `K` last inputs of the token's sequence, its own last. The state `[K − 1, D]` holds all but that.
     static func convolution(
-        _ x: ReferenceValue, _ weight: ReferenceValue, _ slots: ReferenceValue, _ state: ReferenceState
-    ) throws -> [Double] {
+        _ x: ReferenceValue, _ weight: ReferenceValue, _ slots: ReferenceValue, _ state: ReferenceState, _ y: Doubles
+    ) throws {
         let (tokens, channels, taps) = (x.shape[0], x.shape[1], weight.shape[1])
-        var y: [Double] = []
-        for t in 0..<tokens {
-            let slot = try slots.index(t, of: "slot", below: state.rows)
-            let input = state[slot] + x.row(t)
-            for d in 0..<channels {
-                var sum = 0.0
-                for j in 0..<taps { sum += weight[d * taps + j] * input[j * channels + d] }
-                y.append(sum)
+        var inputs = [Double](repeating: 0, count: taps * channels)
+        try inputs.withUnsafeMutableBufferPointer { inputs in
+            guard let input = inputs.baseAddress else { return }
+            for t in 0..<tokens {
+                let past = state[try slots.index(t, of: "slot", below: state.rows)]
+                input.update(from: past, count: (taps - 1) * channels)
+                (input + (taps - 1) * channels).update(from: x.row(t), count: channels)
+                for d in 0..<channels {
+                    var sum = 0.0
+                    for j in 0..<taps { sum += weight[d * taps + j] * input[j * channels + d] }
+                    y[t * channels + d] = sum
+                }
+                past.update(from: input + channels, count: (taps - 1) * channels)
             }
-            state[slot] = Array(input.dropFirst(channels))
         }
-        return y
     }
 
     /// `(x [T, D], slots [T]) → [T, D]`: the input of the previous token of the same sequence, which is the state.
-    static func tokenShift(
-        _ x: ReferenceValue, _ slots: ReferenceValue, _ state: ReferenceState
-    ) throws -> [Double] {
-        var y: [Double] = []
+    static func tokenShift(_ x: ReferenceValue, _ slots: ReferenceValue, _ state: ReferenceState, _ y: Doubles) throws {
+        let size = x.shape[1]
         for t in 0..<x.shape[0] {
-            let slot = try slots.index(t, of: "slot", below: state.rows)
-            y += state[slot]
-            state[slot] = Array(x.row(t))
+            let previous = state[try slots.index(t, of: "slot", below: state.rows)]
+            (y + t * size).update(from: previous, count: size)
+            previous.update(from: x.row(t), count: size)
         }
-        return y
     }
 
     /// `(x [T, H, P], Δ [T, H], A [H, 1 or N], B [T, G, N], C [T, G, N], slots [T]) → [T, H, P]`, with
@@ -59,28 +67,35 @@ extension ReferenceOps {
     /// Sources: Gu and Dao 2023 (Mamba: `P` is 1); Dao and Gu 2024 (Mamba-2: `A` is one number a head).
     static func selectiveScan(
         _ x: ReferenceValue, _ delta: ReferenceValue, _ a: ReferenceValue, _ b: ReferenceValue, _ c: ReferenceValue,
-        _ slots: ReferenceValue, _ state: ReferenceState
-    ) throws -> [Double] {
+        _ slots: ReferenceValue, _ state: ReferenceState, _ y: Doubles, _ rounder: Rounder
+    ) throws {
         let (tokens, heads, size) = (x.shape[0], x.shape[1], x.shape[2])
-        let (groups, length) = (b.shape[1], b.shape[2])
-        var y: [Double] = []
-        for t in 0..<tokens {
-            let slot = try slots.index(t, of: "slot", below: state.rows)
-            var memory = state[slot]
-            for h in 0..<heads {
-                let step = softplus(delta[t * heads + h])
-                let decay = a.row(h).map { exp(step * $0) }
-                let group = t * groups + h / (heads / groups)
-                for p in 0..<size {
-                    let cells = ((h * size + p) * length)..<((h * size + p + 1) * length)
-                    for n in 0..<length { memory[cells.lowerBound + n] *= decay[decay.count == 1 ? 0 : n] }
-                    add(step * x[(t * heads + h) * size + p], b.row(group), to: &memory, at: cells.lowerBound)
-                    y.append(dot(memory[cells], c.row(group)))
+        let (groups, length, decays) = (b.shape[1], b.shape[2], a.shape[1])
+        var room = [Double](repeating: 0, count: decays)
+        try room.withUnsafeMutableBufferPointer { room in
+            guard let decay = room.baseAddress else { return }
+            for t in 0..<tokens {
+                let slot = state[try slots.index(t, of: "slot", below: state.rows)]
+                for h in 0..<heads {
+                    let group = t * groups + h / (heads / groups)
+                    let step = rounder.inner(softplus(delta[t * heads + h], rounder))
+                    for n in 0..<decays { decay[n] = step * a[h * decays + n] }
+                    reference_exp(decay, decay, decays)
+                    rounder.inner(decay, count: decays)
+                    for p in (h * size)..<((h + 1) * size) {
+                        let memory = slot + p * length
+                        if decays == 1 { reference_scale(decay[0], memory, length) }
+                        else { for n in 0..<length { memory[n] *= decay[n] } }
+                        reference_add(step * x[t * heads * size + p], b.row(group), memory, nil, length)
+                    }
+                    rounder.result(slot + h * size * length, count: size * length)
+                    let sums = y + (t * heads + h) * size
+                    rounder.sums(sums, count: size, terms: length) { squares in
+                        reference_products(c.row(group), slot + h * size * length, sums, squares, 1, size, length)
+                    }
                 }
             }
-            state[slot] = memory
         }
-        return y
     }
 
     /// `(q [T, Hk, S], k [T, Hk, S], v [T, H, S], g [T, H, 1 or S], β [T, H], slots [T]) → [T, H, S]`, with
@@ -94,33 +109,38 @@ extension ReferenceOps {
     /// report 2025 (KDA: one `g` a key element).
     static func gatedDeltaRule(
         _ q: ReferenceValue, _ k: ReferenceValue, _ v: ReferenceValue, _ g: ReferenceValue, _ beta: ReferenceValue,
-        _ slots: ReferenceValue, _ scale: Double, _ state: ReferenceState
-    ) throws -> [Double] {
+        _ slots: ReferenceValue, _ scale: Double, _ state: ReferenceState, _ y: Doubles, _ rounder: Rounder
+    ) throws {
         let (tokens, heads, keyHeads, size) = (v.shape[0], v.shape[1], k.shape[1], v.shape[2])
-        var y = [Double](repeating: 0, count: tokens * heads * size)
-        for t in 0..<tokens {
-            let slot = try slots.index(t, of: "slot", below: state.rows)
-            var memory = state[slot]
-            for h in 0..<heads {
-                let (head, keyHead) = (t * heads + h, t * keyHeads + h / (heads / keyHeads))
-                let (query, key) = (Array(q.row(keyHead)), Array(k.row(keyHead)))
-                let decay = g.row(head).map(exp)
-                func row(_ i: Int) -> Range<Int> { (h * size + i) * size ..< (h * size + i + 1) * size }
+        let decays = g.shape[2]
+        y.update(repeating: 0, count: tokens * heads * size)
+        var room = [Double](repeating: 0, count: size + decays)
+        try room.withUnsafeMutableBufferPointer { room in
+            guard let error = room.baseAddress else { return }
+            let decay = error + size
+            for t in 0..<tokens {
+                let slot = state[try slots.index(t, of: "slot", below: state.rows)]
+                for h in 0..<heads {
+                    let (head, keyHead) = (t * heads + h, t * keyHeads + h / (heads / keyHeads))
+                    let (query, key, memory) = (q.row(keyHead), k.row(keyHead), slot + h * size * size)
+                    reference_exp(g.row(head), decay, decays)
+                    rounder.inner(decay, count: decays)
+                    for i in 0..<size { reference_scale(decay[decays == 1 ? 0 : i], memory + i * size, size) }
 
-                var error = Array(v.row(head))
-                for i in 0..<size {
-                    let factor = decay[decay.count == 1 ? 0 : i]
-                    for j in row(i) { memory[j] *= factor }
-                    add(-key[i], memory[row(i)], to: &error)
-                }
-                for i in 0..<size {
-                    add(beta[head] * key[i], error[...], to: &memory, at: row(i).lowerBound)
-                    add(scale * query[i], memory[row(i)], to: &y, at: head * size)
+                    error.update(from: v.row(head), count: size)
+                    rounder.sums(error, count: size, terms: size) { squares in
+                        for i in 0..<size { reference_add(-key[i], memory + i * size, error, squares, size) }
+                    }
+                    for i in 0..<size { reference_add(beta[head] * key[i], error, memory + i * size, nil, size) }
+                    rounder.result(memory, count: size * size)
+
+                    let y = y + head * size
+                    rounder.sums(y, count: size, terms: size) { squares in
+                        for i in 0..<size { reference_add(scale * query[i], memory + i * size, y, squares, size) }
+                    }
                 }
             }
-            state[slot] = memory
         }
-        return y
     }
 
     /// `(r, w, k, v, a, b: all [T, H, S], slots [T]) → [T, H, S]`, for the state `M [H, S, S]`, of which row `i`
@@ -132,27 +152,33 @@ extension ReferenceOps {
     /// Source: Peng et al. 2025, "RWKV-7 Goose".
     static func wkv7(
         _ r: ReferenceValue, _ w: ReferenceValue, _ k: ReferenceValue, _ v: ReferenceValue, _ a: ReferenceValue,
-        _ b: ReferenceValue, _ slots: ReferenceValue, _ state: ReferenceState
-    ) throws -> [Double] {
+        _ b: ReferenceValue, _ slots: ReferenceValue, _ state: ReferenceState, _ y: Doubles, _ rounder: Rounder
+    ) throws {
         let (tokens, heads, size) = (r.shape[0], r.shape[1], r.shape[2])
-        var y: [Double] = []
-        for t in 0..<tokens {
-            let slot = try slots.index(t, of: "slot", below: state.rows)
-            var memory = state[slot]
-            for h in 0..<heads {
-                let head = t * heads + h
-                let decay = Array(w.row(head))
-                for i in 0..<size {
-                    let first = (h * size + i) * size
-                    let removed = dot(memory[first ..< first + size], a.row(head))
-                    for j in 0..<size { memory[first + j] *= decay[j] }
-                    add(removed, b.row(head), to: &memory, at: first)
-                    add(v[head * size + i], k.row(head), to: &memory, at: first)
-                    y.append(dot(memory[first ..< first + size], r.row(head)))
+        var room = [Double](repeating: 0, count: size)
+        try room.withUnsafeMutableBufferPointer { room in
+            guard let removed = room.baseAddress else { return }
+            for t in 0..<tokens {
+                let slot = state[try slots.index(t, of: "slot", below: state.rows)]
+                for h in 0..<heads {
+                    let (head, memory) = (t * heads + h, slot + h * size * size)
+                    let decay = w.row(head)
+                    rounder.sums(removed, count: size, terms: size) { squares in
+                        reference_products(a.row(head), memory, removed, squares, 1, size, size)
+                    }
+                    for i in 0..<size {
+                        let row = memory + i * size
+                        for j in 0..<size { row[j] *= decay[j] }
+                        reference_add(removed[i], b.row(head), row, nil, size)
+                        reference_add(v[head * size + i], k.row(head), row, nil, size)
+                    }
+                    rounder.result(memory, count: size * size)
+                    let sums = y + head * size
+                    rounder.sums(sums, count: size, terms: size) { squares in
+                        reference_products(r.row(head), memory, sums, squares, 1, size, size)
+                    }
                 }
             }
-            state[slot] = memory
         }
-        return y
     }
 }
