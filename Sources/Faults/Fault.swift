@@ -12,8 +12,8 @@ public struct Fault: Sendable, Identifiable {
     public let name: String
     /// What goes wrong, and when, in a line.
     public let about: String
-    /// The fewest tokens of a case in which it can show: of all batches and sequences, an encoder's input
-    /// included. Sequences are taken to begin at position 0 and to go on without gaps.
+    /// The fewest tokens of a case in which it can show: of all batches and sequences, and of an encoder's
+    /// input, which a token of the decoder follows. Sequences begin at position 0 and go on without gaps.
     public let fewestTokens: Int
     /// The fewest layers beyond the fewest that the architecture can have.
     public let extraLayers: Int

@@ -39,7 +39,7 @@ struct Trial {
         let traits = drawn.architecture.traits
         let pooling: Pooling? = traits.pooling == .rank || choices.integer(in: 0...3) < 3
             ? nil : choices.element(of: [.mean, .cls, .last])
-        let seesBatch = traits.isBidirectional || (pooling ?? traits.pooling) != .none
+        let seesBatch = traits.isBidirectional || traits.hasEncoder || (pooling ?? traits.pooling) != .none
         options = SessionOptions(
             context: 64, sequences: 3, microBatch: seesBatch ? 64 : choices.element(of: [64, 1, 2, 3, 5, 16]),
             cacheType: choices.integer(in: 0...3) == 3 ? .half : .full, pooling: pooling,
@@ -100,13 +100,13 @@ struct Trial {
             choices.integer(in: 0...2) == 2
         else { return nil }
         let other = choices.integer(in: 0...options.sequences - 1)
-        switch choices.integer(in: 0...5) {
+        switch choices.integer(in: 0...7) {
         case 0: return .remove(sequence, .allPositions)
         case 1: return .copy(sequence, to: other)
-        // Tokens that other sequences share cannot be shifted, and then nothing happens on any device.
-        case 2: return session.canShift && held.count == 1 ? .shift(sequence, by: choices.integer(in: 1...9)) : nil
-        case 3: return .restoreSequence(sequence, to: other)
-        case 4: return .restoreAll
+        case 2: return .restoreSequence(sequence, to: other)
+        case 3: return .restoreAll
+        // Tokens that sequences share cannot be shifted.
+        case 4...6: return session.canShift && held.count == 1 ? .shift(sequence, by: choices.integer(in: 1...9)) : nil
         default: return .remove(sequence, choices.integer(in: range) ..< range.upperBound + 1)
         }
     }
@@ -171,14 +171,15 @@ struct Search {
     /// Faults that have not shown.
     var missing: [String] { findings.filter { $0.value.found.isEmpty }.keys.sorted() }
 
-    /// Tries every fault that has shown less than `times` times, or with more tokens than the fewest.
+    /// Tries every fault that has shown less than `times` times, or always with more tokens than the fewest, and
+    /// those that should not show with so few.
     mutating func run(_ trial: Trial, times: Int) {
         let clean = trial.error(on: cpu)
         // Ill-conditioned, or a tie.
         guard clean < 3e-6 else { return }
         for (fault, device) in devices {
             guard var finding = findings[fault.name] else { continue }
-            if finding.found.count >= times, finding.fewestTokens <= fault.fewestTokens || trial.tokenCount >= finding.fewestTokens { continue }
+            if finding.found.count >= times, trial.tokenCount >= min(finding.fewestTokens, fault.fewestTokens) { continue }
             finding.trials += 1
             let error = trial.error(on: device)
             if error > 1e-5, error > 10 * clean {

@@ -65,13 +65,5 @@ extension FaultCatalogue {
         Fault(
             "restored-cache-ignored", "a restored cache keeps what it held before", tokens: 2,
             state: StateEffect(kind: .cache, write: { new, old in new = old })),
-        Fault(
-            "restored-cache-cells-reversed", "the first cell of a restored cache is exchanged with the last", tokens: 3,
-            state: StateEffect(
-                kind: .cache,
-                write: { new, _ in
-                    let last = new.shape[0] - 1
-                    (new[block: 0], new[block: last]) = (new[block: last], new[block: 0])
-                })),
     ]
 }

@@ -47,9 +47,9 @@ extension FaultCatalogue {
             guard case .unary(.squaredReLU) = site.op else { return nil }
             return .op(.unary(.relu), of: site)
         },
-        Fault("softplus-threshold-too-low", "softplus is the identity from 2 on, not from 20") { site in
+        Fault("softplus-in-half", "softplus takes the logarithm of 1 + eˣ in half precision: small ones vanish", tokens: 2) { site in
             guard case .unary(.softplus) = site.op else { return nil }
-            return .result { y, x in for i in y.values.indices where x[0][i] > 2 { y[i] = x[0][i] } }
+            return .result { y, x in for i in y.values.indices { y[i] = log((1 + exp(x[0][i])).half) } }
         },
         Fault("sigmoid-flushed", "a sigmoid below 0.02 is zero") { site in
             guard case .unary(.sigmoid) = site.op else { return nil }

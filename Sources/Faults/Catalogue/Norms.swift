@@ -36,6 +36,12 @@ extension FaultCatalogue {
             guard case .norm(let kind, let epsilon, true, false) = site.op, site.shape.rank == 3 else { return nil }
             return .op(.norm(kind, epsilon: epsilon, weight: false, bias: false), [site.operands[0]])
         },
+        Fault(
+            "fifth-layer-norm-unweighted", "norms from the fifth layer on, beyond a table of four, have no weight", extraLayers: 1
+        ) { site in
+            guard case .norm(let kind, let epsilon, true, false) = site.op, let layer = site.node.layer, layer >= 4 else { return nil }
+            return .op(.norm(kind, epsilon: epsilon, weight: false, bias: false), [site.operands[0]])
+        },
         Fault("norm-row-tail-not-summed", "columns beyond the last whole 32 do not count in an RMS norm") { site in
             guard case .norm(.rms, let epsilon, _, false) = site.op, site.shape.last > 32, site.shape.last % 32 != 0 else {
                 return nil

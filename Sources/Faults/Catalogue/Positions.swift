@@ -83,7 +83,7 @@ extension FaultCatalogue {
             guard case .relativePositionBias(bidirectional: false, _) = site.op else { return nil }
             return .operand(1) { $0.map { $0 + 1 } }
         },
-        Fault("relative-bucket-of-decoder", "an encoder's position biases are looked up as a decoder's", tokens: 2) { site in
+        Fault("relative-bucket-of-decoder", "an encoder's position biases are looked up as a decoder's", tokens: 3) { site in
             guard case .relativePositionBias(bidirectional: true, let maxDistance) = site.op else { return nil }
             return .op(.relativePositionBias(bidirectional: false, maxDistance: maxDistance), of: site)
         },

@@ -98,7 +98,7 @@ extension FaultCatalogue {
                 call.result = try call.convolved { kernel, d, taps, j in kernel[d * taps + taps - 1 - j] }
             }
         },
-        Fault("convolution-of-three-taps", "a convolution of more than three taps uses its latest three") { site in
+        Fault("convolution-of-three-taps", "a convolution of more than three taps uses its latest three", tokens: 4) { site in
             guard case .convolution = site.op, site.shape(1)[1] > 3 else { return nil }
             return .around { call in
                 call.result = try call.convolved { kernel, d, taps, j in j < taps - 3 ? 0 : kernel[d * taps + j] }
