@@ -43,7 +43,7 @@ public struct Rounding: Hashable, Sendable, Codable {
 extension Precision.Format {
     /// The unit roundoff: the largest relative error of rounding to nearest. float64 is what the reference
     /// computes in: nothing is rounded.
-    fileprivate var unit: Double {
+    public var unit: Double {
         switch self {
         case .float64: 0
         case .float32: 0x1p-24
