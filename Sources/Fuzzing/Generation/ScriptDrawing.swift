@@ -57,9 +57,11 @@ struct ScriptDrawing {
             }
             steps.append(.encode(try choices.span("encode") { try drawEncoder(&$0, like: source) }))
         }
-        let kinds = choices.swarmHint(of: Kind.allCases)
+        let kinds = check == .state ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
         var drawing = self
-        let drawn = try choices.list(count: 1...8, usually: 4, like: target) { choices, target in
+        // An encoder's own output is worth a case.
+        let least = traits.traits.hasEncoder ? 0 : 1
+        let drawn = try choices.list(count: least...8, usually: kinds.count > 2 ? 6 : 4, like: target) { choices, target in
             let step = try drawing.drawStep(&choices, kinds, like: target)
             drawing.state.apply(step)
             return step
@@ -69,7 +71,20 @@ struct ScriptDrawing {
     }
 
     /// Steps other than `process`; which of them a case has at all is part of its swarm.
-    private enum Kind: String, CaseIterable { case remove, copy, shift, save, restore, keep, clear }
+    private enum Kind: String, CaseIterable {
+        case remove, copy, shift, save, restore, keep, clear
+
+        /// How often it is drawn where the swarm has it; `process` has 6.
+        var weight: Int {
+            switch self {
+            case .shift: 3
+            case .remove, .copy, .save: 2
+            // What is saved shall mostly be restored.
+            case .restore: 4
+            case .keep, .clear: 1
+            }
+        }
+    }
 
     private func isLegal(_ kind: Kind) -> Bool {
         if traits.traits.isBidirectional { return false }
@@ -101,7 +116,7 @@ struct ScriptDrawing {
     private func drawStep(_ choices: inout Choices, _ hinted: [Kind], like target: Step?) throws -> Step {
         let legal = check == .chunking ? [] : Kind.allCases.filter(isLegal)
         let ends = (0..<options.sequences).map { state.end(of: $0) }
-        var alternatives: [(Kind?, Int)] = legal.map { ($0, hinted.contains($0) ? 2 : 0) }
+        var alternatives: [(Kind?, Int)] = legal.map { ($0, hinted.contains($0) ? $0.weight : 0) }
         if state.freeCells > 0, !sets(state, ends).isEmpty { alternatives.insert((nil, 6), at: 0) }
         // Where all is full and nothing may go, a step that changes nothing.
         if alternatives.isEmpty { alternatives = [(.save, 1)] }

@@ -25,7 +25,7 @@ public struct CaseShrinker {
         let tries = Self.tries(judge, start, drawing, signature)
         guard tries > 0 else { return nil }
         var seen = failure
-        let shrinker = Shrinker(budget: budget, passes: ShrinkPass.ofCases + ShrinkPass.all)
+        let shrinker = Shrinker(budget: budget, passes: [.fewerLayers(drawing)] + ShrinkPass.all)
         let shrunk = shrinker.shrink(start) { choices in
             var candidate = try drawing.draw(&choices)
             candidate.devices = [signature.device]
