@@ -148,7 +148,11 @@ struct ScriptDrawing {
     }
 
     /// Positions stay below this.
-    private var limit: Int { min(traits.positionLimit ?? .max, 256) }
+    private var limit: Int { traits.positionLimit ?? 1 << 14 }
+
+    /// By how much a token's position is further than the next: seldom at all, and seldom so far that the chunks and
+    /// temperatures of long contexts begin.
+    private var gaps: [(Int, Int)] { [(0, 30), (1, 2), (2, 1), (5, 1)] + (traits.positionLimit == nil ? [(8190, 1)] : []) }
 
     /// The whole of a sequence, its tail, or, where nothing is said of histories, any part of it.
     private func drawRemoval(_ choices: inout Choices, like target: Step?) throws -> Step {
@@ -213,7 +217,7 @@ struct ScriptDrawing {
             let first = sequences.first ?? 0
             // Recurrent state admits no gap; of the others few have one.
             let gap = traits.isRecurrent || !remembers
-                ? 0 : try choices.weighted([(0, 15), (1, 1), (2, 1), (5, 1)], like: run.map { $0.position - ends[first] })
+                ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
             let usually = choices.chance(1, in: 24) ? room : min(room, 5)
             let ids = try choices.list(count: 1...room, usually: usually, like: run?.ids) { choices, id in
@@ -267,7 +271,9 @@ struct ScriptDrawing {
             let own = target.map { $0.tokens.filter { $0.sequences == set }.map(\.id) }
             // An encoder's tokens see each other, so one micro-batch holds them all.
             let room = max(1, min(16, options.microBatch / sets.count))
-            let ids = try choices.list(count: 1...room, usually: 4, like: own) { choices, id in
+            // A sequence may have no source: its cross-attention sees nothing. Alone it would have to encode nothing.
+            let least = isSplit && !check.comparesHistories && !tokens.isEmpty ? 0 : 1
+            let ids = try choices.list(count: least...room, usually: 4, like: own) { choices, id in
                 try choices.integer(in: 0...(traits.dimensions.vocabulary - 1), like: id)
             }
             tokens += ids.enumerated().map { Batch.Token(id: $1, position: $0, sequences: set) }

@@ -44,6 +44,9 @@ struct Run: ParsableCommand {
                     print("\(index) \(failure.signature): \(failure.seen)")
                 }
                 outcomes[key, default: 0] += 1
+                if let path = ProcessInfo.processInfo.environment["DUMP"], verdict.failure != nil {
+                    try CorpusEntry(case: drawn.case, signature: verdict.failure!.signature, seen: verdict.failure!.seen, found: .init(seed: seed, index: index, version: "")).text().write(toFile: path, atomically: true, encoding: .utf8)
+                }
                 if let ratio = verdict.worst { ratios.append(ratio); worst[drawn.case.architecture] = max(worst[drawn.case.architecture] ?? 0, ratio) }
                 if verbose { print(index, drawn.case.architecture, drawn.case.check, drawn.case.tokens, drawn.case.layers, verdict.worst ?? -1, key, Format.duration(.now - begin)) }
             }
