@@ -37,8 +37,8 @@ extension FaultCatalogue {
         ) { site in
             guard case .matmul = site.op, site.shape[0] > 2, site.shape.rank == 2 else { return nil }
             return .around { _ in
-                var kept: [[UInt8]] = []
-                while true { kept.append(Array(repeating: 1, count: 1 << 24)) }
+                var kept: [Data] = []
+                while true { kept.append(Data(repeating: 1, count: 1 << 24)) }
             }
         },
         Fault("error-on-five-tokens", "a norm of five tokens or more fails", tokens: 5, symptom: .error) { site in

@@ -31,6 +31,7 @@ extension FaultCatalogue {
             }
             return .operand(0) { $0.zeroRows(from: $0.shape.last / 64 * 64) }
         },
+        // Small batches alone are wrong in ggml's Vulkan backend on one driver: llama.cpp issue 25906.
         Fault(
             "matrix-vector-kernel-repeats-row", "the kernel for two to eight rows gives the last what the first gets",
             tokens: 2

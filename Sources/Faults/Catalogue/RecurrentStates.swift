@@ -8,6 +8,7 @@ extension FaultCatalogue {
     // MARK: Clearing, copying, saving
 
     private static let sessionStates: [Fault] = [
+        // As ik_llama.cpp had it for Qwen3-Next: pull request 1696.
         Fault(
             "state-stale-after-removal", "a recurrent state is not cleared when its sequence is removed", tokens: 2,
             state: StateEffect(kind: .recurrent, clear: { _, _ in })),
