@@ -22,7 +22,7 @@ public struct CaseShrinker {
         _ start: Choices.Recording, _ failure: Failure, isCancelled: @escaping () -> Bool = { false }
     ) -> ShrunkCase? {
         let signature = failure.signature
-        let tries = Self.tries(judge, start, drawing, signature)
+        let tries = Self.tries(judge, start, drawing, signature, isCancelled)
         guard tries > 0 else { return nil }
         var seen = failure
         let shrinker = Shrinker(budget: budget, passes: ShrinkPass.ofCases + ShrinkPass.all)
@@ -46,7 +46,8 @@ public struct CaseShrinker {
     /// How often a case must be judged so that it fails almost surely if it can: once, or several times where a failure
     /// depends on more than the case. 0: it does not fail again.
     private static func tries(
-        _ judge: Judge, _ start: Choices.Recording, _ drawing: CaseDrawing, _ signature: Signature
+        _ judge: Judge, _ start: Choices.Recording, _ drawing: CaseDrawing, _ signature: Signature,
+        _ isCancelled: () -> Bool
     ) -> Int {
         var choices = Choices(replaying: start)
         guard var candidate = try? drawing.draw(&choices) else { return 0 }
@@ -54,7 +55,7 @@ public struct CaseShrinker {
         func fails() -> Bool { judge.judge(candidate).contains { $0.failure?.signature == signature } }
         if (0..<3).allSatisfy({ _ in fails() }) { return 1 }
         let runs = 60
-        let failures = (0..<runs).count { _ in fails() }
+        let failures = (0..<runs).count { _ in !isCancelled() && fails() }
         // Three times the mean distance between failures leaves one in twenty unseen.
         return failures == 0 ? 0 : (3 * runs + failures - 1) / failures
     }
