@@ -12,9 +12,10 @@ public struct Corpus: Sendable {
         let parts = [
             signature.check.rawValue, signature.device, signature.architecture, signature.stage, signature.kind,
         ] + (fault.map { ["with", $0] } ?? [])
-        let name = parts.joined(separator: "-").map { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) ? $0 : "-" }
+        let plain = parts.joined(separator: "-").map { $0.isASCII && ($0.isLetter || $0.isNumber || "._".contains($0)) ? $0 : "-" }
+        let name = String(plain).split(separator: "-").joined(separator: "-")
         // Kinds can be whole assertions; what is cut off still tells them apart.
-        let short = name.count <= 120 ? String(name) : String(name.prefix(100)) + "-" + Self.hash("\(signature) \(fault ?? "")")
+        let short = name.count <= 120 ? name : name.prefix(100) + "-" + Self.hash("\(signature) \(fault ?? "")")
         return URL(fileURLWithPath: folder).appendingPathComponent(short + ".json").relativePath
     }
 
@@ -29,21 +30,10 @@ public struct Corpus: Sendable {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
-            throw CorpusError(path: folder, reason: "cannot be made a folder: \(Self.reason(error))")
+            throw CorpusError(path: folder, reason: "cannot be made a folder: \(CorpusError.reason(error))")
         }
-        do {
-            try Data(entry.text().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw CorpusError(path: path, reason: "cannot be written: \(Self.reason(error))")
-        }
+        try entry.write(to: path)
         return path
-    }
-
-    /// The system's own word for what went wrong.
-    private static func reason(_ error: any Error) -> String {
-        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        guard let underlying, underlying.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
-        return String(cString: strerror(Int32(underlying.code)))
     }
 
     /// The corpus files of paths: a file is itself, a folder all that is in it and below.

@@ -6,6 +6,8 @@ public struct CaseShrinker {
     let judge: Judge
     /// The most cases that are judged.
     public var budget: Int
+    /// Told of each case that was judged: how many there were, and the simplest that fails so far.
+    public var progress: (Int, Case) -> Void = { _, _ in }
 
     public init(_ drawing: CaseDrawing, _ judge: Judge, budget: Int = 1000) {
         self.drawing = drawing
@@ -25,6 +27,7 @@ public struct CaseShrinker {
         let tries = Self.tries(judge, start, drawing, signature, isCancelled)
         guard tries > 0 else { return nil }
         var seen = failure
+        var (judged, best) = (0, Case?.none)
         let shrinker = Shrinker(budget: budget, passes: ShrinkPass.ofCases + ShrinkPass.all)
         let shrunk = shrinker.shrink(start) { choices in
             var candidate = try drawing.draw(&choices)
@@ -32,9 +35,11 @@ public struct CaseShrinker {
             return candidate
         } accepts: { candidate in
             guard !isCancelled() else { return false }
+            judged += 1
+            defer { progress(judged, best ?? candidate) }
             for _ in 0..<tries {
                 if let failure = judge.judge(candidate).compactMap(\.failure).first, failure.signature == signature {
-                    seen = failure
+                    (seen, best) = (failure, candidate)
                     return true
                 }
             }

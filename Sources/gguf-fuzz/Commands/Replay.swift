@@ -21,13 +21,12 @@ struct Replay: ParsableCommand {
     var files: [String]
     @Option(help: "Devices instead of the files' own, separated by commas, or all.")
     var device: NameList?
-    @Option(help: ArgumentHelp("A fault instead of the files' own, or none.", valueName: "fault"))
-    var inject: String?
+    @OptionGroup var injection: Injection
     @OptionGroup var engines: EnginesUnderTest
 
     func run() throws {
         let files = try Corpus.files(files)
-        let instead = try inject.flatMap { $0 == "none" ? nil : try FaultCatalogue.named($0) }
+        try injection.check()
         var judges: [String?: (judge: Judge, engines: EngineSet)] = [:]
         var (passes, failures, discards, unreadable) = (0, 0, 0, 0)
         Interrupt.watch()
@@ -36,7 +35,7 @@ struct Replay: ParsableCommand {
             let entry: CorpusEntry, fault: Fault?
             do {
                 entry = try CorpusEntry(path: file)
-                fault = try inject == nil ? entry.found.fault.map(FaultCatalogue.named) : instead
+                fault = try injection.fault(of: entry)
             } catch {
                 Terminal.note("gguf-fuzz: \(CommandError.line(file, error))")
                 unreadable += 1
