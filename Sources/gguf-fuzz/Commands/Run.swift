@@ -55,6 +55,7 @@ struct Run: ParsableCommand {
         fuzzing.shard = (shard.number - 1, shard.count)
         fuzzing.corpus = Corpus(folder: options.corpus ?? "Corpus")
         fuzzing.fault = fault?.name
+        if let limit = options.shrinkTime { fuzzing.patience = limit.duration }
 
         Interrupt.watch()
         let log = try options.json.map { try CaseLog($0, seed: plan.seed) }

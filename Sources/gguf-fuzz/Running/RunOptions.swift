@@ -22,6 +22,9 @@ struct RunOptions: ParsableArguments {
     @Option(help: ArgumentHelp(
         "The folder that keeps what failed; only written to if something does. (default: Corpus)", valueName: "folder"))
     var corpus: String?
+    @Option(help: ArgumentHelp(
+        "The longest that shrinking one failure may take; then the simplest so far is kept. (default: 5m)", valueName: "time"))
+    var shrinkTime: TimeSpan?
     @Option(help: ArgumentHelp("Put a known fault into cpu, to see whether and how it is found.", valueName: "fault"))
     var inject: String?
     @Option(help: ArgumentHelp("Write a record for each case to this file, one JSON object a line.", valueName: "file"))
@@ -46,6 +49,7 @@ struct RunOptions: ParsableArguments {
         jobs = jobs ?? other.jobs
         shard = shard ?? other.shard
         corpus = corpus ?? other.corpus
+        shrinkTime = shrinkTime ?? other.shrinkTime
         inject = inject ?? other.inject
         json = json ?? other.json
         engines.fill(from: other.engines)
