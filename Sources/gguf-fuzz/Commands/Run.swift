@@ -41,10 +41,12 @@ struct Run: ParsableCommand {
         let makers = try options.engines.makers(fault: fault)
         let shard = options.shard ?? .whole
         let extent = options.time.map { .time($0.duration) } ?? FuzzRun.Extent.cases(options.cases ?? 1000)
-        // Made and let go: each thread of the run makes its own.
-        let known = try makers.make()
-        let (absences, all) = (known.absences, known.devices.map(\.name))
-        let devices = try (options.device ?? .all).devices(of: known)
+        let (devices, all, absences) = try {
+            // Made and let go: each thread of the run makes its own.
+            let engines = try makers.make()
+            let devices = try (options.device ?? .all).devices(of: engines)
+            return (devices, engines.devices.map(\.name), engines.absences)
+        }()
 
         let plan = FuzzPlan(
             seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,

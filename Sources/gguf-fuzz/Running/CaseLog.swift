@@ -22,8 +22,6 @@ final class CaseLog: Sendable {
     func append(_ record: CaseRecord) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         do {
             try file.write(contentsOf: encoder.encode(Line(record, seed)) + Data("\n".utf8))
         } catch {
@@ -47,7 +45,7 @@ final class CaseLog: Sendable {
             var stage: String?
             var kind: String?
             var seen: String?
-            /// The worst error of a row, as a multiple of its noise floor.
+            /// The worst error of a row, as a multiple of its noise floor; of a failure that is not finite, none.
             var noise: Double?
         }
         var index: UInt64
@@ -70,13 +68,14 @@ final class CaseLog: Sendable {
             features = record.features
             milliseconds = (record.duration.seconds * 1e6).rounded() / 1e3
             verdicts = record.verdicts.map { verdict in
-                switch verdict.outcome {
-                case .passed: Verdict(device: verdict.device, outcome: "pass", noise: verdict.worst)
+                let noise = verdict.worst.flatMap { $0.isFinite ? $0 : nil }
+                return switch verdict.outcome {
+                case .passed: Verdict(device: verdict.device, outcome: "pass", noise: noise)
                 case .discarded(let reason): Verdict(device: verdict.device, outcome: "discard", reason: reason)
                 case .failed(let failure):
                     Verdict(
                         device: verdict.device, outcome: "fail", stage: failure.signature.stage,
-                        kind: failure.signature.kind, seen: failure.seen, noise: verdict.worst)
+                        kind: failure.signature.kind, seen: failure.seen, noise: noise)
                 }
             }
         }
