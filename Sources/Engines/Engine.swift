@@ -11,6 +11,8 @@ public protocol Engine: AnyObject {
     var name: String { get }
     /// The devices that scripts may be placed on; at least one.
     var devices: [EngineDevice] { get }
+    /// Why devices that might be expected are not there.
+    var absences: [String] { get }
 
     /// Takes a model from memory.
     /// - Parameter source: metadata, and the tensors in the bytes of their types.
@@ -20,6 +22,10 @@ public protocol Engine: AnyObject {
     /// Takes a model from a GGUF file.
     /// - Throws: as `load(_:)`.
     func load(file path: String) throws -> any EngineModel
+}
+
+extension Engine {
+    public var absences: [String] { [] }
 }
 
 /// A model that an engine has taken.

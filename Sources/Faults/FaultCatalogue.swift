@@ -11,17 +11,19 @@ public enum FaultCatalogue {
         return fault
     }
 
-    /// The names that share a word with this one.
+    /// The names that share the most words with this one; none if none shares any.
     private static func close(to name: String) -> [String] {
         let words = Set(name.lowercased().split(separator: "-"))
-        return all.map(\.name).filter { !words.isDisjoint(with: $0.split(separator: "-")) }
+        let shared = all.map { ($0.name, words.intersection($0.name.split(separator: "-")).count) }
+        let most = shared.map(\.1).max() ?? 0
+        return most == 0 ? [] : shared.filter { $0.1 == most }.map(\.0)
     }
 }
 
 /// A name that no fault has.
 public struct UnknownFault: Error, Hashable, Sendable, CustomStringConvertible {
     public var name: String
-    /// Names that share a word with it.
+    /// Names that share words with it.
     public var close: [String]
 
     public var description: String {

@@ -25,8 +25,7 @@ enum ExitStatus {
     private static func end(_ code: ExitCode, because reason: String?) -> Never {
         fflush(nil)
         if let reason {
-            let line = reason.split(whereSeparator: \.isNewline).joined(separator: " ")
-            Terminal.error("gguf-fuzz: \(line)")
+            Terminal.error("gguf-fuzz: \(CommandError.line(reason))")
         }
         Foundation.exit(code.rawValue)
     }
@@ -36,6 +35,15 @@ enum ExitStatus {
 struct CommandError: Error, CustomStringConvertible {
     var description: String
     init(_ description: String) { self.description = description }
+
+    /// An error's text on one line.
+    static func line(_ reason: String) -> String { reason.split(whereSeparator: \.isNewline).joined(separator: " ") }
+
+    /// The same, naming the file.
+    static func line(_ file: String, _ error: any Error) -> String {
+        let reason = line("\(error)")
+        return reason.hasPrefix(file) ? reason : "\(file): \(reason)"
+    }
 
     /// Runs `body`; what it throws then names the file.
     static func naming<Result>(_ file: String, _ body: () throws -> Result) throws -> Result {

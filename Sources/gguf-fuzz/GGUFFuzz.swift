@@ -6,12 +6,15 @@ struct GGUFFuzz: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "gguf-fuzz",
-        abstract: "Draws toy models of every architecture that GGUF files hold, and runs them on every device.",
+        abstract: "A property-based fuzzer for engines that run GGUF language models.",
         discussion: """
             Exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage.
 
             Examples:
-              gguf-fuzz compare                      every architecture on every device
+              gguf-fuzz run                          1000 cases of all architectures on all devices
+              gguf-fuzz run --profile nightly        as Fuzz/nightly.yaml says
+              gguf-fuzz replay Corpus                what failed once
+              gguf-fuzz export Corpus/x.json -o m.gguf
               gguf-fuzz generate --arch llama --seed 1 -o m.gguf
               gguf-fuzz show m.gguf
               gguf-fuzz results write --model m.gguf --tokens 1,2,3 -o m.results.gguf
@@ -19,7 +22,8 @@ struct GGUFFuzz: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Run.self, Worker.self, FaultsCommand.self, Generate.self, Show.self, Archs.self, ListDevices.self, Results.self, Bench.self,
+            Run.self, Replay.self, Shrink.self, Export.self, Generate.self, Show.self, Archs.self, ListDevices.self,
+            FaultsCommand.self, Results.self, Bench.self, Worker.self,
         ])
 
     /// Unlike the default, usage errors end with status 2 and every error is one line.

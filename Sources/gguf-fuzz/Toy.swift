@@ -3,10 +3,9 @@ import GGUF
 import Inference
 import PropertyTesting
 
-/// Case `index` of a seed: a toy model of an architecture, and tokens for it.
+/// Case `index` of a seed: a toy model of an architecture.
 struct Toy {
     let model: Model
-    let tokens: [Int]
 
     /// The same on every machine: all of it depends on the arguments and nothing else.
     init(
@@ -17,9 +16,5 @@ struct Toy {
         let drawn = try DrawnModel.draw(architecture, &choices)
         let recipe = WeightRecipe(seed: seed, type: type, adversities: adversities)
         model = try Model(MemorySource(drawn.metadata, optional: .only(drawn.optionalTensors), recipe: recipe))
-
-        let dimensions = drawn.architecture.dimensions
-        let count = choices.integer(in: 1...min(32, dimensions.context))
-        tokens = (0..<count).map { _ in choices.integer(in: 0...dimensions.vocabulary - 1) }
     }
 }

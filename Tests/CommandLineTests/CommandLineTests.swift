@@ -80,7 +80,8 @@ struct CommandLineTests {
     }
 
     @Test("every command explains itself", arguments: [
-        [], ["compare"], ["generate"], ["show"], ["archs"], ["devices"], ["results"], ["results", "write"], ["results", "check"], ["bench"],
+        [], ["run"], ["replay"], ["shrink"], ["export"], ["generate"], ["show"], ["archs"], ["devices"], ["results"],
+        ["results", "write"], ["results", "check"], ["bench"],
     ])
     func help(command: [String]) throws {
         try withTemporaryFolder { folder in
@@ -109,9 +110,26 @@ struct CommandLineTests {
         (["show", "missing.gguf"], "missing.gguf"),
         (["show", "."], "."),
         (["archs", "lama"], "\"lama\" is not supported"),
-        (["compare", "--device", "gpu7"], "gpu7"),
-        (["compare", "--device", "reference"], "nothing to compare"),
-        (["compare", "--jobs", "0"], "--jobs"),
+        (["run", "--arch", "lama"], "\"lama\" is not supported"),
+        (["run", "--device", "gpu7"], "gpu7: no such device; there are cpu"),
+        (["run", "--device", "reference"], "what the others are compared with"),
+        (["run", "--check", "agree"], "agree: no such check; there are agrees"),
+        (["run", "--inject", "window-off-by-two"], "\"window-off-by-two\"; close to it are window-off-by-one"),
+        (["run", "--engine", "llama=/usr"], "--engine llama=/usr: is not supported yet"),
+        (["run", "--jobs", "0"], "--jobs"),
+        (["run", "--cases", "0"], "--cases 0"),
+        (["run", "--cases", "5", "--time", "5s"], "only one of them"),
+        (["run", "--time", "5"], "'5' is invalid for '--time"),
+        (["run", "--shard", "3/2"], "'3/2' is invalid for '--shard"),
+        (["run", "--memory-limit", "big"], "'big' is invalid for '--memory-limit"),
+        (["run", "--json", "nowhere/log"], "nowhere/log: cannot be written: No such file or directory"),
+        (["run", "--profile", "nowhere"], "Fuzz/nowhere.yaml: cannot be read"),
+        (["replay", "missing.json"], "missing.json: no such file or folder"),
+        (["replay", ".", "--inject", "x"], "no fault is named \"x\""),
+        (["shrink", "missing.json", "-o", "x.json"], "missing.json: no such file"),
+        (["shrink", "missing.gguf", "-o", "x.json"], "missing.gguf"),
+        (["export", "missing.json", "-o", "x.gguf"], "missing.json: no such file"),
+        (["show", "missing.json"], "missing.json: no such file"),
         (["results", "write", "--model", "missing.gguf", "--tokens", "1", "-o", "r.gguf"], "missing.gguf"),
         (["results", "write", "--model", "m.gguf", "--tokens", "1", "-o", "m.gguf"], "is the model itself"),
         (["results", "check", "--model", "missing.gguf", "-i", "r.gguf"], "r.gguf"),
@@ -147,30 +165,6 @@ struct CommandLineTests {
                 let program = try Program(arguments: ["results", "write", "--model", "toy.gguf", "-o", "r.gguf"] + arguments, in: folder)
                 #expect(program.isRefusal, "\(program)")
             }
-        }
-    }
-
-    @Test("an interrupt ends a long comparison in order, with a summary")
-    func interrupt() throws {
-        try withTemporaryFolder { folder in
-            let program = try Program(
-                "compare", "--arch", "llama", "--device", "cpu", "--cases", "1000000", "--jobs", "1", in: folder, interruptAfter: 2)
-            #expect(program.status == 0)
-            #expect(program.output.contains("interrupted: "))
-            #expect(program.output.contains("llama"))
-        }
-    }
-
-    @Test("a comparison prints a line for each architecture and a record for each case and device")
-    func comparison() throws {
-        try withTemporaryFolder { folder in
-            let program = try Program(
-                "compare", "--arch", "gpt2,mamba", "--device", "cpu", "--cases", "2", "--json", "log", in: folder)
-            #expect(program.status == 0)
-            let rows = program.output.split(separator: "\n").map { $0.split(separator: " ") }
-            #expect(rows.contains { $0.first == "gpt2" } && rows.contains { $0.first == "mamba" })
-            let log = try String(contentsOfFile: folder + "/log", encoding: .utf8)
-            #expect(log.split(separator: "\n").count == 2 * 2 * 2)
         }
     }
 }

@@ -14,13 +14,11 @@ struct Program {
         return neighbour.deletingLastPathComponent().appendingPathComponent("gguf-fuzz")
     }()
 
-    init(_ arguments: String..., in folder: String, interruptAfter delay: Double? = nil) throws {
-        try self.init(arguments: arguments, in: folder, interruptAfter: delay)
-    }
+    init(_ arguments: String..., in folder: String) throws { try self.init(arguments: arguments, in: folder) }
 
     /// Runs it to its end.
-    /// - Parameter interruptAfter: seconds after which it gets an interrupt.
-    init(arguments: [String], in folder: String, interruptAfter delay: Double? = nil) throws {
+    /// - Parameter whileRunning: called once it has been started.
+    init(arguments: [String], in folder: String, whileRunning: (Process) throws -> Void = { _ in }) throws {
         let process = Process()
         process.executableURL = Self.executable
         process.arguments = arguments
@@ -35,10 +33,7 @@ struct Program {
         process.standardOutput = files[0].1
         process.standardError = files[1].1
         try process.run()
-        if let delay {
-            Thread.sleep(forTimeInterval: delay)
-            process.interrupt()
-        }
+        try whileRunning(process)
         process.waitUntilExit()
         status = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
         output = try String(contentsOf: files[0].0, encoding: .utf8)

@@ -44,7 +44,7 @@ struct LatentAttentionTests {
             ]), optional: .none, recipe: recipe)
         let expanded = try MemorySource(
             metadata(["attention.key_length": .uint32(key), "attention.value_length": .uint32(UInt32(Self.value))]),
-            optional: .none, recipe: recipe
+            optional: .none, type: recipe.type(of:)
         ) { tensor in
             guard tensor.name.hasSuffix("attn_kv_b.weight") else { return try recipe.draw(tensor.weight) }
             func part(_ name: String, _ shape: Shape) throws -> [Float] {
@@ -60,7 +60,8 @@ struct LatentAttentionTests {
                 for i in 0..<content {
                     for j in 0..<latent { rows.append(keys[(head * latent + j) * content + i]) }
                 }
-                rows += values[head * value * latent ..< (head + 1) * value * latent]
+                let size = value * latent
+                rows += Array(values[head * size ..< (head + 1) * size])
             }
             return TensorData(
                 name: tensor.name, shape: tensor.shape, type: .f32,
@@ -68,7 +69,7 @@ struct LatentAttentionTests {
         }
         let (a, b) = (try logits(absorbed), try logits(expanded))
         #expect(a.count == b.count && !a.isEmpty)
-        let error = zip(a, b).reduce(0.0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        let error = zip(a, b).map { $0 - $1 }.reduce(0.0) { $0 + $1 * $1 }
         let square = b.reduce(0.0) { $0 + $1 * $1 }
         #expect(error < 1e-20 * square)
     }

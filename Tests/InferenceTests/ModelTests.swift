@@ -78,7 +78,7 @@ struct ModelTests {
     func supply() throws {
         let drawn = try Toy(architecture: Llama.self, seed: 4).source()
         func model(_ supply: @escaping @Sendable (Inventory.Tensor) throws -> TensorData) throws -> Model {
-            try Model(MemorySource(drawn.metadata, optional: .none, recipe: WeightRecipe(seed: 0), supply: supply))
+            try Model(MemorySource(drawn.metadata, optional: .none, supply: supply))
         }
         let zeros = try model { tensor in
             TensorData(

@@ -21,7 +21,6 @@ public final class BuiltinEngine: Engine {
         self.devices = devices.devices.map { EngineDevice(name: $0.name, summary: $0.summary, precision: $0.precision) }
     }
 
-    /// Why devices that might be expected are not there.
     public var absences: [String] { deviceSet.absences }
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {

@@ -8,7 +8,7 @@ public enum WorkerServer {
     ///
     /// Standard input is read by a thread of its own, so that a worker whose supervisor is gone ends even if it hangs.
     /// - Parameter version: of the engine, for reports.
-    public static func serve(_ engine: any Engine, version: String, absences: [String] = []) -> Never {
+    public static func serve(_ engine: any Engine, version: String) -> Never {
         let requests = RequestQueue()
         Thread.detachNewThread {
             let input = FileDescriptorStream(STDIN_FILENO)
@@ -24,7 +24,7 @@ public enum WorkerServer {
         while true {
             let request = requests.next()
             do {
-                try output.write(answer(request, engine, &model, version, absences) { note in try? output.write(note) })
+                try output.write(answer(request, engine, &model, version) { note in try? output.write(note) })
             } catch {
                 guard let frame = try? Frame(.answer, Answer(error: "\(error)")), (try? output.write(frame)) != nil else { exit(0) }
             }
@@ -32,7 +32,7 @@ public enum WorkerServer {
     }
 
     private static func answer(
-        _ frame: Frame, _ engine: any Engine, _ model: inout (any EngineModel)?, _ version: String, _ absences: [String],
+        _ frame: Frame, _ engine: any Engine, _ model: inout (any EngineModel)?, _ version: String,
         note: (Frame) -> Void
     ) throws -> Frame {
         let request = try frame.decoded(Request.self)
@@ -40,7 +40,7 @@ public enum WorkerServer {
             if request.describe != nil {
                 return try Frame(
                     .answer,
-                    Answer(engine: engine.name, version: version, devices: engine.devices, absences: absences))
+                    Answer(engine: engine.name, version: version, devices: engine.devices, absences: engine.absences))
             } else if let load = request.load {
                 model = nil
                 model = try load.path.map(engine.load(file:))

@@ -65,6 +65,9 @@ public final class EngineSet {
     /// The devices that can be put under test: all but the reference.
     public var devices: [EngineDevice] { engines.flatMap(\.devices).filter { $0.name != Self.reference } }
 
+    /// Why devices that might be expected are not there.
+    public var absences: [String] { engines.flatMap(\.absences) }
+
     public static let reference = "reference"
 }
 

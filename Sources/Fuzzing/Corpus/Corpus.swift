@@ -7,42 +7,33 @@ public struct Corpus: Sendable {
     public init(folder: String) { self.folder = folder }
 
     /// The file of a signature: `agrees-cpu-llama-process-mismatch.json`.
-    public func path(of signature: Signature) -> String {
+    /// - Parameter fault: what was put into the device, if anything: no such file takes the place of a real failure's.
+    public func path(of signature: Signature, fault: String? = nil) -> String {
         let parts = [
             signature.check.rawValue, signature.device, signature.architecture, signature.stage, signature.kind,
-        ]
-        let name = parts.joined(separator: "-").map { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) ? $0 : "-" }
+        ] + (fault.map { ["with", $0] } ?? [])
+        let plain = parts.joined(separator: "-").map { $0.isASCII && ($0.isLetter || $0.isNumber || "._".contains($0)) ? $0 : "-" }
+        let name = String(plain).split(separator: "-").joined(separator: "-")
         // Kinds can be whole assertions; what is cut off still tells them apart.
-        let short = name.count <= 120 ? String(name) : String(name.prefix(100)) + "-" + Self.hash(signature)
+        let short = name.count <= 120 ? name : name.prefix(100) + "-" + Self.hash("\(signature) \(fault ?? "")")
         return URL(fileURLWithPath: folder).appendingPathComponent(short + ".json").relativePath
     }
 
-    /// Writes an entry, unless the folder has one of the same signature that is simpler. The file is replaced as a whole or
+    /// Writes an entry, unless the folder has a simpler one of the same signature. The file is replaced as a whole or
     /// not at all.
     /// - Returns: the path of the signature's file.
     /// - Throws: `CorpusError`.
     @discardableResult
     public func keep(_ entry: CorpusEntry) throws -> String {
-        let path = path(of: entry.signature)
-        if let other = try? CorpusEntry(path: path), !entry.isSimpler(than: other) { return path }
+        let path = path(of: entry.signature, fault: entry.found.fault)
+        if let other = try? CorpusEntry(path: path), other.isSimpler(than: entry) { return path }
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
-            throw CorpusError(path: folder, reason: "cannot be made a folder: \(Self.reason(error))")
+            throw CorpusError(path: folder, reason: "cannot be made a folder: \(CorpusError.reason(error))")
         }
-        do {
-            try Data(entry.text().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw CorpusError(path: path, reason: "cannot be written: \(Self.reason(error))")
-        }
+        try entry.write(to: path)
         return path
-    }
-
-    /// The system's own word for what went wrong.
-    private static func reason(_ error: any Error) -> String {
-        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        guard let underlying, underlying.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
-        return String(cString: strerror(Int32(underlying.code)))
     }
 
     /// The corpus files of paths: a file is itself, a folder all that is in it and below.
@@ -62,9 +53,9 @@ public struct Corpus: Sendable {
     }
 
     /// 64-bit FNV-1a in hexadecimal.
-    private static func hash(_ signature: Signature) -> String {
+    private static func hash(_ text: String) -> String {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in "\(signature)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         return String(hash, radix: 16)
     }
 }

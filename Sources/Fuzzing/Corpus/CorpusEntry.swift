@@ -72,6 +72,16 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
 
     /// The file's text.
     public func text() throws -> String { try JSONText.encode(self) }
+
+    /// Writes the file as a whole or not at all.
+    /// - Throws: `CorpusError`.
+    public func write(to path: String) throws {
+        do {
+            try Data(text().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        } catch {
+            throw CorpusError(path: path, reason: "cannot be written: \(CorpusError.reason(error))")
+        }
+    }
 }
 
 /// A corpus file that cannot be read or written: which, where in it, and why.
@@ -79,6 +89,13 @@ public struct CorpusError: Error, Hashable, Sendable, CustomStringConvertible {
     public var path: String
     public var reason: String
     public var description: String { "\(path): \(reason)" }
+
+    /// The system's own word for what went wrong.
+    static func reason(_ error: any Error) -> String {
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        guard let underlying, underlying.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
+        return String(cString: strerror(Int32(underlying.code)))
+    }
 }
 
 extension DecodingError {

@@ -22,14 +22,15 @@ public struct CaseDrawing: Sendable {
 
     /// Draws a case, or recovers the choices of one (`like`), its devices aside.
     ///
+    /// - Parameter model: what the case is about, whatever the choices would be: a file's model. All else is drawn.
     /// - Throws: `MetadataError` or `GraphError` where the choices contradict each other, as edited ones may;
     ///   `Unreachable` where nothing draws the target.
-    public func draw(_ choices: inout Choices, like target: Case? = nil) throws -> Case {
+    public func draw(_ choices: inout Choices, like target: Case? = nil, model: DrawnModel.Target? = nil) throws -> Case {
         let weights = checks.map { ($0, $0.weight) }
         let wanted = try choices.weighted(weights, like: target?.check)
         let drawn = try choices.span("model") { choices in
             try DrawnModel.draw(
-                architecture, &choices, like: target.map { ($0.metadata, Set($0.optionalTensors)) })
+                architecture, &choices, like: model ?? target.map { ($0.metadata, Set($0.optionalTensors)) })
         }
         let traits = try SessionTraits(drawn.architecture, optional: .only(drawn.optionalTensors))
         let transformations = wanted == .metamorphic

@@ -19,6 +19,11 @@ public struct FuzzReport: Sendable {
     public struct Place: Hashable, Sendable {
         public var architecture: String
         public var device: String
+
+        public init(architecture: String, device: String) {
+            self.architecture = architecture
+            self.device = device
+        }
     }
 
     public struct Cell: Hashable, Sendable {

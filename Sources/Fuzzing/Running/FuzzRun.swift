@@ -17,6 +17,8 @@ public struct FuzzRun: Sendable {
     public var fault: String?
     /// The most cases that shrinking one failure may judge.
     public var budget = 1000
+    /// The longest that shrinking one failure may take: hangs are slow to try.
+    public var patience = Duration.seconds(300)
     /// Makes the engines of one thread.
     public var engines: @Sendable () throws -> EngineSet
 
@@ -77,7 +79,8 @@ public struct FuzzRun: Sendable {
                 try handle(.found(finding))
                 if let recording = judged.recording {
                     let shrinker = CaseShrinker(plan.drawing(of: judged.record.index), judge, budget: budget)
-                    if let shrunk = shrinker.shrink(recording, failure, isCancelled: isCancelled) {
+                    let deadline = ContinuousClock.now + patience
+                    if let shrunk = shrinker.shrink(recording, failure, isCancelled: { isCancelled() || .now > deadline }) {
                         finding.take(shrunk)
                         keep(&finding)
                     } else {

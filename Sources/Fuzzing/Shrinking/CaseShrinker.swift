@@ -6,6 +6,8 @@ public struct CaseShrinker {
     let judge: Judge
     /// The most cases that are judged.
     public var budget: Int
+    /// Told of each case that was judged: how many there were, and the simplest that fails so far.
+    public var progress: (Int, Case) -> Void = { _, _ in }
 
     public init(_ drawing: CaseDrawing, _ judge: Judge, budget: Int = 1000) {
         self.drawing = drawing
@@ -22,9 +24,10 @@ public struct CaseShrinker {
         _ start: Choices.Recording, _ failure: Failure, isCancelled: @escaping () -> Bool = { false }
     ) -> ShrunkCase? {
         let signature = failure.signature
-        let tries = Self.tries(judge, start, drawing, signature)
+        let tries = Self.tries(judge, start, drawing, signature, isCancelled)
         guard tries > 0 else { return nil }
         var seen = failure
+        var (judged, best) = (0, Case?.none)
         let shrinker = Shrinker(budget: budget, passes: [.fewerLayers(drawing)] + ShrinkPass.all)
         let shrunk = shrinker.shrink(start) { choices in
             var candidate = try drawing.draw(&choices)
@@ -32,9 +35,11 @@ public struct CaseShrinker {
             return candidate
         } accepts: { candidate in
             guard !isCancelled() else { return false }
+            judged += 1
+            defer { progress(judged, best ?? candidate) }
             for _ in 0..<tries {
                 if let failure = judge.judge(candidate).compactMap(\.failure).first, failure.signature == signature {
-                    seen = failure
+                    (seen, best) = (failure, candidate)
                     return true
                 }
             }
@@ -46,7 +51,8 @@ public struct CaseShrinker {
     /// How often a case must be judged so that it fails almost surely if it can: once, or several times where a failure
     /// depends on more than the case. 0: it does not fail again.
     private static func tries(
-        _ judge: Judge, _ start: Choices.Recording, _ drawing: CaseDrawing, _ signature: Signature
+        _ judge: Judge, _ start: Choices.Recording, _ drawing: CaseDrawing, _ signature: Signature,
+        _ isCancelled: () -> Bool
     ) -> Int {
         var choices = Choices(replaying: start)
         guard var candidate = try? drawing.draw(&choices) else { return 0 }
@@ -54,7 +60,7 @@ public struct CaseShrinker {
         func fails() -> Bool { judge.judge(candidate).contains { $0.failure?.signature == signature } }
         if (0..<3).allSatisfy({ _ in fails() }) { return 1 }
         let runs = 60
-        let failures = (0..<runs).count { _ in fails() }
+        let failures = (0..<runs).count { _ in !isCancelled() && fails() }
         // Three times the mean distance between failures leaves one in twenty unseen.
         return failures == 0 ? 0 : (3 * runs + failures - 1) / failures
     }

@@ -1,67 +1,75 @@
 import ArgumentParser
-import Architectures
-import Devices
-import Engines
+import Faults
 import Foundation
 import Fuzzing
-import Inference
 
 struct Run: ParsableCommand {
-    @Option var arch = NameList.all
-    @Option var device = NameList.all
-    @Option var seed: UInt64 = 1
-    @Option var cases: UInt64 = 100
-    @Option var from: UInt64 = 0
-    @Option var check: String = ""
-    @Flag var inProcess = false
-    @Flag var verbose = false
+    static let configuration = CommandConfiguration(
+        abstract: "Draw random cases, check them on every device, and shrink what fails.",
+        discussion: """
+            Case I of seed S is the same on every machine, whatever the number of jobs or shards. A failure is kept as a \
+            file of the corpus folder, which replay runs again; of failures that are alike, the simplest.
+
+            Cases run in worker processes: one that crashes, hangs or takes too much memory is a failure like any other.
+
+            A profile is a YAML file whose keys are the names of these options; --profile quick is Fuzz/quick.yaml. What \
+            is given here goes before what the profile says.
+
+            Exit status: 0 nothing failed, 1 something did, 2 bad input or usage. An interrupt ends the run with the \
+            summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). A \
+            second interrupt ends it at once.
+
+            Examples:
+              gguf-fuzz run
+              gguf-fuzz run --arch kimi-linear,llama --device cpu --time 30m
+              gguf-fuzz run --check chunking,state --cases 500 --seed 7
+              gguf-fuzz run --profile nightly --shard 2/8
+              gguf-fuzz run --inject window-off-by-one --corpus /tmp/corpus
+            """)
+
+    @OptionGroup var options: RunOptions
+    @Option(help: ArgumentHelp("A file with values of these options, or the name of one in Fuzz.", valueName: "file"))
+    var profile: String?
 
     func run() throws {
-        let set = DeviceSet.all()
-        let engine: any Engine = inProcess ? BuiltinEngine(set) : try WorkerEngine(
-            WorkerCommand(executable: "/proc/self/exe", arguments: ["worker"]))
-        let devices = try device.devices(of: set).map(\.name).filter { $0 != "reference" }
+        var options = options
+        if let profile { options.fill(from: try Profile.options(profile)) }
+
+        let architectures = try (options.arch ?? .all).architectures()
+        let checks = try (options.check ?? .all).checks()
+        let fault = try options.inject.map(FaultCatalogue.named)
+        let makers = try options.engines.makers(fault: fault)
+        let shard = options.shard ?? .whole
+        let extent = options.time.map { .time($0.duration) } ?? FuzzRun.Extent.cases(options.cases ?? 1000)
+        let (devices, all, absences) = try {
+            // Made and let go: each thread of the run makes its own.
+            let engines = try makers.make()
+            let devices = try (options.device ?? .all).devices(of: engines)
+            return (devices, engines.devices.map(\.name), engines.absences)
+        }()
+
         let plan = FuzzPlan(
-            seed: seed, architectures: try arch.architectures(),
-            checks: check.isEmpty ? Check.allCases : [Check(rawValue: check)!], devices: devices,
-            placeable: ["reference"] + devices)
-        let judge = Judge(EngineSet(engine))
-        var outcomes: [String: Int] = [:]
-        var worst: [String: Double] = [:]
-        var ratios: [Double] = []
-        let start = ContinuousClock.now
-        for index in from..<from + cases {
-            let drawn: (case: Case, recording: Any)
-            do { drawn = try plan.draw(index) } catch { print("\(index) \(plan.architecture(of: index).name): \(error)"); continue }
-            let begin = ContinuousClock.now
-            for verdict in judge.judge(drawn.case) {
-                let key: String
-                switch verdict.outcome {
-                case .passed: key = "pass"
-                case .discarded(let reason): key = "discard \(reason.prefix(60))"
-                case .failed(let failure):
-                    key = "fail"
-                    print("\(index) \(failure.signature): \(failure.seen)")
-                }
-                outcomes[key, default: 0] += 1
-                if let path = ProcessInfo.processInfo.environment["DUMP"], verdict.failure != nil {
-                    try CorpusEntry(case: drawn.case, signature: verdict.failure!.signature, seen: verdict.failure!.seen, found: .init(seed: seed, index: index, version: "")).text().write(toFile: path, atomically: true, encoding: .utf8)
-                }
-                if let ratio = verdict.worst { ratios.append(ratio); worst[drawn.case.architecture] = max(worst[drawn.case.architecture] ?? 0, ratio) }
-                if verbose { print(index, drawn.case.architecture, drawn.case.check, drawn.case.tokens, drawn.case.layers, verdict.worst ?? -1, key, Format.duration(.now - begin)) }
-            }
-        }
-        let duration = ContinuousClock.now - start
-        print(outcomes, Format.duration(duration), "\(Double(cases) / duration.seconds) cases/s")
-        print(worst.sorted { $0.value > $1.value }.map { "\($0.key) \(String(format: "%.2f", $0.value))" }.joined(separator: ", "))
-        ratios.sort()
-        if !ratios.isEmpty { print([0.5, 0.9, 0.99, 0.999, 1].map { String(format: "%.2f", ratios[min(ratios.count - 1, Int($0 * Double(ratios.count)))]) }) }
-    }
-}
+            seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
+            placeable: [EngineSet.reference] + all)
+        var fuzzing = FuzzRun(
+            plan, extent, jobs: options.jobs ?? ProcessInfo.processInfo.activeProcessorCount, version: GGUFFuzz.version,
+            engines: { try makers.make() })
+        fuzzing.shard = (shard.number - 1, shard.count)
+        fuzzing.corpus = Corpus(folder: options.corpus ?? "Corpus")
+        fuzzing.fault = fault?.name
+        if let limit = options.shrinkTime { fuzzing.patience = limit.duration }
 
-struct Worker: ParsableCommand {
-    func run() throws {
-        let set = DeviceSet.all()
-        WorkerServer.serve(BuiltinEngine(set), version: GGUFFuzz.version, absences: set.absences)
+        Interrupt.watch()
+        let log = try options.json.map { try CaseLog($0, seed: plan.seed) }
+        let display = RunDisplay(extent, shard: shard)
+        defer { display.end() }
+        let report = try fuzzing.run(isCancelled: { Interrupt.isRequested }) { event in
+            display.show(event)
+            if case .judged(let record) = event { try log?.append(record) }
+        }
+        display.end()
+        RunSummary(report: report, shard: shard, absences: absences).print()
+        if !report.findings.isEmpty { throw ExitStatus.propertyFailed }
+        if report.wasInterrupted, let status = Interrupt.status { throw ExitCode(status) }
     }
 }

@@ -1,21 +1,26 @@
 import ArgumentParser
 import Foundation
+import Fuzzing
 import GGUF
 import Inference
 
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Print a GGUF file's metadata, tensors and parameter counts.",
+        abstract: "Print what a GGUF file or a corpus file holds.",
         discussion: """
+            Of a GGUF file: metadata, tensors and parameter counts. Of a corpus file (.json): the case in words, and its \
+            script step by step.
+
             Tensors that differ only in their block are one line. Any GGUF file can be shown, whether or not \
             its architecture can be run.
 
             Examples:
               gguf-fuzz show toy.gguf
               gguf-fuzz show --json toy.gguf | jq .tensors
+              gguf-fuzz show Corpus/agrees-cpu-llama-process-mismatch.json
             """)
 
-    @Argument(help: "The GGUF file.")
+    @Argument(help: "The GGUF file or corpus file.")
     var file: String
     @Flag(help: "Every tensor on a line of its own, strings and arrays whole.")
     var full = false
@@ -23,15 +28,17 @@ struct Show: ParsableCommand {
     var json = false
 
     func run() throws {
+        if file.hasSuffix(".json") {
+            let entry = try CorpusEntry(path: file)
+            return json ? print(try entry.text(), terminator: "") : CaseText.print(entry, file, full: full)
+        }
         let file = try GGUFFile(path: file)
         if json { return try printJSON(FileDescription(file)) }
 
         let order = file.byteOrder == .little ? "little-endian" : "big-endian"
         print("\(file.path): GGUF version \(file.version), \(order), tensor data aligned to \(file.alignment)")
         print("\n\(file.metadata.count) metadata keys")
-        var metadata = TextTable(indentation: 2)
-        for (key, value) in file.metadata { metadata.append(key, value.typeName, full ? value.whole : value.summary) }
-        metadata.print()
+        file.metadata.table(full: full).print()
 
         print("\n\(file.tensors.count) tensors")
         var tensors = TextTable(rightAligned: [2, 3, 4], indentation: 2)
@@ -57,6 +64,16 @@ struct Show: ParsableCommand {
         } catch {
             print("\ncannot be run: \(error)")
         }
+    }
+}
+
+extension Metadata {
+    /// A line for each key.
+    /// - Parameter full: strings and arrays whole.
+    func table(full: Bool) -> TextTable {
+        var table = TextTable(indentation: 2)
+        for (key, value) in self { table.append(key, value.typeName, full ? value.whole : value.summary) }
+        return table
     }
 }
 

@@ -15,6 +15,23 @@ enum Format {
         return String(format: seconds >= 0.01 ? "%.0f ms" : seconds >= 0.001 ? "%.1f ms" : "%.2f ms", seconds * 1000)
     }
 
+    /// `3.1`, `310`
+    static func rate(_ value: Double) -> String { String(format: value < 10 ? "%.1f" : "%.0f", value) }
+
+    /// `0.04`, `2.1`, `310`: as a multiple of the noise floor.
+    static func multiple(_ value: Double) -> String {
+        value.isFinite ? String(format: value < 1 ? "%.2f" : value < 100 ? "%.1f" : "%.3g", value) : "not finite"
+    }
+
+    /// `1 layer`, `12 layers`
+    static func amount(_ count: Int, _ noun: String) -> String { "\(Self.count(count)) \(noun)\(count == 1 ? "" : "s")" }
+
+    /// As a shell takes it.
+    static func argument(_ text: String) -> String {
+        let isPlain = !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._-/+:,=@".contains($0)) }
+        return isPlain ? text : "'" + text.replacingOccurrences(of: "'", with: #"'\''"#) + "'"
+    }
+
     /// `12,345`
     static func count(_ value: Int) -> String {
         var digits = String(abs(value)), groups: [Substring] = []

@@ -1,29 +1,38 @@
 import Dispatch
 import Foundation
 
-/// An interrupt from the keyboard: the first asks long work to stop and print what there is; the second
-/// ends the program.
+/// An interrupt from the keyboard or a request to end: the first asks long work to stop and print what there is; the
+/// second ends the program.
 enum Interrupt {
     private final class Flag: @unchecked Sendable {
         private let lock = NSLock()
-        private var isSet = false
-        /// - Returns: whether it was set before.
-        func set() -> Bool { lock.withLock { defer { isSet = true }; return isSet } }
-        var value: Bool { lock.withLock { isSet } }
+        private var signal: Int32?
+        /// - Returns: whether there has been one before.
+        func set(_ signal: Int32) -> Bool {
+            lock.withLock {
+                defer { self.signal = self.signal ?? signal }
+                return self.signal != nil
+            }
+        }
+        var value: Int32? { lock.withLock { signal } }
     }
 
     private static let flag = Flag()
     private static let watching: Void = {
-        signal(SIGINT, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: DispatchQueue(label: "interrupt"))
-        source.setEventHandler {
-            if flag.set() { exit(130) }
-            _ = source  // Lives as long as the program.
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: DispatchQueue(label: "interrupt"))
+            source.setEventHandler {
+                if flag.set(number) { exit(128 + number) }
+                _ = source  // Lives as long as the program.
+            }
+            source.resume()
         }
-        source.resume()
     }()
 
     /// From now on, interrupts are noted instead of ending the program.
     static func watch() { watching }
-    static var isRequested: Bool { flag.value }
+    static var isRequested: Bool { flag.value != nil }
+    /// How a program ends that was interrupted, as shells say it: 130 or 143; nil where it was not.
+    static var status: Int32? { flag.value.map { 128 + $0 } }
 }

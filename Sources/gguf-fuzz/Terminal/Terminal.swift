@@ -11,7 +11,20 @@ enum Terminal {
     /// Shows how far long work has come: one line that is overwritten, on a terminal only.
     static func progress(_ line: String) {
         guard isInteractive else { return }
-        FileHandle.standardError.write(Data(("\r\u{1B}[K" + line).utf8))
+        FileHandle.standardError.write(Data(("\r\u{1B}[K" + line.prefix(width - 1)).utf8))
+    }
+
+    /// Columns; 80 where the terminal does not say.
+    private static var width: Int {
+        var size = winsize()
+        let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1
+        return isKnown ? Int(size.ws_col) : 80
+    }
+
+    /// Something that happened on the way.
+    static func note(_ line: String) {
+        progress("")
+        error(line)
     }
 
     /// Writes a line of results at once, so that what there is can be read while the rest is made.

@@ -1,0 +1,94 @@
+import Architectures
+import Engines
+import GGUF
+import Inference
+import PropertyTesting
+
+/// What a person reads of a case.
+extension Case {
+    /// Its size and what is asked for: `2 layers, 5 tokens: process 4 tokens; save; process 1 token at 4`.
+    public var summary: String {
+        if check == .rejects { return contradiction.map { "metadata with \($0.summary)" } ?? "metadata" }
+        let steps = script.steps.map(\.summary)
+        // Long scripts are for `Case.script`; their ends say what they are.
+        let shown = steps.count <= 8 ? steps : steps.prefix(6) + ["… \(steps.count - 7) more"] + steps.suffix(1)
+        let transformed = transformation.map { ", \($0.kind.rawValue) transformed" } ?? ""
+        return "\(amount(layers, "layer")), \(amount(tokens, "token"))\(transformed): \(shown.joined(separator: "; "))"
+    }
+
+    /// What is not as in the simplest model and session of the architecture: `attention.head_count 3`, `weights Q8_0`.
+    public var peculiarities: [String] {
+        var choices = Choices(replaying: [])
+        let simplest = try? ArchitectureCatalog.named(architecture).simplest(&choices)
+        var result: [String] = []
+        let prefix = architecture + "."
+        for (key, value) in metadata where key.hasPrefix(prefix) && simplest?.metadata[key] != value {
+            result.append("\(key.dropFirst(prefix.count)) \(value.summary)")
+        }
+        for (key, _) in simplest?.metadata ?? [:] where key.hasPrefix(prefix) && metadata[key] == nil {
+            result.append("no \(key.dropFirst(prefix.count))")
+        }
+        let tensors = optionalTensors.filter { !(simplest?.optionalTensors.contains($0) ?? false) }
+        if !tensors.isEmpty { result.append("with \(tensors.joined(separator: " "))") }
+
+        if recipe.type != .f32 { result.append("weights \(recipe.type.name)") }
+        for rule in recipe.rules {
+            if let type = rule.type { result.append("\(rule.pattern ?? "all") \(type.name)") }
+        }
+        let adversities = Adversity.allCases.filter { $0.rules.allSatisfy(recipe.rules.contains) }
+        result += adversities.map { "weights with \($0.rawValue)" }
+
+        let (options, plain) = (script.options, Script.Options())
+        if options.context != plain.context { result.append("context \(options.context)") }
+        if options.sequences != plain.sequences { result.append("\(options.sequences) sequences") }
+        if options.microBatch < tokens { result.append("micro-batches of \(options.microBatch)") }
+        if options.cacheType != plain.cacheType { result.append("cache \(options.cacheType.rawValue)") }
+        if check == .placement { result.append("placement \(script.placement)") }
+        return result
+    }
+}
+
+extension Architecture {
+    /// What is drawn where every choice is the simplest.
+    fileprivate static func simplest(_ choices: inout Choices) throws -> DrawnModel { try DrawnModel.draw(Self.self, &choices) }
+}
+
+extension Contradiction {
+    fileprivate var summary: String {
+        value.map { "\(key) \($0.summary)" } ?? "no \(key)"
+    }
+}
+
+extension Step {
+    /// What it asks for, in a few words.
+    public var summary: String {
+        func range(_ from: Int, _ to: Int?) -> String { to.map { "positions \(from) to \($0 - 1)" } ?? "positions from \(from)" }
+        return switch self {
+        case .encode(let batch): "encode \(batch.summary)"
+        case .process(let batch): "process \(batch.summary)"
+        case .remove(let sequence, let from, let to): "remove \(range(from, to)) of sequence \(sequence)"
+        case .keep(let sequence): "keep sequence \(sequence) only"
+        case .copy(let source, let destination): "copy sequence \(source) to \(destination)"
+        case .shift(let sequence, let from, let delta):
+            "shift \(range(from, nil)) of sequence \(sequence) by \(delta)"
+        case .save(let sequence): sequence.map { "save sequence \($0)" } ?? "save"
+        case .restore(let sequence): sequence.map { "restore to sequence \($0)" } ?? "restore"
+        case .clear: "clear"
+        }
+    }
+}
+
+extension Batch {
+    /// `4 tokens`, `2 tokens at 4 of sequence 1`
+    fileprivate var summary: String {
+        let runs = ScriptDrawing.runs(of: self).map { run in
+            let position = run.position == 0 ? "" : " at \(run.position)"
+            let sequences = run.sequences.elements
+            let owner = sequences == [0] ? "" : " of sequence\(sequences.count == 1 ? "" : "s") \(sequences.map(String.init).joined(separator: ", "))"
+            return amount(run.ids.count, "token") + position + owner
+        }
+        return runs.joined(separator: " and ")
+    }
+}
+
+private func amount(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

@@ -1,0 +1,48 @@
+import Architectures
+import Engines
+import Inference
+
+/// How near llama.cpp's own tools come to a case: they take a model and a prompt.
+public struct LlamaTools: Hashable, Sendable {
+    /// The tokens of one sequence, as text for `ToyTokenizer`; empty where there are none.
+    public var prompt: String
+    /// Arguments other than model and prompt.
+    public var options: [String] = []
+    /// Whether the model gives embeddings, no logits.
+    public var givesEmbeddings = false
+    /// What of the case the tools cannot show.
+    public var limits: [String] = []
+
+    /// - Throws: `MetadataError` or `GraphError` where the case has no valid model.
+    public init(_ subject: Case) throws {
+        let traits = try SessionTraits(
+            ArchitectureCatalog.read(subject.metadata), optional: .only(Set(subject.optionalTensors)))
+        let script = subject.script
+        var batches: [Batch] = []
+        var others: [String] = []
+        for step in script.steps {
+            if case .process(let batch) = step { batches.append(batch) } else if !others.contains(step.name) { others.append(step.name) }
+        }
+        let tokens = batches.flatMap(\.tokens)
+        // The sequence that says the most.
+        let own = (0..<script.options.sequences).map { sequence in tokens.filter { $0.sequences.contains(sequence) } }
+            .max { $0.count < $1.count } ?? []
+        prompt = ToyTokenizer.text(of: own.map(\.id))
+        givesEmbeddings = traits.traits.pooling != .none || traits.traits.isBidirectional
+
+        if script.options.microBatch < own.count { options += ["--ubatch-size", "\(script.options.microBatch)"] }
+        if traits.hasCache {
+            let type = script.options.cacheType == .full ? "f32" : "f16"
+            options += ["--cache-type-k", type, "--cache-type-v", type]
+        }
+
+        if subject.check != .agrees { limits.append("the check \(subject.check.rawValue): \(subject.check.about)") }
+        if own.count < tokens.count { limits.append("several sequences: the prompt is one of them") }
+        if own.map(\.position) != Array(own.indices) { limits.append("positions other than 0, 1, 2, …") }
+        if batches.count > 1 { limits.append("\(batches.count) batches: the prompt is one") }
+        if !others.isEmpty { limits.append("the steps \(others.joined(separator: ", "))") }
+        if let transformation = subject.transformation {
+            limits.append("the model that it is compared with, \(transformation.kind.rawValue) transformed")
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import GGUF
+
+/// A tokenizer for toy models, whose tokens have no text of their own: token `i` is the text `<i>`.
+///
+/// Tools that take text and no token ids can then be given any tokens: `<3><17>` is 3 and 17, since each is a token that
+/// a user has defined, which are found before anything else is split.
+public enum ToyTokenizer {
+    /// Metadata with this tokenizer in place of any other.
+    /// - Parameter vocabulary: tokens of the model.
+    public static func added(to metadata: Metadata, vocabulary: Int) -> Metadata {
+        var result = metadata
+        for key in metadata.keys where key.hasPrefix("tokenizer.") { result.remove(key) }
+        let prefix = "tokenizer.ggml."
+        result[prefix + "model"] = .string("llama")
+        result[prefix + "tokens"] = .array(.string((0..<vocabulary).map { "<\($0)>" }))
+        result[prefix + "scores"] = .array(.float32(Array(repeating: 0, count: vocabulary)))
+        let userDefined: Int32 = 4
+        result[prefix + "token_type"] = .array(.int32(Array(repeating: userDefined, count: vocabulary)))
+        // Nothing but the tokens of the prompt.
+        for key in ["add_bos_token", "add_eos_token", "add_space_prefix"] { result[prefix + key] = .bool(false) }
+        return result
+    }
+
+    public static func text(of ids: [Int]) -> String { ids.map { "<\($0)>" }.joined() }
+}

@@ -1,0 +1,61 @@
+import Engines
+import Fuzzing
+import Inference
+
+/// Cases as lines of text.
+enum CaseText {
+    private static let width = 100
+
+    /// What is special about a case, in as many lines as it takes.
+    static func peculiarities(_ subject: Case) -> [String] {
+        var lines: [String] = []
+        for peculiarity in subject.peculiarities {
+            if let last = lines.last, last.count + 2 + peculiarity.count <= width {
+                lines[lines.count - 1] += ", \(peculiarity)"
+            } else {
+                if !lines.isEmpty { lines[lines.count - 1] += "," }
+                lines.append(peculiarity)
+            }
+        }
+        return lines
+    }
+
+    /// A corpus file: what failed, the case, its metadata, and its script step by step.
+    static func print(_ entry: CorpusEntry, _ file: String, full: Bool) {
+        let (subject, found) = (entry.case, entry.found)
+        Swift.print("\(file): \(entry.signature)")
+        Swift.print("  \(entry.seen)")
+        Swift.print("  \(subject.check.rawValue): \(subject.check.about)")
+        let history = [
+            "case \(found.index) of seed \(found.seed), version \(found.version)",
+            found.evaluations.map { "shrunk in \(Format.amount($0, "run"))" },
+            found.fault.map { "with the fault \($0)" },
+        ]
+        Swift.print("  found as \(history.compactMap { $0 }.joined(separator: ", "))")
+
+        Swift.print("\n\(subject.summary)")
+        for line in peculiarities(subject) { Swift.print("  \(line)") }
+
+        Swift.print("\n\(subject.metadata.count) metadata keys")
+        subject.metadata.table(full: full).print()
+        guard subject.check != .rejects else { return }
+
+        let options = subject.script.options
+        Swift.print(
+            "\nscript on \(subject.check == .placement ? subject.script.placement.description : subject.devices.joined(separator: ", ")): "
+                + "context \(options.context), \(Format.amount(options.sequences, "sequence")), micro-batches of \(options.microBatch), "
+                + "cache \(options.cacheType.rawValue)")
+        for (number, step) in subject.script.steps.enumerated() {
+            Swift.print("  \(number)  \(step.summary)")
+            switch step {
+            case .encode(let batch), .process(let batch):
+                // A star marks tokens whose output is wanted.
+                Swift.print("     ids \(batch.tokens.map { "\($0.id)\($0.wantsOutput ? "*" : "")" }.joined(separator: " "))")
+            default: break
+            }
+        }
+        if subject.script.steps.contains(where: { ["encode", "process"].contains($0.name) }) {
+            Swift.print("  * its output is wanted")
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Engines
+import Faults
+import Fuzzing
+
+struct Replay: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run corpus files again, and say whether they still fail.",
+        discussion: """
+            A fault that was put into the device when the file was found is put there again, unless --inject none.
+
+            Exit status: 0 nothing failed, 1 something did, 2 a file is no corpus file.
+
+            Examples:
+              gguf-fuzz replay Corpus
+              gguf-fuzz replay --device vulkan0 Corpus/agrees-cpu-llama-process-mismatch.json
+              gguf-fuzz replay --inject none Corpus
+            """)
+
+    @Argument(help: "Corpus files, and folders of them.")
+    var files: [String]
+    @Option(help: "Devices instead of the files' own, separated by commas, or all.")
+    var device: NameList?
+    @OptionGroup var injection: Injection
+    @OptionGroup var engines: EnginesUnderTest
+
+    func run() throws {
+        let files = try Corpus.files(files)
+        try injection.check()
+        var judges: [String?: (judge: Judge, engines: EngineSet)] = [:]
+        var (passes, failures, discards, unreadable) = (0, 0, 0, 0)
+        Interrupt.watch()
+        for file in files where !Interrupt.isRequested {
+            Terminal.progress(file)
+            let entry: CorpusEntry, fault: Fault?
+            do {
+                entry = try CorpusEntry(path: file)
+                fault = try injection.fault(of: entry)
+            } catch {
+                Terminal.note("gguf-fuzz: \(CommandError.line(file, error))")
+                unreadable += 1
+                continue
+            }
+            var subject = entry.case
+            let (judge, set) = try judges[fault?.name] ?? {
+                let set = try engines.makers(fault: fault).make()
+                return (Judge(set), set)
+            }()
+            judges[fault?.name] = (judge, set)
+            if let device { subject.devices = try device.devices(of: set) }
+            for verdict in judge.judge(subject) {
+                Terminal.line("\(file): \(Self.text(verdict, entry))")
+                switch verdict.outcome {
+                case .passed: passes += 1
+                case .failed: failures += 1
+                case .discarded: discards += 1
+                }
+            }
+        }
+        Terminal.line(
+            "\(Format.amount(files.count, "file")): \(passes) passed, \(failures) failed, \(discards) discarded"
+                + (unreadable > 0 ? ", \(unreadable) not read" : ""))
+        if unreadable > 0 { throw ExitStatus.badInput }
+        if failures > 0 { throw ExitStatus.propertyFailed }
+        if let status = Interrupt.status { throw ExitCode(status) }
+    }
+
+    /// `fails on cpu as recorded: step 0, row 1: …`
+    private static func text(_ verdict: Verdict, _ entry: CorpusEntry) -> String {
+        switch verdict.outcome {
+        case .passed:
+            return "passes on \(verdict.device)" + (verdict.worst.map { ", worst \(Format.multiple($0)) of the noise floor" } ?? "")
+        case .discarded(let reason):
+            return "discarded on \(verdict.device): \(reason)"
+        case .failed(let failure):
+            var recorded = entry.signature
+            recorded.device = verdict.device
+            let same = failure.signature == recorded
+                ? "as recorded" : "in another way than recorded, \(failure.signature.kind) in \(failure.signature.stage)"
+            return "fails on \(verdict.device) \(same): \(failure.seen)"
+        }
+    }
+}

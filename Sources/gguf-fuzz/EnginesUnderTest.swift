@@ -1,0 +1,73 @@
+import ArgumentParser
+import Engines
+import Faults
+import Foundation
+import Fuzzing
+import Inference
+
+/// What is tested, and what it may use.
+struct EnginesUnderTest: ParsableArguments {
+    @Option(help: ArgumentHelp("An engine under test; may be repeated. (default: builtin)", valueName: "engine"))
+    var engine: [String] = []
+    @Option(help: ArgumentHelp(
+        "How long one answer of a worker process may take. (default: 60s)", valueName: "time"))
+    var timeLimit: TimeSpan?
+    @Option(help: ArgumentHelp(
+        "How much memory a worker process may use. (default: 4G)", valueName: "bytes"))
+    var memoryLimit: ByteCount?
+    @Flag(help: "Run the builtin engine in this process: faster, but a crash or a hang ends it.")
+    var inProcess = false
+
+    mutating func fill(from other: EnginesUnderTest) {
+        if engine.isEmpty { engine = other.engine }
+        timeLimit = timeLimit ?? other.timeLimit
+        memoryLimit = memoryLimit ?? other.memoryLimit
+        inProcess = inProcess || other.inProcess
+    }
+
+    /// - Parameter fault: put into the builtin engine.
+    /// - Throws: `CommandError` for what is no engine.
+    func makers(fault: Fault?) throws -> EngineMakers {
+        var names: [EngineName] = []
+        for name in try (engine.isEmpty ? ["builtin"] : engine).map(EngineName.init) where !names.contains(name) {
+            names.append(name)
+        }
+        let limits = WorkerCommand.Limits()
+        return EngineMakers(
+            names: names, fault: fault, isInProcess: inProcess,
+            limits: .init(
+                time: timeLimit?.duration ?? limits.time, memory: memoryLimit?.bytes ?? limits.memory))
+    }
+}
+
+/// An engine, as `--engine` names it.
+enum EngineName: Hashable, Sendable {
+    case builtin
+
+    /// - Throws: `CommandError`.
+    init(_ text: String) throws {
+        switch text {
+        case "builtin": self = .builtin
+        default: throw CommandError("--engine \(text): is not supported yet; there is builtin")
+        }
+    }
+}
+
+/// Makes the engines under test: each thread of a run has its own.
+struct EngineMakers: Sendable {
+    var names: [EngineName]
+    var fault: Fault?
+    var isInProcess: Bool
+    var limits: WorkerCommand.Limits
+
+    /// - Throws: `EngineStartError`.
+    func make() throws -> EngineSet {
+        let engines = try names.map { name -> any Engine in
+            switch name {
+            case .builtin where isInProcess: BuiltinEngine(.all(), fault: fault)
+            case .builtin: try WorkerEngine(Worker.command(fault: fault, limits: limits))
+            }
+        }
+        return EngineSet(oracle: engines[0], engines: engines)
+    }
+}

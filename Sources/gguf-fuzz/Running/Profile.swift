@@ -1,0 +1,69 @@
+import ArgumentParser
+import Foundation
+import Yams
+
+/// A file of options for `run`: YAML, whose keys are their names.
+enum Profile {
+    /// - Parameter name: a file, or the name of one in `Fuzz` without its ending.
+    /// - Throws: `CommandError` that names the file, the line and the key.
+    static func options(_ name: String) throws -> RunOptions {
+        let path = path(name)
+        let text: String
+        do {
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw CommandError("\(path): cannot be read")
+        }
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch {
+            throw CommandError("\(path): no YAML: \(error)")
+        }
+        guard let root else { return try RunOptions.parse([]) }
+        guard let mapping = root.mapping else { throw CommandError("\(path): is no mapping of options to values") }
+
+        var arguments: [String] = []
+        for (key, value) in mapping {
+            let name = key.string ?? "?"
+            let place = key.mark.map { "\(path): line \($0.line): \(name)" } ?? "\(path): \(name)"
+            let own = try self.arguments(name, value, place)
+            // Each by itself, so that what is wrong with it can be put down to its key.
+            try parse(own, place)
+            arguments += own
+        }
+        return try parse(arguments, path)
+    }
+
+    @discardableResult
+    private static func parse(_ arguments: [String], _ place: String) throws -> RunOptions {
+        do {
+            return try RunOptions.parse(arguments)
+        } catch {
+            throw CommandError("\(place): \(RunOptions.message(for: error))")
+        }
+    }
+
+    /// An option as the command line has it. A list is one value with commas; of `engine`, one option for each.
+    private static func arguments(_ name: String, _ value: Node, _ place: String) throws -> [String] {
+        func text(_ node: Node) throws -> String {
+            guard let scalar = node.scalar, !scalar.string.isEmpty else { throw CommandError("\(place): has no value") }
+            return scalar.string
+        }
+        switch value {
+        case .sequence(let values):
+            let texts = try values.map(text)
+            return name == "engine" ? texts.flatMap { ["--engine", $0] } : ["--\(name)", texts.joined(separator: ",")]
+        case .scalar where name == "in-process":
+            guard let isSet = value.bool else { throw CommandError("\(place): is neither true nor false") }
+            return isSet ? ["--\(name)"] : []
+        default:
+            return ["--\(name)", try text(value)]
+        }
+    }
+
+    private static func path(_ name: String) -> String {
+        let isFile = FileManager.default.fileExists(atPath: name) || name.contains("/") || name.hasSuffix(".yaml")
+        return isFile ? name : "Fuzz/\(name).yaml"
+    }
+}

@@ -1,0 +1,69 @@
+import Dispatch
+import Foundation
+import Fuzzing
+
+/// How far a run has come: on a terminal one line that is redrawn, elsewhere a line now and then.
+final class RunDisplay: @unchecked Sendable {
+    private let lock = NSLock()
+    private let timer: any DispatchSourceTimer
+    private let start = ContinuousClock.now
+    private let goal: String
+    private var cases = 0
+    private var failures = 0
+    private var discards = 0
+    private var architecture = ""
+    /// What is being shrunk.
+    private var shrinking: String?
+
+    init(_ extent: FuzzRun.Extent, shard: Shard) {
+        goal = switch extent {
+        case .cases(let count) where shard.count == 1: " of \(Format.count(Int(count)))"
+        default: ""
+        }
+        // Ten times a second is as often as an eye can follow.
+        timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "display"))
+        let interval = DispatchTimeInterval.milliseconds(Terminal.isInteractive ? 100 : 10_000)
+        timer.schedule(deadline: .now() + interval, repeating: interval)
+        timer.setEventHandler { [weak self] in self?.draw() }
+        timer.resume()
+    }
+
+    func show(_ event: FuzzRun.Event) {
+        lock.withLock {
+            switch event {
+            case .judged(let record):
+                cases += 1
+                architecture = record.architecture
+                for verdict in record.verdicts {
+                    switch verdict.outcome {
+                    case .passed: break
+                    case .failed: failures += 1
+                    case .discarded: discards += 1
+                    }
+                }
+            case .found(let finding):
+                Terminal.note("failed: \(finding.failure.signature), case \(finding.index)")
+                shrinking = "\(finding.failure.signature)"
+            case .shrunk: shrinking = nil
+            }
+        }
+    }
+
+    /// Nothing is drawn from now on.
+    func end() {
+        lock.withLock { timer.cancel() }
+        Terminal.progress("")
+    }
+
+    private func draw() {
+        lock.withLock {
+            guard !timer.isCancelled else { return }
+            let elapsed = ContinuousClock.now - start
+            let rate = Double(cases) / max(elapsed.seconds, 1e-9)
+            let line = "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, \(Format.count(discards)) discarded, "
+                + "\(Format.count(failures)) failed, \(Format.duration(elapsed)), "
+                + (shrinking.map { "shrinking \($0)" } ?? architecture)
+            if Terminal.isInteractive { Terminal.progress(line) } else { Terminal.error(line) }
+        }
+    }
+}

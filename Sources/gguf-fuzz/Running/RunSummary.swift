@@ -1,0 +1,96 @@
+import Foundation
+import Fuzzing
+
+/// What a run came to, as text.
+struct RunSummary {
+    let report: FuzzReport
+    let shard: Shard
+    let absences: [String]
+
+    func print() {
+        table.print()
+        printCoverage()
+        for (number, finding) in report.findings.enumerated() { Self.print(finding, number: number + 1) }
+        let rest = report.findings.filter { $0.problem != nil && $0.entry != nil }
+        for finding in rest { Self.printEntry(of: finding) }
+        Swift.print("")
+        if report.wasInterrupted { Swift.print("interrupted: this is what there was until then") }
+        Swift.print(lastLine)
+    }
+
+    /// A line for each architecture; of each device the verdicts, the worst error of those that passed, and what else
+    /// there was.
+    private var table: TextTable {
+        let places = report.cells.keys
+        let devices = report.plan.devices + Set(places.map(\.device)).subtracting(report.plan.devices).sorted()
+        var table = TextTable([""] + devices.flatMap { [$0, "", ""] })
+        for column in devices.indices { table.rightAligned.formUnion([3 * column + 1, 3 * column + 2]) }
+        table.rows.append(["architecture"] + devices.flatMap { _ in ["verdicts", "worst", ""] })
+        for architecture in report.plan.architectures.map({ $0.name }) {
+            let cells = devices.map { report.cells[.init(architecture: architecture, device: $0)] }
+            guard cells.contains(where: { $0 != nil }) else { continue }
+            table.rows.append([architecture] + cells.flatMap { $0?.texts ?? ["", "", ""] })
+        }
+        return table
+    }
+
+    private func printCoverage() {
+        Swift.print("worst: the largest error of a row that passed, as a multiple of its noise floor")
+        if report.discarded > 0 { Swift.print("\ndiscarded") }
+        for (reason, count) in report.discards.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            Swift.print("  \(Format.count(count)) (\(percentage(count))): \(reason)")
+        }
+        if !report.fallbacks.isEmpty { Swift.print("\nran on cpu instead of their device") }
+        for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
+        if !absences.isEmpty { Swift.print("") }
+        for absence in absences { Swift.print("not found: \(absence)") }
+        Swift.print("\n\(Format.count(report.features.count)) features and \(Format.count(report.pairCount)) pairs of features were seen")
+    }
+
+    private func percentage(_ count: Int) -> String {
+        String(format: "%.1f %%", 100 * Double(count) / Double(max(1, report.verdicts)))
+    }
+
+    /// A failure: what, the smallest case, what was seen, and how to see it again.
+    private static func print(_ finding: Finding, number: Int) {
+        Swift.print("\n\(number). \(finding.failure.signature)")
+        if let entry = finding.entry {
+            Swift.print("   \(entry.case.summary)")
+            for line in CaseText.peculiarities(entry.case) { Swift.print("   \(line)") }
+        }
+        Swift.print("   \(finding.failure.seen)")
+        var history = "case \(finding.index)"
+        if finding.count > 1 { history += ", seen in \(finding.count) cases" }
+        if let tries = finding.entry?.found.evaluations { history += ", shrunk in \(Format.amount(tries, "run"))" }
+        if finding.isFlaky { history += ", passes at times" }
+        if finding.isLost { history += ", did not fail again" }
+        Swift.print("   \(history)")
+        if let problem = finding.problem {
+            Swift.print("   not kept: \(problem); what the file would hold is below")
+        } else if let path = finding.path {
+            Swift.print("   gguf-fuzz replay \(Format.argument(path))")
+        }
+    }
+
+    /// What could not be written is printed, so that nothing is lost.
+    private static func printEntry(of finding: Finding) {
+        guard let text = try? finding.entry?.text() else { return }
+        Swift.print("\n\(finding.failure.signature):\n\(text)", terminator: "")
+    }
+
+    /// `1000 cases of seed 1, 2000 verdicts, 0 failed, 12 discarded (0.6 %), 310 cases/s, 3.2 s`
+    private var lastLine: String {
+        let part = shard.count > 1 ? ", shard \(shard)" : ""
+        let rate = Double(report.cases) / max(report.duration.seconds, 1e-9)
+        return "\(report.cases) cases of seed \(report.plan.seed)\(part), \(report.verdicts) verdicts, \(report.failures) failed, "
+            + "\(report.discarded) discarded (\(percentage(report.discarded))), \(Format.rate(rate)) cases/s, "
+            + Format.duration(report.duration)
+    }
+}
+
+extension FuzzReport.Cell {
+    fileprivate var texts: [String] {
+        let others = [failures > 0 ? "FAILED \(failures)" : nil, discards > 0 ? "discarded \(discards)" : nil]
+        return ["\(verdicts)", worst.map(Format.multiple) ?? "-", others.compactMap { $0 }.joined(separator: ", ")]
+    }
+}

@@ -1,0 +1,261 @@
+import Foundation
+import Testing
+
+/// Small cases of few architectures: what is run here is built for debugging.
+@Suite("Runs and corpus files on the command line")
+struct RunTests {
+    @Test("a run prints a line for each architecture, and leaves nothing behind")
+    func happyPath() throws {
+        try withTemporaryFolder { folder in
+            let program = try Program("run", "--arch", "gpt2,mamba", "--device", "cpu", "--cases", "6", in: folder)
+            #expect(program.status == 0 && program.errors.isEmpty, "\(program)")
+            let rows = program.output.split(separator: "\n").map { $0.split(separator: " ") }
+            #expect(rows.contains { $0.first == "gpt2" && $0[1] == "3" } && rows.contains { $0.first == "mamba" })
+            #expect(program.output.contains("\n6 cases of seed 1, 6 verdicts, 0 failed, "))
+            #expect(!FileManager.default.fileExists(atPath: folder + "/Corpus"))
+        }
+    }
+
+    @Test("the cases are the same with any number of jobs, in shards, and in process")
+    func sameCases() throws {
+        try withTemporaryFolder { folder in
+            func records(_ arguments: String...) throws -> [Record] {
+                let log = UUID().uuidString
+                let common = ["run", "--arch", "gpt2,rwkv7", "--device", "cpu", "--cases", "8", "--seed", "3", "--json", log]
+                let program = try Program(arguments: common + arguments, in: folder)
+                #expect(program.status == 0, "\(program)")
+                return try Record.read(folder + "/" + log)
+            }
+            let expected = try records("--jobs", "1", "--in-process")
+            #expect(expected.map(\.index) == Array(0..<8))
+            #expect(expected.allSatisfy { $0.seed == 3 && !$0.features.isEmpty && $0.verdicts.map(\.device) == ["cpu"] })
+            #expect(expected.map(\.architecture) == (0..<8).map { $0 % 2 == 0 ? "gpt2" : "rwkv7" })
+            #expect(try records("--jobs", "2") == expected)
+            let shards = try records("--shard", "1/2") + records("--shard", "2/2")
+            #expect(shards.map(\.index) == [0, 2, 4, 6, 1, 3, 5, 7])
+            #expect(shards.sorted { $0.index < $1.index } == expected)
+        }
+    }
+
+    @Test("a fault is found, shrunk and kept; its file replays, and passes without the fault")
+    func fault() throws {
+        try withTemporaryFolder { folder in
+            let run = try Program(
+                arguments: Self.faulty + ["--json", "log"], in: folder)
+            #expect(run.status == 1)
+            #expect(run.output.contains("1. agrees: gpt2 on cpu: not finite in process\n   1 layer, 7 tokens: process 7 tokens\n"), "\(run)")
+            #expect(run.errors.contains("failed: agrees: gpt2 on cpu: not finite in process, case 0"))
+            let failure = try #require(try Record.read(folder + "/log").flatMap(\.verdicts).first { $0.outcome == "fail" })
+            #expect(failure.kind == "not finite" && failure.stage == "process")
+
+            let file = "Corpus/agrees-cpu-gpt2-process-not-finite-with-nan-on-seven-tokens.json"
+            #expect(run.output.contains("   gguf-fuzz replay \(file)\n"))
+            let replayed = try Program("replay", "Corpus", in: folder)
+            #expect(replayed.status == 1 && replayed.output.contains("\(file): fails on cpu as recorded: row "), "\(replayed)")
+            let mended = try Program("replay", file, "--inject", "none", in: folder)
+            #expect(mended.status == 0 && mended.output.contains("\(file): passes on cpu"), "\(mended)")
+
+            let shown = try Program("show", file, in: folder)
+            #expect(shown.status == 0 && shown.output.contains("with the fault nan-on-seven-tokens"))
+            #expect(shown.output.contains("  0  process 7 tokens\n     ids 0 0 0 0 0 0 0*\n"))
+
+            let exported = try Program("export", file, "-o", "model.gguf", in: folder)
+            #expect(exported.status == 0)
+            #expect(exported.output.contains("llama-results --model model.gguf --prompt '<0><0><0><0><0><0><0>' "))
+            #expect(try Program("show", "model.gguf", in: folder).output.contains("tokenizer.ggml.tokens"))
+
+            let again = try Program("shrink", file, "-o", "again.json", in: folder)
+            #expect(again.status == 1 && again.output.contains("again.json: 1 layer, 7 tokens"), "\(again)")
+            let passing = try Program("shrink", file, "-o", "passing.json", "--inject", "none", in: folder)
+            #expect(passing.status == 0 && !FileManager.default.fileExists(atPath: folder + "/passing.json"))
+        }
+    }
+
+    /// A run that fails at once, and shrinks fast.
+    private static let faulty = [
+        "run", "--arch", "gpt2", "--device", "cpu", "--check", "agrees", "--cases", "1", "--inject", "nan-on-seven-tokens",
+        "--in-process",
+    ]
+
+    @Test("a GGUF file's model is shrunk with cases about it")
+    func shrinkingModel() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program("generate", "--arch", "gpt2", "--seed", "1", "-o", "toy.gguf", in: folder)
+            let arguments = ["shrink", "toy.gguf", "--device", "cpu", "--check", "agrees", "--in-process", "-o", "x.json"]
+            let passing = try Program(arguments: arguments + ["--cases", "2"], in: folder)
+            #expect(passing.status == 0 && passing.output.contains("toy.gguf: nothing failed in 2 cases"), "\(passing)")
+            let failing = try Program(arguments: arguments + ["--inject", "nan-on-seven-tokens"], in: folder)
+            #expect(failing.status == 1 && failing.output.contains("x.json: 1 layer, 7 tokens: process 7 tokens"), "\(failing)")
+        }
+    }
+
+    @Test("what cannot be kept is printed", arguments: ["file"])
+    func unwritableCorpus(name: String) throws {
+        try withTemporaryFolder { folder in
+            // A file where the folder should be.
+            try Data().write(to: URL(fileURLWithPath: folder + "/Corpus"))
+            let program = try Program(arguments: Self.faulty, in: folder)
+            #expect(program.status == 1)
+            #expect(program.output.contains("   not kept: Corpus: cannot be made a folder: "), "\(program)")
+            let text = try #require(program.output.split(separator: "\n{", maxSplits: 1).last.map { "{" + $0 })
+            let end = try #require(text.range(of: "\n}\n"))
+            try String(text[..<end.upperBound]).write(toFile: folder + "/printed.json", atomically: true, encoding: .utf8)
+            #expect(try Program("replay", "printed.json", in: folder).status == 1)
+        }
+    }
+
+    @Test("corpus files that cannot be read are named, and the others replayed")
+    func corruptCorpus() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program(arguments: Self.faulty, in: folder)
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/Corpus")
+            let text = try String(contentsOfFile: folder + "/Corpus/\(try #require(names.first))", encoding: .utf8)
+            func write(_ name: String, _ text: some StringProtocol) throws {
+                try String(text).write(toFile: folder + "/Corpus/\(name)", atomically: true, encoding: .utf8)
+            }
+            try write("a.json", text.prefix(text.count / 2))
+            try write("b.json", text.replacingOccurrences(of: "\"process\"", with: "\"proces\""))
+            try write("c.json", text.replacingOccurrences(of: "nan-on-seven-tokens", with: "nan-on-nine-tokens"))
+            try write("d.json", text.replacingOccurrences(of: "\"gpt2.block_count\"", with: "\"gpt2.blocks\""))
+            let program = try Program("replay", "Corpus", in: folder)
+            #expect(program.status == 2)
+            for name in ["a", "b", "c"] { #expect(program.errors.contains("gguf-fuzz: Corpus/\(name).json: "), "\(program)") }
+            #expect(program.errors.count { $0 == "\n" } == 3)
+            #expect(program.output.contains("gpt2.block_count"))
+            #expect(program.output.contains("\(names[0]): fails on cpu as recorded"))
+            #expect(program.output.contains("5 files: 0 passed, 2 failed, 0 discarded, 3 not read"))
+        }
+    }
+
+    @Test("crashes, hangs and endless memory are failures of a case, not the end of the run", arguments: [
+        ("crash-on-nine-tokens", "agrees", "ended by SIGABRT: assertion failed: tokens <= 8, in attention"),
+        ("hang-on-two-sequences", "isolation", "gave no answer within 0.5 seconds"),
+        ("memory-without-end", "agrees", "grew past 256 MiB"),
+    ])
+    func deaths(fault: String, check: String, seen: String) throws {
+        try withTemporaryFolder { folder in
+            let program = try Program(
+                "run", "--arch", "gpt2", "--device", "cpu", "--cases", "3", "--check", check, "--inject", fault, "--jobs", "1",
+                "--time-limit", fault.hasPrefix("hang") ? "0.5s" : "60s", "--memory-limit", "256M", "--shrink-time", "0.5s", in: folder)
+            #expect(program.status == 1)
+            #expect(program.output.contains("   \(seen)\n"), "\(program)")
+            #expect(program.output.contains("\n3 cases of seed 1, 3 verdicts, "))
+        }
+    }
+
+    @Test("an interrupt ends a run in order, with the summary", arguments: [SIGINT, SIGTERM])
+    func interrupt(signal: Int32) throws {
+        try withTemporaryFolder { folder in
+            let arguments = ["run", "--arch", "gpt2", "--device", "cpu", "--time", "1h", "--jobs", "1", "--json", "log"]
+            let program = try Program(arguments: arguments, in: folder) { process in
+                wait { (try? Data(contentsOf: URL(fileURLWithPath: folder + "/log")))?.isEmpty == false }
+                kill(process.processIdentifier, signal)
+            }
+            #expect(program.status == 128 + signal)
+            #expect(program.output.contains("\ninterrupted: ") && program.output.contains(" cases of seed 1, "), "\(program)")
+        }
+    }
+
+    #if os(Linux)
+        @Test("a run that is killed leaves no worker behind, not even one that hangs")
+        func orphans() throws {
+            try withTemporaryFolder { folder in
+                let arguments = ["run", "--arch", "gpt2", "--check", "isolation", "--inject", "hang-on-two-sequences", "--jobs", "2"]
+                var workers: [Int32] = []
+                _ = try Program(arguments: arguments, in: folder) { process in
+                    wait {
+                        workers = children(of: process.processIdentifier)
+                        return workers.count >= 2
+                    }
+                    // Time to begin the case that hangs.
+                    Thread.sleep(forTimeInterval: 1)
+                    workers = children(of: process.processIdentifier)
+                    kill(process.processIdentifier, SIGKILL)
+                }
+                #expect(workers.count == 2)
+                wait { workers.allSatisfy { kill($0, 0) != 0 } }
+                #expect(workers.allSatisfy { kill($0, 0) != 0 })
+            }
+        }
+
+        @Test("a log that cannot be written ends the run with one line")
+        func fullDisk() throws {
+            try withTemporaryFolder { folder in
+                let program = try Program(
+                    "run", "--arch", "gpt2", "--device", "cpu", "--cases", "2", "--json", "/dev/full", in: folder)
+                #expect(program.isRefusal && program.errors.contains("/dev/full: cannot be written: No space left on device"), "\(program)")
+            }
+        }
+
+        private func children(of parent: Int32) -> [Int32] {
+            let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
+            return processes.filter { process in
+                let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+                return status?.contains("PPid:\t\(parent)\n") ?? false
+            }
+        }
+    #endif
+
+    @Test("a profile gives options, and the command line goes before it")
+    func profile() throws {
+        try withTemporaryFolder { folder in
+            try FileManager.default.createDirectory(atPath: folder + "/Fuzz", withIntermediateDirectories: true)
+            try "arch: [gpt2, mamba]\ndevice: cpu\ntime: 8h\nseed: 7\nin-process: true\n".write(
+                toFile: folder + "/Fuzz/mine.yaml", atomically: true, encoding: .utf8)
+            let program = try Program("run", "--profile", "mine", "--cases", "2", "--arch", "gpt2", in: folder)
+            #expect(program.status == 0 && program.output.contains("\n2 cases of seed 7, 2 verdicts"), "\(program)")
+            #expect(!program.output.contains("mamba"))
+        }
+    }
+
+    @Test("what is wrong with a profile is said with file and key", arguments: [
+        ("seed: 1\nsheed: 2\n", "p.yaml: line 2: sheed: "),
+        ("jobs: 0\n", "p.yaml: line 1: jobs: --jobs 0: must be"),
+        ("time: soon\n", "p.yaml: line 1: time: "),
+        ("seed: {a: 1}\n", "p.yaml: line 1: seed: has no value"),
+        ("in-process: perhaps\n", "p.yaml: line 1: in-process: is neither true nor false"),
+        ("cases: 1\ntime: 1h\n", "p.yaml: --cases and --time"),
+        ("- seed\n", "p.yaml: is no mapping"),
+        ("seed: [1\n", "p.yaml: no YAML: "),
+    ])
+    func badProfiles(text: String, named: String) throws {
+        try withTemporaryFolder { folder in
+            try text.write(toFile: folder + "/p.yaml", atomically: true, encoding: .utf8)
+            let program = try Program("run", "--profile", "p.yaml", in: folder)
+            #expect(program.isRefusal && program.errors.contains(named), "\(program)")
+        }
+    }
+}
+
+/// A line of the log of `--json`.
+private struct Record: Decodable, Equatable {
+    struct Verdict: Decodable, Equatable {
+        var device: String
+        var outcome: String
+        var reason: String?
+        var stage: String?
+        var kind: String?
+        var seen: String?
+        var noise: Double?
+    }
+    var index: Int
+    var seed: UInt64
+    var architecture: String
+    var check: String
+    var layers: Int
+    var tokens: Int
+    var features: [String]
+    var verdicts: [Verdict]
+
+    static func read(_ path: String) throws -> [Record] {
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+            try JSONDecoder().decode(Record.self, from: Data($0.utf8))
+        }
+    }
+}
+
+/// Waits for something that happens soon.
+private func wait(_ condition: () -> Bool) {
+    let deadline = Date(timeIntervalSinceNow: 20)
+    while !condition(), Date() < deadline { Thread.sleep(forTimeInterval: 0.02) }
+}
