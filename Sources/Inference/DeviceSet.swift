@@ -13,12 +13,16 @@ public struct DeviceSet: Sendable {
     }
 
     /// Every device of this machine.
-    /// - Parameter threads: of the CPU device.
-    public static func all(threads: Int = 1) -> DeviceSet {
+    /// - Parameters:
+    ///   - threads: of the CPU device.
+    ///   - isWanted: whether a device of this name is needed; Vulkan's drivers take long to open.
+    public static func all(threads: Int = 1, where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
+        let host: [any Device] = [ReferenceDevice(), CPUDevice(threads: threads)]
+        let wanted = host.filter { isWanted($0.name) }
+        guard (0..<16).contains(where: { isWanted("vulkan\($0)") }) else { return DeviceSet(wanted) }
         let vulkan = VulkanDevice.all()
         return DeviceSet(
-            [ReferenceDevice(), CPUDevice(threads: threads)] + vulkan.devices,
-            absences: vulkan.absence.map { ["vulkan: \($0)"] } ?? [])
+            wanted + vulkan.devices.filter { isWanted($0.name) }, absences: vulkan.absence.map { ["vulkan: \($0)"] } ?? [])
     }
 
     /// - Throws: `PlacementError` that lists the devices there are.

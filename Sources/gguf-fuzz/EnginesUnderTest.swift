@@ -25,16 +25,18 @@ struct EnginesUnderTest: ParsableArguments {
         inProcess = inProcess || other.inProcess
     }
 
-    /// - Parameter fault: put into the builtin engine.
+    /// - Parameters:
+    ///   - fault: put into the builtin engine.
+    ///   - devices: those that are needed; nil: all.
     /// - Throws: `CommandError` for what is no engine.
-    func makers(fault: Fault?) throws -> EngineMakers {
+    func makers(fault: Fault?, devices: [String]? = nil) throws -> EngineMakers {
         var names: [EngineName] = []
         for name in try (engine.isEmpty ? ["builtin"] : engine).map(EngineName.init) where !names.contains(name) {
             names.append(name)
         }
         let limits = WorkerCommand.Limits()
         return EngineMakers(
-            names: names, fault: fault, isInProcess: inProcess,
+            names: names, fault: fault, devices: devices, isInProcess: inProcess,
             limits: .init(
                 time: timeLimit?.duration ?? limits.time, memory: memoryLimit?.bytes ?? limits.memory))
     }
@@ -57,6 +59,7 @@ enum EngineName: Hashable, Sendable {
 struct EngineMakers: Sendable {
     var names: [EngineName]
     var fault: Fault?
+    var devices: [String]?
     var isInProcess: Bool
     var limits: WorkerCommand.Limits
 
@@ -65,7 +68,7 @@ struct EngineMakers: Sendable {
         let engines = try names.map { name -> any Engine in
             switch name {
             case .builtin where isInProcess: BuiltinEngine(.all(), fault: fault)
-            case .builtin: try WorkerEngine(Worker.command(fault: fault, limits: limits))
+            case .builtin: try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
             }
         }
         return EngineSet(oracle: engines[0], engines: engines)

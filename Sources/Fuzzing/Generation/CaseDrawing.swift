@@ -11,7 +11,7 @@ public struct CaseDrawing: Sendable {
     public let devices: [String]
     public let placeable: [String]
     /// The checks that are drawn.
-    public let checks: [Check]
+    public var checks: [Check]
 
     public init(_ architecture: any Architecture.Type, devices: [String], placeable: [String], checks: [Check] = Check.allCases) {
         self.architecture = architecture

@@ -38,22 +38,22 @@ struct Run: ParsableCommand {
         let architectures = try (options.arch ?? .all).architectures()
         let checks = try (options.check ?? .all).checks()
         let fault = try options.inject.map(FaultCatalogue.named)
-        let makers = try options.engines.makers(fault: fault)
+        var makers = try options.engines.makers(fault: fault)
         let shard = options.shard ?? .whole
         let extent = options.time.map { .time($0.duration) } ?? FuzzRun.Extent.cases(options.cases ?? 1000)
-        let (devices, all, absences) = try {
+        let (devices, absences) = try {
             // Made and let go: each thread of the run makes its own.
             let engines = try makers.make()
-            let devices = try (options.device ?? .all).devices(of: engines)
-            return (devices, engines.devices.map(\.name), engines.absences)
+            return (try (options.device ?? .all).devices(of: engines), engines.absences)
         }()
+        makers.devices = devices
 
         let plan = FuzzPlan(
             seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
-            placeable: [EngineSet.reference] + all)
+            placeable: [EngineSet.reference] + devices)
         var fuzzing = FuzzRun(
             plan, extent, jobs: options.jobs ?? ProcessInfo.processInfo.activeProcessorCount, version: GGUFFuzz.version,
-            engines: { try makers.make() })
+            engines: { [makers] in try makers.make() })
         fuzzing.shard = (shard.number - 1, shard.count)
         fuzzing.corpus = Corpus(folder: options.corpus ?? "Corpus")
         fuzzing.fault = fault?.name

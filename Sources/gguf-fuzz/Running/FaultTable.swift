@@ -1,0 +1,88 @@
+import Faults
+import Foundation
+import Fuzzing
+
+/// The faults and how each was found, as text and as Markdown.
+final class FaultTable: @unchecked Sendable {
+    // Trials arrive one at a time.
+    private let seed: UInt64
+    private let cases: UInt64
+    private var trials: [FaultTrial] = []
+    private static let titles = ["fault", "cases", "runs", "time", "layers", "tokens", "smallest", "found by"]
+    private static let widths = [38, 5, 5, 7, 6, 6, 8, 0]
+
+    init(seed: UInt64, cases: UInt64) {
+        self.seed = seed
+        self.cases = cases
+    }
+
+    var count: Int { trials.count }
+    var found: Int { trials.count { $0.cases != nil } }
+
+    func printTitles() { Terminal.line(Self.line(Self.titles)) }
+
+    func add(_ trial: FaultTrial) {
+        trials.append(trial)
+        Terminal.line(Self.line(Self.cells(trial)))
+    }
+
+    private static func line(_ cells: [String]) -> String {
+        zip(cells, widths).enumerated().map { index, cell in
+            cell.0.padded(to: cell.1, alignsRight: (1...5).contains(index))
+        }.joined(separator: "  ")
+    }
+
+    private static func cells(_ trial: FaultTrial) -> [String] {
+        guard let cases = trial.cases else { return [trial.fault.name, "-", "", "", "", "", "", "not found"] }
+        guard let shrunk = trial.shrunk else { return [trial.fault.name, "\(cases)", "", "", "", "", "", "did not fail again"] }
+        let smallest = switch trial.minimality {
+        case .least?: "yes"
+        case .noneSmaller?: "yes*"
+        case nil: "no"
+        }
+        let signature = shrunk.failure.signature
+        return [
+            trial.fault.name, "\(cases)", "\(shrunk.evaluations)", Format.duration(trial.duration), "\(shrunk.case.layers)",
+            "\(shrunk.case.tokens)", smallest, "\(signature.check.rawValue) of \(signature.architecture): \(signature.kind)",
+        ]
+    }
+
+    /// The figures that all faults together give.
+    var summary: [String] {
+        let shrunk = trials.filter { $0.shrunk != nil }
+        let smallest = shrunk.count { $0.minimality != nil }
+        func median(_ numbers: [UInt64]) -> String {
+            numbers.isEmpty ? "-" : "\(numbers.sorted()[(numbers.count - 1) / 2])"
+        }
+        func share(_ part: Int, of whole: Int) -> String {
+            whole == 0 ? "" : String(format: " (%.1f %%)", 100 * Double(part) / Double(whole))
+        }
+        return [
+            "found within \(cases) cases: \(found) of \(count)\(share(found, of: count)), the median after \(median(trials.compactMap(\.cases)))",
+            "smallest: \(smallest) of \(shrunk.count)\(share(smallest, of: shrunk.count))",
+            "runs to shrink a case: median \(median(shrunk.compactMap { $0.shrunk.map { UInt64($0.evaluations) } }))",
+        ]
+    }
+
+    var markdown: String {
+        var lines = [
+            "# Known faults", "",
+            "Made by `gguf-fuzz faults --seed \(seed) --cases \(cases) -o Fuzz/faults.md`: each fault is put into the `cpu` device, and cases",
+            "are run until one fails, which is then shrunk.", "",
+        ]
+        lines += summary.map { "- \($0)" }
+        lines += [
+            "",
+            "*cases*: until the fault was found; *runs*: cases that shrinking judged; *layers*, *tokens*: of the smallest case.",
+            "*smallest*: `yes`: no model can show the fault with fewer layers or tokens; `yes*`: none of hundreds of random",
+            "cases of that architecture and check that have fewer fails; `no`: one does.", "",
+            "| fault | what goes wrong | cases | runs | layers | tokens | smallest | found by |",
+            "|---|---|--:|--:|--:|--:|---|---|",
+        ]
+        lines += trials.map { trial in
+            let cells = Self.cells(trial)
+            return "| \(cells[0]) | \(trial.fault.about) | \(([1, 2, 4, 5, 6, 7] as [Int]).map { cells[$0] }.joined(separator: " | ")) |"
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}
