@@ -110,7 +110,8 @@ extension FaultCatalogue {
         // MARK: Scores
 
         Fault(
-            "attention-scale-by-key-size", "without sinks, scores are divided by √head size, whatever their scale", tokens: 2
+            "attention-scale-by-key-size", "without sinks, scores are divided by √head size, whatever their scale",
+            tokens: 2
         ) { site in
             guard case .attention(var attention) = site.op, !attention.sinks else { return nil }
             attention.scale = 1 / Double(site.shape(1).last).squareRoot()
