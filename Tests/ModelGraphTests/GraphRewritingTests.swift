@@ -1,7 +1,8 @@
 import ModelGraph
 import Testing
 
-@Suite struct GraphRewritingTests {
+@Suite("Changing graphs")
+struct GraphRewritingTests {
     private func graph() throws -> Graph {
         let builder = GraphBuilder(batch: BatchShape(tokens: 3, outputs: 1, cells: 3)) { _ in true }
         let x = builder.weight("table", [8, 4], .embedding).rows(builder.tokens)
@@ -9,7 +10,8 @@ import Testing
         return try builder.finish()
     }
 
-    @Test func replacedNodeKeepsItsResult() throws {
+    @Test("a node that is replaced keeps its result, and so its readers")
+    func replacedNodeKeepsItsResult() throws {
         var graph = try graph()
         let before = graph.nodes[1]
         try graph.replace(node: 1, by: .unary(.gelu), before.operands)
@@ -17,7 +19,8 @@ import Testing
         #expect(graph.nodes[1].result == before.result)
     }
 
-    @Test func opThatDoesNotFitIsRefused() throws {
+    @Test("an op that does not fit is refused, and nothing changes")
+    func opThatDoesNotFitIsRefused() throws {
         var graph = try graph()
         let node = graph.nodes[1]
         // Operands that the op does not take, and a result that the node's readers do not.
@@ -26,7 +29,8 @@ import Testing
         #expect(graph.nodes[1] == node)
     }
 
-    @Test func duplicateIsAnotherValueOfTheSameShape() throws {
+    @Test("a duplicate is another value of the same shape and source")
+    func duplicateIsAnotherValueOfTheSameShape() throws {
         var graph = try graph()
         let value = graph.nodes[1].result
         let copy = graph.duplicate(value)

@@ -3,7 +3,8 @@ import ModelGraph
 
 /// Masks, windows and attention.
 ///
-/// A token that sees one cell takes its value whatever the score, so that what concerns scores alone needs two.
+/// A token that sees one cell takes its value whatever the score, so that what concerns scores alone needs two;
+/// but for sinks, which is why such faults leave attention with sinks alone.
 extension FaultCatalogue {
     static let attention: [Fault] = [
         mask("window-off-by-one", "a window holds one position too many") { mask in
@@ -81,10 +82,12 @@ extension FaultCatalogue {
             }
         },
         Fault(
-            "head-size-tail-not-scored", "elements of a head beyond the last whole 16 do not count in its scores",
+            "head-size-tail-not-scored", "without sinks, elements of a head beyond the last whole 16 are not scored",
             tokens: 2
         ) { site in
-            guard case .attention = site.op, site.shape(0).last % 16 != 0 else { return nil }
+            guard case .attention(let attention) = site.op, !attention.sinks, site.shape(0).last % 16 != 0 else {
+                return nil
+            }
             return .operand(0) { $0.zeroRows(from: $0.shape.last / 16 * 16) }
         },
         Fault("value-tail-dropped", "elements of a value head beyond the last whole 16 stay zero") { site in
@@ -107,9 +110,10 @@ extension FaultCatalogue {
         // MARK: Scores
 
         Fault(
-            "attention-scale-by-key-size", "scores are divided by √head size, whatever their scale is", tokens: 2
+            "attention-scale-by-key-size", "without sinks, scores are divided by √head size, whatever their scale",
+            tokens: 2
         ) { site in
-            guard case .attention(var attention) = site.op else { return nil }
+            guard case .attention(var attention) = site.op, !attention.sinks else { return nil }
             attention.scale = 1 / Double(site.shape(1).last).squareRoot()
             return .attention(attention, of: site)
         },
@@ -158,10 +162,10 @@ extension FaultCatalogue {
             return .operand(2) { $0.map(\.brain) }
         },
         Fault(
-            "attention-keys-in-half", "keys and queries are rounded to half precision before they are multiplied",
+            "attention-keys-in-half", "without sinks, keys and queries are rounded to half before they are multiplied",
             tokens: 2
         ) { site in
-            guard case .attention = site.op else { return nil }
+            guard case .attention(let attention) = site.op, !attention.sinks else { return nil }
             return .operands { operands in
                 operands[0].map(\.half)
                 operands[1].map(\.half)

@@ -15,8 +15,9 @@ extension FaultCatalogue {
             guard rope.attributes.dimensions > 2 else { return }
             rope.attributes.pairing = rope.attributes.pairing == .neox ? .normal : .neox
         },
-        rope("rope-magnitude-dropped", "the magnitude of YaRN, and any other, is taken to be 1") { rope, _ in
-            rope.attributes.magnitude = 1
+        // Only of neighbours: where pairs are halves, a model may have sinks, with which a token alone shows it.
+        rope("rope-magnitude-dropped", "RoPE of neighbours takes the magnitude of YaRN, or any, to be 1") { rope, _ in
+            if rope.attributes.pairing == .normal { rope.attributes.magnitude = 1 }
         },
         rope("rope-factors-ignored", "RoPE does not divide its frequencies by the model's factors") { rope, _ in
             rope.factors = false
@@ -54,10 +55,13 @@ extension FaultCatalogue {
                 try call.run()
             }
         },
-        Fault("rope-last-odd-head-unrotated", "RoPE leaves out the last of an odd number of heads", tokens: 2) { site in
-            guard case .rope = site.op, site.isInput(1, .positions), site.shape[1] > 1, site.shape[1] % 2 == 1 else {
-                return nil
-            }
+        Fault(
+            "rope-last-odd-head-unrotated", "RoPE of neighbours leaves out the last of an odd number of heads",
+            tokens: 2
+        ) { site in
+            guard case .rope(let rope, _) = site.op, rope.pairing == .normal, site.isInput(1, .positions),
+                site.shape[1] > 1, site.shape[1] % 2 == 1
+            else { return nil }
             return .result { y, x in
                 for row in stride(from: y.shape[1] - 1, to: y.shape.rows, by: y.shape[1]) {
                     y[row: row] = x[0][row: row]
