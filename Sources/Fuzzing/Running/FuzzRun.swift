@@ -80,11 +80,12 @@ public struct FuzzRun: Sendable {
                 if let recording = judged.recording {
                     let shrinker = CaseShrinker(plan.drawing(of: judged.record.index), judge, budget: budget)
                     let deadline = ContinuousClock.now + patience
-                    if let shrunk = shrinker.shrink(recording, failure, isCancelled: { isCancelled() || .now > deadline }) {
+                    let isOver = { isCancelled() || .now > deadline }
+                    if let shrunk = shrinker.shrink(recording, failure, isCancelled: isOver) {
                         finding.take(shrunk)
                         keep(&finding)
                     } else {
-                        finding.isLost = true
+                        finding.isLost = !isOver()
                     }
                 }
                 report.value.replace(finding)

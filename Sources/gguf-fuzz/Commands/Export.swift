@@ -42,12 +42,15 @@ struct Export: ParsableCommand {
             "\(output): \(subject.architecture), \(source.tensors.count) tensors, \(Format.count(parameters)) parameters; token i is the text <i>")
 
         let common = (["--model", output, "--prompt", tools.prompt] + tools.options).map(Format.argument).joined(separator: " ")
-        if tools.givesEmbeddings {
-            print("llama-embedding \(common)")
-        } else {
+        switch tools.kind {
+        case .logits:
             print("llama-results \(common) --device none --output results.gguf")
             print("llama-results \(common) --output results.gguf --check")
             print("llama-eval-callback \(common)")
+        case .embeddings:
+            print("llama-embedding \(common)")
+        case .encoder:
+            print("llama-completion \(common) --predict 1")
         }
         if !tools.limits.isEmpty { print("not shown by these tools:") }
         for limit in tools.limits { print("  \(limit)") }
