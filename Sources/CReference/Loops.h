@@ -30,30 +30,35 @@ INLINE double NAME(total)(const V *v) {
     return ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7]));
 }
 
+/// Which row of the operand or result is row `r`.
+#define ROW(rows, r) ((rows) ? (rows)[r] : (r))
+
 /// The sum so far and one term more: a product, or its square.
 #define PLUS(sum, a, b, squared) ((squared) ? (sum) + ((a) * (b)) * ((a) * (b)) : (sum) + (a) * (b))
 
-/// `results[r, n] = Σ_k x[r, k] · w[n, k]`, eight of them, so that no sum need wait for the one before.
+/// `results[r, n] = Σ_k x[r][k] · w[n, k]`, eight of them, so that no sum need wait for the one before.
 INLINE void NAME(tile8)(
-    const double *x, const double *w, double *results, long inputs, const int outputs, const int squared) {
+    const double *const *x, const double *w, double *results, long inputs, const int outputs, const int squared) {
     V sums[8] = {0};
     long k = 0;
     for (; k + 8 <= inputs; k += 8) {
         for (int n = 0; n < outputs; n++) {
             const V b = LOAD(w + n * inputs + k);
             for (int r = 0; r < 8 / outputs; r++) {
-                const V a = LOAD(x + r * inputs + k);
+                const V a = LOAD(x[r] + k);
                 sums[r * outputs + n] = PLUS(sums[r * outputs + n], a, b, squared);
             }
         }
     }
     NAME(totals8)(sums, results);
-    for (int i = 0; i < 8; i++) {
-        const double *a = x + i / outputs * inputs, *b = w + i % outputs * inputs;
-        double rest = 0;
-        for (long l = k; l < inputs; l++) rest = PLUS(rest, a[l], b[l], squared);
-        results[i] += rest;
+    if (k == inputs) return;
+    double rests[8] = {0};
+    for (; k < inputs; k++) {
+        for (int i = 0; i < 8; i++) {
+            rests[i] = PLUS(rests[i], x[i / outputs][k], w[i % outputs * inputs + k], squared);
+        }
     }
+    STORE(results, LOAD(results) + LOAD(rests));
 }
 
 /// One such sum, in the same order.
@@ -67,31 +72,44 @@ INLINE double NAME(dot)(const double *a, const double *b, long inputs, const int
 }
 
 INLINE void NAME(sums)(
-    const double *x, const double *w, double *y, long rows, long outputs, long inputs, const int squared) {
+    const double *x, const long *x_rows, const double *w, double *y, const long *y_rows, long rows, long outputs,
+    long inputs, const int squared) {
     const long pairs = rows / 2 * 2;
-    double results[8];
     long n = 0;
     // The weights of a few outputs stay in the nearest cache while the rows pass by.
     for (; pairs > 0 && n + 4 <= outputs; n += 4) {
         for (long r = 0; r < pairs; r += 2) {
-            NAME(tile8)(x + r * inputs, w + n * inputs, results, inputs, 4, squared);
-            memcpy(y + r * outputs + n, results, sizeof results / 2);
-            memcpy(y + (r + 1) * outputs + n, results + 4, sizeof results / 2);
+            const double *pair[] = {x + ROW(x_rows, r) * inputs, x + ROW(x_rows, r + 1) * inputs};
+            double results[8];
+            NAME(tile8)(pair, w + n * inputs, results, inputs, 4, squared);
+            memcpy(y + ROW(y_rows, r) * outputs + n, results, sizeof results / 2);
+            memcpy(y + ROW(y_rows, r + 1) * outputs + n, results + 4, sizeof results / 2);
         }
     }
-    for (long r = 0; r < rows; r++) {
-        const double *row = x + r * inputs;
-        double *result = y + r * outputs;
+    long r = 0;
+    for (; n < outputs && r + 8 <= pairs; r += 8) {
+        const double *eight[8];
+        for (int i = 0; i < 8; i++) eight[i] = x + ROW(x_rows, r + i) * inputs;
+        for (long m = n; m < outputs; m++) {
+            double results[8];
+            NAME(tile8)(eight, w + m * inputs, results, inputs, 1, squared);
+            for (int i = 0; i < 8; i++) y[ROW(y_rows, r + i) * outputs + m] = results[i];
+        }
+    }
+    for (; r < rows; r++) {
+        const double *row = x + ROW(x_rows, r) * inputs;
+        double *result = y + ROW(y_rows, r) * outputs;
         long m = r < pairs ? n : 0;
-        for (; m + 8 <= outputs; m += 8) NAME(tile8)(row, w + m * inputs, result + m, inputs, 8, squared);
+        for (; m + 8 <= outputs; m += 8) NAME(tile8)(&row, w + m * inputs, result + m, inputs, 8, squared);
         for (; m < outputs; m++) result[m] = NAME(dot)(row, w + m * inputs, inputs, squared);
     }
 }
 
 static void NAME(products)(
-    const double *x, const double *w, double *y, double *squares, long rows, long outputs, long inputs) {
-    NAME(sums)(x, w, y, rows, outputs, inputs, 0);
-    if (squares) NAME(sums)(x, w, squares, rows, outputs, inputs, 1);
+    const double *x, const long *x_rows, const double *w, double *y, double *squares, const long *y_rows, long rows,
+    long outputs, long inputs) {
+    NAME(sums)(x, x_rows, w, y, y_rows, rows, outputs, inputs, 0);
+    if (squares) NAME(sums)(x, x_rows, w, squares, y_rows, rows, outputs, inputs, 1);
 }
 
 static void NAME(add)(double scale, const double *x, double *y, double *squares, long count) {
@@ -157,4 +175,5 @@ static void NAME(add_error)(double *y, const double *squares, long count, double
 #undef STORE
 #undef SHUFFLE
 #undef PLUS
+#undef ROW
 #undef INLINE

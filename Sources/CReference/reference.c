@@ -39,7 +39,13 @@ static inline double symmetric(uint64_t counter, long i) {
 
 void reference_products(
     const double *x, const double *w, double *y, double *squares, long rows, long outputs, long inputs) {
-    BEST(products)(x, w, y, squares, rows, outputs, inputs);
+    BEST(products)(x, 0, w, y, squares, 0, rows, outputs, inputs);
+}
+
+void reference_products_of_rows(
+    const double *x, const long *x_rows, const double *w, double *y, double *squares, const long *y_rows, long rows,
+    long outputs, long inputs) {
+    BEST(products)(x, x_rows, w, y, squares, y_rows, rows, outputs, inputs);
 }
 
 void reference_add(double scale, const double *x, double *y, double *squares, long count) {

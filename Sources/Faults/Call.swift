@@ -39,11 +39,20 @@ struct Call {
         site.weight(index) == nil ? operands[index] : try readWeight(index)
     }
 
-    /// Changes leading rows of the node's state.
+    /// The leading rows of the node's state.
+    func readState(rows: Int) throws -> Elements {
+        guard let state, let row = site.op.state.map({ site.graph.states[$0].row }) else {
+            throw DeviceError(device: "faulty", reason: "\(site.op.name) has no state")
+        }
+        return Elements(Shape([rows] + row.dimensions), try state.read(rows: rows))
+    }
+
+    func writeState(_ rows: Elements) throws { try state?.write(rows.values) }
+
+    /// Changes the leading rows of the node's state.
     func editState(rows: Int, _ edit: (inout Elements) throws -> Void) throws {
-        guard let state, let row = site.op.state.map({ site.graph.states[$0].row }) else { return }
-        var elements = Elements(Shape([rows] + row.dimensions), try state.read(rows: rows))
+        var elements = try readState(rows: rows)
         try edit(&elements)
-        try state.write(elements.values)
+        try writeState(elements)
     }
 }

@@ -28,16 +28,16 @@ struct Elements {
 
     /// Contiguous row `index`: along the last dimension.
     subscript(row index: Int) -> [Double] {
-        get { Array(values[index * shape.last ..< (index + 1) * shape.last]) }
-        set { values.replaceSubrange(index * shape.last ..< (index + 1) * shape.last, with: newValue) }
+        get { Array(values[index * shape.last..<(index + 1) * shape.last]) }
+        set { values.replaceSubrange(index * shape.last..<(index + 1) * shape.last, with: newValue) }
     }
 
     private var blockSize: Int { shape.count / shape[0] }
 
     /// Element `index` of the first dimension: mostly a token.
     subscript(block index: Int) -> [Double] {
-        get { Array(values[index * blockSize ..< (index + 1) * blockSize]) }
-        set { values.replaceSubrange(index * blockSize ..< (index + 1) * blockSize, with: newValue) }
+        get { Array(values[index * blockSize..<(index + 1) * blockSize]) }
+        set { values.replaceSubrange(index * blockSize..<(index + 1) * blockSize, with: newValue) }
     }
 
     mutating func map(_ function: (Double) -> Double) {
@@ -58,7 +58,7 @@ struct Elements {
     }
 
     mutating func zeroBlocks(from block: Int) {
-        for index in block * blockSize ..< values.count { values[index] = 0 }
+        for index in block * blockSize..<values.count { values[index] = 0 }
     }
 }
 

@@ -17,12 +17,17 @@ final class FaultyExecutable: Executable {
     }
 
     private final class Intervention {
+        /// The node as it runs, each of its operands a value of its own.
         let site: Site
+        /// The values that these operands are given.
+        let sources: [ValueID]
         let act: (inout Call) throws -> Void
         var first: [Elements]?
         var weights: [Int: Elements] = [:]
-        init(site: Site, act: @escaping (inout Call) throws -> Void) {
+
+        init(site: Site, sources: [ValueID], act: @escaping (inout Call) throws -> Void) {
             self.site = site
+            self.sources = sources
             self.act = act
         }
     }
@@ -59,16 +64,20 @@ final class FaultyExecutable: Executable {
         var start = segment.nodes.lowerBound
         var ranges: [Range<Int>] = []
         for index in interventions.keys.sorted() {
-            ranges += [start ..< index, index ..< index + 1]
+            ranges += [start..<index, index..<index + 1]
             start = index + 1
         }
-        ranges.append(start ..< segment.nodes.upperBound)
+        ranges.append(start..<segment.nodes.upperBound)
 
         for nodes in ranges where !nodes.isEmpty {
             var part = Self.part(of: segment, graph, nodes)
-            let act = interventions[nodes.lowerBound]
-            if act != nil { part = Self.separated(part) }
-            let intervention = act.map { Intervention(site: Site(graph: part.graph, index: nodes.lowerBound), act: $0) }
+            var intervention: Intervention?
+            if let act = interventions[nodes.lowerBound] {
+                part = try Self.separated(part)
+                intervention = Intervention(
+                    site: Site(graph: part.graph, index: nodes.lowerBound),
+                    sources: graph.nodes[nodes.lowerBound].operands, act: act)
+            }
             parts.append(Part(segment: part, executable: try device.compile(part), intervention: intervention))
         }
     }
@@ -82,13 +91,13 @@ final class FaultyExecutable: Executable {
             case .node, .input: inputs.append(operand)
             }
         }
-        let read = Set(graph.nodes[nodes.upperBound ..< whole.nodes.upperBound].flatMap(\.operands) + whole.outputs)
+        let read = Set(graph.nodes[nodes.upperBound..<whole.nodes.upperBound].flatMap(\.operands) + whole.outputs)
         let outputs = graph.nodes[nodes].map(\.result).filter(read.contains)
         return Segment(graph: graph, nodes: nodes, inputs: inputs, outputs: outputs)
     }
 
     /// The node of a part, with each operand a value of its own that can be changed without the others.
-    private static func separated(_ part: Segment) -> Segment {
+    private static func separated(_ part: Segment) throws -> Segment {
         var part = part
         let node = part.graph.nodes[part.nodes.lowerBound]
         part.inputs = []
@@ -98,8 +107,7 @@ final class FaultyExecutable: Executable {
             if operands[..<index].contains(operand) { operands[index] = part.graph.duplicate(operand) }
             part.inputs.append(operands[index])
         }
-        // The same op on values of the same shapes fits as before.
-        try? part.graph.replace(node: part.nodes.lowerBound, by: node.op, operands)
+        try part.graph.replace(node: part.nodes.lowerBound, by: node.op, operands)
         part.outputs = [node.result]
         return part
     }
@@ -110,13 +118,14 @@ final class FaultyExecutable: Executable {
         let states = states.map { ($0 as? FaultyState)?.wrapped ?? $0 }
         var values = Dictionary(zip(segment.inputs, inputs)) { first, _ in first }
         func value(_ id: ValueID) throws -> HostTensor {
-            guard let value = values[id] else { throw DeviceError(device: device.name, reason: "value \(id) is missing") }
+            guard let value = values[id] else {
+                throw DeviceError(device: device.name, reason: "value \(id) is missing")
+            }
             return value
         }
         for part in parts {
             if let intervention = part.intervention {
-                let node = segment.graph.nodes[part.segment.nodes.lowerBound]
-                values[node.result] = try run(part, intervention, weights, states, value)
+                values[intervention.site.node.result] = try run(part, intervention, weights, states, value)
             } else {
                 let results = try part.executable.run(
                     weights: weights, states: states, inputs: part.segment.inputs.map(value))
@@ -132,7 +141,7 @@ final class FaultyExecutable: Executable {
     ) throws -> HostTensor {
         let site = intervention.site
         let isWeight = site.operands.indices.map { site.weight($0) != nil }
-        let operands = try zip(site.operands, segment.graph.nodes[site.index].operands).enumerated().map { index, ids in
+        let operands = try zip(site.operands, intervention.sources).enumerated().map { index, ids in
             Elements(site.graph.values[ids.0], isWeight[index] ? [] : try value(ids.1).doubles)
         }
         if intervention.first == nil { intervention.first = operands }
@@ -158,7 +167,8 @@ final class FaultyExecutable: Executable {
     private static func read(
         _ site: Site, _ operand: Int, _ weights: [(any DeviceTensor)?], _ device: any Device
     ) throws -> Elements {
-        guard let weight = site.weight(operand), case .weight(let index) = site.graph.values[site.operands[operand]].source
+        guard let weight = site.weight(operand),
+            case .weight(let index) = site.graph.values[site.operands[operand]].source
         else { throw DeviceError(device: device.name, reason: "operand \(operand) of \(site.op.name) is no weight") }
         let builder = GraphBuilder(batch: .inventory(.decode)) { _ in true }
         let copy = builder.apply(.affine(scale: 1, bias: 0), builder.weight(weight.name, weight.shape, weight.role))

@@ -23,18 +23,6 @@ struct Site {
         return graph.weights[index]
     }
     func isInput(_ operand: Int, _ input: Input) -> Bool { graph.values[operands[operand]].source == .input(input) }
-
-    /// The node from which an operand comes by elementwise and shape ops alone, and whose op is one of these.
-    func origin(_ operand: Int, where isWanted: (Site) -> Bool) -> Site? {
-        guard let producer = producer(operand) else { return nil }
-        if isWanted(producer) { return producer }
-        switch producer.op {
-        case .reshape, .slice, .broadcast, .affine, .clamp, .unary, .binary, .softmax, .sum:
-            return producer.origin(0, where: isWanted)
-        default:
-            return nil
-        }
-    }
 }
 
 /// What becomes of a node.

@@ -13,7 +13,8 @@ extension Graph {
         }
         let info = values[node.result]
         guard result.shape == info.shape, result.element == info.element else {
-            throw error("gives \(result.element.rawValue) \(result.shape) in place of \(info.element.rawValue) \(info.shape)")
+            throw error(
+                "gives \(result.element.rawValue) \(result.shape) in place of \(info.element.rawValue) \(info.shape)")
         }
         nodes[index].op = op
         nodes[index].operands = operands

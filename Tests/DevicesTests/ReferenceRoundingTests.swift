@@ -102,7 +102,8 @@ import Testing
             let zero = $0.real([1, 1, 1]) { _ in [0] }
             let one = $0.real([1, 1]) { _ in [1] }
             let state = $0.graph.state("m", .recurrent, row: [1, 8, 8])
-            return [$0.graph.apply(.gatedDeltaRule(state, scale: 1), ones, ones, ones, zero, one, $0.index(.slots, [0]))]
+            let slots = $0.index(.slots, [0])
+            return [$0.graph.apply(.gatedDeltaRule(state, scale: 1), ones, ones, ones, zero, one, slots)]
         }
         let exact = try run(opCase, on: ReferenceDevice()).states[0][..<64]
         let rounded = try run(opCase, on: device()).states[0][..<64]

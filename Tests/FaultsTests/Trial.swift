@@ -37,7 +37,8 @@ struct Trial {
         model = try Model(MemorySource(drawn.metadata, optional: .only(drawn.optionalTensors), recipe: recipe))
 
         let traits = drawn.architecture.traits
-        let pooling: Pooling? = traits.pooling == .rank || choices.integer(in: 0...3) < 3
+        let pooling: Pooling? =
+            traits.pooling == .rank || choices.integer(in: 0...3) < 3
             ? nil : choices.element(of: [.mean, .cls, .last])
         let seesBatch = traits.isBidirectional || traits.hasEncoder || (pooling ?? traits.pooling) != .none
         options = SessionOptions(
@@ -50,9 +51,12 @@ struct Trial {
         if traits.hasEncoder {
             let count = choices.integer(in: 1...max(1, min(4, left - 1)))
             let sequences = (0..<count).map { _ in SequenceSet(bits: UInt32(choices.integer(in: 1...7))) }
-            let batch = Batch((0..<count).map {
-                Batch.Token(id: choices.integer(in: 0...drawn.architecture.dimensions.vocabulary - 1), position: $0, sequences: sequences[$0])
-            })
+            let batch = Batch(
+                (0..<count).map {
+                    Batch.Token(
+                        id: choices.integer(in: 0...drawn.architecture.dimensions.vocabulary - 1), position: $0,
+                        sequences: sequences[$0])
+                })
             try perform(.encode(batch), in: session)
             left -= count
         }
@@ -76,7 +80,8 @@ struct Trial {
 
     private static func perform(_ step: Step, in session: Session) throws -> [[Double]] {
         func rows(_ output: Output) -> [[Double]] {
-            [output.logits, output.embeddings].compactMap { $0 }.flatMap { rows in rows.keys.indices.map(rows.row(at:)) }
+            [output.logits, output.embeddings].compactMap { $0 }.flatMap { rows in rows.keys.indices.map(rows.row(at:))
+            }
         }
         switch step {
         case .encode(let batch): return rows(try session.encode(batch))
@@ -96,7 +101,8 @@ struct Trial {
 
     private func drawStateStep(_ session: Session, _ choices: inout Choices) -> Step? {
         let held = (0..<options.sequences).filter { session.positions(of: $0) != nil }
-        guard let sequence = held.isEmpty ? nil : choices.element(of: held), let range = session.positions(of: sequence),
+        guard let sequence = held.isEmpty ? nil : choices.element(of: held),
+            let range = session.positions(of: sequence),
             choices.integer(in: 0...2) == 2
         else { return nil }
         let other = choices.integer(in: 0...options.sequences - 1)
@@ -107,7 +113,7 @@ struct Trial {
         case 3: return .restoreAll
         // Tokens that sequences share cannot be shifted.
         case 4...6: return session.canShift && held.count == 1 ? .shift(sequence, by: choices.integer(in: 1...9)) : nil
-        default: return .remove(sequence, choices.integer(in: range) ..< range.upperBound + 1)
+        default: return .remove(sequence, choices.integer(in: range)..<range.upperBound + 1)
         }
     }
 
@@ -116,31 +122,34 @@ struct Trial {
         let count = whole ? left : choices.integer(in: 1...left)
         let isMixed = choices.boolean()
         let (start, wants) = (choices.integer(in: 0...2), choices.integer(in: 0...2))
-        var next = (0..<3).map { model.architecture.traits.isBidirectional ? 0 : (session.positions(of: $0)?.upperBound ?? -1) + 1 }
-        return Batch((0..<count).map { index in
-            let sequence = isMixed ? choices.integer(in: 0...2) : start
-            defer { next[sequence] += 1 }
-            return Batch.Token(
-                id: choices.integer(in: 0...model.architecture.dimensions.vocabulary - 1), position: next[sequence],
-                sequences: SequenceSet(sequence),
-                wantsOutput: wants == 0 || wants == 1 && index == count - 1 || wants == 2 && choices.boolean())
-        })
+        var next = (0..<3).map {
+            model.architecture.traits.isBidirectional ? 0 : (session.positions(of: $0)?.upperBound ?? -1) + 1
+        }
+        return Batch(
+            (0..<count).map { index in
+                let sequence = isMixed ? choices.integer(in: 0...2) : start
+                defer { next[sequence] += 1 }
+                return Batch.Token(
+                    id: choices.integer(in: 0...model.architecture.dimensions.vocabulary - 1), position: next[sequence],
+                    sequences: SequenceSet(sequence),
+                    wantsOutput: wants == 0 || wants == 1 && index == count - 1 || wants == 2 && choices.boolean())
+            })
     }
 
     private func session(on device: any Device) throws -> Session {
         try Session(model, placement: Placement(device.name), devices: DeviceSet([device]), options: options)
     }
 
+    /// Rows of all outputs, in order.
+    func rows(on device: any Device) throws -> [[Double]] {
+        let session = try session(on: device)
+        return try steps.flatMap { try Self.perform($0, in: session) }
+    }
+
     /// The greatest relative error of a row on a device; infinite for NaN that the reference lacks, and errors.
     func error(on device: any Device) -> Double {
-        do {
-            let session = try session(on: device)
-            let found = try steps.flatMap { try Self.perform($0, in: session) }
-            guard found.count == expected.count else { return .infinity }
-            return zip(found, expected).map { Self.error($0, $1) }.max() ?? 0
-        } catch {
-            return .infinity
-        }
+        guard let found = try? rows(on: device), found.count == expected.count else { return .infinity }
+        return zip(found, expected).map { Self.error($0, $1) }.max() ?? 0
     }
 
     private static func error(_ found: [Double], _ expected: [Double]) -> Double {
@@ -153,40 +162,29 @@ struct Trial {
 
 /// Looks for trials in which faults show.
 struct Search {
-    struct Finding {
-        var trials = 0
-        var fewestTokens = Int.max
-        var found: [String] = []
-    }
-    private(set) var findings: [String: Finding] = [:]
-    private var devices: [(fault: Fault, device: FaultyDevice)]
+    /// Of the trials in which each fault has shown.
+    private(set) var fewestTokens: [String: Int] = [:]
+    private let devices: [(fault: Fault, device: FaultyDevice)]
     private let cpu = CPUDevice()
 
     init(_ faults: [Fault]) {
         // One device for all trials: what a race does depends on what a device did before.
         devices = faults.map { [cpu] in ($0, FaultyDevice(cpu, $0)) }
-        for fault in faults { findings[fault.name] = Finding() }
     }
 
     /// Faults that have not shown.
-    var missing: [String] { findings.filter { $0.value.found.isEmpty }.keys.sorted() }
+    var missing: [String] { devices.map(\.fault.name).filter { fewestTokens[$0] == nil } }
 
-    /// Tries every fault that has shown less than `times` times, or always with more tokens than the fewest, and
-    /// those that should not show with so few.
-    mutating func run(_ trial: Trial, times: Int) {
+    /// Tries the faults that have not shown with so few tokens, or should not.
+    mutating func run(_ trial: Trial) {
         let clean = trial.error(on: cpu)
         // Ill-conditioned, or a tie.
         guard clean < 3e-6 else { return }
         for (fault, device) in devices {
-            guard var finding = findings[fault.name] else { continue }
-            if finding.found.count >= times, trial.tokenCount >= min(finding.fewestTokens, fault.fewestTokens) { continue }
-            finding.trials += 1
+            let fewest = fewestTokens[fault.name] ?? .max
+            guard trial.tokenCount < fewest else { continue }
             let error = trial.error(on: device)
-            if error > 1e-5, error > 10 * clean {
-                finding.found.append(trial.architecture)
-                finding.fewestTokens = min(finding.fewestTokens, trial.tokenCount)
-            }
-            findings[fault.name] = finding
+            if error > 1e-5, error > 10 * clean { fewestTokens[fault.name] = trial.tokenCount }
         }
     }
 }

@@ -9,10 +9,14 @@ public struct MetadataDrawer: Hyperparameters {
     public var choices: Choices
     public let architecture: String
     private var target: MetadataReader?
+    /// How many of four keys vary; the others are as simple as they can be.
+    private let density: Int
 
     /// - Parameter target: metadata to draw alike; what is drawn does not depend on the source of the choices then.
     public init(architecture: String, choices: Choices, like target: Metadata? = nil) {
         self.architecture = architecture
+        var choices = choices
+        density = choices.swarmDensity()
         self.choices = choices
         self.target = target.map { MetadataReader($0, architecture: architecture) }
         metadata = Metadata()
@@ -25,7 +29,11 @@ public struct MetadataDrawer: Hyperparameters {
         let given = try target?.value(of: declaration)
         // A span a key: lowering one does not shift the choices of the others.
         choices.beginSpan(declaration.key)
-        defer { choices.endSpan() }
+        choices.isCalm = !choices.chance(density, in: 4)
+        defer {
+            choices.isCalm = false
+            choices.endSpan()
+        }
         if declaration.absence != nil {
             guard isPresent(declaration, like: target.map { _ in given != nil }) else { return nil }
         }

@@ -44,7 +44,7 @@ public struct WindowPattern: Hashable, Sendable {
     public func isWindowed(_ layer: Int) -> Bool { masks[layer].window != .unlimited }
 
     /// Window lengths around the batches and tiles of a toy, a single token and more than the context among them.
-    public static let lengths = [8, 1, 2, 3, 16, 31, 32, 33, 64, 512]
+    public static let lengths = [1, 2, 3, 8, 16, 31, 32, 33, 64, 512]
 }
 
 extension RotaryEmbedding {

@@ -30,7 +30,7 @@ public struct DeepSeek2: Architecture {
             "rope.scaling.yarn_log_multiplier", 0...1e3, fuzz: [0.1, 0.0707, 0, 0.25], default: 0, "a tenth of YaRN's mscale_all_dim"))
         let scale = try h.real("attention.temperature_scale", 0...1e3, fuzz: [0.1, 0.5, 0], default: 0, "growth of queries with position; 0: none")
         temperature = scale == 0 ? nil : (scale, Double(try h.integer(
-            "attention.temperature_length", 1...(1 << 30), fuzz: [8, 1, 3, 64], "positions of one step of that growth")))
+            "attention.temperature_length", 1...(1 << 30), fuzz: [1, 8, 3, 64], "positions of one step of that growth")))
 
         leadingDense = try h.integer(
             "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")

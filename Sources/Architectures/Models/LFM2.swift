@@ -52,7 +52,7 @@ struct ShortConvolutionDecoder: Sendable {
             options.groups = true
             experts = try Experts(&h, options, feedForward: feedForward)
         } else {
-            let size = try h.integer("attention.sliding_window", 0...(1 << 30), fuzz: [0, 8, 1, 3, 64, 512], default: 0, "tokens that attention looks back; 0: all")
+            let size = try h.integer("attention.sliding_window", 0...(1 << 30), fuzz: [0, 1, 2, 3, 8, 64, 512], default: 0, "tokens that attention looks back; 0: all")
             window = size == 0 ? .unlimited : .sliding(size)
             leadingDense = dimensions.layers
             experts = nil

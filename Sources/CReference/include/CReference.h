@@ -13,6 +13,12 @@ void reference_products(
     const double *_Nonnull x, const double *_Nonnull w, double *_Nonnull y, double *_Nullable squares,
     long rows, long outputs, long inputs);
 
+/// The same for rows that lie anywhere: row `r` is row `x_rows[r]` of `x`, and `y_rows[r]` of `y` and `squares`;
+/// or `r` itself where there is no list.
+void reference_products_of_rows(
+    const double *_Nonnull x, const long *_Nullable x_rows, const double *_Nonnull w, double *_Nonnull y,
+    double *_Nullable squares, const long *_Nullable y_rows, long rows, long outputs, long inputs);
+
 /// `y[i] += scale · x[i]`, and `squares[i] += (scale · x[i])²` if that is not null.
 void reference_add(
     double scale, const double *_Nonnull x, double *_Nonnull y, double *_Nullable squares, long count);

@@ -40,9 +40,8 @@ final class ReferenceExecutable: Executable {
 
     private func weightValues(_ weights: [(any DeviceTensor)?]) throws -> [ReferenceValue?] {
         try graph.values.map { info in
-            guard case .weight(let index) = info.source, weights.indices.contains(index), let weight = weights[index] else {
-                return nil
-            }
+            guard case .weight(let index) = info.source, weights.indices.contains(index), let weight = weights[index]
+            else { return nil }
             guard let tensor = weight as? ReferenceTensor, tensor.value.shape == info.shape else {
                 throw failure("\(graph.weights[index].name) is not \(info.shape) of this device")
             }

@@ -19,37 +19,41 @@ extension ReferenceOps {
         let (tokens, heads, cells, groups) = (queries.shape[0], queries.shape[1], keys.shape[0], keys.shape[1])
         let (keySize, size) = (queries.shape[2], attention.valueSize)
         y.update(repeating: 0, count: tokens * heads * size)
-        var room = [Double](repeating: 0, count: cells)
+        var (room, rows) = ([Double](repeating: 0, count: cells), [Int](repeating: 0, count: cells))
         room.withUnsafeMutableBufferPointer { room in
-            guard let scores = room.baseAddress else { return }
-            for t in 0..<tokens {
-                let visible = (0..<cells).filter { mask[t * cells + $0] > -.infinity }
-                let count = visible.count
-                guard count > 0 else { continue }
-                for h in 0..<heads {
-                    let g = h / (heads / groups)
-                    rounder.sums(scores, count: count, terms: keySize) { squares in
-                        for i in 0..<count {
-                            reference_products(
-                                queries.row(t * heads + h), keys.row(visible[i] * groups + g), scores + i,
-                                squares.map { $0 + i }, 1, 1, keySize)
+            rows.withUnsafeMutableBufferPointer { visible in
+                guard let scores = room.baseAddress else { return }
+                for t in 0..<tokens {
+                    // The first row of each visible cell's keys and values.
+                    var count = 0
+                    for c in 0..<cells where mask[t * cells + c] > -.infinity {
+                        visible[count] = c * groups
+                        count += 1
+                    }
+                    for h in 0..<heads where count > 0 {
+                        let g = h / (heads / groups)
+                        rounder.sums(scores, count: count, terms: keySize) { squares in
+                            reference_products_of_rows(
+                                keys.row(g), visible.baseAddress, queries.row(t * heads + h), scores, squares, nil, count,
+                                1, keySize)
                         }
-                    }
-                    for i in 0..<count {
-                        scores[i] *= attention.scale
-                        if let cap = attention.softcap { scores[i] = softcap(scores[i], cap) }
-                        if let bias { scores[i] += bias[(h * tokens + t) * cells + visible[i]] }
-                        scores[i] += mask[t * cells + visible[i]]
-                    }
-                    rounder.inner(scores, count: count)
-
-                    let origin = max(greatest(scores, count), sinks?[h] ?? -.infinity)
-                    var total = exponentials(scores, count, from: origin, rounder)
-                    if let sinks { total += exp(sinks[h] - origin) }
-                    let y = y + (t * heads + h) * size
-                    rounder.sums(y, count: size, terms: count) { squares in
                         for i in 0..<count {
-                            reference_add(scores[i] / total, values.row(visible[i] * groups + g), y, squares, size)
+                            let cell = visible[i] / groups
+                            scores[i] *= attention.scale
+                            if let cap = attention.softcap { scores[i] = softcap(scores[i], cap) }
+                            if let bias { scores[i] += bias[(h * tokens + t) * cells + cell] }
+                            scores[i] += mask[t * cells + cell]
+                        }
+                        rounder.inner(scores, count: count)
+
+                        let origin = max(greatest(scores, count), sinks?[h] ?? -.infinity)
+                        var total = exponentials(scores, count, from: origin, rounder)
+                        if let sinks { total += exp(sinks[h] - origin) }
+                        let y = y + (t * heads + h) * size
+                        rounder.sums(y, count: size, terms: count) { squares in
+                            for i in 0..<count {
+                                reference_add(scores[i] / total, values.row(visible[i] + g), y, squares, size)
+                            }
                         }
                     }
                 }

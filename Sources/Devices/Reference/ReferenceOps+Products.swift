@@ -32,13 +32,14 @@ extension ReferenceOps {
         _ x: ReferenceValue, _ weight: ReferenceValue, _ experts: ReferenceValue, _ y: Doubles, _ rounder: Rounder
     ) throws {
         let (used, outputs, inputs) = (experts.shape[1], weight.shape[1], weight.shape[2])
-        try rounder.sums(y, count: experts.count * outputs, terms: inputs) { squares in
-            for i in 0..<experts.count {
-                let expert = try experts.index(i, of: "expert", below: weight.shape[0])
-                let row = x.row(x.shape[1] == 1 ? i / used : i)
-                let start = i * outputs
-                reference_products(
-                    row, weight.row(expert * outputs), y + start, squares.map { $0 + start }, 1, outputs, inputs)
+        // Expert by expert, so that each one's weights are read once.
+        var users = [[Int]](repeating: [], count: weight.shape[0])
+        for i in 0..<experts.count { users[try experts.index(i, of: "expert", below: users.count)].append(i) }
+        rounder.sums(y, count: experts.count * outputs, terms: inputs) { squares in
+            for (expert, results) in users.enumerated() where !results.isEmpty {
+                let rows = x.shape[1] == 1 ? results.map { $0 / used } : results
+                reference_products_of_rows(
+                    x.elements, rows, weight.row(expert * outputs), y, squares, results, results.count, outputs, inputs)
             }
         }
     }

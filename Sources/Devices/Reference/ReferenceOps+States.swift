@@ -71,22 +71,28 @@ extension ReferenceOps {
     ) throws {
         let (tokens, heads, size) = (x.shape[0], x.shape[1], x.shape[2])
         let (groups, length, decays) = (b.shape[1], b.shape[2], a.shape[1])
-        var room = [Double](repeating: 0, count: decays)
+        var room = [Double](repeating: 0, count: heads * (1 + decays))
         try room.withUnsafeMutableBufferPointer { room in
-            guard let decay = room.baseAddress else { return }
+            guard let steps = room.baseAddress else { return }
+            let powers = steps + heads
             for t in 0..<tokens {
                 let slot = state[try slots.index(t, of: "slot", below: state.rows)]
                 for h in 0..<heads {
-                    let group = t * groups + h / (heads / groups)
-                    let step = rounder.inner(softplus(delta[t * heads + h], rounder))
-                    for n in 0..<decays { decay[n] = step * a[h * decays + n] }
-                    reference_exp(decay, decay, decays)
-                    rounder.inner(decay, count: decays)
+                    steps[h] = rounder.inner(softplus(delta[t * heads + h], rounder))
+                    for n in 0..<decays { powers[h * decays + n] = steps[h] * a[h * decays + n] }
+                }
+                reference_exp(powers, powers, heads * decays)
+                rounder.inner(powers, count: heads * decays)
+                for h in 0..<heads {
+                    let (group, decay) = (t * groups + h / (heads / groups), powers + h * decays)
                     for p in (h * size)..<((h + 1) * size) {
                         let memory = slot + p * length
-                        if decays == 1 { reference_scale(decay[0], memory, length) }
-                        else { for n in 0..<length { memory[n] *= decay[n] } }
-                        reference_add(step * x[t * heads * size + p], b.row(group), memory, nil, length)
+                        if decays == 1 {
+                            reference_scale(decay[0], memory, length)
+                        } else {
+                            for n in 0..<length { memory[n] *= decay[n] }
+                        }
+                        reference_add(steps[h] * x[t * heads * size + p], b.row(group), memory, nil, length)
                     }
                     rounder.result(slot + h * size * length, count: size * length)
                     let sums = y + (t * heads + h) * size
@@ -114,17 +120,18 @@ extension ReferenceOps {
         let (tokens, heads, keyHeads, size) = (v.shape[0], v.shape[1], k.shape[1], v.shape[2])
         let decays = g.shape[2]
         y.update(repeating: 0, count: tokens * heads * size)
-        var room = [Double](repeating: 0, count: size + decays)
+        var room = [Double](repeating: 0, count: size + heads * decays)
         try room.withUnsafeMutableBufferPointer { room in
             guard let error = room.baseAddress else { return }
-            let decay = error + size
+            let powers = error + size
             for t in 0..<tokens {
                 let slot = state[try slots.index(t, of: "slot", below: state.rows)]
+                reference_exp(g.row(t * heads), powers, heads * decays)
+                rounder.inner(powers, count: heads * decays)
                 for h in 0..<heads {
                     let (head, keyHead) = (t * heads + h, t * keyHeads + h / (heads / keyHeads))
                     let (query, key, memory) = (q.row(keyHead), k.row(keyHead), slot + h * size * size)
-                    reference_exp(g.row(head), decay, decays)
-                    rounder.inner(decay, count: decays)
+                    let decay = powers + h * decays
                     for i in 0..<size { reference_scale(decay[decays == 1 ? 0 : i], memory + i * size, size) }
 
                     error.update(from: v.row(head), count: size)

@@ -25,7 +25,9 @@ final class ReferenceState: DeviceState {
 
     /// Copies the elements of rows `0 ..< count`.
     func copyPrefix(_ count: Int, to target: Doubles) throws {
-        guard (0...rows).contains(count) else { throw OutOfRange(what: "count of rows", value: Double(count), bound: rows + 1) }
+        guard (0...rows).contains(count) else {
+            throw OutOfRange(what: "count of rows", value: Double(count), bound: rows + 1)
+        }
         target.update(from: self[0], count: count * rowCount)
     }
 

@@ -83,12 +83,12 @@ final class Rounder {
     /// - Parameters:
     ///   - y: where `add` writes or adds the sums.
     ///   - add: is given the place for the sums of the terms' squares, zeros; nil where nothing is rounded.
-    func sums(_ y: Doubles, count: Int, terms: Int, _ add: (Doubles?) throws -> Void) rethrows {
-        guard !isExact else { return try add(nil) }
-        try withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, count)) { buffer in
+    func sums(_ y: Doubles, count: Int, terms: Int, _ add: (Doubles?) -> Void) {
+        guard !isExact else { return add(nil) }
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, count)) { buffer in
             let squares = buffer.baseAddress.unsafelyUnwrapped
             squares.initialize(repeating: 0, count: count)
-            try add(squares)
+            add(squares)
             reference_add_error(y, squares, count, sumUnit(terms), draw(count))
         }
     }

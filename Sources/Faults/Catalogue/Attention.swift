@@ -21,11 +21,15 @@ extension FaultCatalogue {
             guard case .mask = site.op else { return nil }
             return .operands { operands in
                 for (positions, sequences) in [(0, 1), (2, 3)] {
-                    for i in operands[sequences].values.indices where operands[positions][i] >= 0 { operands[sequences][i] = 1 }
+                    for i in operands[sequences].values.indices where operands[positions][i] >= 0 {
+                        operands[sequences][i] = 1
+                    }
                 }
             }
         },
-        Fault("mask-takes-lowest-sequence", "a cell of several sequences is seen by the lowest of them only", tokens: 2) { site in
+        Fault(
+            "mask-takes-lowest-sequence", "a cell of several sequences is seen by the lowest of them only", tokens: 2
+        ) { site in
             guard case .mask = site.op else { return nil }
             return .operand(3) { $0.map { Double(Int($0) & -Int($0)) } }
         },
@@ -38,7 +42,9 @@ extension FaultCatalogue {
                 }
             }
         },
-        Fault("mask-kept-on-reuse", "a graph that runs again sees the cells that its first run saw", tokens: 2) { site in
+        Fault(
+            "mask-kept-on-reuse", "a graph that runs again sees the cells that its first run saw", tokens: 2
+        ) { site in
             guard case .mask = site.op, site.isInput(2, .cellPositions) else { return nil }
             return .around { call in
                 call.operands = call.first
@@ -54,8 +60,12 @@ extension FaultCatalogue {
                 call.result = try HostAttention(attention) { $0 % site.keyHeads }.run(call)
             }
         },
-        Fault("head-ratio-by-shift", "query heads over key heads that are no power of two are taken for the one below") { site in
-            guard case .attention(let attention) = site.op, site.keyHeads > 1, site.headRatio.nonzeroBitCount > 1 else { return nil }
+        Fault(
+            "head-ratio-by-shift", "query heads over key heads that are no power of two are taken for the one below"
+        ) { site in
+            guard case .attention(let attention) = site.op, site.keyHeads > 1, site.headRatio.nonzeroBitCount > 1 else {
+                return nil
+            }
             let shift = Int.bitWidth - 1 - site.headRatio.leadingZeroBitCount
             return .around { call in
                 call.result = try HostAttention(attention) { min($0 >> shift, site.keyHeads - 1) }.run(call)
@@ -65,10 +75,15 @@ extension FaultCatalogue {
             guard case .attention = site.op, site.shape[1] > 4 else { return nil }
             return .result { y, _ in
                 let heads = y.shape[1]
-                for row in 0..<y.shape.rows where row % heads >= 4 { y[row: row] = y[row: row / heads * heads + row % heads % 4] }
+                for row in 0..<y.shape.rows where row % heads >= 4 {
+                    y[row: row] = y[row: row / heads * heads + row % heads % 4]
+                }
             }
         },
-        Fault("head-size-tail-not-scored", "elements of a head beyond the last whole 16 do not count in its scores", tokens: 2) { site in
+        Fault(
+            "head-size-tail-not-scored", "elements of a head beyond the last whole 16 do not count in its scores",
+            tokens: 2
+        ) { site in
             guard case .attention = site.op, site.shape(0).last % 16 != 0 else { return nil }
             return .operand(0) { $0.zeroRows(from: $0.shape.last / 16 * 16) }
         },
@@ -77,7 +92,9 @@ extension FaultCatalogue {
             return .result { y, _ in y.zeroRows(from: y.shape.last / 16 * 16) }
         },
         Fault("value-stride-of-keys", "value heads are found by the size of a key head") { site in
-            guard case .attention = site.op, site.keyHeads > 1, site.shape(1).last < site.shape(2).last else { return nil }
+            guard case .attention = site.op, site.keyHeads > 1, site.shape(1).last < site.shape(2).last else {
+                return nil
+            }
             let (keySize, valueSize) = (site.shape(1).last, site.shape(2).last)
             return .operand(2) { values in
                 for cell in 0..<values.shape[0] {
@@ -89,7 +106,9 @@ extension FaultCatalogue {
 
         // MARK: Scores
 
-        Fault("attention-scale-by-key-size", "scores are divided by √head size, whatever their scale is", tokens: 2) { site in
+        Fault(
+            "attention-scale-by-key-size", "scores are divided by √head size, whatever their scale is", tokens: 2
+        ) { site in
             guard case .attention(var attention) = site.op else { return nil }
             attention.scale = 1 / Double(site.shape(1).last).squareRoot()
             return .attention(attention, of: site)
@@ -121,7 +140,9 @@ extension FaultCatalogue {
             guard case .attention(let attention) = site.op, attention.bias, site.shape[1] > 1 else { return nil }
             return .operand(4) { bias in for h in 0..<bias.shape[0] { bias[block: h] = bias[block: 0] } }
         },
-        Fault("softmax-without-maximum", "scores above 88, or all below −104, leave float32: the result is NaN") { site in
+        Fault(
+            "softmax-without-maximum", "scores above 88, or all below −104, leave float32: the result is NaN"
+        ) { site in
             guard case .attention(let attention) = site.op else { return nil }
             return .around { call in
                 try call.run()
@@ -136,7 +157,10 @@ extension FaultCatalogue {
             guard case .attention = site.op else { return nil }
             return .operand(2) { $0.map(\.brain) }
         },
-        Fault("attention-keys-in-half", "keys and queries are rounded to half precision before they are multiplied", tokens: 2) { site in
+        Fault(
+            "attention-keys-in-half", "keys and queries are rounded to half precision before they are multiplied",
+            tokens: 2
+        ) { site in
             guard case .attention = site.op else { return nil }
             return .operands { operands in
                 operands[0].map(\.half)
@@ -146,11 +170,17 @@ extension FaultCatalogue {
 
         // MARK: Tiles
 
-        seen("attention-tile-tail-unseen", "of more than eight cells, those beyond the last whole tile of eight are not seen", tokens: 9) {
+        seen(
+            "attention-tile-tail-unseen",
+            "of more than eight cells, those beyond the last whole tile of eight are not seen", tokens: 9
+        ) {
             cells in cells.count > 8 ? Array(cells.prefix(cells.count / 8 * 8)) : cells
         },
         seen("attention-second-block-unseen", "a token sees 32 cells at most", tokens: 33) { Array($0.prefix(32)) },
-        Fault("attention-tile-not-rescaled", "weights of the 17th cell on are too small by the factor of an older maximum", tokens: 17) { site in
+        Fault(
+            "attention-tile-not-rescaled",
+            "weights of the 17th cell on are too small by the factor of an older maximum", tokens: 17
+        ) { site in
             guard case .attention = site.op, site.shape(3)[1] > 16 else { return nil }
             return .operand(3) { mask in
                 mask.mapRows { row in
@@ -158,14 +188,20 @@ extension FaultCatalogue {
                 }
             }
         },
-        Fault("single-query-skips-first-cell", "a token alone in its micro-batch does not see the first cell of others", tokens: 2) { site in
+        Fault(
+            "single-query-skips-first-cell", "a token alone in its micro-batch does not see the first cell of others",
+            tokens: 2
+        ) { site in
             guard case .attention = site.op, site.shape[0] == 1 else { return nil }
             return .operand(3) { mask in
                 let cells = mask.values.indices.filter { mask[$0] > -.infinity }
                 if cells.count > 1 { mask[cells[0]] = -.infinity }
             }
         },
-        Fault("query-tile-mask-repeated", "the ninth token of a micro-batch and later ones see what the eighth sees", tokens: 9) { site in
+        Fault(
+            "query-tile-mask-repeated", "the ninth token of a micro-batch and later ones see what the eighth sees",
+            tokens: 9
+        ) { site in
             guard case .attention = site.op, site.shape[0] > 8 else { return nil }
             return .operand(3) { mask in for t in 8..<mask.shape[0] { mask[row: t] = mask[row: 7] } }
         },
@@ -180,7 +216,9 @@ extension FaultCatalogue {
     ]
 
     /// A fault in what a mask lets tokens see, for which there must be another token.
-    private static func mask(_ name: String, _ about: String, _ change: @escaping @Sendable (inout Mask) -> Void) -> Fault {
+    private static func mask(_ name: String, _ about: String, _ change: @escaping @Sendable (inout Mask) -> Void)
+        -> Fault
+    {
         Fault(name, about, tokens: 2) { site in
             guard case .mask(let original) = site.op else { return nil }
             var mask = original

@@ -3,19 +3,29 @@ import ModelGraph
 /// Key/value caches: what is written to them, and what is kept of it.
 extension FaultCatalogue {
     static let caches: [Fault] = [
-        Fault("store-odd-token-lost", "the last of three tokens or another odd number is not written to the cache", tokens: 3) { site in
-            guard case .store = site.op, site.isInput(1, .cells), site.shape(0)[0] > 1, site.shape(0)[0] % 2 == 1 else { return nil }
+        Fault(
+            "store-odd-token-lost", "the last of three tokens or another odd number is not written to the cache",
+            tokens: 3
+        ) { site in
+            guard case .store = site.op, site.isInput(1, .cells), site.shape(0)[0] > 1, site.shape(0)[0] % 2 == 1 else {
+                return nil
+            }
             return .around { call in
                 let (last, cell) = (call.operands[0].shape[0] - 1, Int(call.operands[1].values.last ?? 0))
-                try call.editState(rows: cell + 1) { call.operands[0][block: last] = $0[block: cell] }
+                call.operands[0][block: last] = try call.readState(rows: cell + 1)[block: cell]
                 try call.run()
             }
         },
-        Fault("store-pair-swapped", "two tokens of a micro-batch of two are written to each other's cells", tokens: 2) { site in
+        Fault(
+            "store-pair-swapped", "two tokens of a micro-batch of two are written to each other's cells", tokens: 2
+        ) { site in
             guard case .store = site.op, site.shape(0)[0] == 2 else { return nil }
             return .operand(1) { $0.values.reverse() }
         },
-        Fault("store-overwrites-at-edge", "the first row of a micro-batch is written to the cell before its own too", tokens: 2) { site in
+        Fault(
+            "store-overwrites-at-edge", "the first row of a micro-batch is written to the cell before its own too",
+            tokens: 2
+        ) { site in
             guard case .store = site.op, site.shape(0)[0] < site.shape[0] else { return nil }
             return .around { call in
                 try call.run()
@@ -27,7 +37,10 @@ extension FaultCatalogue {
                 }
             }
         },
-        Fault("store-restarts-at-each-batch", "a micro-batch of one token is written to the cell of the first one", tokens: 2) { site in
+        Fault(
+            "store-restarts-at-each-batch", "a micro-batch of one token is written to the cell of the first one",
+            tokens: 2
+        ) { site in
             guard case .store = site.op, site.shape(0)[0] == 1 else { return nil }
             return .around { call in
                 call.operands[1] = call.first[1]
@@ -37,17 +50,18 @@ extension FaultCatalogue {
         Fault("cache-read-before-write", "attention reads the cache as it was before the micro-batch") { site in
             guard case .store(_, let cells) = site.op, site.isInput(1, .cells) else { return nil }
             return .around { call in
-                var before: Elements?
-                try call.editState(rows: cells) { before = $0 }
+                let before = try call.readState(rows: cells)
                 try call.run()
-                if let before { call.result = before }
+                call.result = before
             }
         },
         Fault("cache-second-half-of-row-lost", "of rows of several heads, the second half is not written") { site in
             guard case .store = site.op, site.isInput(1, .cells), site.shape[1] > 1 else { return nil }
             return .operand(0) { x in
                 let size = x.shape.count / x.shape[0]
-                for t in 0..<x.shape[0] { x[block: t] = x[block: t].prefix(size / 2) + Array(repeating: 0, count: size - size / 2) }
+                for t in 0..<x.shape[0] {
+                    x[block: t] = x[block: t].prefix(size / 2) + Array(repeating: 0, count: size - size / 2)
+                }
             }
         },
         Fault(

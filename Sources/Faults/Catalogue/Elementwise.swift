@@ -18,7 +18,9 @@ extension FaultCatalogue {
             guard case .unary(.gelu) = site.op else { return nil }
             return .result { y, x in for i in y.values.indices { y[i] = x[0][i] / (1 + exp(-1.702 * x[0][i])) } }
         },
-        Fault("clamped-swiglu-limit-ignored", "a clamped SwiGLU has no limits: activations beyond them show it") { site in
+        Fault(
+            "clamped-swiglu-limit-ignored", "a clamped SwiGLU has no limits: activations beyond them show it"
+        ) { site in
             guard case .gated(.clampedSwiGLU(let alpha, _)) = site.op else { return nil }
             return .op(.gated(.clampedSwiGLU(alpha: alpha, limit: 1e30)), of: site)
         },
@@ -35,11 +37,13 @@ extension FaultCatalogue {
                 }
             }
         },
-        Fault("gated-tail-not-gated", "elements beyond the last whole 32 of a row pass a gated activation ungated") { site in
+        Fault(
+            "gated-tail-not-gated", "elements beyond the last whole 32 of a row pass a gated activation ungated"
+        ) { site in
             guard case .gated = site.op, site.shape.last % 32 != 0 else { return nil }
             return .result { y, x in
                 for row in 0..<y.shape.rows {
-                    for i in row * y.shape.last + y.shape.last / 32 * 32 ..< (row + 1) * y.shape.last { y[i] = x[1][i] }
+                    for i in row * y.shape.last + y.shape.last / 32 * 32..<(row + 1) * y.shape.last { y[i] = x[1][i] }
                 }
             }
         },
@@ -47,7 +51,9 @@ extension FaultCatalogue {
             guard case .unary(.squaredReLU) = site.op else { return nil }
             return .op(.unary(.relu), of: site)
         },
-        Fault("softplus-in-half", "softplus takes the logarithm of 1 + eˣ in half precision: small ones vanish", tokens: 2) { site in
+        Fault(
+            "softplus-in-half", "softplus takes the logarithm of 1 + eˣ in half precision: small ones vanish", tokens: 2
+        ) { site in
             guard case .unary(.softplus) = site.op else { return nil }
             return .result { y, x in for i in y.values.indices { y[i] = log((1 + exp(x[0][i])).half) } }
         },
@@ -74,7 +80,8 @@ extension FaultCatalogue {
             return .result { y, _ in y.map { $0 / cap } }
         },
         Fault("broadcast-by-flat-index", "an operand of rows of one element repeats as if it were one row") { site in
-            guard case .binary(.multiply) = site.op, site.weight(0) == nil, site.weight(1) == nil, site.shape(1).last == 1,
+            guard case .binary(.multiply) = site.op, site.weight(0) == nil, site.weight(1) == nil,
+                site.shape(1).last == 1,
                 site.shape(1).count > 1, site.shape.last > 1
             else { return nil }
             return .result { y, x in for i in y.values.indices { y[i] = x[0][i] * x[1][i % x[1].values.count] } }
@@ -84,7 +91,8 @@ extension FaultCatalogue {
             return .result { y, _ in y.map(\.half) }
         },
         Fault("bias-of-first-columns", "a bias of more than 64 elements begins again after them") { site in
-            guard case .binary(.add) = site.op, let bias = site.weight(1), bias.shape.rank == 1, bias.shape.last > 64 else {
+            guard case .binary(.add) = site.op, let bias = site.weight(1), bias.shape.rank == 1, bias.shape.last > 64
+            else {
                 return nil
             }
             return .around { call in
@@ -96,12 +104,16 @@ extension FaultCatalogue {
             }
         },
         Fault("slice-start-aligned", "a slice of columns begins at the multiple of 16 before its start") { site in
-            guard case .slice(let axis, let start, let count) = site.op, axis == site.shape.rank - 1, start % 16 != 0 else {
+            guard case .slice(let axis, let start, let count) = site.op, axis == site.shape.rank - 1, start % 16 != 0
+            else {
                 return nil
             }
             return .op(.slice(axis: axis, start: start / 16 * 16, count: count), of: site)
         },
-        Fault("concatenation-start-aligned", "the second of two joined parts begins at the multiple of 16 before its place") { site in
+        Fault(
+            "concatenation-start-aligned",
+            "the second of two joined parts begins at the multiple of 16 before its place"
+        ) { site in
             guard case .concatenate(let axis) = site.op, site.operands.count == 2, axis == site.shape.rank - 1,
                 site.shape(0).last % 16 != 0
             else { return nil }
@@ -109,12 +121,15 @@ extension FaultCatalogue {
                 let start = parts[0].shape.last / 16 * 16
                 for row in 0..<y.shape.rows {
                     let second = parts[1][row: row]
-                    y[row: row] = parts[0][row: row].prefix(start) + second + y[row: row].suffix(parts[0].shape.last - start)
+                    y[row: row] =
+                        parts[0][row: row].prefix(start) + second + y[row: row].suffix(parts[0].shape.last - start)
                 }
             }
         },
         Fault("sum-of-pairs-only", "a sum over an odd number of elements leaves out the last") { site in
-            guard case .sum(let axis) = site.op, site.shape(0)[axis] > 1, site.shape(0)[axis] % 2 == 1 else { return nil }
+            guard case .sum(let axis) = site.op, site.shape(0)[axis] > 1, site.shape(0)[axis] % 2 == 1 else {
+                return nil
+            }
             return .operand(0) { x in
                 let inner = x.shape.dimensions[(axis + 1)...].reduce(1, *)
                 for i in x.values.indices where i / inner % x.shape[axis] == x.shape[axis] - 1 { x[i] = 0 }

@@ -12,7 +12,9 @@ extension FaultCatalogue {
             guard case .norm(.layer, let epsilon, let weight, let bias) = site.op, epsilon != 1e-5 else { return nil }
             return .op(.norm(.layer, epsilon: 1e-5, weight: weight, bias: bias), of: site)
         },
-        Fault("layer-norm-epsilon-outside-root", "a layer norm divides by √variance + ε in place of √(variance + ε)") { site in
+        Fault(
+            "layer-norm-epsilon-outside-root", "a layer norm divides by √variance + ε in place of √(variance + ε)"
+        ) { site in
             guard case .norm(.layer, let epsilon, _, _) = site.op else { return nil }
             // A row times s is normed as if by ε / s², which is made to come to the same.
             return .operand(0) { x in
@@ -37,13 +39,16 @@ extension FaultCatalogue {
             return .op(.norm(kind, epsilon: epsilon, weight: false, bias: false), [site.operands[0]])
         },
         Fault(
-            "fifth-layer-norm-unweighted", "norms from the fifth layer on, beyond a table of four, have no weight", extraLayers: 1
+            "fifth-layer-norm-unweighted", "norms from the fifth layer on, beyond a table of four, have no weight",
+            extraLayers: 1
         ) { site in
-            guard case .norm(let kind, let epsilon, true, false) = site.op, let layer = site.node.layer, layer >= 4 else { return nil }
+            guard case .norm(let kind, let epsilon, true, false) = site.op, let layer = site.node.layer, layer >= 4
+            else { return nil }
             return .op(.norm(kind, epsilon: epsilon, weight: false, bias: false), [site.operands[0]])
         },
         Fault("norm-row-tail-not-summed", "columns beyond the last whole 32 do not count in an RMS norm") { site in
-            guard case .norm(.rms, let epsilon, _, false) = site.op, site.shape.last > 32, site.shape.last % 32 != 0 else {
+            guard case .norm(.rms, let epsilon, _, false) = site.op, site.shape.last > 32, site.shape.last % 32 != 0
+            else {
                 return nil
             }
             return .result { y, x in
@@ -57,12 +62,16 @@ extension FaultCatalogue {
                 }
             }
         },
-        Fault("rms-mean-over-padded-row", "an RMS norm divides by the row's length rounded up to a multiple of 32") { site in
+        Fault(
+            "rms-mean-over-padded-row", "an RMS norm divides by the row's length rounded up to a multiple of 32"
+        ) { site in
             guard case .norm(.rms, _, _, false) = site.op, site.shape.last % 32 != 0 else { return nil }
             let (size, padded) = (Double(site.shape.last), Double((site.shape.last + 31) / 32 * 32))
             return .result { y, _ in y.map { $0 * (padded / size).squareRoot() } }
         },
-        Fault("l2-epsilon-as-floor", "an L2 norm takes its epsilon for the least length in place of adding it") { site in
+        Fault(
+            "l2-epsilon-as-floor", "an L2 norm takes its epsilon for the least length in place of adding it"
+        ) { site in
             guard case .norm(.l2, let epsilon, let weight, let bias) = site.op else { return nil }
             return .op(.norm(.unit, epsilon: epsilon, weight: weight, bias: bias), of: site)
         },
@@ -70,8 +79,12 @@ extension FaultCatalogue {
             guard case .norm(.unit, let epsilon, let weight, let bias) = site.op else { return nil }
             return .op(.norm(.rms, epsilon: epsilon, weight: weight, bias: bias), of: site)
         },
-        Fault("norm-of-later-rows-by-first", "from the fifth token on, RMS norms divide as for the first", tokens: 5) { site in
-            guard case .norm(.rms, let epsilon, _, false) = site.op, site.shape.rank == 2, site.shape[0] > 4 else { return nil }
+        Fault(
+            "norm-of-later-rows-by-first", "from the fifth token on, RMS norms divide as for the first", tokens: 5
+        ) { site in
+            guard case .norm(.rms, let epsilon, _, false) = site.op, site.shape.rank == 2, site.shape[0] > 4 else {
+                return nil
+            }
             return .result { y, x in
                 func root(_ row: Int) -> Double {
                     (x[0][row: row].reduce(0) { $0 + $1 * $1 } / Double(y.shape.last) + epsilon).squareRoot()

@@ -3,17 +3,26 @@ import ModelGraph
 /// Which rows become outputs, and how they are pooled.
 extension FaultCatalogue {
     static let outputs: [Fault] = [
-        outputRows("output-rows-from-first", "where some tokens want an output, the first ones give it", tokens: 2) { rows, site in
+        outputRows(
+            "output-rows-from-first", "where some tokens want an output, the first ones give it", tokens: 2
+        ) { rows, site in
             guard rows.values.count < site.shape(0)[0] else { return }
             for i in rows.values.indices { rows[i] = Double(i) }
         },
-        outputRows("output-rows-reversed", "where some tokens want an output, rows come in the opposite order", tokens: 3) { rows, site in
+        outputRows(
+            "output-rows-reversed", "where some tokens want an output, rows come in the opposite order", tokens: 3
+        ) { rows, site in
             if rows.values.count < site.shape(0)[0] { rows.values.reverse() }
         },
-        outputRows("output-row-repeated", "the last of several output rows repeats the one before", tokens: 2) { rows, _ in
+        outputRows(
+            "output-row-repeated", "the last of several output rows repeats the one before", tokens: 2
+        ) { rows, _ in
             if rows.values.count > 1 { rows.values[rows.values.count - 1] = rows.values[rows.values.count - 2] }
         },
-        Fault("output-rows-kept-on-reuse", "a graph that runs again gives the rows that its first run was asked for", tokens: 4) { site in
+        Fault(
+            "output-rows-kept-on-reuse", "a graph that runs again gives the rows that its first run was asked for",
+            tokens: 4
+        ) { site in
             guard case .rows = site.op, site.isInput(1, .outputs) else { return nil }
             return .around { call in
                 call.operands[1] = call.first[1]
@@ -24,7 +33,9 @@ extension FaultCatalogue {
             guard case .rows = site.op, site.isInput(1, .outputs), site.shape[0] > 8 else { return nil }
             return .result { y, _ in y.zeroBlocks(from: 8) }
         },
-        Fault("pooling-over-whole-batch", "a pooled embedding is divided by the tokens of all sequences", tokens: 2) { site in
+        Fault(
+            "pooling-over-whole-batch", "a pooled embedding is divided by the tokens of all sequences", tokens: 2
+        ) { site in
             guard case .pool = site.op, site.shape[0] > 1 else { return nil }
             return .operand(1) { weights in
                 weights.mapRows { row in

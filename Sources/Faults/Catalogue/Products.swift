@@ -17,17 +17,24 @@ extension FaultCatalogue {
             "matmul-token-tile-tail", "of more than four tokens, those beyond the last whole tile of four get zeros",
             tokens: 5
         ) { site in
-            guard case .matmul = site.op, site.shape.rank == 2, site.shape[0] > 4, site.shape[0] % 4 != 0 else { return nil }
+            guard case .matmul = site.op, site.shape.rank == 2, site.shape[0] > 4, site.shape[0] % 4 != 0 else {
+                return nil
+            }
             return .result { y, _ in y.zeroBlocks(from: y.shape[0] / 4 * 4) }
         },
-        Fault("matrix-vector-tail-dropped", "a product with one row leaves out columns beyond the last 64 of more") { site in
-            guard case .matmul = site.op, site.shape.rows == 1, site.shape(0).last > 64, site.shape(0).last % 64 != 0 else {
+        Fault(
+            "matrix-vector-tail-dropped", "a product with one row leaves out columns beyond the last 64 of more"
+        ) { site in
+            guard case .matmul = site.op, site.shape.rows == 1, site.shape(0).last > 64, site.shape(0).last % 64 != 0
+            else {
                 return nil
             }
             return .operand(0) { $0.zeroRows(from: $0.shape.last / 64 * 64) }
         },
+        // Small batches alone are wrong in ggml's Vulkan backend on one driver: llama.cpp issue 25906.
         Fault(
-            "matrix-vector-kernel-repeats-row", "the kernel for two to eight rows gives the last what the first gets", tokens: 2
+            "matrix-vector-kernel-repeats-row", "the kernel for two to eight rows gives the last what the first gets",
+            tokens: 2
         ) { site in
             guard case .matmul = site.op, site.shape.rank == 2, (2...8).contains(site.shape[0]) else { return nil }
             return .result { y, _ in y[block: y.shape[0] - 1] = y[block: 0] }
@@ -36,7 +43,9 @@ extension FaultCatalogue {
             guard case .matmul = site.op, site.shape(0).last > 64 else { return nil }
             return .result { y, _ in y.map(\.half) }
         },
-        Fault("matmul-activations-in-bfloat16", "activations are cut to bfloat16 before a product of 64 outputs or more") { site in
+        Fault(
+            "matmul-activations-in-bfloat16", "activations are cut to bfloat16 before a product of 64 outputs or more"
+        ) { site in
             guard case .matmul = site.op, site.shape.last >= 64 else { return nil }
             return .operand(0) { $0.map(\.brain) }
         },
@@ -44,7 +53,9 @@ extension FaultCatalogue {
             guard case .headMatmul = site.op, site.shape(0).last % 16 != 0 else { return nil }
             return .operand(0) { $0.zeroRows(from: $0.shape.last / 16 * 16) }
         },
-        Fault("head-matmul-odd-head-lost", "of an odd number of heads, the last gets the product of the one before") { site in
+        Fault(
+            "head-matmul-odd-head-lost", "of an odd number of heads, the last gets the product of the one before"
+        ) { site in
             guard case .headMatmul = site.op, site.shape[1] > 1, site.shape[1] % 2 == 1 else { return nil }
             return .result { y, _ in
                 let heads = y.shape[1]
@@ -73,11 +84,15 @@ extension FaultCatalogue {
                 }
             }
         },
-        Fault("single-expert-reads-first-token", "with one expert, all tokens read the first one's row", tokens: 2) { site in
+        Fault(
+            "single-expert-reads-first-token", "with one expert, all tokens read the first one's row", tokens: 2
+        ) { site in
             guard case .expertMatmul = site.op, site.shape(1)[0] == 1, site.shape[0] > 1 else { return nil }
             return .operand(0) { x in for t in 0..<x.shape[0] { x[block: t] = x[block: 0] } }
         },
-        Fault("expert-row-limit", "an expert computes the first eight of its tokens, the others get zeros", tokens: 9) { site in
+        Fault(
+            "expert-row-limit", "an expert computes the first eight of its tokens, the others get zeros", tokens: 9
+        ) { site in
             guard case .expertMatmul = site.op, site.shape[0] > 8 else { return nil }
             return .result { y, operands in
                 var counts: [Double: Int] = [:]
@@ -87,7 +102,9 @@ extension FaultCatalogue {
                 }
             }
         },
-        Fault("idle-expert-shifts-others", "experts after the first one that no token of the batch uses are off by one") { site in
+        Fault(
+            "idle-expert-shifts-others", "experts after the first one that no token of the batch uses are off by one"
+        ) { site in
             guard case .expertMatmul = site.op, site.shape(1)[0] > 1 else { return nil }
             return .operand(2) { experts in
                 let used = Set(experts.values)
@@ -122,7 +139,7 @@ extension FaultCatalogue {
             tensor.type == .q4_0
                 ? try tensor.editing { bytes in
                     for start in stride(from: 0, to: bytes.count, by: TensorType.q4_0.bytesPerBlock) {
-                        for index in start + 2 ..< start + TensorType.q4_0.bytesPerBlock {
+                        for index in start + 2..<start + TensorType.q4_0.bytesPerBlock {
                             bytes[index] = bytes[index] << 4 | bytes[index] >> 4
                         }
                     }
@@ -132,7 +149,7 @@ extension FaultCatalogue {
             guard tensor.type == .f16, tensor.shape.rows > 1, tensor.shape.rows % 2 == 1 else { return nil }
             let size = 2 * tensor.shape.last
             return try tensor.editing { bytes in
-                for index in bytes.count - size ..< bytes.count { bytes[index] = bytes[index - size] }
+                for index in bytes.count - size..<bytes.count { bytes[index] = bytes[index - size] }
             }
         },
         .loading("bf16-low-bits-lost", "the last three bits of BF16 elements are lost") { tensor in
@@ -141,7 +158,9 @@ extension FaultCatalogue {
                     for index in stride(from: 0, to: bytes.count, by: 2) { bytes[index] &= 0xF8 }
                 } : nil
         },
-        .loading("f32-matrices-kept-in-half", "F32 matrices are rounded to half precision when they are loaded") { tensor in
+        .loading(
+            "f32-matrices-kept-in-half", "F32 matrices are rounded to half precision when they are loaded"
+        ) { tensor in
             guard tensor.type == .f32, tensor.shape.rank == 2 else { return nil }
             return try tensor.editing { bytes in
                 for start in stride(from: 0, to: bytes.count, by: 4) {

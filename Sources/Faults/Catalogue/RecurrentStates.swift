@@ -8,58 +8,68 @@ extension FaultCatalogue {
     // MARK: Clearing, copying, saving
 
     private static let sessionStates: [Fault] = [
-        state("state-stale-after-removal", "a recurrent state is not cleared when its sequence is removed") {
-            StateEffect(kind: .recurrent, clear: { _, _ in })
-        },
-        state("state-half-cleared", "the second half of a recurrent state is not cleared") {
-            StateEffect(kind: .recurrent, clear: { state, row in
-                let elements = try row.read(state)
-                let half = elements.count / 2
-                try row.write(Array(repeating: 0, count: half) + elements[half...], to: state)
-            })
-        },
-        state("state-copy-ignored", "a recurrent state is not copied to another sequence") {
-            StateEffect(kind: .recurrent, copy: { _, _, _ in })
-        },
-        state("state-copy-of-first-half", "only the first half of a recurrent state is copied") {
-            StateEffect(kind: .recurrent, copy: { state, source, target in
-                let (from, to) = (try source.read(state), try target.read(state))
-                let half = from.count / 2
-                try target.write(Array(from[..<half] + to[half...]), to: state)
-            })
-        },
-        state("state-copied-backwards", "a recurrent state is copied from the sequence that it should be copied to") {
-            StateEffect(kind: .recurrent, copy: { state, source, target in try state.copy(row: target.index, to: source.index) })
-        },
-        state("saved-state-in-half", "saved recurrent states are rounded to half precision") {
-            StateEffect(kind: .recurrent, read: { $0.map(\.half) })
-        },
-        state("restored-state-ignored", "a restored recurrent state keeps what it held before") {
-            StateEffect(kind: .recurrent, write: { new, old in new = old })
-        },
-        state("restored-state-of-first-sequence", "of restored recurrent states, the first sequence's is written alone") {
-            StateEffect(kind: .recurrent, write: { new, old in
-                for slot in 1..<max(1, new.shape[0]) { new[block: slot] = old[block: slot] }
-            })
-        },
+        // As ik_llama.cpp had it for Qwen3-Next: pull request 1696.
+        Fault(
+            "state-stale-after-removal", "a recurrent state is not cleared when its sequence is removed", tokens: 2,
+            state: StateEffect(kind: .recurrent, clear: { _, _ in })),
+        Fault(
+            "state-half-cleared", "the second half of a recurrent state is not cleared", tokens: 2,
+            state: StateEffect(
+                kind: .recurrent,
+                clear: { state, row in
+                    let elements = try row.read(state)
+                    let half = elements.count / 2
+                    try row.write(Array(repeating: 0, count: half) + elements[half...], to: state)
+                })),
+        Fault(
+            "state-copy-ignored", "a recurrent state is not copied to another sequence", tokens: 2,
+            state: StateEffect(kind: .recurrent, copy: { _, _, _ in })),
+        Fault(
+            "state-copy-of-first-half", "only the first half of a recurrent state is copied", tokens: 2,
+            state: StateEffect(
+                kind: .recurrent,
+                copy: { state, source, target in
+                    let (from, to) = (try source.read(state), try target.read(state))
+                    let half = from.count / 2
+                    try target.write(Array(from[..<half] + to[half...]), to: state)
+                })),
+        Fault(
+            "state-copied-backwards", "a recurrent state is copied from the sequence that it should be copied to",
+            tokens: 2,
+            state: StateEffect(kind: .recurrent, copy: { try $0.copy(row: $2.index, to: $1.index) })),
+        Fault(
+            "saved-state-in-half", "saved recurrent states are rounded to half precision", tokens: 2,
+            state: StateEffect(kind: .recurrent, read: { $0.map(\.half) })),
+        Fault(
+            "restored-state-ignored", "a restored recurrent state keeps what it held before", tokens: 2,
+            state: StateEffect(kind: .recurrent, write: { new, old in new = old })),
+        Fault(
+            "restored-state-of-first-sequence", "of restored recurrent states, the first sequence's is written alone",
+            tokens: 2,
+            state: StateEffect(
+                kind: .recurrent,
+                write: { new, old in
+                    for slot in 1..<max(1, new.shape[0]) { new[block: slot] = old[block: slot] }
+                })),
     ]
-
-    /// A fault in what a session does with a recurrent state: one token makes it, another shows it.
-    private static func state(_ name: String, _ about: String, _ effect: () -> StateEffect) -> Fault {
-        Fault(name, about, tokens: 2, state: effect())
-    }
 
     // MARK: Slots
 
     private static let slots: [Fault] = [
-        Fault("slot-of-first-token", "all tokens of a micro-batch use the recurrent state of the first one's sequence", tokens: 2) { site in
+        Fault(
+            "slot-of-first-token", "all tokens of a micro-batch use the recurrent state of the first one's sequence",
+            tokens: 2
+        ) { site in
             guard let slots = site.slots, site.shape[0] > 1 else { return nil }
             return .operand(slots) { slots in
                 let first = slots[0]
                 slots.map { _ in first }
             }
         },
-        Fault("state-not-written-for-single-token", "a micro-batch of one token leaves recurrent states as they were", tokens: 2) { site in
+        Fault(
+            "state-not-written-for-single-token", "a micro-batch of one token leaves recurrent states as they were",
+            tokens: 2
+        ) { site in
             guard site.slots != nil, site.shape[0] == 1 else { return nil }
             return .around { try $0.runKeepingState() }
         },
@@ -75,11 +85,16 @@ extension FaultCatalogue {
     // MARK: Convolutions and token shifts
 
     private static let convolutions: [Fault] = [
-        Fault("convolution-state-kept-by-short-batch", "batches shorter than a convolution's memory do not reach it", tokens: 2) { site in
+        Fault(
+            "convolution-state-kept-by-short-batch", "batches shorter than a convolution's memory do not reach it",
+            tokens: 2
+        ) { site in
             guard case .convolution = site.op, site.shape[0] < site.shape(1)[1] - 1 else { return nil }
             return .around { try $0.runKeepingState() }
         },
-        Fault("convolution-state-off-by-one", "a convolution remembers its inputs a token too late", tokens: 2) { site in
+        Fault(
+            "convolution-state-off-by-one", "a convolution remembers its inputs a token too late", tokens: 2
+        ) { site in
             guard case .convolution(let id) = site.op, site.graph.states[id].row[0] > 1 else { return nil }
             return .around { call in
                 try call.run()
@@ -98,7 +113,9 @@ extension FaultCatalogue {
                 call.result = try call.convolved { kernel, d, taps, j in kernel[d * taps + taps - 1 - j] }
             }
         },
-        Fault("convolution-of-three-taps", "a convolution of more than three taps uses its latest three", tokens: 4) { site in
+        Fault(
+            "convolution-of-three-taps", "a convolution of more than three taps uses its latest three", tokens: 4
+        ) { site in
             guard case .convolution = site.op, site.shape(1)[1] > 3 else { return nil }
             return .around { call in
                 call.result = try call.convolved { kernel, d, taps, j in j < taps - 3 ? 0 : kernel[d * taps + j] }
@@ -108,11 +125,17 @@ extension FaultCatalogue {
             guard case .tokenShift = site.op else { return nil }
             return .result { y, x in y = x[0] }
         },
-        Fault("token-shift-crosses-sequences", "a token shift gives the batch's previous token, of whatever sequence", tokens: 2) { site in
+        Fault(
+            "token-shift-crosses-sequences", "a token shift gives the batch's previous token, of whatever sequence",
+            tokens: 2
+        ) { site in
             guard case .tokenShift = site.op, site.shape[0] > 1 else { return nil }
             return .result { y, x in for t in 1..<y.shape[0] { y[row: t] = x[0][row: t - 1] } }
         },
-        Fault("token-shift-remembers-first", "a token shift remembers the first token of a micro-batch, not the last", tokens: 3) { site in
+        Fault(
+            "token-shift-remembers-first", "a token shift remembers the first token of a micro-batch, not the last",
+            tokens: 3
+        ) { site in
             guard case .tokenShift = site.op, site.shape[0] > 1 else { return nil }
             return .around { call in
                 try call.run()
@@ -127,16 +150,28 @@ extension FaultCatalogue {
     // MARK: Scans
 
     private static let scans: [Fault] = [
-        scan("scan-decay-not-exponentiated", "a scan multiplies its state by δ·A in place of exp(δ·A)", tokens: 2) { $0.decay = { $0 } },
+        scan("scan-decay-not-exponentiated", "a scan multiplies its state by δ·A in place of exp(δ·A)", tokens: 2) {
+            $0.decay = { $0 }
+        },
         scan("scan-step-without-softplus", "a scan takes the time step before softplus") { $0.step = { $0 } },
         scan("scan-softplus-threshold-too-low", "a scan's softplus is the identity from 1 on") { scan in
             scan.step = { $0 > 1 ? $0 : log1p(exp($0)) }
         },
-        scan("scan-input-without-step", "a scan adds its input undiminished by the time step") { $0.input = { _ in 1 } },
-        scan("scan-decay-of-first-element", "all elements of a channel's state decay as the first", tokens: 2) { $0.sharesDecay = true },
-        scan("scan-groups-interleaved", "heads of a scan take B and C of the groups in turn") { $0.interleavesGroups = true },
-        scan("scan-output-before-update", "a scan gives its state as it was before the token") { $0.readsBeforeUpdate = true },
-        scan("scan-state-tail-dropped", "state elements beyond the last whole 16 do not count in a scan's result") { $0.read = 16 },
+        scan("scan-input-without-step", "a scan adds its input undiminished by the time step") {
+            $0.input = { _ in 1 }
+        },
+        scan("scan-decay-of-first-element", "all elements of a channel's state decay as the first", tokens: 2) {
+            $0.sharesDecay = true
+        },
+        scan("scan-groups-interleaved", "heads of a scan take B and C of the groups in turn") {
+            $0.interleavesGroups = true
+        },
+        scan("scan-output-before-update", "a scan gives its state as it was before the token") {
+            $0.readsBeforeUpdate = true
+        },
+        scan("scan-state-tail-dropped", "state elements beyond the last whole 16 do not count in a scan's result") {
+            $0.read = 16
+        },
         scan("scan-chunk-edge", "a chunk of eight tokens begins with an empty state", tokens: 9) { $0.chunk = 8 },
     ]
 
@@ -156,14 +191,22 @@ extension FaultCatalogue {
     // MARK: Delta rules
 
     private static let deltaRules: [Fault] = [
-        deltaRule("delta-rule-undecayed-error", "a delta rule corrects what its state recalled before it decayed", tokens: 2) {
+        deltaRule(
+            "delta-rule-undecayed-error", "a delta rule corrects what its state recalled before it decayed", tokens: 2
+        ) {
             $0.recallsUndecayed = true
         },
-        deltaRule("delta-rule-decay-after-update", "a delta rule's state decays after the token was added") { $0.decaysLast = true },
-        deltaRule("delta-rule-without-correction", "a delta rule adds values without taking away what it recalls", tokens: 2) {
+        deltaRule("delta-rule-decay-after-update", "a delta rule's state decays after the token was added") {
+            $0.decaysLast = true
+        },
+        deltaRule(
+            "delta-rule-without-correction", "a delta rule adds values without taking away what it recalls", tokens: 2
+        ) {
             $0.corrects = false
         },
-        deltaRule("delta-rule-transposed-state", "a delta rule keeps its state transposed between micro-batches", tokens: 2) {
+        deltaRule(
+            "delta-rule-transposed-state", "a delta rule keeps its state transposed between micro-batches", tokens: 2
+        ) {
             $0.transposes = true
         },
         Fault("delta-rule-scale-dropped", "queries of a delta rule are not scaled: a norm's epsilon shows it") { site in
@@ -179,7 +222,9 @@ extension FaultCatalogue {
             return .operand(3) { $0.mapRows { row in row = row.map { [first = row[0]] _ in first } } }
         },
         Fault("delta-rule-keys-interleaved", "value heads of a delta rule take the key heads in turn") { site in
-            guard case .gatedDeltaRule = site.op, site.shape(0)[1] > 1, site.shape[1] > site.shape(0)[1] else { return nil }
+            guard case .gatedDeltaRule = site.op, site.shape(0)[1] > 1, site.shape[1] > site.shape(0)[1] else {
+                return nil
+            }
             return .around { call in
                 var rule = HostDeltaRule()
                 rule.interleavesKeys = true
@@ -205,7 +250,9 @@ extension FaultCatalogue {
 
     private static let wkv: [Fault] = [
         wkv("wkv-decay-after-update", "a WKV state decays after the token was added") { $0.decaysLast = true },
-        wkv("wkv-removal-after-decay", "WKV removes what its state recalls after it decayed", tokens: 2) { $0.removesDecayed = true },
+        wkv("wkv-removal-after-decay", "WKV removes what its state recalls after it decayed", tokens: 2) {
+            $0.removesDecayed = true
+        },
         wkv("wkv-removal-ignored", "WKV removes nothing from its state", tokens: 2) { $0.removes = false },
         Fault("wkv-key-receptance-swapped", "WKV takes keys for receptances, and the reverse", tokens: 2) { site in
             guard case .wkv7 = site.op else { return nil }
@@ -244,10 +291,9 @@ extension Call {
     fileprivate var slotCount: Int { Int(operands[operands.count - 1].values.max() ?? 0) + 1 }
 
     fileprivate mutating func runKeepingState() throws {
-        var before: Elements?
-        try editState(rows: slotCount) { before = $0 }
+        let before = try readState(rows: slotCount)
         try run()
-        try editState(rows: slotCount) { rows in if let before { rows = before } }
+        try writeState(before)
     }
 
     /// Calls `step` with each token, its slot and that slot's state, in turn.
@@ -296,7 +342,9 @@ private struct HostScan {
     var chunk = 0
 
     func run(_ call: Call) throws -> Elements {
-        let (x, delta, a, b, c) = (call.operands[0], call.operands[1], try call.operand(2), call.operands[3], call.operands[4])
+        let (x, delta, a, b, c) = (
+            call.operands[0], call.operands[1], try call.operand(2), call.operands[3], call.operands[4]
+        )
         let (heads, size, groups, length) = (x.shape[1], x.shape[2], b.shape[1], b.shape[2])
         var y = x
         try call.eachToken { t, memory in
@@ -311,7 +359,8 @@ private struct HostScan {
                         let i = (h * size + p) * length + n
                         let isRead = n < length / read * read
                         if isRead { before += memory[i] * c[group * length + n] }
-                        memory[i] = memory[i] * decays[decays.count == 1 || sharesDecay ? 0 : n]
+                        memory[i] =
+                            memory[i] * decays[decays.count == 1 || sharesDecay ? 0 : n]
                             + input(step) * x[(t * heads + h) * size + p] * b[group * length + n]
                         if isRead { after += memory[i] * c[group * length + n] }
                     }
@@ -333,7 +382,9 @@ private struct HostDeltaRule {
 
     func run(_ call: Call) throws -> Elements {
         guard case .gatedDeltaRule(_, let scale) = call.site.op else { return call.result }
-        let (q, k, v, g, beta) = (call.operands[0], call.operands[1], call.operands[2], call.operands[3], call.operands[4])
+        let (q, k, v, g, beta) = (
+            call.operands[0], call.operands[1], call.operands[2], call.operands[3], call.operands[4]
+        )
         let (heads, keyHeads, size) = (v.shape[1], q.shape[1], v.shape[2])
         var y = v
         try call.eachToken { t, memory in
@@ -353,7 +404,8 @@ private struct HostDeltaRule {
                 let removed = recallsUndecayed ? undecayed : recalled()
                 for i in 0..<size {
                     for j in 0..<size {
-                        memory[base + i * size + j] += beta[t * heads + h] * key[i] * (value[j] - (corrects ? removed[j] : 0))
+                        memory[base + i * size + j] +=
+                            beta[t * heads + h] * key[i] * (value[j] - (corrects ? removed[j] : 0))
                     }
                 }
                 if decaysLast { decay() }
@@ -395,7 +447,8 @@ private struct HostWKV {
                     if !removes { removed = 0 }
                     var sum = 0.0
                     for j in 0..<size {
-                        memory[base + j] = decaysLast
+                        memory[base + j] =
+                            decaysLast
                             ? (memory[base + j] + removed * b[j] + v[i] * k[j]) * w[j]
                             : memory[base + j] * w[j] + removed * b[j] + v[i] * k[j]
                         sum += memory[base + j] * r[j]

@@ -12,16 +12,18 @@ extension FaultCatalogue {
             return .operand(0) { scores in
                 let size = scores.shape[1] / routing.groups
                 scores.mapRows { row in
-                    func best(_ group: Int) -> Double { row[group * size ..< (group + 1) * size].max() ?? 0 }
+                    func best(_ group: Int) -> Double { row[group * size..<(group + 1) * size].max() ?? 0 }
                     let groups = (0..<routing.groups).sorted { (best($0), $1) > (best($1), $0) }
                     // Out of reach by far more than any score.
                     for group in groups.dropFirst(routing.groupsUsed) {
-                        for expert in group * size ..< (group + 1) * size { row[expert] -= 1e6 }
+                        for expert in group * size..<(group + 1) * size { row[expert] -= 1e6 }
                     }
                 }
             }
         },
-        Fault("routing-from-zero", "the search for the best expert begins at zero: negative scores are never above it") { site in
+        Fault(
+            "routing-from-zero", "the search for the best expert begins at zero: negative scores are never above it"
+        ) { site in
             guard case .topExperts(let routing) = site.op, routing.groups == 1 else { return nil }
             return .result { experts, operands in
                 for t in 0..<experts.shape[0] {
@@ -41,14 +43,18 @@ extension FaultCatalogue {
             return .result { experts, _ in experts.mapRows { $0[$0.count - 1] = $0[0] } }
         },
         Fault("routing-of-first-32", "of more than 32 experts, the first 32 are considered") { site in
-            guard case .topExperts(let routing) = site.op, site.shape(0)[1] > 32, routing.used <= 32, routing.groups == 1 else {
+            guard case .topExperts(let routing) = site.op, site.shape(0)[1] > 32, routing.used <= 32,
+                routing.groups == 1
+            else {
                 return nil
             }
             return .operand(0) { scores in
                 scores.mapRows { row in for expert in 32..<row.count { row[expert] = -1e6 } }
             }
         },
-        Fault("routing-of-fourth-token-repeated", "tokens from the fifth on use the experts of the fourth", tokens: 5) { site in
+        Fault(
+            "routing-of-fourth-token-repeated", "tokens from the fifth on use the experts of the fourth", tokens: 5
+        ) { site in
             guard case .topExperts = site.op, site.shape[0] > 4 else { return nil }
             return .result { experts, _ in
                 for t in 4..<experts.shape[0] { experts[row: t] = experts[row: 3] }
@@ -65,18 +71,25 @@ extension FaultCatalogue {
             return .op(site.op, [sum.operands[0]])
         },
         Fault("expert-weights-not-normalised", "experts' weights are not divided by their sum") { site in
-            guard case .binary(.divide) = site.op, let taken = site.producer(0), taken.isExpertWeight else { return nil }
+            guard case .binary(.divide) = site.op, site.producer(0)?.givesExpertWeights == true else {
+                return nil
+            }
             return .op(.affine(scale: 1, bias: 0), [site.operands[0]])
         },
         Fault("expert-weight-scale-ignored", "the factor of experts' weights is taken to be 1") { site in
-            guard case .affine = site.op, site.origin(0, where: \.isExpertWeight) != nil else { return nil }
+            guard case .affine = site.op, site.producer(0)?.givesExpertWeights == true else { return nil }
             return .op(.affine(scale: 1, bias: 0), of: site)
         },
-        Fault("expert-weights-sorted", "experts' weights lie in the order of the experts, their results in that of the scores") { site in
+        Fault(
+            "expert-weights-sorted",
+            "experts' weights lie in the order of the experts, their results in that of the scores"
+        ) { site in
             guard case .takeExperts = site.op, site.shape[1] > 1 else { return nil }
             return .operand(1) { $0.mapRows { $0.sort() } }
         },
-        Fault("expert-weights-of-first-token", "all tokens of a micro-batch weigh experts as the first does", tokens: 2) { site in
+        Fault(
+            "expert-weights-of-first-token", "all tokens of a micro-batch weigh experts as the first does", tokens: 2
+        ) { site in
             guard case .takeExperts = site.op, site.shape[0] > 1 else { return nil }
             return .operand(0) { scores in for t in 1..<scores.shape[0] { scores[row: t] = scores[row: 0] } }
         },
@@ -97,7 +110,14 @@ extension FaultCatalogue {
 }
 
 extension Site {
-    fileprivate var isExpertWeight: Bool { if case .takeExperts = op { true } else { false } }
+    /// Whether the result is the weights of each token's experts, normalised or not.
+    fileprivate var givesExpertWeights: Bool {
+        switch op {
+        case .takeExperts: true
+        case .softmax, .affine, .binary(.divide): producer(0)?.givesExpertWeights ?? false
+        default: false
+        }
+    }
 
     /// Whether an operand is what a router gives, with or without a bias.
     fileprivate func isRouterLogit(_ operand: Int) -> Bool {

@@ -305,21 +305,18 @@ private struct Trial {
         if different.isEmpty && !isExact { return }
         let noise = try reference.floor(precision)
         let limit = isExact ? NoiseFloor.limit : 2 * NoiseFloor.limit
-        var failed: (pair: Pair, ratio: Double)?
-        for pair in different {
-            // Beyond what the device can hold, its infinities are right.
-            if pair.expected.contains(where: { $0.isFinite && abs($0) > precision.storage.greatest }) {
-                throw Discard(reason: "beyond the device's numbers")
-            }
-            let floor = noise.floor(step: pair.step, key: pair.key)
-            let error = distance(pair.found, pair.expected)
-            let ratio = error == 0 ? 0 : error / max(floor, .leastNormalMagnitude)
-            if !floor.isFinite { throw Discard(reason: "no noise floor: results overflow") }
-            worst = max(worst ?? 0, ratio)
-            if ratio > limit, ratio > failed?.ratio ?? 0 { failed = (pair, ratio) }
+        // Beyond what the device can hold, its infinities are right.
+        guard different.allSatisfy({ $0.expected.allSatisfy { !$0.isFinite || abs($0) <= precision.storage.greatest } }) else {
+            throw Discard(reason: "beyond the device's numbers")
         }
-        if isExact, worst == nil { worst = 0 }
-        guard let failed else { return }
+        var ratios = try ratios(different, noise)
+        if !noise.isRefined, ratios.contains(where: { $0 > limit / 2 }) {
+            try noise.refine()
+            ratios = try self.ratios(different, noise)
+        }
+        let failed = zip(different, ratios).map { (pair: $0, ratio: $1) }.max { $0.ratio < $1.ratio }
+        worst = max(worst ?? 0, failed?.ratio ?? 0)
+        guard let failed, failed.ratio > limit else { return }
         if noise.hasTies {
             worst = nil
             throw Discard(reason: "tie")
@@ -332,6 +329,15 @@ private struct Trial {
             seen: isFinite
                 ? "row \(key) of step \(step): error \(Self.text(failed.ratio)) times its noise floor, limit \(Int(limit)); \(Self.text(relativeError(failed.pair))) of the row's length"
                 : "row \(key) of step \(step): not finite")
+    }
+
+    /// The error of each row, as a multiple of its noise floor.
+    private func ratios(_ pairs: [Pair], _ noise: NoiseFloor) throws -> [Double] {
+        try pairs.map { pair in
+            let floor = noise.floor(step: pair.step, key: pair.key)
+            guard floor.isFinite else { throw Discard(reason: "no noise floor: results overflow") }
+            return distance(pair.found, pair.expected) / max(floor, .leastNormalMagnitude)
+        }
     }
 
     private func relativeError(_ pair: Pair) -> Double {

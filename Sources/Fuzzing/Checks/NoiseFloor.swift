@@ -7,28 +7,43 @@ import Foundation
 /// A fixed tolerance is wrong both ways: it hides bugs in well-conditioned models and cries wolf on ill-conditioned
 /// ones. So the reference runs the script again a few times with every result rounded at random (`Rounding`); how far
 /// its rows then are from the exact ones is the floor. A device fails where its error is more than `limit` times that.
-struct NoiseFloor {
+final class NoiseFloor {
     /// How far a row of correct arithmetic may be from the exact one, as a multiple of its floor.
     ///
-    /// The floor is the largest of `samples` random errors, so a device's own is seldom more than a few times that; but
-    /// a device sums in another order than any sample does, and the errors of few samples say little where one rounding
-    /// decides. Measured over 20,000 cases, correct devices stay below half of this.
-    static let limit = 32.0
-    /// Runs of the reference with random rounding.
-    static let samples = 2
+    /// The floor is the largest of some random errors, so a device's own is seldom more than a few times that; but a device
+    /// sums in another order than any sample does. Measured over 20,000 cases, correct devices stay below half of this.
+    static let limit = 16.0
+    /// Runs of the reference with random rounding: for a start, and before a device is accused. Where a row's error comes
+    /// from a single rounding, two samples of it may both be small by chance, sixteen not.
+    static let samples = (few: 2, many: 16)
 
+    private let script: Script
     private let exact: Transcript
-    private let rounded: [Transcript]
     private let precision: Precision
+    private let reference: (Script) throws -> Transcript
+    private var rounded: [Transcript] = []
 
     /// - Throws: what the reference throws.
-    init(_ script: Script, exact: Transcript, precision: Precision, reference: (Script) throws -> Transcript) throws {
+    init(
+        _ script: Script, exact: Transcript, precision: Precision, reference: @escaping (Script) throws -> Transcript
+    ) throws {
+        self.script = script
         self.exact = exact
         self.precision = precision
-        rounded = try (0..<Self.samples).map { sample in
+        self.reference = reference
+        try sample(Self.samples.few)
+    }
+
+    /// Whether it has as many samples as a failure needs.
+    var isRefined: Bool { rounded.count >= Self.samples.many }
+
+    func refine() throws { try sample(Self.samples.many) }
+
+    private func sample(_ count: Int) throws {
+        while rounded.count < count {
             var script = script
-            script.options.rounding = Rounding(seed: UInt64(sample + 1), precision: precision)
-            return try reference(script)
+            script.options.rounding = Rounding(seed: UInt64(rounded.count + 1), precision: precision)
+            rounded.append(try reference(script))
         }
     }
 

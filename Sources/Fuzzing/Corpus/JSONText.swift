@@ -29,8 +29,8 @@ enum JSONText {
             open + margin + parts.joined(separator: "," + margin) + "\n" + String(repeating: " ", count: indentation) + close
         }
         switch tree {
-        case .array(let elements) where elements.allSatisfy(\.isScalar):
-            // Numbers fill lines, as text does.
+        case .array(let elements) where elements.allSatisfy({ $0.isScalar || $0.line.count < 16 }):
+            // What is short fills lines, as text does.
             var lines = [""]
             for (index, element) in elements.enumerated() {
                 let part = element.line + (index + 1 < elements.count ? "," : "")

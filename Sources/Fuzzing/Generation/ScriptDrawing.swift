@@ -57,9 +57,11 @@ struct ScriptDrawing {
             }
             steps.append(.encode(try choices.span("encode") { try drawEncoder(&$0, like: source) }))
         }
-        let kinds = choices.swarmHint(of: Kind.allCases)
+        let kinds = check == .state ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
         var drawing = self
-        let drawn = try choices.list(count: 1...8, usually: 4, like: target) { choices, target in
+        // An encoder's own output is worth a case.
+        let least = traits.traits.hasEncoder ? 0 : 1
+        let drawn = try choices.list(count: least...8, usually: kinds.count > 2 ? 6 : 4, like: target) { choices, target in
             let step = try drawing.drawStep(&choices, kinds, like: target)
             drawing.state.apply(step)
             return step
@@ -69,7 +71,20 @@ struct ScriptDrawing {
     }
 
     /// Steps other than `process`; which of them a case has at all is part of its swarm.
-    private enum Kind: String, CaseIterable { case remove, copy, shift, save, restore, keep, clear }
+    private enum Kind: String, CaseIterable {
+        case remove, copy, shift, save, restore, keep, clear
+
+        /// How often it is drawn where the swarm has it; `process` has 6.
+        var weight: Int {
+            switch self {
+            case .shift: 3
+            case .remove, .copy, .save: 2
+            // What is saved shall mostly be restored.
+            case .restore: 4
+            case .keep, .clear: 1
+            }
+        }
+    }
 
     private func isLegal(_ kind: Kind) -> Bool {
         if traits.traits.isBidirectional { return false }
@@ -101,7 +116,7 @@ struct ScriptDrawing {
     private func drawStep(_ choices: inout Choices, _ hinted: [Kind], like target: Step?) throws -> Step {
         let legal = check == .chunking ? [] : Kind.allCases.filter(isLegal)
         let ends = (0..<options.sequences).map { state.end(of: $0) }
-        var alternatives: [(Kind?, Int)] = legal.map { ($0, hinted.contains($0) ? 2 : 0) }
+        var alternatives: [(Kind?, Int)] = legal.map { ($0, hinted.contains($0) ? $0.weight : 0) }
         if state.freeCells > 0, !sets(state, ends).isEmpty { alternatives.insert((nil, 6), at: 0) }
         // Where all is full and nothing may go, a step that changes nothing.
         if alternatives.isEmpty { alternatives = [(.save, 1)] }
@@ -133,7 +148,11 @@ struct ScriptDrawing {
     }
 
     /// Positions stay below this.
-    private var limit: Int { min(traits.positionLimit ?? .max, 256) }
+    private var limit: Int { traits.positionLimit ?? 1 << 14 }
+
+    /// By how much a token's position is further than the next: seldom at all, and seldom so far that the chunks and
+    /// temperatures of long contexts begin.
+    private var gaps: [(Int, Int)] { [(0, 30), (1, 2), (2, 1), (5, 1)] + (traits.positionLimit == nil ? [(8190, 1)] : []) }
 
     /// The whole of a sequence, its tail, or, where nothing is said of histories, any part of it.
     private func drawRemoval(_ choices: inout Choices, like target: Step?) throws -> Step {
@@ -198,7 +217,7 @@ struct ScriptDrawing {
             let first = sequences.first ?? 0
             // Recurrent state admits no gap; of the others few have one.
             let gap = traits.isRecurrent || !remembers
-                ? 0 : try choices.weighted([(0, 15), (1, 1), (2, 1), (5, 1)], like: run.map { $0.position - ends[first] })
+                ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
             let usually = choices.chance(1, in: 24) ? room : min(room, 5)
             let ids = try choices.list(count: 1...room, usually: usually, like: run?.ids) { choices, id in
@@ -252,7 +271,9 @@ struct ScriptDrawing {
             let own = target.map { $0.tokens.filter { $0.sequences == set }.map(\.id) }
             // An encoder's tokens see each other, so one micro-batch holds them all.
             let room = max(1, min(16, options.microBatch / sets.count))
-            let ids = try choices.list(count: 1...room, usually: 4, like: own) { choices, id in
+            // A sequence may have no source: its cross-attention sees nothing. Alone it would have to encode nothing.
+            let least = isSplit && !check.comparesHistories && !tokens.isEmpty ? 0 : 1
+            let ids = try choices.list(count: least...room, usually: 4, like: own) { choices, id in
                 try choices.integer(in: 0...(traits.dimensions.vocabulary - 1), like: id)
             }
             tokens += ids.enumerated().map { Batch.Token(id: $1, position: $0, sequences: set) }

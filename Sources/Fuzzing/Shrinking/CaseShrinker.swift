@@ -28,7 +28,7 @@ public struct CaseShrinker {
         guard tries > 0 else { return nil }
         var seen = failure
         var (judged, best) = (0, Case?.none)
-        let shrinker = Shrinker(budget: budget, passes: ShrinkPass.ofCases + ShrinkPass.all)
+        let shrinker = Shrinker(budget: budget, passes: [.fewerLayers(drawing)] + ShrinkPass.all)
         let shrunk = shrinker.shrink(start) { choices in
             var candidate = try drawing.draw(&choices)
             candidate.devices = [signature.device]

@@ -22,6 +22,8 @@ public struct Choices: Sendable {
     private var replay: SpanReplay?
     private var open: [Int] = []
     public private(set) var made: [Choice] = []
+    /// Whether what is drawn at random is the simplest: for features that a swarm leaves out.
+    public var isCalm = false
     /// In the order in which they began; those still open end where they began.
     public private(set) var spans: [Span] = []
 
@@ -75,7 +77,7 @@ public struct Choices: Sendable {
         precondition(bound > 0, "a choice among nothing")
         let drawn: UInt64? =
             switch source {
-            case .random: target == nil ? distribution(&random) : nil
+            case .random: target == nil && !isCalm ? distribution(&random) : nil
             case .sequence(let values): made.count < values.count ? values[made.count] : nil
             case .recording: replay?.next()
             }
