@@ -44,7 +44,7 @@ struct RunTests {
                 arguments: Self.faulty + ["--json", "log"], in: folder)
             #expect(run.status == 1)
             #expect(run.output.contains("1. agrees: gpt2 on cpu: not finite in process\n   1 layer, 7 tokens: process 7 tokens\n"), "\(run)")
-            #expect(run.errors.contains("failed: agrees: gpt2 on cpu: not finite in process, case 0"))
+            #expect(run.errors.contains("failed: agrees: gpt2 on cpu: not finite in process, case "))
             let failure = try #require(try Record.read(folder + "/log").flatMap(\.verdicts).first { $0.outcome == "fail" })
             #expect(failure.kind == "not finite" && failure.stage == "process")
 
@@ -71,9 +71,9 @@ struct RunTests {
         }
     }
 
-    /// A run that fails at once, and shrinks fast.
+    /// A run that fails, in whatever case, and shrinks fast.
     private static let faulty = [
-        "run", "--arch", "gpt2", "--device", "cpu", "--check", "agrees", "--cases", "1", "--inject", "nan-on-seven-tokens",
+        "run", "--arch", "gpt2", "--device", "cpu", "--check", "agrees", "--cases", "40", "--inject", "nan-on-seven-tokens",
         "--in-process",
     ]
 
@@ -89,8 +89,8 @@ struct RunTests {
         }
     }
 
-    @Test("what cannot be kept is printed", arguments: ["file"])
-    func unwritableCorpus(name: String) throws {
+    @Test("what cannot be kept is printed")
+    func unwritableCorpus() throws {
         try withTemporaryFolder { folder in
             // A file where the folder should be.
             try Data().write(to: URL(fileURLWithPath: folder + "/Corpus"))
@@ -134,12 +134,14 @@ struct RunTests {
     ])
     func deaths(fault: String, check: String, seen: String) throws {
         try withTemporaryFolder { folder in
+            // Any two sequences hang; many tokens are not as common.
+            let cases = fault.hasPrefix("hang") ? "2" : "25"
             let program = try Program(
-                "run", "--arch", "gpt2", "--device", "cpu", "--cases", "3", "--check", check, "--inject", fault, "--jobs", "1",
+                "run", "--arch", "gpt2", "--device", "cpu", "--cases", cases, "--check", check, "--inject", fault, "--jobs", "1",
                 "--time-limit", fault.hasPrefix("hang") ? "0.5s" : "60s", "--memory-limit", "256M", "--shrink-time", "0.5s", in: folder)
             #expect(program.status == 1)
             #expect(program.output.contains("   \(seen)\n"), "\(program)")
-            #expect(program.output.contains("\n3 cases of seed 1, 3 verdicts, "))
+            #expect(program.output.contains("\n\(cases) cases of seed 1, \(cases) verdicts, "))
         }
     }
 
