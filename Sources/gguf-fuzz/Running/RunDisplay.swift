@@ -13,7 +13,7 @@ final class RunDisplay: @unchecked Sendable {
     private var discards = 0
     private var architecture = ""
     /// What is being shrunk.
-    private var shrinking: String?
+    private var shrinking: [String] = []
 
     init(_ extent: FuzzRun.Extent, shard: Shard) {
         goal = switch extent {
@@ -43,8 +43,8 @@ final class RunDisplay: @unchecked Sendable {
                 }
             case .found(let finding):
                 Terminal.note("failed: \(finding.failure.signature), case \(finding.index)")
-                shrinking = "\(finding.failure.signature)"
-            case .shrunk: shrinking = nil
+                shrinking.append("\(finding.failure.signature)")
+            case .shrunk(let finding): shrinking.removeAll { $0 == "\(finding.failure.signature)" }
             }
         }
     }
@@ -62,7 +62,7 @@ final class RunDisplay: @unchecked Sendable {
             let rate = Double(cases) / max(elapsed.seconds, 1e-9)
             let line = "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, \(Format.count(discards)) discarded, "
                 + "\(Format.count(failures)) failed, \(Format.duration(elapsed)), "
-                + (shrinking.map { "shrinking \($0)" } ?? architecture)
+                + (shrinking.isEmpty ? architecture : "shrinking " + (shrinking.count == 1 ? shrinking[0] : "\(shrinking.count) failures"))
             if Terminal.isInteractive { Terminal.progress(line) } else { Terminal.error(line) }
         }
     }
