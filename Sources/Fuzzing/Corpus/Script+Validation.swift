@@ -21,7 +21,8 @@ extension Script {
         let numbers = 0...Int(Int32.max)
         func check(_ sequence: Int?, _ positions: Int?...) -> String? {
             if let sequence, !(0..<options.sequences).contains(sequence) { return "there is no sequence \(sequence)" }
-            return positions.compactMap { $0 }.allSatisfy(numbers.contains) ? nil : "a position must be 0 to \(numbers.upperBound)"
+            let areLegal = positions.compactMap { $0 }.allSatisfy(numbers.contains)
+            return areLegal ? nil : "a position must be 0 to \(numbers.upperBound)"
         }
         switch step {
         case .encode(let batch), .process(let batch):
@@ -37,7 +38,8 @@ extension Script {
         case .keep(let sequence): return check(sequence)
         case .copy(let source, let destination): return check(source) ?? check(destination)
         case .shift(let sequence, let from, let delta):
-            return check(sequence, from) ?? ((-numbers.upperBound...numbers.upperBound).contains(delta) ? nil : "by \(delta): is too far")
+            let isFar = !(-numbers.upperBound...numbers.upperBound).contains(delta)
+            return check(sequence, from) ?? (isFar ? "by \(delta): is too far" : nil)
         case .save(let sequence), .restore(let sequence): return check(sequence)
         case .clear: return nil
         }

@@ -79,7 +79,8 @@ public struct FuzzReport: Sendable {
 
     /// What shrinking made of a finding, which may have been seen again meanwhile.
     mutating func replace(_ finding: Finding) {
-        guard let index = findings.firstIndex(where: { $0.failure.signature == finding.failure.signature }) else { return }
+        let signature = finding.failure.signature
+        guard let index = findings.firstIndex(where: { $0.failure.signature == signature }) else { return }
         let count = findings[index].count
         findings[index] = finding
         findings[index].count = count

@@ -16,7 +16,8 @@ struct Worker: ParsableCommand {
         // An interrupt from the keyboard goes to the whole process group; when this process ends is up to its
         // supervisor, whose end of the pipe says it.
         for number in [SIGINT, SIGTERM] { signal(number, SIG_IGN) }
-        WorkerServer.serve(BuiltinEngine(.all(), fault: try inject.map(FaultCatalogue.named)), version: GGUFFuzz.version)
+        let fault = try inject.map(FaultCatalogue.named)
+        WorkerServer.serve(BuiltinEngine(.all(), fault: fault), version: GGUFFuzz.version)
     }
 
     static func command(fault: Fault?, limits: WorkerCommand.Limits) -> WorkerCommand {

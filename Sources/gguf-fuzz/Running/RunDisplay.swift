@@ -60,9 +60,14 @@ final class RunDisplay: @unchecked Sendable {
             guard !timer.isCancelled else { return }
             let elapsed = ContinuousClock.now - start
             let rate = Double(cases) / max(elapsed.seconds, 1e-9)
-            let line = "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, \(Format.count(discards)) discarded, "
-                + "\(Format.count(failures)) failed, \(Format.duration(elapsed)), "
-                + (shrinking.isEmpty ? architecture : "shrinking " + (shrinking.count == 1 ? shrinking[0] : "\(shrinking.count) failures"))
+            let work = switch shrinking.count {
+            case 0: architecture
+            case 1: "shrinking \(shrinking[0])"
+            default: "shrinking \(shrinking.count) failures"
+            }
+            let line = "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, "
+                + "\(Format.count(discards)) discarded, \(Format.count(failures)) failed, "
+                + "\(Format.duration(elapsed)), \(work)"
             if Terminal.isInteractive { Terminal.progress(line) } else { Terminal.error(line) }
         }
     }
