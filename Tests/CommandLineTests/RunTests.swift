@@ -225,6 +225,22 @@ struct RunTests {
         }
     }
 
+    @Test("the profiles in Fuzz can be run")
+    func ownProfiles() throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Fuzz")
+        let names = try FileManager.default.contentsOfDirectory(atPath: root.path).filter { $0.hasSuffix(".yaml") }
+        #expect(names.count >= 3)
+        try withTemporaryFolder { folder in
+            for name in names {
+                let program = try Program(
+                    "run", "--profile", root.appendingPathComponent(name).path, "--cases", "1", "--arch", "gpt2",
+                    "--device", "cpu", in: folder)
+                #expect(program.status == 0, "\(name): \(program)")
+            }
+        }
+    }
+
     @Test("what is wrong with a profile is said with file and key", arguments: [
         ("seed: 1\nsheed: 2\n", "p.yaml: line 2: sheed: "),
         ("jobs: 0\n", "p.yaml: line 1: jobs: --jobs 0: must be"),
