@@ -35,7 +35,8 @@ struct NameList: ExpressibleByArgument, CustomStringConvertible {
         let known = engines.devices.map(\.name)
         for name in names ?? [] where !known.contains(name) {
             if name == EngineSet.reference {
-                throw CommandError("--device reference: is what the others are compared with; there are \(known.joined(separator: ", "))")
+                throw CommandError(
+                    "--device reference: is what the others are compared with; there are \(known.joined(separator: ", "))")
             }
             throw CommandError.noDevice(name, known, engines.absences)
         }

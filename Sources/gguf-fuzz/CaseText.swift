@@ -41,16 +41,18 @@ enum CaseText {
         guard subject.check != .rejects else { return }
 
         let options = subject.script.options
+        let place = subject.check == .placement
+            ? subject.script.placement.description : subject.devices.joined(separator: ", ")
         Swift.print(
-            "\nscript on \(subject.check == .placement ? subject.script.placement.description : subject.devices.joined(separator: ", ")): "
-                + "context \(options.context), \(Format.amount(options.sequences, "sequence")), micro-batches of \(options.microBatch), "
-                + "cache \(options.cacheType.rawValue)")
+            "\nscript on \(place): context \(options.context), \(Format.amount(options.sequences, "sequence")), "
+                + "micro-batches of \(options.microBatch), cache \(options.cacheType.rawValue)")
         for (number, step) in subject.script.steps.enumerated() {
             Swift.print("  \(number)  \(step.summary)")
             switch step {
             case .encode(let batch), .process(let batch):
                 // A star marks tokens whose output is wanted.
-                Swift.print("     ids \(batch.tokens.map { "\($0.id)\($0.wantsOutput ? "*" : "")" }.joined(separator: " "))")
+                let ids = batch.tokens.map { "\($0.id)\($0.wantsOutput ? "*" : "")" }
+                Swift.print("     ids \(ids.joined(separator: " "))")
             default: break
             }
         }

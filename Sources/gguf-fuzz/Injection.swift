@@ -5,7 +5,8 @@ import Fuzzing
 /// Which fault is put into the device when a corpus file is run again.
 struct Injection: ParsableArguments {
     @Option(help: ArgumentHelp(
-        "A fault to put into cpu, or none. (default: the one with which the file was found, if any)", valueName: "fault"))
+        "A fault to put into cpu, or none. (default: the one with which the file was found, if any)",
+        valueName: "fault"))
     var inject: String?
 
     /// - Throws: `UnknownFault`.

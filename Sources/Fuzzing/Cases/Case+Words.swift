@@ -19,7 +19,7 @@ extension Case {
     /// What is not as in the simplest model and session of the architecture: `attention.head_count 3`, `weights Q8_0`.
     public var peculiarities: [String] {
         var choices = Choices(replaying: [])
-        let simplest = try? ArchitectureCatalog.named(architecture).simplest(&choices)
+        let simplest = try? DrawnModel.draw(ArchitectureCatalog.named(architecture), &choices)
         var result: [String] = []
         let prefix = architecture + "."
         for (key, value) in metadata where key.hasPrefix(prefix) && simplest?.metadata[key] != value {
@@ -48,11 +48,6 @@ extension Case {
     }
 }
 
-extension Architecture {
-    /// What is drawn where every choice is the simplest.
-    fileprivate static func simplest(_ choices: inout Choices) throws -> DrawnModel { try DrawnModel.draw(Self.self, &choices) }
-}
-
 extension Contradiction {
     fileprivate var summary: String {
         value.map { "\(key) \($0.summary)" } ?? "no \(key)"
@@ -62,7 +57,9 @@ extension Contradiction {
 extension Step {
     /// What it asks for, in a few words.
     public var summary: String {
-        func range(_ from: Int, _ to: Int?) -> String { to.map { "positions \(from) to \($0 - 1)" } ?? "positions from \(from)" }
+        func range(_ from: Int, _ to: Int?) -> String {
+            to.map { "positions \(from) to \($0 - 1)" } ?? "positions from \(from)"
+        }
         return switch self {
         case .encode(let batch): "encode \(batch.summary)"
         case .process(let batch): "process \(batch.summary)"
@@ -84,7 +81,8 @@ extension Batch {
         let runs = ScriptDrawing.runs(of: self).map { run in
             let position = run.position == 0 ? "" : " at \(run.position)"
             let sequences = run.sequences.elements
-            let owner = sequences == [0] ? "" : " of sequence\(sequences.count == 1 ? "" : "s") \(sequences.map(String.init).joined(separator: ", "))"
+            let names = sequences.map(String.init).joined(separator: ", ")
+            let owner = sequences == [0] ? "" : " of sequence\(sequences.count == 1 ? "" : "s") \(names)"
             return amount(run.ids.count, "token") + position + owner
         }
         return runs.joined(separator: " and ")

@@ -12,8 +12,8 @@ public struct Corpus: Sendable {
         let parts = [
             signature.check.rawValue, signature.device, signature.architecture, signature.stage, signature.kind,
         ] + (fault.map { ["with", $0] } ?? [])
-        let plain = parts.joined(separator: "-").map { $0.isASCII && ($0.isLetter || $0.isNumber || "._".contains($0)) ? $0 : "-" }
-        let name = String(plain).split(separator: "-").joined(separator: "-")
+        let name = parts.joined(separator: "-")
+            .split { !$0.isASCII || !($0.isLetter || $0.isNumber || "._".contains($0)) }.joined(separator: "-")
         // Kinds can be whole assertions; what is cut off still tells them apart.
         let short = name.count <= 120 ? name : name.prefix(100) + "-" + Self.hash("\(signature) \(fault ?? "")")
         return URL(fileURLWithPath: folder).appendingPathComponent(short + ".json").relativePath

@@ -68,6 +68,7 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
             throw CorpusError(path: path, reason: "\(error)")
         }
         guard !`case`.devices.isEmpty else { throw CorpusError(path: path, reason: "case.devices: names no device") }
+        if let reason = `case`.script.absurdity { throw CorpusError(path: path, reason: "case.script.\(reason)") }
     }
 
     /// The file's text.

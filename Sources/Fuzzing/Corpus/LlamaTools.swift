@@ -8,10 +8,18 @@ public struct LlamaTools: Hashable, Sendable {
     public var prompt: String
     /// Arguments other than model and prompt.
     public var options: [String] = []
-    /// Whether the model gives embeddings, no logits.
-    public var givesEmbeddings = false
+    public var kind = Kind.logits
     /// What of the case the tools cannot show.
     public var limits: [String] = []
+
+    /// What the tools can do with such a model.
+    public enum Kind: Hashable, Sendable {
+        case logits
+        /// It gives embeddings, no logits.
+        case embeddings
+        /// The prompt is the encoder's; no tool gives the logits of a decoder that has one.
+        case encoder
+    }
 
     /// - Throws: `MetadataError` or `GraphError` where the case has no valid model.
     public init(_ subject: Case) throws {
@@ -20,15 +28,19 @@ public struct LlamaTools: Hashable, Sendable {
         let script = subject.script
         var batches: [Batch] = []
         var others: [String] = []
+        if traits.traits.hasEncoder { kind = .encoder } else if traits.traits.isBidirectional { kind = .embeddings }
         for step in script.steps {
-            if case .process(let batch) = step { batches.append(batch) } else if !others.contains(step.name) { others.append(step.name) }
+            switch step {
+            case .encode(let batch): batches.append(batch)
+            case .process(let batch) where kind != .encoder: batches.append(batch)
+            default: if !others.contains(step.name) { others.append(step.name) }
+            }
         }
         let tokens = batches.flatMap(\.tokens)
         // The sequence that says the most.
         let own = (0..<script.options.sequences).map { sequence in tokens.filter { $0.sequences.contains(sequence) } }
             .max { $0.count < $1.count } ?? []
         prompt = ToyTokenizer.text(of: own.map(\.id))
-        givesEmbeddings = traits.traits.pooling != .none || traits.traits.isBidirectional
 
         if script.options.microBatch < own.count { options += ["--ubatch-size", "\(script.options.microBatch)"] }
         if traits.hasCache {

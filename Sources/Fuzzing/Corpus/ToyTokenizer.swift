@@ -2,14 +2,13 @@ import GGUF
 
 /// A tokenizer for toy models, whose tokens have no text of their own: token `i` is the text `<i>`.
 ///
-/// Tools that take text and no token ids can then be given any tokens: `<3><17>` is 3 and 17, since each is a token that
-/// a user has defined, which are found before anything else is split.
+/// Tools that take text and no token ids can then be given any tokens: `<3><17>` is 3 and 17, since each is a token
+/// that a user has defined, which are found before anything else is split.
 public enum ToyTokenizer {
-    /// Metadata with this tokenizer in place of any other.
+    /// A toy's metadata, which has no tokenizer, with this one.
     /// - Parameter vocabulary: tokens of the model.
     public static func added(to metadata: Metadata, vocabulary: Int) -> Metadata {
         var result = metadata
-        for key in metadata.keys where key.hasPrefix("tokenizer.") { result.remove(key) }
         let prefix = "tokenizer.ggml."
         result[prefix + "model"] = .string("llama")
         result[prefix + "tokens"] = .array(.string((0..<vocabulary).map { "<\($0)>" }))

@@ -98,6 +98,7 @@ public struct FaultTrial: Sendable {
             return try FaultTrial(faults[number], plan, engines(faults[number]), limits, isCancelled: isCancelled)
         } consume: { _, trial, _ in
             try handle(trial)
+            return []
         }
     }
 }

@@ -77,9 +77,12 @@ public struct FuzzReport: Sendable {
 
     mutating func add(_ finding: Finding) { findings.append(finding) }
 
+    /// What shrinking made of a finding, which may have been seen again meanwhile.
     mutating func replace(_ finding: Finding) {
-        if let index = findings.firstIndex(where: { $0.failure.signature == finding.failure.signature }) {
-            findings[index] = finding
-        }
+        let signature = finding.failure.signature
+        guard let index = findings.firstIndex(where: { $0.failure.signature == signature }) else { return }
+        let count = findings[index].count
+        findings[index] = finding
+        findings[index].count = count
     }
 }

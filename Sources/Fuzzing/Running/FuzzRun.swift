@@ -37,7 +37,7 @@ public struct FuzzRun: Sendable {
         self.engines = engines
     }
 
-    /// What happens in a run, in the order of the cases.
+    /// What happens in a run; in the order of the cases, but that shrinking goes on beside them.
     public enum Event: Sendable {
         case judged(CaseRecord)
         /// A failure of a signature that has not been seen in this run; it is kept before it is shrunk.
@@ -68,32 +68,44 @@ public struct FuzzRun: Sendable {
         } consume: { _, judged, judge in
             report.value.add(judged.record)
             try handle(.judged(judged.record))
-            for failure in judged.record.verdicts.compactMap(\.failure) {
+            return try judged.record.verdicts.compactMap(\.failure).compactMap { failure -> Parallel.FollowUp? in
                 guard report.value.isNew(failure.signature) else {
                     report.value.count(failure.signature)
-                    continue
+                    return nil
                 }
                 var finding = Finding(judged, failure, self)
                 keep(&finding)
                 report.value.add(finding)
                 try handle(.found(finding))
-                if let recording = judged.recording {
-                    let shrinker = CaseShrinker(plan.drawing(of: judged.record.index), judge, budget: budget)
-                    let deadline = ContinuousClock.now + patience
-                    if let shrunk = shrinker.shrink(recording, failure, isCancelled: { isCancelled() || .now > deadline }) {
-                        finding.take(shrunk)
-                        keep(&finding)
-                    } else {
-                        finding.isLost = true
+                return { [finding] in
+                    let shrunk = shrink(finding, judged, judge, isCancelled)
+                    return {
+                        report.value.replace(shrunk)
+                        try handle(.shrunk(shrunk))
                     }
                 }
-                report.value.replace(finding)
-                try handle(.shrunk(finding))
             }
         }
         report.value.duration = .now - start
         report.value.wasInterrupted = isCancelled()
         return report.value
+    }
+
+    private func shrink(
+        _ found: Finding, _ judged: Judged, _ judge: Judge, _ isCancelled: @escaping @Sendable () -> Bool
+    ) -> Finding {
+        var finding = found
+        guard let recording = judged.recording else { return finding }
+        let deadline = ContinuousClock.now + patience
+        let isOver = { isCancelled() || .now > deadline }
+        let shrinker = CaseShrinker(plan.drawing(of: judged.record.index), judge, budget: budget)
+        if let shrunk = shrinker.shrink(recording, finding.failure, isCancelled: isOver) {
+            finding.take(shrunk)
+            keep(&finding)
+        } else {
+            finding.isLost = !isOver()
+        }
+        return finding
     }
 
     struct Judged: Sendable {
@@ -138,7 +150,7 @@ public struct FuzzRun: Sendable {
     }
 
     private final class ReportBox: @unchecked Sendable {
-        // Used by one thread at a time: `consume` is never called twice at once.
+        // Used by one thread at a time: `consume` and what ends its follow-ups are never called twice at once.
         var value: FuzzReport
         init(_ value: FuzzReport) { self.value = value }
     }

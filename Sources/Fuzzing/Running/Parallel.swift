@@ -5,12 +5,13 @@ enum Parallel {
     /// - Parameters:
     ///   - context: makes what each thread works with; used on that thread only.
     ///   - work: does item `index`; nil: there are no more.
-    ///   - consume: called for each result in order, never two at a time, on the thread of whatever result came last. What
-    ///     it throws ends the work.
+    ///   - consume: called for each result in order, never two at a time, on the thread of whatever result came last. It
+    ///     returns what takes long and need not be in order: that is done on the same thread, while the others go on.
+    ///     What it throws ends the work.
     static func inOrder<Context, Result: Sendable>(
         jobs: Int, context: @escaping @Sendable () throws -> Context,
         work: @escaping @Sendable (Int, Context) throws -> Result?,
-        consume: @escaping @Sendable (Int, Result, Context) throws -> Void
+        consume: @escaping @Sendable (Int, Result, Context) throws -> [FollowUp]
     ) throws {
         let state = State<Result>()
         let group = DispatchGroup()
@@ -25,7 +26,9 @@ enum Parallel {
                             state.end()
                             break
                         }
-                        try state.finish(index, result) { try consume($0, $1, context) }
+                        for followUp in try state.finish(index, result, { try consume($0, $1, context) }) {
+                            try state.exclusively(followUp())
+                        }
                     }
                 } catch {
                     state.fail(error)
@@ -38,6 +41,9 @@ enum Parallel {
         group.wait()
         if let error = state.error { throw error }
     }
+
+    /// Long work, and what is done with its outcome: never while `consume` or another such end is at work.
+    typealias FollowUp = () throws -> () throws -> Void
 
     private final class State<Result: Sendable>: @unchecked Sendable {
         private let lock = NSLock()
@@ -64,13 +70,19 @@ enum Parallel {
             }
         }
 
-        func finish(_ index: Int, _ result: Result, _ consume: (Int, Result) throws -> Void) throws {
+        func exclusively(_ body: () throws -> Void) throws { try lock.withLock(body) }
+
+        func finish(
+            _ index: Int, _ result: Result, _ consume: (Int, Result) throws -> [FollowUp]
+        ) throws -> [FollowUp] {
             try lock.withLock {
                 waiting[index] = result
+                var followUps: [FollowUp] = []
                 while error == nil, let next = waiting.removeValue(forKey: consumed) {
                     consumed += 1
-                    try consume(consumed - 1, next)
+                    followUps += try consume(consumed - 1, next)
                 }
+                return followUps
             }
         }
     }

@@ -9,8 +9,8 @@ struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a corpus file's model as a GGUF file, and print how llama.cpp's tools show the bug.",
         discussion: """
-            llama.cpp's tools take text, so the model gets a tokenizer in which token i is the text <i>. What a case has \
-            that the tools cannot show (several sequences, removals, saved state) is listed.
+            llama.cpp's tools take text, so the model gets a tokenizer in which token i is the text <i>. What a case \
+            has that the tools cannot show (several sequences, removals, saved state) is listed.
 
             Examples:
               gguf-fuzz export Corpus/agrees-cpu-llama-process-mismatch.json -o model.gguf
@@ -39,15 +39,20 @@ struct Export: ParsableCommand {
         try source.save(to: output)
         let parameters = source.tensors.reduce(0) { $0 + $1.shape.count }
         print(
-            "\(output): \(subject.architecture), \(source.tensors.count) tensors, \(Format.count(parameters)) parameters; token i is the text <i>")
+            "\(output): \(subject.architecture), \(source.tensors.count) tensors, "
+                + "\(Format.count(parameters)) parameters; token i is the text <i>")
 
-        let common = (["--model", output, "--prompt", tools.prompt] + tools.options).map(Format.argument).joined(separator: " ")
-        if tools.givesEmbeddings {
-            print("llama-embedding \(common)")
-        } else {
+        let arguments = ["--model", output, "--prompt", tools.prompt] + tools.options
+        let common = arguments.map(Format.argument).joined(separator: " ")
+        switch tools.kind {
+        case .logits:
             print("llama-results \(common) --device none --output results.gguf")
             print("llama-results \(common) --output results.gguf --check")
             print("llama-eval-callback \(common)")
+        case .embeddings:
+            print("llama-embedding \(common)")
+        case .encoder:
+            print("llama-completion \(common) --predict 1")
         }
         if !tools.limits.isEmpty { print("not shown by these tools:") }
         for limit in tools.limits { print("  \(limit)") }

@@ -69,14 +69,15 @@ struct Replay: ParsableCommand {
     private static func text(_ verdict: Verdict, _ entry: CorpusEntry) -> String {
         switch verdict.outcome {
         case .passed:
-            return "passes on \(verdict.device)" + (verdict.worst.map { ", worst \(Format.multiple($0)) of the noise floor" } ?? "")
+            let worst = verdict.worst.map { ", worst \(Format.multiple($0)) of the noise floor" }
+            return "passes on \(verdict.device)\(worst ?? "")"
         case .discarded(let reason):
             return "discarded on \(verdict.device): \(reason)"
         case .failed(let failure):
             var recorded = entry.signature
             recorded.device = verdict.device
-            let same = failure.signature == recorded
-                ? "as recorded" : "in another way than recorded, \(failure.signature.kind) in \(failure.signature.stage)"
+            let other = "in another way than recorded, \(failure.signature.kind) in \(failure.signature.stage)"
+            let same = failure.signature == recorded ? "as recorded" : other
             return "fails on \(verdict.device) \(same): \(failure.seen)"
         }
     }

@@ -7,13 +7,13 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Draw random cases, check them on every device, and shrink what fails.",
         discussion: """
-            Case I of seed S is the same on every machine, whatever the number of jobs or shards. A failure is kept as a \
-            file of the corpus folder, which replay runs again; of failures that are alike, the simplest.
+            Case I of seed S is the same on every machine, whatever the number of jobs or shards. A failure is kept as \
+            a file of the corpus folder, which replay runs again; of failures that are alike, the simplest.
 
             Cases run in worker processes: one that crashes, hangs or takes too much memory is a failure like any other.
 
-            A profile is a YAML file whose keys are the names of these options; --profile quick is Fuzz/quick.yaml. What \
-            is given here goes before what the profile says.
+            A profile is a YAML file whose keys are the names of these options; --profile quick is Fuzz/quick.yaml. \
+            What is given here goes before what the profile says.
 
             Exit status: 0 nothing failed, 1 something did, 2 bad input or usage. An interrupt ends the run with the \
             summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). A \

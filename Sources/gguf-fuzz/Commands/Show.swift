@@ -8,8 +8,8 @@ struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print what a GGUF file or a corpus file holds.",
         discussion: """
-            Of a GGUF file: metadata, tensors and parameter counts. Of a corpus file (.json): the case in words, and its \
-            script step by step.
+            Of a GGUF file: metadata, tensors and parameter counts. Of a corpus file (.json): the case in words, and \
+            its script step by step.
 
             Tensors that differ only in their block are one line. Any GGUF file can be shown, whether or not \
             its architecture can be run.

@@ -12,11 +12,12 @@ struct Shrink: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Cut a corpus file, or a GGUF file's model, down to the simplest case that fails.",
         discussion: """
-            Of a corpus file, the case is run again; if it fails, it is shrunk. Of a GGUF file, a real model's or another's, \
-            its metadata and the names of its tensors count: cases about that model are drawn until one fails, with \
-            weights drawn at random.
+            Of a corpus file, the case is run again; if it fails, it is shrunk. Of a GGUF file, a real model's or \
+            another's, its metadata and the names of its tensors count: cases about that model are drawn until one \
+            fails, with weights drawn at random.
 
-            Exit status: 0 nothing failed, and nothing is written; 1 a case failed, and is shrunk and written; 2 bad input.
+            Exit status: 0 nothing failed, and nothing is written; 1 a case failed, and is shrunk and written; 2 bad \
+            input.
 
             Examples:
               gguf-fuzz shrink Corpus/agrees-cpu-llama-process-mismatch.json -o simple.json
@@ -29,7 +30,7 @@ struct Shrink: ParsableCommand {
     var output: String
     @Option(help: "Checks, separated by commas, or all. (default: the corpus file's own; of a GGUF file, all)")
     var check: NameList?
-    @Option(help: "Devices under test, separated by commas, or all. (default: the corpus file's own; of a GGUF file, all)")
+    @Option(help: "Devices, separated by commas, or all. (default: the corpus file's own; of a GGUF file, all)")
     var device: NameList?
     @Option(help: "Of a GGUF file: seed of the cases.")
     var seed: UInt64 = 1
@@ -52,7 +53,8 @@ struct Shrink: ParsableCommand {
             try checkSize(of: candidate.case)
             let failures = candidates.judge.judge(candidate.case).compactMap(\.failure)
             tried += 1
-            guard let failure = failures.first(where: { $0.signature == candidates.signature }) ?? failures.first else { continue }
+            let sought = failures.first { $0.signature == candidates.signature }
+            guard let failure = sought ?? failures.first else { continue }
             try shrink(candidate, failure, candidates, index: number)
             throw ExitStatus.propertyFailed
         }
@@ -128,12 +130,13 @@ struct Shrink: ParsableCommand {
         shrinker.progress = { judged, simplest in
             guard shown.duration(to: .now) > .milliseconds(100) else { return }
             shown = .now
-            Terminal.progress(
-                "\(Format.amount(judged, "run")): \(Format.amount(simplest.layers, "layer")), \(Format.amount(simplest.tokens, "token"))")
+            let size = "\(Format.amount(simplest.layers, "layer")), \(Format.amount(simplest.tokens, "token"))"
+            Terminal.progress("\(Format.amount(judged, "run")): \(size)")
         }
         let shrunk = shrinker.shrink(candidate.recording, failure) { Interrupt.isRequested }
         var entry = CorpusEntry(
-            case: shrunk?.case ?? candidate.case, signature: failure.signature, seen: shrunk?.failure.seen ?? failure.seen,
+            case: shrunk?.case ?? candidate.case, signature: failure.signature,
+            seen: shrunk?.failure.seen ?? failure.seen,
             found: candidates.found ?? .init(seed: seed, index: index, version: GGUFFuzz.version))
         entry.case.devices = [failure.signature.device]
         entry.found.fault = candidates.fault?.name

@@ -13,7 +13,7 @@ final class RunDisplay: @unchecked Sendable {
     private var discards = 0
     private var architecture = ""
     /// What is being shrunk.
-    private var shrinking: String?
+    private var shrinking: [String] = []
 
     init(_ extent: FuzzRun.Extent, shard: Shard) {
         goal = switch extent {
@@ -43,8 +43,8 @@ final class RunDisplay: @unchecked Sendable {
                 }
             case .found(let finding):
                 Terminal.note("failed: \(finding.failure.signature), case \(finding.index)")
-                shrinking = "\(finding.failure.signature)"
-            case .shrunk: shrinking = nil
+                shrinking.append("\(finding.failure.signature)")
+            case .shrunk(let finding): shrinking.removeAll { $0 == "\(finding.failure.signature)" }
             }
         }
     }
@@ -60,9 +60,14 @@ final class RunDisplay: @unchecked Sendable {
             guard !timer.isCancelled else { return }
             let elapsed = ContinuousClock.now - start
             let rate = Double(cases) / max(elapsed.seconds, 1e-9)
-            let line = "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, \(Format.count(discards)) discarded, "
-                + "\(Format.count(failures)) failed, \(Format.duration(elapsed)), "
-                + (shrinking.map { "shrinking \($0)" } ?? architecture)
+            let work = switch shrinking.count {
+            case 0: architecture
+            case 1: "shrinking \(shrinking[0])"
+            default: "shrinking \(shrinking.count) failures"
+            }
+            let line = "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, "
+                + "\(Format.count(discards)) discarded, \(Format.count(failures)) failed, "
+                + "\(Format.duration(elapsed)), \(work)"
             if Terminal.isInteractive { Terminal.progress(line) } else { Terminal.error(line) }
         }
     }

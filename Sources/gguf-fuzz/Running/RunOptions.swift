@@ -23,7 +23,8 @@ struct RunOptions: ParsableArguments {
         "The folder that keeps what failed; only written to if something does. (default: Corpus)", valueName: "folder"))
     var corpus: String?
     @Option(help: ArgumentHelp(
-        "The longest that shrinking one failure may take; then the simplest so far is kept. (default: 5m)", valueName: "time"))
+        "The longest that shrinking one failure may take; then the simplest so far is kept. (default: 5m)",
+        valueName: "time"))
     var shrinkTime: TimeSpan?
     @Option(help: ArgumentHelp("Put a known fault into cpu, to see whether and how it is found.", valueName: "fault"))
     var inject: String?
@@ -33,7 +34,9 @@ struct RunOptions: ParsableArguments {
 
     func validate() throws {
         if cases != nil, time != nil { throw ValidationError("--cases and --time: only one of them") }
-        if let cases, cases == 0 || cases > 1 << 40 { throw ValidationError("--cases \(cases): must be 1 to \(1 << 40)") }
+        if let cases, !(1...1 << 40).contains(cases) {
+            throw ValidationError("--cases \(cases): must be 1 to \(1 << 40)")
+        }
         if let jobs, !(1...1024).contains(jobs) { throw ValidationError("--jobs \(jobs): must be 1 to 1024") }
         if let corpus, corpus.isEmpty { throw ValidationError("--corpus: names no folder") }
     }

@@ -44,7 +44,8 @@ struct RunSummary {
         for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
         if !absences.isEmpty { Swift.print("") }
         for absence in absences { Swift.print("not found: \(absence)") }
-        Swift.print("\n\(Format.count(report.features.count)) features and \(Format.count(report.pairCount)) pairs of features were seen")
+        let (features, pairs) = (Format.count(report.features.count), Format.count(report.pairCount))
+        Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
     }
 
     private func percentage(_ count: Int) -> String {
@@ -82,9 +83,9 @@ struct RunSummary {
     private var lastLine: String {
         let part = shard.count > 1 ? ", shard \(shard)" : ""
         let rate = Double(report.cases) / max(report.duration.seconds, 1e-9)
-        return "\(report.cases) cases of seed \(report.plan.seed)\(part), \(report.verdicts) verdicts, \(report.failures) failed, "
-            + "\(report.discarded) discarded (\(percentage(report.discarded))), \(Format.rate(rate)) cases/s, "
-            + Format.duration(report.duration)
+        return "\(report.cases) cases of seed \(report.plan.seed)\(part), \(report.verdicts) verdicts, "
+            + "\(report.failures) failed, \(report.discarded) discarded (\(percentage(report.discarded))), "
+            + "\(Format.rate(rate)) cases/s, \(Format.duration(report.duration))"
     }
 }
 
