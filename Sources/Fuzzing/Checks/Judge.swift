@@ -130,6 +130,8 @@ private final class Reference {
         floors[precision] = floor
         return floor
     }
+
+    func refine(_ floor: NoiseFloor) throws { try floor.refine(reference: run) }
 }
 
 // MARK: One device
@@ -311,7 +313,7 @@ private struct Trial {
         }
         var ratios = try ratios(different, noise)
         if !noise.isRefined, ratios.contains(where: { $0 > limit / 2 }) {
-            try noise.refine()
+            try reference.refine(noise)
             ratios = try self.ratios(different, noise)
         }
         let failed = zip(different, ratios).map { (pair: $0, ratio: $1) }.max { $0.ratio < $1.ratio }

@@ -20,26 +20,25 @@ final class NoiseFloor {
     private let script: Script
     private let exact: Transcript
     private let precision: Precision
-    private let reference: (Script) throws -> Transcript
     private var rounded: [Transcript] = []
 
+    /// - Parameter reference: runs a script on the reference.
     /// - Throws: what the reference throws.
     init(
-        _ script: Script, exact: Transcript, precision: Precision, reference: @escaping (Script) throws -> Transcript
+        _ script: Script, exact: Transcript, precision: Precision, reference: (Script) throws -> Transcript
     ) throws {
         self.script = script
         self.exact = exact
         self.precision = precision
-        self.reference = reference
-        try sample(Self.samples.few)
+        try sample(Self.samples.few, reference)
     }
 
     /// Whether it has as many samples as a failure needs.
     var isRefined: Bool { rounded.count >= Self.samples.many }
 
-    func refine() throws { try sample(Self.samples.many) }
+    func refine(reference: (Script) throws -> Transcript) throws { try sample(Self.samples.many, reference) }
 
-    private func sample(_ count: Int) throws {
+    private func sample(_ count: Int, _ reference: (Script) throws -> Transcript) throws {
         while rounded.count < count {
             var script = script
             script.options.rounding = Rounding(seed: UInt64(rounded.count + 1), precision: precision)
