@@ -35,8 +35,7 @@ extension Case {
         for rule in recipe.rules {
             if let type = rule.type { result.append("\(rule.pattern ?? "all") \(type.name)") }
         }
-        let adversities = Adversity.allCases.filter { $0.rules.allSatisfy(recipe.rules.contains) }
-        result += adversities.map { "weights with \($0.rawValue)" }
+        result += recipe.adversities.map { "weights with \($0.rawValue)" }
 
         let (options, plain) = (script.options, Script.Options())
         if options.context != plain.context { result.append("context \(options.context)") }

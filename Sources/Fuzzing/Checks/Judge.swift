@@ -306,15 +306,15 @@ private struct Trial {
         let different = pairs.filter { !$0.isIdentical }
         if different.isEmpty && !isExact { return }
         let noise = try reference.floor(precision)
-        let limit = isExact ? NoiseFloor.limit : 2 * NoiseFloor.limit
+        let limit = NoiseFloor.limit
         // Beyond what the device can hold, its infinities are right.
         guard different.allSatisfy({ $0.expected.allSatisfy { !$0.isFinite || abs($0) <= precision.storage.greatest } }) else {
             throw Discard(reason: "beyond the device's numbers")
         }
-        var ratios = try ratios(different, noise)
+        var ratios = try ratios(different, noise, isExact: isExact)
         if !noise.isRefined, ratios.contains(where: { $0 > limit / 2 }) {
             try reference.refine(noise)
-            ratios = try self.ratios(different, noise)
+            ratios = try self.ratios(different, noise, isExact: isExact)
         }
         let failed = zip(different, ratios).map { (pair: $0, ratio: $1) }.max { $0.ratio < $1.ratio }
         worst = max(worst ?? 0, failed?.ratio ?? 0)
@@ -333,10 +333,10 @@ private struct Trial {
                 : "row \(key) of step \(step): not finite")
     }
 
-    /// The error of each row, as a multiple of its noise floor.
-    private func ratios(_ pairs: [Pair], _ noise: NoiseFloor) throws -> [Double] {
+    /// The error of each row, as a multiple of its noise floor: of twice that, where what is expected has an error too.
+    private func ratios(_ pairs: [Pair], _ noise: NoiseFloor, isExact: Bool) throws -> [Double] {
         try pairs.map { pair in
-            let floor = noise.floor(step: pair.step, key: pair.key)
+            let floor = noise.floor(step: pair.step, key: pair.key) * (isExact ? 1 : 2)
             guard floor.isFinite else { throw Discard(reason: "no noise floor: results overflow") }
             return distance(pair.found, pair.expected) / max(floor, .leastNormalMagnitude)
         }

@@ -19,9 +19,7 @@ extension WeightRecipe {
 
             // What adversity a rule comes from is seen by its presence.
             let adversities = choices.sparse(
-                Adversity.allCases, like: target.map { recipe in
-                    Adversity.allCases.filter { $0.rules.allSatisfy(recipe.rules.contains) }
-                })
+                Adversity.allCases, like: target?.adversities)
             let typed = target?.rules.first { $0.type != nil }
             let part = try choices.weighted(
                 [(nil, 6)] + parts.map { ($0, 1) }, like: target.map { _ in typed?.pattern })

@@ -33,7 +33,7 @@ extension Case {
         features += recipe.rules.compactMap { rule in
             rule.type.map { "type \($0.name) of \(rule.pattern ?? "all")" }
         }
-        features += Adversity.allCases.filter { $0.rules.allSatisfy(recipe.rules.contains) }.map { "weights \($0.rawValue)" }
+        features += recipe.adversities.map { "weights \($0.rawValue)" }
         features += Set(script.steps.map(\.name)).map { "step \($0)" }
         let options = script.options
         features.append("cache \(options.cacheType.rawValue)")

@@ -11,6 +11,9 @@ public enum Adversity: String, Hashable, Sendable, CaseIterable, Codable {
     case zeros
     /// The matrices of the first block are zero.
     case zeroLayer
+    /// The hidden units of feed-forward networks are eight times as large: activations saturate, and reach the limits
+    /// that some are clamped to.
+    case largeHidden
 
     /// What the setting means for a recipe.
     public var rules: [WeightRecipe.Rule] {
@@ -30,8 +33,19 @@ public enum Adversity: String, Hashable, Sendable, CaseIterable, Codable {
             [.init(role: .projection, outliers: 1.0 / 128)]
         case .zeros:
             [.init(role: .projection, zeros: 0.25)]
+        case .largeHidden:
+            [
+                .init(
+                    pattern: #".*\.ffn_(gate|up).*\.weight"#, role: .projection, distribution: .normal(mean: 0, deviation: 8),
+                    overRootFanIn: true)
+            ]
         case .zeroLayer:
             [.init(pattern: #"blk\.0\..*"#, role: .projection, distribution: .constant(value: 0))]
         }
     }
+}
+
+extension WeightRecipe {
+    /// The adversities whose rules the recipe has.
+    public var adversities: [Adversity] { Adversity.allCases.filter { $0.rules.allSatisfy(rules.contains) } }
 }
