@@ -188,6 +188,17 @@ struct RecoveringTests {
         #expect(shrunk.evaluations < 100)
     }
 
+    @Test("a released model has a toy of its kind: few weights, all keys", arguments: ReleasedModel.all)
+    func toys(_ model: ReleasedModel) throws {
+        let toy = try DrawnModel.toy(of: model.metadata, optionalTensors: model.optionalTensors)
+        let start = try DrawnModel.recover(model.metadata, optionalTensors: model.optionalTensors)
+        var choices = Choices(replaying: start)
+        let whole = try DrawnModel.draw(ArchitectureCatalog.named(model.architecture), &choices)
+        #expect(Set(toy.metadata.keys).isSuperset(of: whole.metadata.keys))
+        #expect(toy.architecture.dimensions.embedding <= 192 && toy.architecture.dimensions.vocabulary <= 129)
+        #expect(toy.architecture.dimensions.layers <= 5)
+    }
+
     @Test("where everything fails, the simplest model of the architecture is left", arguments: ReleasedModel.all)
     func simplestOfAll(_ model: ReleasedModel) throws {
         let shrunk = try shrink(model) { _, _ in true }

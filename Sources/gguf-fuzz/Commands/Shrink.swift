@@ -14,7 +14,8 @@ struct Shrink: ParsableCommand {
         discussion: """
             Of a corpus file, the case is run again; if it fails, it is shrunk. Of a GGUF file, a real model's or \
             another's, its metadata and the names of its tensors count: cases about that model are drawn until one \
-            fails, with weights drawn at random.
+            fails, with weights drawn at random. A model that is too large for this becomes a toy of its kind first: \
+            its sizes go, all else stays.
 
             Exit status: 0 nothing failed, and nothing is written; 1 a case failed, and is shrunk and written; 2 bad \
             input.
@@ -103,7 +104,16 @@ struct Shrink: ParsableCommand {
             try CommandError.naming(self.file) { try ArchitectureCatalog.type(of: file.metadata) },
             devices: try (device ?? .all).devices(of: set), placeable: [EngineSet.reference] + set.devices.map(\.name),
             checks: try (check ?? .all).checks())
-        let model: DrawnModel.Target = (file.metadata, Set(file.tensors.map(\.name)))
+        var model: DrawnModel.Target = (file.metadata, Set(file.tensors.map(\.name)))
+        let size = try CommandError.naming(self.file) { try weightBytes(model) }
+        if size > largest {
+            let toy = try CommandError.naming(self.file) {
+                try DrawnModel.toy(of: model.metadata, optionalTensors: model.optionalTensors)
+            }
+            model = (toy.metadata, toy.optionalTensors)
+            Terminal.line(
+                "\(self.file): \(Format.bytes(Int(size))) of weights; a toy of its kind has \(Format.bytes(Int(try weightBytes(model))))")
+        }
         return Candidates(
             count: cases,
             draw: { number in
@@ -112,14 +122,24 @@ struct Shrink: ParsableCommand {
             }, drawing: drawing, judge: Judge(set), fault: fault)
     }
 
-    /// A real model's weights may be more than this machine has room for, in this program and in the worker.
+    /// What this program and a worker can both hold of a model.
+    private var largest: Double { Double(engines.memoryLimit?.bytes ?? WorkerCommand.Limits().memory) / 4 }
+
+    /// Of the weights, drawn in the largest type.
+    private func weightBytes(_ model: DrawnModel.Target) throws -> Double {
+        try Inventory(model.metadata, optional: .only(model.optionalTensors)).tensors.reduce(0) {
+            $0 + 4 * Double($1.shape.count)
+        }
+    }
+
+    /// A corpus file may say anything.
     private func checkSize(of subject: Case) throws {
-        let limit = (engines.memoryLimit?.bytes ?? WorkerCommand.Limits().memory) / 4
-        let bytes = try subject.source().tensors.reduce(0.0) { $0 + Double($1.byteCount ?? 0) }
-        guard bytes <= Double(limit) else {
+        guard subject.check != .rejects else { return }
+        let bytes = try CommandError.naming(file) { try weightBytes((subject.metadata, Set(subject.optionalTensors))) }
+        guard bytes <= largest else {
             throw CommandError(
                 "\(file): has \(Format.bytes(Int(bytes))) of weights; no more than a quarter of --memory-limit, "
-                    + "\(Format.bytes(limit)), can be tried")
+                    + "\(Format.bytes(Int(largest))), can be tried")
         }
     }
 
