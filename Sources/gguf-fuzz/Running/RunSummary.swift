@@ -44,7 +44,7 @@ struct RunSummary {
         for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
         if !absences.isEmpty { Swift.print("") }
         for absence in absences { Swift.print("not found: \(absence)") }
-        Swift.print("\n\(Format.count(report.features.count)) features and \(Format.count(report.pairCount)) pairs of features were seen")
+        Swift.print("\n\(Format.count(report.featureCount)) features and \(Format.count(report.pairCount)) pairs of features were seen")
     }
 
     private func percentage(_ count: Int) -> String {
