@@ -21,6 +21,7 @@ let package = Package(
         .target(name: "Architectures", dependencies: ["ModelGraph", "PropertyTesting"]),
         .target(name: "CKernels"),
         .target(name: "CReference"),
+        .target(name: "CWeights"),
         .target(name: "Devices", dependencies: ["ModelGraph", "CKernels", "CReference"]),
         .target(name: "CVulkan", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
@@ -28,7 +29,7 @@ let package = Package(
             exclude: ["Shaders"]),
         // Known defects, put into a device on purpose.
         .target(name: "Faults", dependencies: ["ModelGraph", "Devices"]),
-        .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice"]),
+        .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice", "CWeights"]),
         .target(
             name: "Engines", dependencies: ["Inference", "Faults", "Devices", "Architectures", "GGUF"], exclude: ["Worker/Protocol.md"]),
         .target(

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times what `gguf-fuzz bench` times, in llama.cpp: loading a model, a context, one batch of tokens.
+"""Times what `gguf-fuzz bench model` times, in llama.cpp: loading a model, a context, one batch of tokens.
 
     CI/llama-bench.py MODEL.gguf [--tokens N] [--threads N] [--runs N]
 

@@ -59,6 +59,7 @@ enum EngineName: Hashable, Sendable {
 struct EngineMakers: Sendable {
     var names: [EngineName]
     var fault: Fault?
+    /// Those that are needed; nil: all.
     var devices: [String]?
     var isInProcess: Bool
     var limits: WorkerCommand.Limits
@@ -67,10 +68,19 @@ struct EngineMakers: Sendable {
     func make() throws -> EngineSet {
         let engines = try names.map { name -> any Engine in
             switch name {
-            case .builtin where isInProcess: BuiltinEngine(.all(), fault: fault)
+            case .builtin where isInProcess: BuiltinEngine(.forCases(), fault: fault)
             case .builtin: try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
             }
         }
         return EngineSet(oracle: engines[0], engines: engines)
+    }
+}
+
+extension DeviceSet {
+    /// The devices for cases, which are one thread each and run side by side: threads of the software Vulkan driver
+    /// would only stand in their way. An environment that says how many it has goes before.
+    static func forCases(where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
+        setenv("LP_NUM_THREADS", "0", 0)
+        return .all(where: isWanted)
     }
 }

@@ -81,7 +81,7 @@ struct CommandLineTests {
 
     @Test("every command explains itself", arguments: [
         [], ["run"], ["replay"], ["shrink"], ["export"], ["generate"], ["show"], ["archs"], ["devices"], ["results"],
-        ["results", "write"], ["results", "check"], ["bench"],
+        ["results", "write"], ["results", "check"], ["bench"], ["bench", "model"],
     ])
     func help(command: [String]) throws {
         try withTemporaryFolder { folder in
@@ -133,7 +133,7 @@ struct CommandLineTests {
         (["results", "write", "--model", "missing.gguf", "--tokens", "1", "-o", "r.gguf"], "missing.gguf"),
         (["results", "write", "--model", "m.gguf", "--tokens", "1", "-o", "m.gguf"], "is the model itself"),
         (["results", "check", "--model", "missing.gguf", "-i", "r.gguf"], "r.gguf"),
-        (["bench", "--tokens", "0"], "--tokens"),
+        (["bench", "model", "--tokens", "0"], "--tokens"),
     ])
     func refusals(arguments: [String], named: String) throws {
         try withTemporaryFolder { folder in

@@ -11,51 +11,62 @@ final class FileDescriptorStream {
     var whileWaiting: () throws -> Void = {}
     /// Until when a read or a write must be done.
     var deadline: ContinuousClock.Instant?
+    /// One call of the system serves the short frames that come one after the other.
+    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    /// What of the buffer has been received, and not been taken.
+    private var received = 0..<0
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     /// - Throws: `Ended`, `TimedOut`, `ProtocolError`, or what `whileWaiting` throws.
     func read() throws -> Frame {
-        let prefix = try read(count: Frame.prefixLength)
+        let prefix = try take(Frame.prefixLength)
         let (kind, header, payload) = try Frame.lengths(prefix)
-        return Frame(kind: kind, header: Data(try read(count: header)), payload: try read(count: payload))
+        return Frame(kind: kind, header: Data(try take(header)), payload: try take(payload))
     }
 
     /// - Throws: `Ended` or `TimedOut`.
     func write(_ frame: Frame) throws {
-        try write(frame.prefix + frame.header)
-        try write(frame.payload)
+        // In one piece, since each would wake the reader; only what is long is not copied for that.
+        let beginning = frame.payload.prefix(1 << 20)
+        try write(frame.prefix + frame.header + beginning)
+        try write(frame.payload[beginning.endIndex...])
     }
 
-    private func read(count: Int) throws -> [UInt8] {
+    private func take(_ count: Int) throws -> [UInt8] {
         // Grown as bytes arrive: a length that is a lie costs nothing.
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(min(count, 1 << 20))
         while bytes.count < count {
-            let wanted = min(count - bytes.count, 1 << 20)
-            try wait(for: Int16(POLLIN))
-            let start = bytes.count
-            bytes.append(contentsOf: repeatElement(0, count: wanted))
-            let received = bytes.withUnsafeMutableBytes { buffer in
-                let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
-                return Foundation.read(descriptor, rest.baseAddress, rest.count)
+            if received.isEmpty {
+                received = 0..<(try transfer(POLLIN) { [descriptor] in
+                    buffer.withUnsafeMutableBytes { Foundation.read(descriptor, $0.baseAddress, $0.count) }
+                })
+                if received.isEmpty { throw Ended() }
             }
-            bytes.removeLast(wanted - max(0, received))
-            if received == 0 { throw Ended() }
-            if received < 0, errno != EINTR, errno != EAGAIN { throw Ended() }
+            let part = received.prefix(count - bytes.count)
+            bytes += buffer[part]
+            received = part.upperBound..<received.upperBound
         }
         return bytes
     }
 
-    private func write(_ bytes: [UInt8]) throws {
+    private func write(_ bytes: some ContiguousBytes & Collection<UInt8>) throws {
         var sent = 0
         while sent < bytes.count {
-            try wait(for: Int16(POLLOUT))
-            let count = bytes.withUnsafeBytes { buffer in
-                let rest = UnsafeRawBufferPointer(rebasing: buffer[sent...])
-                return Foundation.write(descriptor, rest.baseAddress, rest.count)
+            sent += try transfer(POLLOUT) {
+                bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent) }
             }
-            if count < 0, errno != EINTR, errno != EAGAIN { throw Ended() }
-            sent += max(0, count)
+        }
+    }
+
+    /// Calls the system, and waits where it says that it is too early.
+    private func transfer(_ event: some BinaryInteger, _ call: () -> Int) throws -> Int {
+        while true {
+            let count = call()
+            if count >= 0 { return count }
+            guard errno == EINTR || errno == EAGAIN else { throw Ended() }
+            try wait(for: Int16(event))
         }
     }
 

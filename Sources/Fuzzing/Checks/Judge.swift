@@ -13,9 +13,10 @@ public final class Judge {
 
     /// A verdict for each device of the case, in its order.
     public func judge(_ subject: Case) -> [Verdict] {
-        let reference = Reference(subject, engines.oracle)
+        let loaded = LoadedCase(subject)
+        let reference = Reference(loaded, engines.oracle)
         return subject.devices.map { device in
-            var trial = Trial(subject, device, reference)
+            var trial = Trial(loaded, device, reference)
             do {
                 guard let engine = engines.engine(of: device) else {
                     return Verdict(device: device, outcome: .discarded("there is no device \(device)"))
@@ -83,27 +84,50 @@ struct Wrong: Error {
     var seen: String
 }
 
+// MARK: What is loaded
+
+/// A case and its model: drawn once, and loaded once by each engine, for the reference and for all devices.
+private final class LoadedCase {
+    let subject: Case
+    private var drawn: (any TensorSource)?
+    private var models: [ObjectIdentifier: any EngineModel] = [:]
+
+    init(_ subject: Case) { self.subject = subject }
+
+    func source() throws -> any TensorSource {
+        let source = try drawn ?? subject.source()
+        drawn = source
+        return source
+    }
+
+    func model(of engine: any Engine) throws -> any EngineModel {
+        if let known = models[ObjectIdentifier(engine)] { return known }
+        let model = try engine.load(source())
+        models[ObjectIdentifier(engine)] = model
+        return model
+    }
+}
+
 // MARK: What is believed
 
 /// The case on the reference device, run when it is first needed.
 private final class Reference {
-    private let subject: Case
+    private let loaded: LoadedCase
     private let oracle: any Engine
-    private var model: (any EngineModel)?
     private var exact: Transcript?
     private var floors: [Precision: NoiseFloor] = [:]
 
-    init(_ subject: Case, _ oracle: any Engine) {
-        self.subject = subject
+    init(_ loaded: LoadedCase, _ oracle: any Engine) {
+        self.loaded = loaded
         self.oracle = oracle
     }
+
+    private var script: Script { loaded.subject.script.on(EngineSet.reference) }
 
     /// - Throws: `Wrong` where the reference itself fails: that is a defect of this program.
     private func run(_ script: Script) throws -> Transcript {
         do {
-            let model = try self.model ?? oracle.load(subject.source())
-            self.model = model
-            let transcript = try model.run(script)
+            let transcript = try loaded.model(of: oracle).run(script)
             if let failure = transcript.failure {
                 throw Wrong(stage: EngineSet.reference, kind: "error", seen: "the reference failed: \(failure.reason)")
             }
@@ -117,7 +141,7 @@ private final class Reference {
 
     func transcript() throws -> Transcript {
         if let exact { return exact }
-        let transcript = try run(subject.script.on(EngineSet.reference))
+        let transcript = try run(script)
         exact = transcript
         return transcript
     }
@@ -125,8 +149,7 @@ private final class Reference {
     func floor(_ precision: Precision) throws -> NoiseFloor {
         if let known = floors[precision] { return known }
         let exact = try transcript()
-        let floor = try NoiseFloor(
-            subject.script.on(EngineSet.reference), exact: exact, precision: precision, reference: run)
+        let floor = try NoiseFloor(script, exact: exact, precision: precision, reference: run)
         floors[precision] = floor
         return floor
     }
@@ -138,7 +161,7 @@ private final class Reference {
 
 /// A case on one device, from loading the model to the comparison.
 private struct Trial {
-    let subject: Case
+    private let loaded: LoadedCase
     let device: String
     let reference: Reference
     var precision = Precision(storage: .float32, accumulation: .float32)
@@ -147,18 +170,19 @@ private struct Trial {
     /// What the engine is doing.
     private(set) var stage = "load"
 
-    init(_ subject: Case, _ device: String, _ reference: Reference) {
-        self.subject = subject
+    init(_ loaded: LoadedCase, _ device: String, _ reference: Reference) {
+        self.loaded = loaded
         self.device = device
         self.reference = reference
     }
 
+    private var subject: Case { loaded.subject }
     private var script: Script { subject.script.on(device) }
 
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
-        let source = try subject.source()
-        let model = try load { try engine.load(source) }
+        let source = try loaded.source()
+        let model = try load { [loaded] in try loaded.model(of: engine) }
         switch subject.check {
         case .agrees:
             try compareWithReference(try play(script, on: model))
@@ -387,9 +411,8 @@ private struct Trial {
 
     private mutating func expectRefusal(by engine: any Engine) throws {
         guard let contradiction = subject.contradiction else { throw Discard(reason: "no contradiction") }
-        let source = try subject.source()
         do {
-            _ = try survive { try engine.load(source) }
+            _ = try survive { try loaded.model(of: engine) }
         } catch let refusal as Refusal {
             guard refusal.reason.contains(contradiction.key) else {
                 throw Wrong(

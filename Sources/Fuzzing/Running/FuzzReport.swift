@@ -11,8 +11,8 @@ public struct FuzzReport: Sendable {
     public private(set) var discards: [String: Int] = [:]
     /// Ops that ran elsewhere than they were placed.
     public private(set) var fallbacks: Set<String> = []
-    /// How many cases had each feature.
-    public private(set) var features: [String: Int] = [:]
+    /// The features that were seen, numbered: a case has hundreds of pairs of them.
+    private var features: [String: Int] = [:]
     private var pairs: Set<FeaturePair> = []
 
     /// A cell of the table.
@@ -35,8 +35,8 @@ public struct FuzzReport: Sendable {
     }
 
     private struct FeaturePair: Hashable {
-        var first: String
-        var second: String
+        var first: Int
+        var second: Int
     }
 
     init(plan: FuzzPlan) { self.plan = plan }
@@ -44,6 +44,8 @@ public struct FuzzReport: Sendable {
     public var verdicts: Int { cells.values.reduce(0) { $0 + $1.verdicts } }
     public var failures: Int { cells.values.reduce(0) { $0 + $1.failures } }
     public var discarded: Int { cells.values.reduce(0) { $0 + $1.discards } }
+    /// Features that occurred in a case.
+    public var featureCount: Int { features.count }
     /// Pairs of features that occurred together in a case.
     public var pairCount: Int { pairs.count }
 
@@ -63,10 +65,16 @@ public struct FuzzReport: Sendable {
             cells[place] = cell
             fallbacks.formUnion(verdict.fallbacks.map { "\(record.architecture): \($0)" })
         }
-        for (number, feature) in record.features.enumerated() {
-            features[feature, default: 0] += 1
-            for other in record.features.dropFirst(number + 1) { pairs.insert(FeaturePair(first: feature, second: other)) }
+        let numbers = record.features.map { number(of: $0) }.sorted()
+        for (index, first) in numbers.enumerated() {
+            for second in numbers[(index + 1)...] { pairs.insert(FeaturePair(first: first, second: second)) }
         }
+    }
+
+    private mutating func number(of feature: String) -> Int {
+        let number = features[feature] ?? features.count
+        features[feature] = number
+        return number
     }
 
     func isNew(_ signature: Signature) -> Bool { !findings.contains { $0.failure.signature == signature } }

@@ -1,5 +1,6 @@
 import Architectures
 import Devices
+import Foundation
 import GGUF
 import ModelGraph
 
@@ -10,6 +11,7 @@ public final class Model: Sendable {
     /// Every weight that the model's graphs use.
     public let weights: [Weight]
     private let tensors: [String: TensorInfo]
+    private let graphs = GraphCache()
 
     public var metadata: Metadata { source.metadata }
 
@@ -47,9 +49,25 @@ public final class Model: Sendable {
         return data
     }
 
-    /// The graph of one batch.
+    /// The graph of one batch, the same for every session.
     func graph(_ batch: BatchShape) throws -> Graph {
-        try architecture.graph(batch) { [tensors] in tensors[$0] != nil }
+        try graphs.graph(batch) { try architecture.graph(batch) { [tensors] in tensors[$0] != nil } }
+    }
+
+    private final class GraphCache: @unchecked Sendable {
+        private let lock = NSLock()
+        private var graphs: [BatchShape: Graph] = [:]
+
+        func graph(_ batch: BatchShape, _ make: () throws -> Graph) throws -> Graph {
+            if let known = lock.withLock({ graphs[batch] }) { return known }
+            let made = try make()
+            lock.withLock {
+                // Batches of ever new shapes must not fill the memory.
+                if graphs.count >= 64 { graphs.removeAll() }
+                graphs[batch] = made
+            }
+            return made
+        }
     }
 }
 

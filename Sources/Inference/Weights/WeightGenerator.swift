@@ -1,3 +1,5 @@
+import CWeights
+
 /// The random numbers behind a toy model's weights.
 ///
 /// Element `i` of a tensor depends on the recipe's seed, the tensor's name and `i`, and on nothing else.
@@ -43,16 +45,9 @@ struct WeightGenerator {
         case .constant(let value):
             output.update(repeating: Float(value))
         case .normal(let mean, let deviation):
-            let step = Self.step(deviation)
-            each(output.count, from: first) { i, bits in
-                let sum = (bits & 0xFFFF) &+ (bits >> 16 & 0xFFFF) &+ (bits >> 32 & 0xFFFF) &+ (bits >> 48)
-                start[i] = Float(mean + Double(Int64(bitPattern: sum) &- 131_070) * step)
-            }
+            weights_normal(start, output.count, counter(first), mean, Self.step(deviation))
         case .uniform(let lower, let upper):
-            let step = (upper - lower) * 0x1p-24
-            each(output.count, from: first) { i, bits in
-                start[i] = Float(lower + Double(Int64(bitPattern: bits >> 40)) * step)
-            }
+            weights_uniform(start, output.count, counter(first), lower, (upper - lower) * 0x1p-24)
         }
     }
 
@@ -62,31 +57,12 @@ struct WeightGenerator {
         _ elements: UnsafeMutableBufferPointer<Float>, from first: Int, zeros: Double, outliers: Double
     ) {
         guard zeros > 0 || outliers > 0, let start = elements.baseAddress else { return }
-        let zeroLimit = UInt64(zeros * 65536), outlierLimit = UInt64(outliers * 65536)
-        each(elements.count, from: first) { i, bits in
-            let extra = Self.mix(bits ^ 0xD1B5_4A32_D192_ED03)
-            if extra >> 48 < zeroLimit {
-                start[i] = 0
-            } else if extra >> 32 & 0xFFFF < outlierLimit {
-                start[i] *= 64
-            }
-        }
+        weights_disturb(start, elements.count, counter(first), UInt32(zeros * 65536), UInt32(outliers * 65536))
     }
 
-    /// Calls `body` with each index `0 ..< count` and the bits of element `first` + index.
-    @inline(__always)
-    private func each(_ count: Int, from first: Int, _ body: (Int, UInt64) -> Void) {
-        let increment: UInt64 = 0x9E37_79B9_7F4A_7C15
-        var counter = key &+ UInt64(truncatingIfNeeded: first) &* increment
-        var i = 0
-        while i < count {
-            counter &+= increment
-            body(i, Self.mix(counter))
-            i &+= 1
-        }
-    }
+    /// What the elements from `first` on count up from.
+    private func counter(_ first: Int) -> UInt64 { key &+ UInt64(truncatingIfNeeded: first) &* WEIGHTS_STEP }
 
-    @inline(__always)
     private static func mix(_ bits: UInt64) -> UInt64 {
         var z = bits
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

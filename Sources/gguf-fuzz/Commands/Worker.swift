@@ -19,7 +19,7 @@ struct Worker: ParsableCommand {
         // An interrupt from the keyboard goes to the whole process group; when this process ends is up to its
         // supervisor, whose end of the pipe says it.
         for number in [SIGINT, SIGTERM] { signal(number, SIG_IGN) }
-        let devices = DeviceSet.all { $0 == EngineSet.reference || device.names?.contains($0) ?? true }
+        let devices = DeviceSet.forCases { $0 == EngineSet.reference || device.names?.contains($0) ?? true }
         WorkerServer.serve(BuiltinEngine(devices, fault: try inject.map(FaultCatalogue.named)), version: GGUFFuzz.version)
     }
 

@@ -44,7 +44,7 @@ struct RunSummary {
         for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
         if !absences.isEmpty { Swift.print("") }
         for absence in absences { Swift.print("not found: \(absence)") }
-        let (features, pairs) = (Format.count(report.features.count), Format.count(report.pairCount))
+        let (features, pairs) = (Format.count(report.featureCount), Format.count(report.pairCount))
         Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
     }
 
