@@ -11,6 +11,8 @@ final class FileDescriptorStream {
     var whileWaiting: () throws -> Void = {}
     /// Until when a read or a write must be done.
     var deadline: ContinuousClock.Instant?
+    /// The longest payload that is read: what claims to be longer is not the protocol.
+    var longestPayload = Frame.longestPayload
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }
 
@@ -18,6 +20,7 @@ final class FileDescriptorStream {
     func read() throws -> Frame {
         let prefix = try read(count: Frame.prefixLength)
         let (kind, header, payload) = try Frame.lengths(prefix)
+        guard payload <= longestPayload else { throw ProtocolError("a payload of \(payload) bytes") }
         return Frame(kind: kind, header: Data(try read(count: header)), payload: try read(count: payload))
     }
 
@@ -61,11 +64,12 @@ final class FileDescriptorStream {
 
     private func wait(for events: Int16) throws {
         while true {
+            // Asked even while bytes keep coming: what never stops is no answer either.
+            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
             var entry = pollfd(fd: descriptor, events: events, revents: 0)
             let isReady = poll(&entry, 1, deadline == nil ? -1 : 50)
             if isReady > 0 { return }
             try whileWaiting()
-            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
         }
     }
 }

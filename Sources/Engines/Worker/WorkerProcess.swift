@@ -64,6 +64,8 @@ final class WorkerProcess {
         #endif
         input = FileDescriptorStream(writing)
         output = FileDescriptorStream(reading)
+        // This process shall not need the memory that the worker may not.
+        output.longestPayload = min(Frame.longestPayload, limits.memory)
         do {
             try process.run()
         } catch {
