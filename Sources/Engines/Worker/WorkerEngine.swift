@@ -23,11 +23,11 @@ public final class WorkerEngine: Engine {
         do {
             answer = try process.answer(Frame(.request, Request(describe: Nothing()))).decoded(Answer.self)
         } catch {
-            process.stop()
+            process.stop(grace: .seconds(0))
             throw EngineStartError("\(command.executable): \(error)")
         }
         guard let engine = answer.engine, let devices = answer.devices, !devices.isEmpty else {
-            process.stop()
+            process.stop(grace: .seconds(0))
             throw EngineStartError("\(command.executable): \(answer.error ?? "describes no engine with devices")")
         }
         name = engine
@@ -71,7 +71,7 @@ public final class WorkerEngine: Engine {
             loaded = nil
             throw error
         } catch let error as ProtocolError {
-            process?.stop()
+            process?.stop(grace: .seconds(0))
             process = nil
             loaded = nil
             throw EngineDeath(.protocolViolation(error.description))
