@@ -8,6 +8,9 @@ let package = Package(
         .executable(name: "gguf-fuzz", targets: ["gguf-fuzz"]),
         .library(name: "GGUF", targets: ["GGUF"]),
         .library(name: "Inference", targets: ["Inference"]),
+        // What an engine of one's own conforms to, with the modules whose types that names; and what tests it.
+        .library(name: "Engines", targets: ["Engines", "Inference", "Devices", "GGUF"]),
+        .library(name: "Fuzzing", targets: ["Fuzzing"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -31,7 +34,8 @@ let package = Package(
         .target(name: "Faults", dependencies: ["ModelGraph", "Devices"]),
         .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice", "CWeights"]),
         .target(
-            name: "Engines", dependencies: ["Inference", "Faults", "Devices", "Architectures", "GGUF"], exclude: ["Worker/Protocol.md"]),
+            name: "Engines", dependencies: ["Inference", "Faults", "Devices", "Architectures", "GGUF"],
+            exclude: ["Worker/Protocol.md"]),
         .target(
             name: "Fuzzing",
             dependencies: [
@@ -62,6 +66,17 @@ let package = Package(
             name: "FaultsTests",
             dependencies: ["Faults", "Devices", "ModelGraph", "Inference", "Architectures", "GGUF", "PropertyTesting"]),
         .testTarget(name: "DevicesTests", dependencies: ["Devices", "DeviceTestSupport"]),
+        .testTarget(name: "EnginesTests", dependencies: ["Engines", "Inference", "Devices", "GGUF", "gguf-fuzz"]),
+        .testTarget(
+            name: "FuzzingTests",
+            dependencies: [
+                "Fuzzing", "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "GGUF", "PropertyTesting",
+            ]),
+        // The fuzz suite: every file of the corpus, and random cases of every architecture.
+        .testTarget(
+            name: "FuzzTests", dependencies: ["Fuzzing", "Engines", "Faults", "Inference", "Devices", "Architectures"]),
+        // An engine of one's own, as a user of the library would write and test it: public products only.
+        .testTarget(name: "LibraryExampleTests", dependencies: ["Fuzzing", "Engines", "Inference", "Devices", "GGUF"]),
         // Runs the built program as a stranger would.
         .testTarget(name: "CommandLineTests", dependencies: ["gguf-fuzz"]),
     ]

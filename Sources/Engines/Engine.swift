@@ -13,6 +13,10 @@ public protocol Engine: AnyObject {
     var devices: [EngineDevice] { get }
     /// Why devices that might be expected are not there.
     var absences: [String] { get }
+    /// Whether a `Refusal` always means that the model is invalid, since what the engine merely lacks is `Unsupported`:
+    /// refusing a valid model is a failure then. An engine that cannot tell one from the other says false, and both are
+    /// discarded.
+    var refusesOnlyInvalid: Bool { get }
 
     /// Takes a model from memory.
     /// - Parameter source: metadata, and the tensors in the bytes of their types.
@@ -26,6 +30,7 @@ public protocol Engine: AnyObject {
 
 extension Engine {
     public var absences: [String] { [] }
+    public var refusesOnlyInvalid: Bool { true }
 }
 
 /// A model that an engine has taken.

@@ -116,22 +116,32 @@ private struct Scalar: Encodable {
     }
 
     static func decode(_ kind: MetadataValue.Kind, from container: inout any SingleValueDecodingContainer) throws -> MetadataValue {
+        // The decoder does not say where a number stands that does not fit.
+        func number<Number: Decodable>() throws -> Number {
+            do {
+                return try container.decode(Number.self)
+            } catch let error as DecodingError {
+                throw error
+            } catch {
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: "is no \(kind)")
+            }
+        }
         func real<Real: BinaryFloatingPoint & LosslessStringConvertible & Decodable>() throws -> Real {
-            guard let text = try? container.decode(String.self) else { return try container.decode(Real.self) }
+            guard let text = try? container.decode(String.self) else { return try number() }
             guard let number = Real(text) else {
                 throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(quoted(text)) is no number")
             }
             return number
         }
         return switch kind {
-        case .uint8: .uint8(try container.decode(UInt8.self))
-        case .int8: .int8(try container.decode(Int8.self))
-        case .uint16: .uint16(try container.decode(UInt16.self))
-        case .int16: .int16(try container.decode(Int16.self))
-        case .uint32: .uint32(try container.decode(UInt32.self))
-        case .int32: .int32(try container.decode(Int32.self))
-        case .uint64: .uint64(try container.decode(UInt64.self))
-        case .int64: .int64(try container.decode(Int64.self))
+        case .uint8: .uint8(try number())
+        case .int8: .int8(try number())
+        case .uint16: .uint16(try number())
+        case .int16: .int16(try number())
+        case .uint32: .uint32(try number())
+        case .int32: .int32(try number())
+        case .uint64: .uint64(try number())
+        case .int64: .int64(try number())
         case .bool: .bool(try container.decode(Bool.self))
         case .string: .string(try container.decode(String.self))
         case .float32: .float32(try real())

@@ -11,6 +11,8 @@ final class FileDescriptorStream {
     var whileWaiting: () throws -> Void = {}
     /// Until when a read or a write must be done.
     var deadline: ContinuousClock.Instant?
+    /// The longest payload that is read: what claims to be longer is not the protocol.
+    var longestPayload = Frame.longestPayload
     /// One call of the system serves the short frames that come one after the other.
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
     /// What of the buffer has been received, and not been taken.
@@ -22,6 +24,7 @@ final class FileDescriptorStream {
     func read() throws -> Frame {
         let prefix = try take(Frame.prefixLength)
         let (kind, header, payload) = try Frame.lengths(prefix)
+        guard payload <= longestPayload else { throw ProtocolError("a payload of \(payload) bytes") }
         return Frame(kind: kind, header: Data(try take(header)), payload: try take(payload))
     }
 
@@ -72,11 +75,12 @@ final class FileDescriptorStream {
 
     private func wait(for events: Int16) throws {
         while true {
+            // Asked even while bytes keep coming: what never stops is no answer either.
+            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
             var entry = pollfd(fd: descriptor, events: events, revents: 0)
             let isReady = poll(&entry, 1, deadline == nil ? -1 : 50)
             if isReady > 0 { return }
             try whileWaiting()
-            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
         }
     }
 }

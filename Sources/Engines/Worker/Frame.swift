@@ -107,6 +107,7 @@ struct Answer: Codable {
     var version: String?
     var devices: [EngineDevice]?
     var absences: [String]?
+    var refusesOnlyInvalid: Bool?
     // To `run`.
     var results: [ResultHeader]?
     var failure: FailureHeader?

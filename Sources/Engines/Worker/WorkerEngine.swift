@@ -8,6 +8,7 @@ public final class WorkerEngine: Engine {
     public let version: String
     public let devices: [EngineDevice]
     public let absences: [String]
+    public let refusesOnlyInvalid: Bool
     private let command: WorkerCommand
     private var process: WorkerProcess?
     /// The model that the worker has; whatever else was loaded is loaded again when it is used.
@@ -22,17 +23,19 @@ public final class WorkerEngine: Engine {
         do {
             answer = try process.answer(Frame(.request, Request(describe: Nothing()))).decoded(Answer.self)
         } catch {
-            process.stop()
+            process.stop(grace: .seconds(0))
             throw EngineStartError("\(command.executable): \(error)")
         }
         guard let engine = answer.engine, let devices = answer.devices, !devices.isEmpty else {
-            process.stop()
+            process.stop(grace: .seconds(0))
             throw EngineStartError("\(command.executable): \(answer.error ?? "describes no engine with devices")")
         }
         name = engine
         version = answer.version ?? ""
         self.devices = devices
         absences = answer.absences ?? []
+        // A worker that says nothing of it is not accused.
+        refusesOnlyInvalid = answer.refusesOnlyInvalid ?? false
         self.process = process
     }
 
@@ -50,7 +53,10 @@ public final class WorkerEngine: Engine {
         return model
     }
 
-    fileprivate func answer(_ request: Request, payload: [UInt8] = []) throws -> (Answer, payload: [UInt8]) {
+    /// - Parameter result: what the answer and its payload mean.
+    fileprivate func answer<Result>(
+        _ request: Request, payload: [UInt8] = [], _ result: (Answer, [UInt8]) throws -> Result
+    ) throws -> Result {
         do {
             let process = try self.process ?? WorkerProcess(command)
             self.process = process
@@ -59,13 +65,13 @@ public final class WorkerEngine: Engine {
             if let reason = answer.refused { throw Refusal(reason) }
             if let reason = answer.unsupported { throw Unsupported(reason) }
             if let reason = answer.error { throw EngineError(reason) }
-            return (answer, frame.payload)
+            return try result(answer, frame.payload)
         } catch let error as EngineDeath {
             process = nil
             loaded = nil
             throw error
         } catch let error as ProtocolError {
-            process?.stop()
+            process?.stop(grace: .seconds(0))
             process = nil
             loaded = nil
             throw EngineDeath(.protocolViolation(error.description))
@@ -92,22 +98,17 @@ private final class WorkerModel: EngineModel {
 
     func load() throws {
         engine.loaded = nil
-        _ = try engine.answer(Request(load: request), payload: file)
+        try engine.answer(Request(load: request), payload: file) { _, _ in }
         engine.loaded = self
     }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
         if engine.loaded !== self { try load() }
-        let (answer, payload) = try engine.answer(Request(run: script))
-        do {
-            return try answer.transcript(payload)
-        } catch {
-            throw EngineDeath(.protocolViolation("\(error)"))
-        }
+        return try engine.answer(Request(run: script)) { answer, payload in try answer.transcript(payload) }
     }
 
     func saved() throws -> [UInt8] {
         if engine.loaded !== self { try load() }
-        return try engine.answer(Request(save: Nothing())).payload
+        return try engine.answer(Request(save: Nothing())) { _, payload in payload }
     }
 }

@@ -64,6 +64,8 @@ final class WorkerProcess {
         #endif
         input = FileDescriptorStream(writing)
         output = FileDescriptorStream(reading)
+        // This process shall not need the memory that the worker may not.
+        output.longestPayload = min(Frame.longestPayload, limits.memory)
         do {
             try process.run()
         } catch {
@@ -104,9 +106,10 @@ final class WorkerProcess {
     }
 
     /// Ends the worker, whatever it does, and waits for it: no zombie stays.
-    func stop() {
+    /// - Parameter grace: how long it may take to end by itself.
+    func stop(grace: DispatchTimeInterval = .seconds(2)) {
         try? pipes.input.fileHandleForWriting.close()
-        if ended.wait(timeout: .now() + 2) == .timedOut {
+        if ended.wait(timeout: .now() + grace) == .timedOut {
             kill(process.processIdentifier, SIGKILL)
             ended.wait()
         }
@@ -116,9 +119,14 @@ final class WorkerProcess {
 
     /// - Parameter cause: nil: the worker's own end says it.
     private func end(_ cause: EngineDeath.Cause?) -> EngineDeath {
+        var cause = cause
         if cause == nil {
             // Its end of the pipe may close before the process has ended.
-            if ended.wait(timeout: .now() + 5) == .success { ended.signal() }
+            if ended.wait(timeout: .now() + 2) == .success {
+                ended.signal()
+            } else {
+                cause = .protocolViolation("it closed its input or output and went on")
+            }
         }
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         ended.wait()

@@ -40,7 +40,9 @@ public enum WorkerServer {
             if request.describe != nil {
                 return try Frame(
                     .answer,
-                    Answer(engine: engine.name, version: version, devices: engine.devices, absences: engine.absences))
+                    Answer(
+                        engine: engine.name, version: version, devices: engine.devices, absences: engine.absences,
+                        refusesOnlyInvalid: engine.refusesOnlyInvalid))
             } else if let load = request.load {
                 model = nil
                 model = try load.path.map(engine.load(file:))

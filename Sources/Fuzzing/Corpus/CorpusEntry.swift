@@ -114,14 +114,8 @@ extension DecodingError {
         case .keyNotFound(let key, let context): text(context, "\(key.stringValue) is missing")
         case .typeMismatch(let type, let context): text(context, "is no \(type)")
         case .valueNotFound(let type, let context): text(context, "\(type) is missing")
-        case .dataCorrupted(let context):
-            text(context, context.underlyingError.map { "no JSON: \(Self.reason($0))" } ?? context.debugDescription)
+        case .dataCorrupted(let context): text(context, context.debugDescription)
         @unknown default: "\(self)"
         }
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        let description = ((error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String) ?? error.localizedDescription
-        return description.split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 }

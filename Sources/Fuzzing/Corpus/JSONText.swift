@@ -17,7 +17,24 @@ enum JSONText {
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        return try decoder.decode(Value.self, from: data)
+        do {
+            return try decoder.decode(Value.self, from: data)
+        } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
+            // The decoder says the same of what is no JSON and of numbers of the wrong kind, and not where.
+            let description = describe(data) ?? "a number is too large for its place, negative, or not whole where it must be"
+            throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: description))
+        }
+    }
+
+    /// What is wrong with data that is no JSON; nil where it is.
+    private static func describe(_ data: Data) -> String? {
+        do {
+            _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
+            return nil
+        } catch {
+            let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String ?? error.localizedDescription
+            return "no JSON: " + reason.split(whereSeparator: \.isNewline).joined(separator: " ")
+        }
     }
 
     private static func text(_ tree: Tree, indentation: Int, room: Int) -> String {
@@ -73,7 +90,9 @@ enum JSONText {
             } else if let value = try? container.decode(Bool.self) {
                 self = .bool(value)
             } else if let value = try? container.decode(Int64.self) {
-                self = .integer(value)
+                // A zero's sign is part of metadata.
+                let isNegativeZero = value == 0 && (try? container.decode(Double.self))?.sign == .minus
+                self = isNegativeZero ? .real(-0.0) : .integer(value)
             } else if let value = try? container.decode(UInt64.self) {
                 self = .unsigned(value)
             } else if let value = try? container.decode(Double.self) {

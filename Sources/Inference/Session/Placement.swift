@@ -88,6 +88,9 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
         return LayerRange(first: first, last: last, device: device)
     }
 
+    /// Every device that it names, the default one first.
+    public var namedDevices: [String] { [defaultDevice] + layers.map(\.device) + tensors.map(\.device) }
+
     /// The device of a layer, or the default outside the layers.
     public func device(ofLayer layer: Int?) -> String {
         guard let layer else { return defaultDevice }

@@ -1,0 +1,222 @@
+import Architectures
+import Devices
+import Foundation
+import GGUF
+import Inference
+import Testing
+
+@testable import Engines
+
+/// Workers that are a few lines of shell: they need not understand the protocol to break it.
+@Suite("Workers")
+struct WorkerTests {
+    /// A worker that first says what it is; then `body` runs.
+    private final class Scripted {
+        let folder: URL
+        let command: WorkerCommand
+
+        /// - Parameter body: may use the folder's files: `loaded`, an answer to a load, `began`, the note of step 0; and
+        ///   `asked`, which returns when there is a third request.
+        init(_ body: String, time: Duration = .seconds(20), memory: Int = 4 << 30) throws {
+            folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let precision = Precision(storage: .float32, accumulation: .float32)
+            let described = Answer(engine: "shell", devices: [.init(name: "shell:x", summary: "", precision: precision)])
+            let frames = try [
+                ("described", Frame(.answer, described)), ("loaded", Frame(.answer, Answer())),
+                ("began", Frame(.note, StepNote(step: 0))),
+            ]
+            for (name, frame) in frames {
+                try Data(frame.prefix + frame.header).write(to: folder.appendingPathComponent(name))
+            }
+            let requests = try [
+                Frame(.request, Request(describe: Nothing())),
+                Frame(.request, Request(load: .init()), payload: Toy.source().bytesOfFile()),
+            ]
+            let asked = requests.reduce(1) { $0 + $1.prefix.count + $1.header.count + $1.payload.count }
+            // Only the first process is asked what it is.
+            let script = """
+                cd '\(folder.path)'
+                asked() { head -c \(asked) >/dev/null; }
+                mkdir first 2>/dev/null && cat described
+                \(body)
+                """
+            command = WorkerCommand(
+                executable: "/bin/sh", arguments: ["-c", script], limits: .init(time: time, memory: memory))
+        }
+
+        deinit { try? FileManager.default.removeItem(at: folder) }
+    }
+
+    /// How a worker ends that takes a model and is then asked to run a script.
+    private func death(of worker: Scripted) throws -> EngineDeath {
+        let engine = try WorkerEngine(worker.command)
+        let script = Script(placement: Placement("shell:x"), steps: [.clear])
+        return try #require(throws: EngineDeath.self) { try engine.load(Toy.source()).run(script) }
+    }
+
+    @Test("that die by a signal are told by it, by their last words and by the step that had begun")
+    func signals() throws {
+        let aborted = try death(
+            of: Scripted("cat loaded; asked; cat began; echo 'x.c:3: Assertion `rows > 0` failed' >&2; echo more >&2; kill -ABRT $$"))
+        #expect(aborted.cause == .signal(SIGABRT, "SIGABRT") && aborted.step == 0)
+        #expect(aborted.lastWords == "x.c:3: Assertion `rows > 0` failed")
+        #expect(aborted.description == "ended by SIGABRT: x.c:3: Assertion `rows > 0` failed")
+
+        let killed = try death(of: Scripted("cat loaded; kill -SEGV $$"))
+        #expect(killed.cause == .signal(SIGSEGV, "SIGSEGV") && killed.step == nil && killed.lastWords.isEmpty)
+    }
+
+    @Test("that exit are told by their status")
+    func exits() throws {
+        let dead = try death(of: Scripted("cat loaded; echo bye >&2; exit 3"))
+        #expect(dead.cause == .exit(3) && dead.lastWords == "bye")
+        #expect(try death(of: Scripted("cat loaded; exit 0")).cause == .exit(0))
+        // In the middle of an answer.
+        #expect(try death(of: Scripted("cat loaded; head -c 9 loaded; exit 4")).cause == .exit(4))
+    }
+
+    @Test("that give no answer in time are ended")
+    func hangs() throws {
+        let limit = Duration.milliseconds(300)
+        for body in ["cat loaded; exec sleep 100", "cat loaded; while :; do cat began; done"] {
+            let start = ContinuousClock.now
+            #expect(try death(of: Scripted(body, time: limit)).cause == .hang(limit))
+            #expect(ContinuousClock.now - start < .seconds(20))
+        }
+    }
+
+    #if os(Linux)
+        @Test("that grow past their limit are ended")
+        func memory() throws {
+            let limit = 64 << 20
+            let dead = try death(of: Scripted("cat loaded; exec 3>&1 4<&0; exec dd if=/dev/zero of=/dev/null bs=256M", memory: limit))
+            #expect(dead.cause == .memory(limit))
+        }
+    #endif
+
+    @Test("that speak something else break the protocol")
+    func garbage() throws {
+        for body in [
+            "cat loaded; echo 'Hello, I am no frame at all'", #"cat loaded; printf 'A\377\377\377\377\0\0\0\0\0\0\0\0'"#,
+            // More bytes than the worker may have.
+            #"cat loaded; printf 'A\002\0\0\0\0\0\0\0\002\0\0\0{}'"#,
+            // A request.
+            #"cat loaded; printf 'Q\002\0\0\0\0\0\0\0\0\0\0\0{}'"#,
+            // No JSON, and an answer to another request.
+            #"cat loaded; printf 'A\002\0\0\0\0\0\0\0\0\0\0\0{]'"#, "cat loaded loaded",
+        ] {
+            let dead = try death(of: Scripted(body + "; exec sleep 100"))
+            guard case .protocolViolation = dead.cause else {
+                Issue.record("\(body): \(dead)")
+                continue
+            }
+        }
+    }
+
+    @Test("that close their output and go on are ended, and not said to have been killed")
+    func closedOutput() throws {
+        let dead = try death(of: Scripted("cat loaded; exec >&2; exec sleep 100"))
+        #expect(dead.description == "broke the worker protocol: it closed its input or output and went on")
+    }
+
+    @Test("are started again after their death")
+    func comesBack() throws {
+        let worker = try Scripted(
+            """
+            mkdir second 2>/dev/null && { cat loaded; kill -SEGV $$; }
+            cat loaded loaded loaded; exec cat >/dev/null
+            """)
+        defer { withExtendedLifetime(worker) {} }
+        let engine = try WorkerEngine(worker.command)
+        let model = try engine.load(Toy.source())
+        #expect(throws: EngineDeath.self) { try model.saved() }
+        // The new worker has no model: it is loaded again first.
+        #expect(try model.saved() == [])
+        #expect(try engine.load(Toy.source()) !== model)
+    }
+
+    @Test("that cannot be started, or do not say what they are, are no engine")
+    func starts() throws {
+        #expect(throws: EngineStartError.self) {
+            try WorkerEngine(WorkerCommand(executable: "/nowhere/at/all", arguments: []))
+        }
+        for body in ["exit 1", "echo 'What is this?'; exec sleep 100", #"printf 'A\002\0\0\0\0\0\0\0\0\0\0\0{}'; exec sleep 100"#] {
+            #expect(throws: EngineStartError.self) {
+                try WorkerEngine(WorkerCommand(executable: "/bin/sh", arguments: ["-c", body]))
+            }
+        }
+    }
+
+    @Test("of other engines are not accused of a refusal, unless they say that they refuse only what is invalid")
+    func refusals() throws {
+        let worker = try Scripted("exec cat >/dev/null")
+        defer { withExtendedLifetime(worker) {} }
+        #expect(try !WorkerEngine(worker.command).refusesOnlyInvalid)
+        #expect(try WorkerEngine(Self.builtin()).refusesOnlyInvalid)
+    }
+
+    // MARK: The program's own worker
+
+    private static func builtin(_ arguments: String...) -> WorkerCommand {
+        let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL
+        let neighbour = bundle ?? Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
+        return WorkerCommand(
+            executable: neighbour.deletingLastPathComponent().appendingPathComponent("gguf-fuzz").path,
+            arguments: ["worker", "--device", "cpu"] + arguments)
+    }
+
+    @Test("of the builtin engine give what it gives in this process")
+    func builtinWorker() throws {
+        let worker = try WorkerEngine(Self.builtin())
+        #expect(worker.name == "builtin" && worker.devices.map(\.name) == ["reference", "cpu"])
+        let script = Script(
+            placement: Placement("cpu"), options: .init(sequences: 2),
+            steps: [
+                .process(Batch([1, 2, 3])), .copy(source: 0, destination: 1), .shift(sequence: 1, from: 0, by: 2),
+                .process(Batch([4], from: 3)), .process(Batch([5], from: 9, sequence: 9)), .clear,
+            ])
+        let model = try worker.load(Toy.source())
+        let transcript = try model.run(script)
+        #expect(transcript == (try Toy.engine.load(Toy.source()).run(script)))
+        #expect(transcript.failure?.step == 2 || transcript.failure?.step == 4)
+        #expect(try model.saved() == Toy.source().bytesOfFile())
+
+        var metadata = Toy.metadata
+        metadata["llama.attention.head_count"] = 0
+        let invalid = try #require(throws: Refusal.self) {
+            try worker.load(HeaderOnly(metadata: metadata))
+        }
+        #expect(invalid.reason.contains("llama.attention.head_count"))
+        // A refusal costs it nothing but the model.
+        #expect(try model.run(script) == transcript)
+    }
+
+    private struct HeaderOnly: TensorSource {
+        var metadata: Metadata
+        var tensors: [TensorInfo] { [] }
+        func data(of tensor: TensorInfo) throws -> TensorData { throw ModelError(subject: tensor.name, reason: "is not there") }
+    }
+
+    @Test("answer a request that makes no sense by an error, and go on")
+    func senselessRequests() throws {
+        let process = try WorkerProcess(Self.builtin())
+        defer { process.stop() }
+        struct Dance: Encodable { var dance = "tango" }
+        let load = try Frame(.request, Request(load: .init()), payload: Toy.source().bytesOfFile())
+        let senseless = [
+            try Frame(.request, Dance()), try Frame(.request, Request(save: Nothing())),
+            Frame(kind: .request, header: Data("no JSON".utf8), payload: []),
+            Frame(kind: .request, header: Data(#"{"run": {"steps": [{"fly": {}}]}}"#.utf8), payload: []),
+        ]
+        for frame in senseless {
+            let answer = try process.answer(frame).decoded(Answer.self)
+            #expect(answer.error != nil && answer.refused == nil, "\(answer)")
+        }
+        let garbage = try process.answer(Frame(.request, Request(load: .init()), payload: [1, 2, 3])).decoded(Answer.self)
+        #expect(garbage.refused != nil)
+        #expect(try process.answer(load).decoded(Answer.self).error == nil)
+        let unknown = try process.answer(Frame(.request, Dance())).decoded(Answer.self)
+        #expect(unknown.error?.contains("an unknown request") ?? false)
+    }
+}

@@ -1,0 +1,128 @@
+import Engines
+import Foundation
+import GGUF
+import Inference
+import Testing
+
+@testable import Fuzzing
+
+@Suite("Corpus")
+struct CorpusTests {
+    private func entry(_ subject: Case, fault: String? = nil, kind: String = "mismatch") -> CorpusEntry {
+        CorpusEntry(
+            case: subject,
+            signature: Signature(
+                check: subject.check, device: subject.devices[0], architecture: subject.architecture, stage: "process", kind: kind),
+            seen: "row 1: \"far\" off", found: .init(seed: .max, index: 3, version: "1", fault: fault, evaluations: 7))
+    }
+
+    private func read(_ text: String) throws -> CorpusEntry {
+        try withTemporaryFolder { folder in
+            let path = folder + "/x.json"
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            return try CorpusEntry(path: path)
+        }
+    }
+
+    @Test("files read are what was written", arguments: Samples.architectures)
+    func roundTrip(_ name: String) throws {
+        for (seed, subject) in try Samples.cases(of: name).prefix(2) {
+            let entry = entry(subject)
+            let text = try entry.text()
+            let again = try read(text)
+            #expect(again == entry, "seed \(seed)")
+            #expect(try again.text() == text)
+            #expect(text.hasSuffix("}\n"))
+        }
+    }
+
+    @Test("files keep numbers that JSON lacks or writes alike")
+    func unusualNumbers() throws {
+        var subject = Toy.subject(.agrees)
+        let values: [MetadataValue] = [
+            .float32(.nan), .float32(-.infinity), .float32(-0.0), .float64(-0.0), .float64(.infinity), .float64(1e300), .float64(5e-324),
+            .float32(.leastNonzeroMagnitude), .float32(16_777_216), .float64(1e15), .float64(0.1), .float32(0.1), .uint64(.max),
+            .int64(.min), .int8(-1), .bool(true), .uint8(1), .string("\"\\\u{0}\u{1F600}/\n"), .array(.float32([1, -0.0, .nan])),
+            .array(.array([.uint8([1]), .array([]), .string(["a", ""])])), .array(.bool([])),
+        ]
+        for (index, value) in values.enumerated() { subject.metadata["x.\(index)"] = value }
+        let again = try read(entry(subject).text())
+        for (key, value) in subject.metadata { #expect(again.case.metadata[key] == value, "\(value)") }
+        #expect(again.found.seed == .max)
+    }
+
+    @Test("files that are none are refused on one line that names the place")
+    func malformed() throws {
+        let text = try entry(Toy.subject(.agrees)).text()
+        let edits: [(String, String, String)] = [
+            (#""check": "agrees""#, #""check": "hopes""#, "case.check"), (#""devices": ["cpu"]"#, #""devices": []"#, "case.devices"),
+            (#""devices": ["cpu"]"#, #""devices": [7]"#, "case.devices[0]"), (#""seed": 1"#, #""seed": -1"#, "a number is too large"),
+            (#""uint32", "value": 64"#, #""uint32", "value": 1e99"#, "case.metadata[2].value: is no uint32"),
+            (#""uint32", "value": 64"#, #""uint31", "value": 64"#, "case.metadata[2].type"),
+            (#""key": "llama.context_length""#, #""key": "llama.vocab_size""#, "case.metadata"),
+            (#""positions": [0, 1, 2]"#, #""positions": [0, 1]"#, "case.script.steps[0].process"),
+            (#""process""#, #""progress""#, "case.script.steps[0]"), (#""optionalTensors": [],"#, "", "optionalTensors is missing"),
+            (#""cacheType": "f32""#, #""cacheType": "f8""#, "case.script.options.cacheType"), ("{", "", "no JSON"),
+            (#""found""#, #""lost""#, "found is missing"),
+        ]
+        for (old, new, place) in edits {
+            let edited = text.replacingOccurrences(of: old, with: new, range: text.range(of: old))
+            #expect(edited != text, "\(old)")
+            let error = #expect(throws: CorpusError.self) { try read(edited) }
+            let line = error?.description ?? ""
+            #expect(line.contains(place) && !line.contains("\n") && line.contains("x.json: "), "\(new): \(line)")
+        }
+        for text in ["", "null", "[]", "{", "\u{FEFF}", String(repeating: "[", count: 100_000)] {
+            #expect(throws: CorpusError.self) { try read(text) }
+        }
+        #expect(throws: CorpusError.self) { try CorpusEntry(path: "/nowhere/at/all.json") }
+    }
+
+    @Test("keeps one file for each signature: the simpler of two")
+    func keeping() throws {
+        try withTemporaryFolder { folder in
+            let corpus = Corpus(folder: folder + "/made/when/needed")
+            let (long, short) = (Toy.subject(.agrees, [.process(Batch([1, 2, 3]))]), Toy.subject(.agrees, [.process(Batch([1]))]))
+            let path = try corpus.keep(entry(long))
+            #expect(path.hasSuffix("/agrees-cpu-llama-process-mismatch.json"))
+            #expect(try corpus.keep(entry(short)) == path)
+            #expect(try CorpusEntry(path: path).case == short)
+            #expect(try corpus.keep(entry(long)) == path)
+            #expect(try CorpusEntry(path: path).case == short)
+
+            // A fault's file is another, and so is another signature's; what is no corpus file is replaced.
+            #expect(try corpus.keep(entry(long, fault: "window-off-by-one")) != path)
+            #expect(try corpus.keep(entry(long, kind: "not finite")) != path)
+            try Data("{".utf8).write(to: URL(fileURLWithPath: path))
+            try corpus.keep(entry(long))
+            #expect(try CorpusEntry(path: path).case == long)
+            #expect(try Corpus.files([folder]).count == 3)
+        }
+        #expect(throws: CorpusError.self) { try Corpus(folder: "/dev/null/no").keep(entry(Toy.subject(.agrees))) }
+    }
+
+    @Test("names files by what failed, whatever that holds")
+    func names() {
+        let corpus = Corpus(folder: "/c")
+        func name(_ kind: String) -> String {
+            corpus.path(of: Signature(check: .state, device: "llama:CPU", architecture: "x/../y", stage: "load", kind: kind))
+        }
+        #expect(name("SIGABRT: a.c:: assert(n < m)") == "/c/state-llama-CPU-x-..-y-load-SIGABRT-a.c-assert-n-m.json")
+        let long = String(repeating: "assertion ", count: 30)
+        #expect(name(long).count < 140 && name(long) != name(long + "x"))
+    }
+
+    @Test("orders cases by layers, then tokens, then steps, then metadata")
+    func simplicity() {
+        var (a, b) = (entry(Toy.subject(.agrees)), entry(Toy.subject(.agrees)))
+        #expect(!a.isSimpler(than: b) && !b.isSimpler(than: a))
+        b.case.metadata["x"] = 1
+        #expect(a.isSimpler(than: b))
+        a.case.script.steps.append(.clear)
+        #expect(b.isSimpler(than: a))
+        b.case.script.steps = [.process(Batch([1, 2, 3, 4]))]
+        #expect(a.isSimpler(than: b))
+        a.case.metadata["llama.block_count"] = 2
+        #expect(b.isSimpler(than: a))
+    }
+}
