@@ -27,9 +27,10 @@ struct NoiseFloorTests {
 
     @Test("is the largest error of the samples, of which there are more before a device is accused")
     func samples() throws {
-        let floor = try floor(transcript([3, 4])) { seed in transcript([3, 4 + Double(seed) * 0.01]) }
+        let reference = { (script: Script) in transcript([3, 4 + Double(script.options.rounding?.seed ?? 0) * 0.01]) }
+        let floor = try NoiseFloor(script, exact: transcript([3, 4]), precision: single, reference: reference)
         #expect(abs(floor.floor(step: 0, key: 0) - 0.02) < 1e-12 && !floor.isRefined)
-        try floor.refine()
+        try floor.refine(reference: reference)
         #expect(abs(floor.floor(step: 0, key: 0) - 0.16) < 1e-12 && floor.isRefined)
     }
 
