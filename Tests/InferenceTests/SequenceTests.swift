@@ -183,7 +183,10 @@ struct SavedStateTests {
         let twoSequences = try model.session()
         try twoSequences.process(Batch(model.tokens(3), sequence: 1))
         #expect(throws: StateError.self) { try target.restoreState(twoSequences.saveState()) }
-        let other = try Toy(architecture: Llama.self, seed: 2).model().session()
+        // Of as many layers, and as wide, it could not be told from this model's.
+        let layers = model.architecture.dimensions.layers
+        let others = try (2..<20).map { try Toy(architecture: Llama.self, seed: $0).model() }
+        let other = try #require(others.first { $0.architecture.dimensions.layers != layers }).session()
         #expect(throws: StateError.self) { try target.restoreState(other.saveState()) }
     }
 }
