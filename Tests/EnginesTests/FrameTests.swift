@@ -79,16 +79,18 @@ struct FrameTests {
     @Test("that never come are given up, and so are those that never end")
     func deadlines() throws {
         let pipe = Pipe()
-        let (reading, writing) = (pipe.fileHandleForReading.fileDescriptor, pipe.fileHandleForWriting.fileDescriptor)
+        let (reading, writing) = (
+            pipe.fileHandleForReading.fileDescriptor, pipe.fileHandleForWriting.fileDescriptor
+        )
         #expect(fcntl(reading, F_SETFL, fcntl(reading, F_GETFL) | O_NONBLOCK) == 0)
         let stream = FileDescriptorStream(reading)
         stream.deadline = .now + .milliseconds(50)
         #expect(throws: FileDescriptorStream.TimedOut.self) { try stream.read() }
 
         // However fast it comes.
-        #expect(fcntl(writing, F_SETFL, fcntl(writing, F_GETFL) | O_NONBLOCK) == 0)
         stream.deadline = .now
-        #expect(write(writing, bytes(try Frame(.note, StepNote(step: 1))), 26) == 26)
+        let note = bytes(try Frame(.note, StepNote(step: 1)))
+        #expect(write(writing, note, note.count) == note.count)
         #expect(throws: FileDescriptorStream.TimedOut.self) { try stream.read() }
         withExtendedLifetime(pipe) {}
     }
