@@ -7,7 +7,7 @@ import Testing
 @Suite("Frames")
 struct FrameTests {
     /// What a reader makes of these bytes, after which the other side closes.
-    private func read(_ bytes: [UInt8], longest: Int = Frame.longestPayload, within time: Duration? = nil) throws -> Frame {
+    private func read(_ bytes: [UInt8], longest: Int = Frame.longestPayload) throws -> Frame {
         let pipe = Pipe()
         let writer = pipe.fileHandleForWriting
         Thread.detachNewThread {
@@ -18,7 +18,6 @@ struct FrameTests {
         }
         let stream = FileDescriptorStream(pipe.fileHandleForReading.fileDescriptor)
         stream.longestPayload = longest
-        if let time { stream.deadline = .now + time }
         return try withExtendedLifetime(pipe) { try stream.read() }
     }
 
@@ -77,11 +76,21 @@ struct FrameTests {
         #expect(throws: ProtocolError.self) { try deep.decoded(StepNote.self) }
     }
 
-    @Test("that never end, or never come, are given up")
+    @Test("that never come are given up, and so are those that never end")
     func deadlines() throws {
         let pipe = Pipe()
-        let stream = FileDescriptorStream(pipe.fileHandleForReading.fileDescriptor)
-        stream.deadline = .now + .milliseconds(100)
+        let (reading, writing) = (
+            pipe.fileHandleForReading.fileDescriptor, pipe.fileHandleForWriting.fileDescriptor
+        )
+        #expect(fcntl(reading, F_SETFL, fcntl(reading, F_GETFL) | O_NONBLOCK) == 0)
+        let stream = FileDescriptorStream(reading)
+        stream.deadline = .now + .milliseconds(50)
+        #expect(throws: FileDescriptorStream.TimedOut.self) { try stream.read() }
+
+        // However fast it comes.
+        stream.deadline = .now
+        let note = bytes(try Frame(.note, StepNote(step: 1)))
+        #expect(write(writing, note, note.count) == note.count)
         #expect(throws: FileDescriptorStream.TimedOut.self) { try stream.read() }
         withExtendedLifetime(pipe) {}
     }

@@ -9,7 +9,7 @@ final class FileDescriptorStream {
     private let descriptor: Int32
     /// Asked now and then while nothing comes; what it throws ends the waiting.
     var whileWaiting: () throws -> Void = {}
-    /// Until when a read or a write must be done.
+    /// Until when a read or a write must be done. A descriptor that blocks does not notice.
     var deadline: ContinuousClock.Instant?
     /// The longest payload that is read: what claims to be longer is not the protocol.
     var longestPayload = Frame.longestPayload
@@ -66,6 +66,8 @@ final class FileDescriptorStream {
     /// Calls the system, and waits where it says that it is too early.
     private func transfer(_ event: some BinaryInteger, _ call: () -> Int) throws -> Int {
         while true {
+            // Asked even while bytes keep coming: what never stops is no answer either.
+            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
             let count = call()
             if count >= 0 { return count }
             guard errno == EINTR || errno == EAGAIN else { throw Ended() }
@@ -75,12 +77,11 @@ final class FileDescriptorStream {
 
     private func wait(for events: Int16) throws {
         while true {
-            // Asked even while bytes keep coming: what never stops is no answer either.
-            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
             var entry = pollfd(fd: descriptor, events: events, revents: 0)
             let isReady = poll(&entry, 1, deadline == nil ? -1 : 50)
             if isReady > 0 { return }
             try whileWaiting()
+            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
         }
     }
 }
