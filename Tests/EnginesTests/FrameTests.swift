@@ -102,10 +102,12 @@ struct AnswerTests {
     func transcripts() throws {
         let transcript = Transcript(
             results: [
-                StepResult(logits: Rows(keys: [0, 3], width: 2, elements: [1, -.zero, .infinity, .leastNonzeroMagnitude])),
+                StepResult(
+                    logits: Rows(keys: [0, 3], width: 2, elements: [1, -.zero, .infinity, .leastNonzeroMagnitude])),
                 StepResult(isDone: false), StepResult(),
                 StepResult(
-                    logits: Rows(keys: [1], width: 1, elements: [0.1]), embeddings: Rows(keys: [5], width: 1, elements: [2])),
+                    logits: Rows(keys: [1], width: 1, elements: [0.1]),
+                    embeddings: Rows(keys: [5], width: 1, elements: [2])),
             ], failure: .init(step: 4, reason: "no"), fallbacks: ["a", "b"], margins: [0.25, .infinity])
         let (answer, payload) = Answer.of(transcript)
         let found = try JSONDecoder().decode(Answer.self, from: JSONEncoder().encode(answer)).transcript(payload)
@@ -122,7 +124,8 @@ struct AnswerTests {
     @Test(
         "whose payload is not what they say are an error",
         arguments: [
-            (#"{}"#, 0), (#"{"results": []}"#, 1), (#"{"results": [], "margins": 1}"#, 0), (#"{"results": [], "margins": -1}"#, 0),
+            (#"{}"#, 0), (#"{"results": []}"#, 1), (#"{"results": [], "margins": 1}"#, 0),
+            (#"{"results": [], "margins": -1}"#, 0),
             (#"{"results": [], "margins": 9223372036854775807}"#, 8),
             (#"{"results": [{"logits": {"keys": [0], "width": 0}}]}"#, 0),
             (#"{"results": [{"logits": {"keys": [0], "width": -1}}]}"#, 0),

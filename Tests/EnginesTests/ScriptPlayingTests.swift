@@ -44,7 +44,8 @@ struct ScriptPlayingTests {
             placement: Placement("x"),
             steps: [
                 .encode(Batch([1])), .process(Batch([1])), .remove(sequence: 1, from: 2, to: 5), .keep(sequence: 0),
-                .copy(source: 0, destination: 1), .shift(sequence: 0, from: 3, by: 2), .save(sequence: 4), .save(sequence: nil),
+                .copy(source: 0, destination: 1), .shift(sequence: 0, from: 3, by: 2), .save(sequence: 4),
+                .save(sequence: nil),
                 .restore(sequence: nil), .clear,
             ])
         var begun: [Int] = []
@@ -126,7 +127,8 @@ enum Toy {
     static var engine: BuiltinEngine { BuiltinEngine(DeviceSet([ReferenceDevice(), CPUDevice()])) }
 
     static let metadata: Metadata = [
-        "general.architecture": "llama", "llama.vocab_size": 32, "llama.context_length": 64, "llama.embedding_length": 32,
+        "general.architecture": "llama", "llama.vocab_size": 32, "llama.context_length": 64,
+        "llama.embedding_length": 32,
         "llama.block_count": 1, "llama.attention.head_count": 2, "llama.attention.head_count_kv": 1,
         "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.feed_forward_length": 32,
     ]

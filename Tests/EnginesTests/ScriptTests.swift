@@ -26,7 +26,8 @@ struct ScriptTests {
     func scriptRoundTrip() throws {
         let script = Script(
             placement: Placement(
-                "cpu", layers: [.init(first: 1, last: nil, device: "vulkan0")], tensors: [.init(pattern: #"output\..*"#, device: "cpu")]),
+                "cpu", layers: [.init(first: 1, last: nil, device: "vulkan0")],
+                tensors: [.init(pattern: #"output\..*"#, device: "cpu")]),
             options: .init(
                 context: 33, sequences: 4, microBatch: 7, cacheType: .half,
                 rounding: Rounding(seed: 5, precision: Precision(storage: .float16, accumulation: .float32))),
@@ -36,7 +37,9 @@ struct ScriptTests {
 
     @Test("are what a person would write")
     func stepText() throws {
-        #expect(try decoded(Step.self, #"{"remove": {"sequence": 0, "from": 1}}"#) == .remove(sequence: 0, from: 1, to: nil))
+        #expect(
+            try decoded(Step.self, #"{"remove": {"sequence": 0, "from": 1}}"#) == .remove(sequence: 0, from: 1, to: nil)
+        )
         #expect(try decoded(Step.self, #"{"clear": {}}"#) == .clear)
         #expect(
             try decoded(Step.self, #"{"process": {"ids": [4], "positions": [9], "sequences": [[1]], "outputs": []}}"#)
@@ -47,7 +50,8 @@ struct ScriptTests {
         "that are none are refused",
         arguments: [
             #"{}"#, #"[]"#, #"{"jump": {}}"#, #"{"clear": {}, "keep": {"sequence": 1}}"#, #"{"copy": {"source": 1}}"#,
-            #"{"shift": {"sequence": 0, "from": 0}}"#, #"{"keep": {"sequence": 1.5}}"#, #"{"keep": {"sequence": 1e30}}"#,
+            #"{"shift": {"sequence": 0, "from": 0}}"#, #"{"keep": {"sequence": 1.5}}"#,
+            #"{"keep": {"sequence": 1e30}}"#,
             #"{"process": {"ids": [1, 2], "positions": [0], "sequences": [[0], [0]], "outputs": []}}"#,
             #"{"process": {"ids": [1], "positions": [0], "sequences": [[32]], "outputs": []}}"#,
             #"{"process": {"ids": [1], "positions": [0], "sequences": [[-1]], "outputs": []}}"#,
@@ -61,11 +65,15 @@ struct ScriptTests {
     @Test("are told apart by the names of their steps")
     func stepNames() {
         #expect(
-            Set(Self.steps.map(\.name)) == ["encode", "process", "remove", "keep", "copy", "shift", "save", "restore", "clear"])
+            Set(Self.steps.map(\.name)) == [
+                "encode", "process", "remove", "keep", "copy", "shift", "save", "restore", "clear",
+            ])
     }
 }
 
-func decoded<Value: Decodable>(_: Value.Type, _ text: String) throws -> Value { try decoded(Value.self, Data(text.utf8)) }
+func decoded<Value: Decodable>(_: Value.Type, _ text: String) throws -> Value {
+    try decoded(Value.self, Data(text.utf8))
+}
 func decoded<Value: Decodable>(_: Value.Type, _ data: Data) throws -> Value {
     try JSONDecoder().decode(Value.self, from: data)
 }

@@ -15,13 +15,14 @@ struct WorkerTests {
         let folder: URL
         let command: WorkerCommand
 
-        /// - Parameter body: may use the folder's files: `loaded`, an answer to a load, `began`, the note of step 0; and
-        ///   `asked`, which returns when there is a third request.
+        /// - Parameter body: may use the folder's files: `loaded`, an answer to a load, `began`, the note of step 0;
+        ///   and `asked`, which returns when there is a third request.
         init(_ body: String, time: Duration = .seconds(20), memory: Int = 4 << 30) throws {
             folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             let precision = Precision(storage: .float32, accumulation: .float32)
-            let described = Answer(engine: "shell", devices: [.init(name: "shell:x", summary: "", precision: precision)])
+            let described = Answer(
+                engine: "shell", devices: [.init(name: "shell:x", summary: "", precision: precision)])
             let frames = try [
                 ("described", Frame(.answer, described)), ("loaded", Frame(.answer, Answer())),
                 ("began", Frame(.note, StepNote(step: 0))),
@@ -58,10 +59,12 @@ struct WorkerTests {
     @Test("that die by a signal are told by it, by their last words and by the step that had begun")
     func signals() throws {
         let aborted = try death(
-            of: Scripted("cat loaded; asked; cat began; echo 'x.c:3: Assertion `rows > 0` failed' >&2; echo more >&2; kill -ABRT $$"))
+            of: Scripted(
+                "cat loaded; asked; cat began; echo 'x.c:3: Assertion `n > 0` failed' >&2; echo more >&2; kill -ABRT $$"
+            ))
         #expect(aborted.cause == .signal(SIGABRT, "SIGABRT") && aborted.step == 0)
-        #expect(aborted.lastWords == "x.c:3: Assertion `rows > 0` failed")
-        #expect(aborted.description == "ended by SIGABRT: x.c:3: Assertion `rows > 0` failed")
+        #expect(aborted.lastWords == "x.c:3: Assertion `n > 0` failed")
+        #expect(aborted.description == "ended by SIGABRT: x.c:3: Assertion `n > 0` failed")
 
         let killed = try death(of: Scripted("cat loaded; kill -SEGV $$"))
         #expect(killed.cause == .signal(SIGSEGV, "SIGSEGV") && killed.step == nil && killed.lastWords.isEmpty)
@@ -90,7 +93,8 @@ struct WorkerTests {
         @Test("that grow past their limit are ended")
         func memory() throws {
             let limit = 64 << 20
-            let dead = try death(of: Scripted("cat loaded; exec 3>&1 4<&0; exec dd if=/dev/zero of=/dev/null bs=256M", memory: limit))
+            let dead = try death(
+                of: Scripted("cat loaded; exec 3>&1 4<&0; exec dd if=/dev/zero of=/dev/null bs=256M", memory: limit))
             #expect(dead.cause == .memory(limit))
         }
     #endif
@@ -98,7 +102,8 @@ struct WorkerTests {
     @Test("that speak something else break the protocol")
     func garbage() throws {
         for body in [
-            "cat loaded; echo 'Hello, I am no frame at all'", #"cat loaded; printf 'A\377\377\377\377\0\0\0\0\0\0\0\0'"#,
+            "cat loaded; echo 'Hello, I am no frame at all'",
+            #"cat loaded; printf 'A\377\377\377\377\0\0\0\0\0\0\0\0'"#,
             // More bytes than the worker may have.
             #"cat loaded; printf 'A\002\0\0\0\0\0\0\0\002\0\0\0{}'"#,
             // A request.
@@ -141,7 +146,10 @@ struct WorkerTests {
         #expect(throws: EngineStartError.self) {
             try WorkerEngine(WorkerCommand(executable: "/nowhere/at/all", arguments: []))
         }
-        for body in ["exit 1", "echo 'What is this?'; exec sleep 100", #"printf 'A\002\0\0\0\0\0\0\0\0\0\0\0{}'; exec sleep 100"#] {
+        for body in [
+            "exit 1", "echo 'What is this?'; exec sleep 100",
+            #"printf 'A\002\0\0\0\0\0\0\0\0\0\0\0{}'; exec sleep 100"#,
+        ] {
             #expect(throws: EngineStartError.self) {
                 try WorkerEngine(WorkerCommand(executable: "/bin/sh", arguments: ["-c", body]))
             }
@@ -195,7 +203,9 @@ struct WorkerTests {
     private struct HeaderOnly: TensorSource {
         var metadata: Metadata
         var tensors: [TensorInfo] { [] }
-        func data(of tensor: TensorInfo) throws -> TensorData { throw ModelError(subject: tensor.name, reason: "is not there") }
+        func data(of tensor: TensorInfo) throws -> TensorData {
+            throw ModelError(subject: tensor.name, reason: "is not there")
+        }
     }
 
     @Test("answer a request that makes no sense by an error, and go on")
@@ -213,7 +223,8 @@ struct WorkerTests {
             let answer = try process.answer(frame).decoded(Answer.self)
             #expect(answer.error != nil && answer.refused == nil, "\(answer)")
         }
-        let garbage = try process.answer(Frame(.request, Request(load: .init()), payload: [1, 2, 3])).decoded(Answer.self)
+        let garbage = try process.answer(Frame(.request, Request(load: .init()), payload: [1, 2, 3])).decoded(
+            Answer.self)
         #expect(garbage.refused != nil)
         #expect(try process.answer(load).decoded(Answer.self).error == nil)
         let unknown = try process.answer(Frame(.request, Dance())).decoded(Answer.self)

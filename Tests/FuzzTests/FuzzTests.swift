@@ -17,7 +17,9 @@ struct FuzzTests {
     /// Relative to the corpus, for their names as test cases. Those of another engine are that one's business.
     private static func corpusFiles() throws -> [String] {
         let folder = Settings.corpus.folder
-        return try Corpus.files([folder]).map { String($0.dropFirst(folder.count + 1)) }.filter { !$0.hasPrefix("llama.cpp/") }
+        return try Corpus.files([folder]).map { String($0.dropFirst(folder.count + 1)) }.filter {
+            !$0.hasPrefix("llama.cpp/")
+        }
     }
 
     @Test("random cases hold every property", arguments: ArchitectureCatalog.all.map { $0.name })
@@ -26,17 +28,21 @@ struct FuzzTests {
         for device in Settings.devices.devices.map(\.name) where device != EngineSet.reference {
             let cases = device == "cpu" ? settings.cases : max(1, settings.cases / Settings.vulkanShare)
             try FuzzSuite(
-                architectures: [architecture], devices: [device], cases: cases, seed: settings.seed, corpus: Settings.corpus
+                architectures: [architecture], devices: [device], cases: cases, seed: settings.seed,
+                corpus: Settings.corpus
             ) { BuiltinEngine(Settings.devices) }.verify()
         }
     }
 
     @Test("a fault is reported, cut down and kept")
     func faultIsFound() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)").path
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
+            .path
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let fault = try FaultCatalogue.named("key-heads-interleaved")
-        let suite = FuzzSuite(architectures: ["llama"], checks: [.agrees], cases: 60, seed: 1, corpus: Corpus(folder: folder)) {
+        let suite = FuzzSuite(
+            architectures: ["llama"], checks: [.agrees], cases: 60, seed: 1, corpus: Corpus(folder: folder)
+        ) {
             BuiltinEngine(DeviceSet([ReferenceDevice(), CPUDevice()]), fault: fault)
         }
         let failure = try #require(throws: PropertyFailure.self) { try suite.verify() }
@@ -47,7 +53,8 @@ struct FuzzTests {
         #expect(entry.case.layers == 1 && entry.case.tokens == fault.fewestTokens)
         let message = failure.description
         for part in [
-            "agrees: llama on cpu: mismatch in process", entry.case.summary, entry.seen, "of seed 1", "gguf-fuzz replay \(file)",
+            "agrees: llama on cpu: mismatch in process", entry.case.summary, entry.seen, "of seed 1",
+            "gguf-fuzz replay \(file)",
         ] {
             #expect(message.contains(part), "\(part) is missing in: \(message)")
         }

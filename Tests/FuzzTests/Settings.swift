@@ -8,7 +8,7 @@ struct Settings {
     /// `GGUF_FUZZ_SEED`
     var seed: UInt64 = 1
     /// `GGUF_FUZZ_CASES`: of each architecture.
-    var cases: UInt64 = 12
+    var cases: UInt64 = 80
 
     /// Software drivers take about this many times longer than the CPU.
     static let vulkanShare: UInt64 = 6
@@ -23,8 +23,8 @@ struct Settings {
         var settings = Settings()
         settings.seed = try number("GGUF_FUZZ_SEED") ?? settings.seed
         settings.cases = try number("GGUF_FUZZ_CASES") ?? settings.cases
-        print(
-            "fuzz suite: the same again with GGUF_FUZZ_SEED=\(settings.seed) GGUF_FUZZ_CASES=\(settings.cases) swift test --filter FuzzTests")
+        let variables = "GGUF_FUZZ_SEED=\(settings.seed) GGUF_FUZZ_CASES=\(settings.cases)"
+        print("fuzz suite: the same again with \(variables) swift test --filter FuzzTests")
         for absence in devices.absences { print("fuzz suite: not found: \(absence)") }
         return settings
     }

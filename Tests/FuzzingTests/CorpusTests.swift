@@ -12,7 +12,8 @@ struct CorpusTests {
         CorpusEntry(
             case: subject,
             signature: Signature(
-                check: subject.check, device: subject.devices[0], architecture: subject.architecture, stage: "process", kind: kind),
+                check: subject.check, device: subject.devices[0], architecture: subject.architecture, stage: "process",
+                kind: kind),
             seen: "row 1: \"far\" off", found: .init(seed: .max, index: 3, version: "1", fault: fault, evaluations: 7))
     }
 
@@ -40,9 +41,12 @@ struct CorpusTests {
     func unusualNumbers() throws {
         var subject = Toy.subject(.agrees)
         let values: [MetadataValue] = [
-            .float32(.nan), .float32(-.infinity), .float32(-0.0), .float64(-0.0), .float64(.infinity), .float64(1e300), .float64(5e-324),
-            .float32(.leastNonzeroMagnitude), .float32(16_777_216), .float64(1e15), .float64(0.1), .float32(0.1), .uint64(.max),
-            .int64(.min), .int8(-1), .bool(true), .uint8(1), .string("\"\\\u{0}\u{1F600}/\n"), .array(.float32([1, -0.0, .nan])),
+            .float32(.nan), .float32(-.infinity), .float32(-0.0), .float64(-0.0), .float64(.infinity), .float64(1e300),
+            .float64(5e-324),
+            .float32(.leastNonzeroMagnitude), .float32(16_777_216), .float64(1e15), .float64(0.1), .float32(0.1),
+            .uint64(.max),
+            .int64(.min), .int8(-1), .bool(true), .uint8(1), .string("\"\\\u{0}\u{1F600}/\n"),
+            .array(.float32([1, -0.0, .nan])),
             .array(.array([.uint8([1]), .array([]), .string(["a", ""])])), .array(.bool([])),
         ]
         for (index, value) in values.enumerated() { subject.metadata["x.\(index)"] = value }
@@ -55,13 +59,16 @@ struct CorpusTests {
     func malformed() throws {
         let text = try entry(Toy.subject(.agrees)).text()
         let edits: [(String, String, String)] = [
-            (#""check": "agrees""#, #""check": "hopes""#, "case.check"), (#""devices": ["cpu"]"#, #""devices": []"#, "case.devices"),
-            (#""devices": ["cpu"]"#, #""devices": [7]"#, "case.devices[0]"), (#""seed": 1"#, #""seed": -1"#, "a number is too large"),
+            (#""check": "agrees""#, #""check": "hopes""#, "case.check"),
+            (#""devices": ["cpu"]"#, #""devices": []"#, "case.devices"),
+            (#""devices": ["cpu"]"#, #""devices": [7]"#, "case.devices[0]"),
+            (#""seed": 1"#, #""seed": -1"#, "a number is too large"),
             (#""uint32", "value": 64"#, #""uint32", "value": 1e99"#, "case.metadata[2].value: is no uint32"),
             (#""uint32", "value": 64"#, #""uint31", "value": 64"#, "case.metadata[2].type"),
             (#""key": "llama.context_length""#, #""key": "llama.vocab_size""#, "case.metadata"),
             (#""positions": [0, 1, 2]"#, #""positions": [0, 1]"#, "case.script.steps[0].process"),
-            (#""process""#, #""progress""#, "case.script.steps[0]"), (#""optionalTensors": [],"#, "", "optionalTensors is missing"),
+            (#""process""#, #""progress""#, "case.script.steps[0]"),
+            (#""optionalTensors": [],"#, "", "optionalTensors is missing"),
             (#""cacheType": "f32""#, #""cacheType": "f8""#, "case.script.options.cacheType"), ("{", "", "no JSON"),
             (#""found""#, #""lost""#, "found is missing"),
         ]
@@ -82,7 +89,9 @@ struct CorpusTests {
     func keeping() throws {
         try withTemporaryFolder { folder in
             let corpus = Corpus(folder: folder + "/made/when/needed")
-            let (long, short) = (Toy.subject(.agrees, [.process(Batch([1, 2, 3]))]), Toy.subject(.agrees, [.process(Batch([1]))]))
+            let (long, short) = (
+                Toy.subject(.agrees, [.process(Batch([1, 2, 3]))]), Toy.subject(.agrees, [.process(Batch([1]))])
+            )
             let path = try corpus.keep(entry(long))
             #expect(path.hasSuffix("/agrees-cpu-llama-process-mismatch.json"))
             #expect(try corpus.keep(entry(short)) == path)
@@ -105,7 +114,8 @@ struct CorpusTests {
     func names() {
         let corpus = Corpus(folder: "/c")
         func name(_ kind: String) -> String {
-            corpus.path(of: Signature(check: .state, device: "llama:CPU", architecture: "x/../y", stage: "load", kind: kind))
+            corpus.path(
+                of: Signature(check: .state, device: "llama:CPU", architecture: "x/../y", stage: "load", kind: kind))
         }
         #expect(name("SIGABRT: a.c:: assert(n < m)") == "/c/state-llama-CPU-x-..-y-load-SIGABRT-a.c-assert-n-m.json")
         let long = String(repeating: "assertion ", count: 30)

@@ -44,7 +44,9 @@ struct DrawingTests {
             + Transformation.Kind.allCases.map { "transformation \($0.rawValue)" }
             + Contradiction.Kind.allCases.map { "contradiction \($0.rawValue)" }
             + StateType.allCases.map { "cache \($0.rawValue)" } + WeightRecipe.drawnTypes.map { "type \($0.name)" }
-            + Adversity.allCases.map { "weights \($0.rawValue)" } + ["several sequences", "micro-batches", "more than 32 tokens"]
+            + Adversity.allCases.map { "weights \($0.rawValue)" } + [
+                "several sequences", "micro-batches", "more than 32 tokens",
+            ]
         #expect(Set(wanted).subtracting(seen).isEmpty)
     }
 
@@ -75,10 +77,13 @@ struct DrawingTests {
     func removingLayers(_ name: String) throws {
         let engine = BuiltinEngine(DeviceSet([ReferenceDevice()]))
         var removals = 0
-        for (seed, subject) in try Samples.cases(of: name) where subject.check != .rejects && subject.layers > 1 && removals < 5 {
+        for (seed, subject) in try Samples.cases(of: name)
+        where subject.check != .rejects && subject.layers > 1 && removals < 5 {
             for layer in 0..<subject.layers {
                 // Some layers are the last of a kind that there must be one of.
-                guard let smaller = try? subject.removing(layer: layer), (try? smaller.source()) != nil else { continue }
+                guard let smaller = try? subject.removing(layer: layer), (try? smaller.source()) != nil else {
+                    continue
+                }
                 removals += 1
                 #expect(smaller.layers == subject.layers - 1)
                 let transcript = try engine.load(smaller.source()).run(smaller.script.on(EngineSet.reference))

@@ -20,16 +20,22 @@ struct HistoryTests {
 
     /// Rows as `key: step.row`.
     private func rows(_ plain: History.Plain) -> [String] {
-        plain.rows.sorted { ($0.step, $0.original) < ($1.step, $1.original) }.map { "\($0.key): \($0.step).\($0.original)" }
+        plain.rows.sorted { ($0.step, $0.original) < ($1.step, $1.original) }.map {
+            "\($0.key): \($0.step).\($0.original)"
+        }
     }
 
     private func history(_ steps: [Step], sequences: Int = 2) throws -> [History.Plain] {
-        History(Script(placement: Placement("cpu"), options: .init(sequences: sequences), steps: steps), try Toy.traits()).plain
+        History(
+            Script(placement: Placement("cpu"), options: .init(sequences: sequences), steps: steps), try Toy.traits()
+        ).plain
     }
 
     @Test("chunks of a sequence are one batch")
     func chunks() throws {
-        let plain = try history([.process(Batch([5, 6])), .process(Batch([7], from: 2)), .process(Batch([8, 9], from: 3))])
+        let plain = try history([
+            .process(Batch([5, 6])), .process(Batch([7], from: 2)), .process(Batch([8, 9], from: 3)),
+        ])
         #expect(plain.map(tokens) == [["5@0", "6@1", "7@2", "8@3", "9@4"]])
         #expect(plain.map(rows) == [["0: 0.0", "1: 0.1", "2: 1.0", "3: 2.0", "4: 2.1"]])
         #expect(plain[0].script.options.sequences == 1 && plain[0].script.options.microBatch == 64)
@@ -48,7 +54,9 @@ struct HistoryTests {
     @Test("tokens of several sequences count for each of them")
     func sharedTokens() throws {
         let shared = Batch([.init(id: 1, position: 0, sequences: [0, 1])])
-        let plain = try history([.process(shared), .process(Batch([2], from: 1, sequence: 1)), .process(Batch([3], from: 1))])
+        let plain = try history([
+            .process(shared), .process(Batch([2], from: 1, sequence: 1)), .process(Batch([3], from: 1)),
+        ])
         #expect(Set(plain.map(tokens)) == [["1@0", "2@1"], ["1@0", "3@1"]])
     }
 
@@ -71,7 +79,8 @@ struct HistoryTests {
         #expect(whole.map(tokens) == [["1@0", "2@1", "3@2"], ["1@0", "2@1", "4@2"]])
 
         let one = try history([
-            .process(Batch([1, 2])), .save(sequence: 0), .clear, .process(Batch([8], sequence: 1)), .restore(sequence: 1),
+            .process(Batch([1, 2])), .save(sequence: 0), .clear, .process(Batch([8], sequence: 1)),
+            .restore(sequence: 1),
             .process(Batch([3], from: 2, sequence: 1)),
         ])
         #expect(one.map(tokens) == [["1@0", "2@1", "3@2"], ["8@0"]])
@@ -105,7 +114,10 @@ struct HistoryTests {
         let script = Script(
             placement: Placement("cpu"), options: .init(sequences: 2),
             steps: [.encode(source), .process(Batch([1])), .process(Batch([1], sequence: 1))])
-        #expect(Set(History(script, traits).plain.map(tokens)) == [["encode 7@0", "1@0"], ["encode 8@0", "encode 9@1", "1@0"]])
+        #expect(
+            Set(History(script, traits).plain.map(tokens)) == [
+                ["encode 7@0", "1@0"], ["encode 8@0", "encode 9@1", "1@0"],
+            ])
     }
 
     @Test("of a model that keeps nothing are each sequence of each batch")

@@ -29,7 +29,9 @@ private final class FakeEngine: Engine {
         return FakeModel(self, try builtin.load(source), isFile: false)
     }
 
-    func load(file path: String) throws -> any EngineModel { FakeModel(self, try builtin.load(file: path), isFile: true) }
+    func load(file path: String) throws -> any EngineModel {
+        FakeModel(self, try builtin.load(file: path), isFile: true)
+    }
 }
 
 private final class FakeModel: EngineModel {
@@ -69,15 +71,22 @@ struct JudgeTests {
         prepare(engine)
         var subject = subject
         subject.devices = ["fake:x"]
-        return Judge(EngineSet(oracle: BuiltinEngine(DeviceSet([ReferenceDevice()])), engines: [engine])).judge(subject)[0]
+        return Judge(EngineSet(oracle: BuiltinEngine(DeviceSet([ReferenceDevice()])), engines: [engine])).judge(
+            subject)[0]
     }
 
-    private func failure(_ check: Check = .agrees, _ steps: [Step] = Self.steps, _ prepare: (FakeEngine) -> Void) -> Failure? {
+    private func failure(_ check: Check = .agrees, _ steps: [Step] = Self.steps, _ prepare: (FakeEngine) -> Void)
+        -> Failure?
+    {
         verdict(Toy.subject(check, steps, sequences: 2), prepare).failure
     }
 
     private func discard(_ check: Check = .agrees, _ prepare: (FakeEngine) -> Void) -> String? {
-        if case .discarded(let reason) = verdict(Toy.subject(check, Self.steps), prepare).outcome { reason } else { nil }
+        if case .discarded(let reason) = verdict(Toy.subject(check, Self.steps), prepare).outcome {
+            reason
+        } else {
+            nil
+        }
     }
 
     private static let steps: [Step] = [
@@ -100,10 +109,12 @@ struct JudgeTests {
 
     @Test("rows that are further off than rounding brings them are a mismatch, those within are not")
     func mismatches() throws {
-        let wrong = try #require(failure { $0.change = { transcript, _, _ in transcript.changeRow { $0[40] *= 1.001 } } })
+        let wrong = try #require(
+            failure { $0.change = { transcript, _, _ in transcript.changeRow { $0[40] *= 1.001 } } })
         #expect(
             wrong.signature
-                == Signature(check: .agrees, device: "fake:x", architecture: "llama", stage: "process", kind: "mismatch"))
+                == Signature(
+                    check: .agrees, device: "fake:x", architecture: "llama", stage: "process", kind: "mismatch"))
         #expect(wrong.seen.hasPrefix("row 1 of step 4: error "))
 
         let near = verdict(Toy.subject(.agrees)) {
@@ -183,7 +194,9 @@ struct JudgeTests {
         #expect(discard { $0.change = { _, _, _ in throw Unsupported("steps") } } == "unsupported: steps")
         #expect(discard(.roundtrip) { $0.saved = { _ in throw Unsupported("saving") } } == "unsupported: saving")
         let judge = Judge(EngineSet(Toy.engine()))
-        #expect(judge.judge(Toy.subject(.agrees, devices: ["vulkan99"]))[0].outcome == .discarded("there is no device vulkan99"))
+        #expect(
+            judge.judge(Toy.subject(.agrees, devices: ["vulkan99"]))[0].outcome
+                == .discarded("there is no device vulkan99"))
         let elsewhere = Toy.subject(
             .placement, placement: Placement("cpu", layers: [.init(first: 0, last: nil, device: "vulkan99")]))
         #expect(judge.judge(elsewhere)[0].outcome == .discarded("there is no device vulkan99"))
@@ -214,10 +227,16 @@ struct JudgeTests {
 
     @Test("other bits on another run, from a saved model or from a file")
     func bits() {
-        func kind(_ check: Check, _ prepare: (FakeEngine) -> Void) -> String? { failure(check, Self.steps, prepare)?.signature.kind }
+        func kind(_ check: Check, _ prepare: (FakeEngine) -> Void) -> String? {
+            failure(check, Self.steps, prepare)?.signature.kind
+        }
         let last: (inout Transcript) -> Void = { $0.changeRow { $0[0] = $0[0].nextUp } }
-        #expect(kind(.determinism) { $0.change = { transcript, _, run in if run == 3 { last(&transcript) } } } == "other bits")
-        #expect(kind(.roundtrip) { $0.change = { transcript, _, run in if run == 2 { last(&transcript) } } } == "other bits")
+        #expect(
+            kind(.determinism) { $0.change = { transcript, _, run in if run == 3 { last(&transcript) } } }
+                == "other bits")
+        #expect(
+            kind(.roundtrip) { $0.change = { transcript, _, run in if run == 2 { last(&transcript) } } } == "other bits"
+        )
         #expect(kind(.loaders) { $0.changeOfFiles = last } == "other bits")
     }
 
@@ -228,23 +247,26 @@ struct JudgeTests {
         }
         #expect(kind { _ in [1, 2, 3] } == "not a GGUF file")
         #expect(kind { Array($0.dropLast(100)) } == "not a GGUF file")
-        #expect(kind { bytes in
-            var bytes = bytes
-            bytes[bytes.count - 1] ^= 1
-            return bytes
-        } == "other tensors")
-        #expect(kind { _ in
-            var other = Toy.metadata
-            other["llama.attention.layer_norm_rms_epsilon"] = 1e-6
-            return try MemorySource(other, optional: .only([]), recipe: WeightRecipe(seed: 1)).bytesOfFile()
-        } == "other metadata")
+        #expect(
+            kind { bytes in
+                var bytes = bytes
+                bytes[bytes.count - 1] ^= 1
+                return bytes
+            } == "other tensors")
+        #expect(
+            kind { _ in
+                var other = Toy.metadata
+                other["llama.attention.layer_norm_rms_epsilon"] = 1e-6
+                return try MemorySource(other, optional: .only([]), recipe: WeightRecipe(seed: 1)).bytesOfFile()
+            } == "other metadata")
     }
 
     @Test("histories that are not kept", arguments: [Check.chunking, .isolation, .state])
     func histories(_ check: Check) {
         // Whatever has more than one step is a little off.
         let wrong = failure(check) {
-            $0.change = { transcript, script, _ in if script.steps.count > 1 { transcript.changeRow { $0[0] += 0.01 } } }
+            $0.change = { transcript, script, _ in if script.steps.count > 1 { transcript.changeRow { $0[0] += 0.01 } }
+            }
         }
         #expect(wrong?.signature.kind == "mismatch" && wrong?.signature.check == check)
     }

@@ -71,7 +71,9 @@ struct RunningTests {
         let plan = FuzzPlan(seed: 5, architectures: [Llama.self], devices: ["cpu"], placeable: ["cpu"])
         #expect(throws: Failed.self) { try FuzzRun(plan, .cases(10), jobs: 2) { throw Failed() }.run() }
         #expect(throws: Failed.self) {
-            try FuzzRun(plan, .cases(10), jobs: 2) { EngineSet(Toy.engine()) }.run(isCancelled: { false }) { _ in throw Failed() }
+            try FuzzRun(plan, .cases(10), jobs: 2) { EngineSet(Toy.engine()) }.run(isCancelled: { false }) { _ in
+                throw Failed()
+            }
         }
     }
 
@@ -104,7 +106,9 @@ struct RunningTests {
     func suites() {
         let engine: @Sendable () -> any Engine = { Toy.engine() }
         #expect(throws: UnknownDevice.self) { try FuzzSuite(devices: ["gpu"], cases: 1, engine: engine).verify() }
-        #expect(throws: MetadataError.self) { try FuzzSuite(architectures: ["lama"], cases: 1, engine: engine).verify() }
+        #expect(throws: MetadataError.self) {
+            try FuzzSuite(architectures: ["lama"], cases: 1, engine: engine).verify()
+        }
         #expect(throws: NothingChecked.self) { try FuzzSuite(cases: 0, engine: engine).verify() }
         #expect(throws: CorpusError.self) { try FuzzSuite(engine: engine).replay("/nowhere/at/all.json") }
     }

@@ -16,7 +16,8 @@ enum Samples {
 
     static func drawing(_ name: String, checks: [Check] = Check.allCases) throws -> CaseDrawing {
         CaseDrawing(
-            try ArchitectureCatalog.named(name), devices: devices, placeable: [EngineSet.reference] + devices, checks: checks)
+            try ArchitectureCatalog.named(name), devices: devices, placeable: [EngineSet.reference] + devices,
+            checks: checks)
     }
 
     /// Some cases of an architecture, each with its seed.
@@ -33,7 +34,8 @@ enum Samples {
 /// A llama of a few kilobytes.
 enum Toy {
     static let metadata: Metadata = [
-        "general.architecture": "llama", "llama.vocab_size": 32, "llama.context_length": 64, "llama.embedding_length": 32,
+        "general.architecture": "llama", "llama.vocab_size": 32, "llama.context_length": 64,
+        "llama.embedding_length": 32,
         "llama.block_count": 1, "llama.attention.head_count": 2, "llama.attention.head_count_kv": 1,
         "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.feed_forward_length": 32,
     ]
@@ -49,7 +51,8 @@ enum Toy {
     }
 
     static func subject(
-        _ check: Check, _ steps: [Step] = [.process(Batch([1, 2, 3]))], sequences: Int = 1, placement: Placement = Placement("cpu"),
+        _ check: Check, _ steps: [Step] = [.process(Batch([1, 2, 3]))], sequences: Int = 1,
+        placement: Placement = Placement("cpu"),
         devices: [String] = ["cpu"]
     ) -> Case {
         Case(

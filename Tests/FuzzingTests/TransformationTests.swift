@@ -25,7 +25,9 @@ struct TransformationTests {
                     #expect(a.rows?.keys == b.rows?.keys)
                     let (a, b) = (a.rows?.elements ?? [], b.rows?.elements ?? [])
                     let length = distance(ArraySlice(b), ArraySlice(b.map { _ in 0 }))
-                    #expect(distance(ArraySlice(a), ArraySlice(b)) <= 1e-8 * length || !length.isFinite, "\(kind), seed \(seed)")
+                    #expect(
+                        distance(ArraySlice(a), ArraySlice(b)) <= 1e-8 * length || !length.isFinite,
+                        "\(kind), seed \(seed)")
                 }
             }
         }

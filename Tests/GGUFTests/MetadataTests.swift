@@ -77,8 +77,9 @@ struct MetadataJSONTests {
     @Test(
         "reads as what was written",
         arguments: [
-            MetadataValue.uint8(255), .int8(-128), .uint16(65535), .int16(-32768), .uint32(.max), .int32(.min), .uint64(.max),
-            .int64(.min), .bool(false), .string(""), .string("\"\u{0}\u{1F600}"), .float32(0.1), .float32(.nan), .float32(-.nan),
+            MetadataValue.uint8(255), .int8(-128), .uint16(65535), .int16(-32768), .uint32(.max), .int32(.min),
+            .uint64(.max), .int64(.min), .bool(false), .string(""), .string("\"\u{0}\u{1F600}"), .float32(0.1),
+            .float32(.nan), .float32(-.nan),
             .float32(-.infinity), .float32(.leastNonzeroMagnitude), .float32(.greatestFiniteMagnitude), .float32(-0.0),
             .float64(.pi), .float64(.infinity), .float64(-.greatestFiniteMagnitude), .float64(-0.0), .array(.uint8([])),
             .array(.float32([1, .nan, -.infinity])), .array(.bool([true, false])), .array(.string(["a", ""])),
@@ -97,10 +98,13 @@ struct MetadataJSONTests {
             #"{}"#, #"[{"key": "a", "type": "uint8"}]"#, #"[{"key": "a", "type": "uint8", "value": 256}]"#,
             #"[{"key": "a", "type": "uint8", "value": -1}]"#, #"[{"key": "a", "type": "uint8", "value": 1.5}]"#,
             #"[{"key": "a", "type": "byte", "value": 1}]"#, #"[{"key": "a", "type": "array", "value": [1]}]"#,
-            #"[{"key": "a", "type": "array of", "value": [1]}]"#, #"[{"key": "a", "type": "array of byte", "value": []}]"#,
-            #"[{"key": "a", "type": "array of uint8", "value": 1}]"#, #"[{"key": "a", "type": "array of uint8", "value": ["1"]}]"#,
+            #"[{"key": "a", "type": "array of", "value": [1]}]"#,
+            #"[{"key": "a", "type": "array of byte", "value": []}]"#,
+            #"[{"key": "a", "type": "array of uint8", "value": 1}]"#,
+            #"[{"key": "a", "type": "array of uint8", "value": ["1"]}]"#,
             #"[{"key": "a", "type": "array of array", "value": [{"type": "uint8", "value": 1}]}]"#,
-            #"[{"key": "a", "type": "float32", "value": "seven"}]"#, #"[{"key": "a", "type": "float32", "value": 1e99}]"#,
+            #"[{"key": "a", "type": "float32", "value": "seven"}]"#,
+            #"[{"key": "a", "type": "float32", "value": 1e99}]"#,
             #"[{"key": "a", "type": "bool", "value": 1}]"#, #"[{"key": 1, "type": "bool", "value": true}]"#,
             #"[{"key": "a", "type": "bool", "value": true}, {"key": "a", "type": "bool", "value": true}]"#,
         ])

@@ -51,7 +51,9 @@ final class TinyModel: EngineModel {
             }
             return value
         }
-        guard metadata.string("general.architecture") == "llama" else { throw Unsupported("other architectures than llama") }
+        guard metadata.string("general.architecture") == "llama" else {
+            throw Unsupported("other architectures than llama")
+        }
         guard try value("expert_count", metadata.integer, default: 0) == 0 else { throw Unsupported("experts") }
         let scaling = try value("rope.scaling.type", metadata.string, default: "linear")
         guard ["linear", "none"].contains(scaling) else { throw Unsupported("RoPE scaled by \(scaling)") }
@@ -71,7 +73,9 @@ final class TinyModel: EngineModel {
             let data = try source.data(of: tensor)
             var elements = [Float](repeating: 0, count: tensor.shape.count)
             try data.bytes.withBytes { bytes in
-                try elements.withUnsafeMutableBufferPointer { try data.type.decode(bytes, order: data.byteOrder, into: $0) }
+                try elements.withUnsafeMutableBufferPointer {
+                    try data.type.decode(bytes, order: data.byteOrder, into: $0)
+                }
             }
             weights[tensor.name] = Matrix(rows: tensor.shape.rows, elements: elements)
         }
@@ -130,7 +134,9 @@ final class TinyModel: EngineModel {
         for pair in 0..<y.count / 2 {
             let angle = Double(position) * frequencies[pair % (headSize / 2)]
             let (c, s) = (magnitude * Float(cos(angle)), magnitude * Float(sin(angle)))
-            (y[2 * pair], y[2 * pair + 1]) = (y[2 * pair] * c - y[2 * pair + 1] * s, y[2 * pair] * s + y[2 * pair + 1] * c)
+            (y[2 * pair], y[2 * pair + 1]) = (
+                y[2 * pair] * c - y[2 * pair + 1] * s, y[2 * pair] * s + y[2 * pair + 1] * c
+            )
         }
         return y
     }

@@ -16,7 +16,9 @@ struct TinyEngineTests {
 
     @Test("with a defect, it is caught, by the smallest case that shows it", arguments: TinyEngine.Defect.allCases)
     func defectIsCaught(_ defect: TinyEngine.Defect) throws {
-        var suite = FuzzSuite(architectures: ["llama"], checks: [.agrees, .state], cases: 40, seed: 1) { TinyEngine(defect) }
+        var suite = FuzzSuite(architectures: ["llama"], checks: [.agrees, .state], cases: 40, seed: 1) {
+            TinyEngine(defect)
+        }
         suite.shrinking.budget = 300
         let failure = try #require(throws: PropertyFailure.self) { try suite.verify() }
         let smallest = try #require(failure.findings.compactMap(\.entry?.case).min { $0.tokens < $1.tokens })

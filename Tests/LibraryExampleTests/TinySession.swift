@@ -32,7 +32,7 @@ final class TinySession: ScriptSession {
 
     private func process(_ token: Batch.Token) throws -> [Float] {
         let embeddings = try model.matrix("token_embd.weight").elements
-        var x = Array(embeddings[token.id * model.width ..< (token.id + 1) * model.width])
+        var x = Array(embeddings[token.id * model.width..<(token.id + 1) * model.width])
         cells.append(Cell(position: token.position, sequences: token.sequences))
         let own = cells.count - 1
         let seen = cells.indices.filter {
@@ -44,7 +44,7 @@ final class TinySession: ScriptSession {
             let qkv = try model.projections(block, model.norm("\(block)attn_norm", x))
             let query = model.rotated(qkv[..<queries], by: token.position, magnitude: model.magnitude)
             cells[own].keys.append(
-                model.rotated(qkv[queries ..< queries + keys], by: token.position, magnitude: model.magnitude))
+                model.rotated(qkv[queries..<queries + keys], by: token.position, magnitude: model.magnitude))
             cells[own].values.append(Array(qkv[(queries + keys)...]))
             x = model.sum(x, try model.linear("\(block)attn_output", attention(query, layer, seen)))
 
@@ -62,14 +62,18 @@ final class TinySession: ScriptSession {
         return (0..<model.heads).flatMap { head -> [Float] in
             let group = model.defect == .interleavedHeads ? head % model.groups : head / (model.heads / model.groups)
             let scores = seen.map { cell in
-                (0..<size).reduce(Float(0)) { $0 + query[head * size + $1] * cells[cell].keys[layer][group * size + $1] }
+                (0..<size).reduce(Float(0)) {
+                    $0 + query[head * size + $1] * cells[cell].keys[layer][group * size + $1]
+                }
                     / Float(size).squareRoot()
             }
             let greatest = scores.max() ?? 0
             let weights = scores.map { exp($0 - greatest) }
             let total = weights.reduce(0, +)
             return (0..<size).map { element in
-                zip(weights, seen).reduce(Float(0)) { $0 + $1.0 / total * cells[$1.1].values[layer][group * size + element] }
+                zip(weights, seen).reduce(Float(0)) {
+                    $0 + $1.0 / total * cells[$1.1].values[layer][group * size + element]
+                }
             }
         }
     }
@@ -77,7 +81,9 @@ final class TinySession: ScriptSession {
     // MARK: What scripts ask for besides
 
     func remove(_ sequence: Int, _ positions: Range<Int>) -> Bool {
-        for index in cells.indices where positions.contains(cells[index].position) { cells[index].sequences.remove(sequence) }
+        for index in cells.indices where positions.contains(cells[index].position) {
+            cells[index].sequences.remove(sequence)
+        }
         cells.removeAll { $0.sequences.isEmpty }
         return true
     }
@@ -89,12 +95,15 @@ final class TinySession: ScriptSession {
 
     func copy(_ source: Int, to destination: Int) -> Bool {
         _ = remove(destination, .allPositions)
-        for index in cells.indices where cells[index].sequences.contains(source) { cells[index].sequences.insert(destination) }
+        for index in cells.indices where cells[index].sequences.contains(source) {
+            cells[index].sequences.insert(destination)
+        }
         return true
     }
 
     func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) {
-        for index in cells.indices where cells[index].sequences.contains(sequence) && positions.contains(cells[index].position) {
+        for index in cells.indices
+        where cells[index].sequences.contains(sequence) && positions.contains(cells[index].position) {
             cells[index].position += delta
             guard model.defect != .forgottenRotation else { continue }
             cells[index].keys = cells[index].keys.map { model.rotated($0[...], by: delta, magnitude: 1) }

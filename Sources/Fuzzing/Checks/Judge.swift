@@ -190,7 +190,8 @@ private struct Trial {
             try compareWithReference(try play(script, on: model))
         case .placement:
             // A corpus file may be of a machine that has others.
-            if let absent = subject.script.placement.namedDevices.first(where: { name in !engine.devices.contains { $0.name == name } }) {
+            let known = Set(engine.devices.map(\.name))
+            if let absent = subject.script.placement.namedDevices.first(where: { !known.contains($0) }) {
                 throw Discard(reason: "there is no device \(absent)")
             }
             try compareWithReference(try play(subject.script, on: model))

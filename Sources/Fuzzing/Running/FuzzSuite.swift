@@ -14,8 +14,8 @@ import Inference
 /// }
 /// ```
 ///
-/// `Tests/LibraryExampleTests` has a whole engine and its test. All runs in the process of the caller; an engine that may
-/// crash or hang is a `WorkerEngine`.
+/// `Tests/LibraryExampleTests` has a whole engine and its test. All runs in the process of the caller; an engine that
+/// may crash or hang is a `WorkerEngine`.
 public struct FuzzSuite: Sendable {
     /// As `general.architecture` names them; they take turns.
     public var architectures: [String]
@@ -51,16 +51,17 @@ public struct FuzzSuite: Sendable {
 
     /// Runs the cases.
     /// - Returns: what was checked.
-    /// - Throws: `PropertyFailure`, whose description is for a person: what failed, the smallest case, what was seen, and how
-    ///   to see it again. `NothingChecked` where no case said anything. `MetadataError` for an architecture that is not
-    ///   known, `UnknownDevice`, and what making the engine throws.
+    /// - Throws: `PropertyFailure`, whose description is for a person: what failed, the smallest case, what was seen,
+    ///   and how to see it again. `NothingChecked` where no case said anything. `MetadataError` for an architecture
+    ///   that is not known, `UnknownDevice`, and what making the engine throws.
     @discardableResult
     public func verify() throws -> FuzzReport {
         let set = try engineSet()
         let tested = try devices(of: set)
         let placeable = set.engines[0].devices.map(\.name).filter { $0 == EngineSet.reference || tested.contains($0) }
         let plan = FuzzPlan(
-            seed: seed, architectures: try architectures.map(ArchitectureCatalog.named), checks: checks, devices: tested,
+            seed: seed, architectures: try architectures.map(ArchitectureCatalog.named), checks: checks,
+            devices: tested,
             placeable: placeable)
         var run = FuzzRun(plan, .cases(cases), jobs: jobs, version: "library", engines: { try engineSet() })
         run.corpus = corpus
@@ -74,8 +75,8 @@ public struct FuzzSuite: Sendable {
         return report
     }
 
-    /// Runs a corpus file again, on every device of this suite whatever the file's own: what one device had wrong, another
-    /// may.
+    /// Runs a corpus file again, on every device of this suite whatever the file's own: what one device had wrong,
+    /// another may.
     /// - Returns: a verdict for each device; those that say nothing are among them.
     /// - Throws: `CorpusError` for a file that is none, and as `verify`.
     @discardableResult
@@ -96,7 +97,9 @@ public struct FuzzSuite: Sendable {
     private func devices(of set: EngineSet) throws -> [String] {
         let known = set.devices.map(\.name)
         guard let devices else { return known }
-        if let unknown = devices.first(where: { !known.contains($0) }) { throw UnknownDevice(name: unknown, known: known) }
+        if let unknown = devices.first(where: { !known.contains($0) }) {
+            throw UnknownDevice(name: unknown, known: known)
+        }
         return devices
     }
 }
@@ -131,7 +134,8 @@ public struct NothingChecked: Error, Hashable, Sendable, CustomStringConvertible
     public var discards: [String: Int]
 
     public var description: String {
-        let reasons = discards.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\n  \($0.value): \($0.key)" }.joined()
+        let reasons = discards.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\n  \($0.value): \($0.key)" }
+            .joined()
         return "no case said anything of the engine" + (reasons.isEmpty ? "" : "; discarded were\(reasons)")
     }
 }
