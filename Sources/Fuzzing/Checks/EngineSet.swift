@@ -1,0 +1,28 @@
+import Engines
+
+/// The engines that devices belong to, and the one that is believed.
+public final class EngineSet {
+    /// Holds the reference device.
+    public let oracle: any Engine
+    public let engines: [any Engine]
+
+    public init(oracle: any Engine, engines: [any Engine]) {
+        self.oracle = oracle
+        self.engines = engines
+    }
+
+    /// One engine whose own `reference` is believed.
+    public convenience init(_ engine: any Engine) { self.init(oracle: engine, engines: [engine]) }
+
+    public func engine(of device: String) -> (any Engine)? {
+        engines.first { $0.devices.contains { $0.name == device } }
+    }
+
+    /// The devices that can be put under test: all but the reference.
+    public var devices: [EngineDevice] { engines.flatMap(\.devices).filter { $0.name != Self.reference } }
+
+    /// Why devices that might be expected are not there.
+    public var absences: [String] { engines.flatMap(\.absences) }
+
+    public static let reference = "reference"
+}

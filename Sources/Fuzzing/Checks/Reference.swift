@@ -1,0 +1,49 @@
+import Devices
+import Engines
+
+/// The case on the reference device, run when it is first needed.
+final class Reference {
+    private let loaded: LoadedCase
+    private let oracle: any Engine
+    private var exact: Transcript?
+    private var floors: [Precision: NoiseFloor] = [:]
+
+    init(_ loaded: LoadedCase, _ oracle: any Engine) {
+        self.loaded = loaded
+        self.oracle = oracle
+    }
+
+    private var script: Script { loaded.subject.script.on(EngineSet.reference) }
+
+    /// - Throws: `Wrong` where the reference itself fails: that is a defect of this program.
+    private func run(_ script: Script) throws -> Transcript {
+        do {
+            let transcript = try loaded.model(of: oracle).run(script)
+            if let failure = transcript.failure {
+                throw Wrong(stage: EngineSet.reference, kind: "error", seen: "the reference failed: \(failure.reason)")
+            }
+            return transcript
+        } catch let wrong as Wrong {
+            throw wrong
+        } catch {
+            throw Wrong(stage: EngineSet.reference, kind: "error", seen: "the reference failed: \(error)")
+        }
+    }
+
+    func transcript() throws -> Transcript {
+        if let exact { return exact }
+        let transcript = try run(script)
+        exact = transcript
+        return transcript
+    }
+
+    func floor(_ precision: Precision) throws -> NoiseFloor {
+        if let known = floors[precision] { return known }
+        let exact = try transcript()
+        let floor = try NoiseFloor(script, exact: exact, precision: precision, reference: run)
+        floors[precision] = floor
+        return floor
+    }
+
+    func refine(_ floor: NoiseFloor) throws { try floor.refine(reference: run) }
+}

@@ -1,0 +1,163 @@
+import Devices
+import Engines
+import Foundation
+import GGUF
+import Inference
+
+extension Trial {
+    mutating func compareWithReference(_ found: Transcript) throws {
+        let expected = try reference.transcript()
+        try compare(found, with: expected, isExact: true)
+    }
+
+    /// Two transcripts of the same steps.
+    mutating func compare(_ found: Transcript, with expected: Transcript, isExact: Bool = false) throws {
+        guard found.results.count == expected.results.count else {
+            throw Wrong(stage: "session", kind: "mismatch", seen: "\(found.results.count) of \(expected.results.count) steps")
+        }
+        for (step, (a, b)) in zip(found.results, expected.results).enumerated() {
+            guard a.isDone == b.isDone else {
+                throw Wrong(
+                    stage: subject.script.steps[step].name, kind: "refused step",
+                    seen: "step \(step): the \(a.isDone ? "other" : "one") session says that it cannot do this")
+            }
+            guard a.rows?.keys == b.rows?.keys, a.rows?.width == b.rows?.width else {
+                throw Wrong(
+                    stage: subject.script.steps[step].name, kind: "wrong rows",
+                    seen: "step \(step): rows \(a.rows?.keys ?? []) of \(a.rows?.width ?? 0), expected \(b.rows?.keys ?? []) of \(b.rows?.width ?? 0)")
+            }
+        }
+        let rows = expected.results.enumerated().flatMap { step, result in
+            (result.rows?.keys ?? []).map { (step: step, key: $0) }
+        }
+        try judge(
+            rows.map { row in
+                Pair(
+                    step: row.step, key: row.key, found: found.results[row.step].rows?.row(of: row.key) ?? [],
+                    expected: expected.results[row.step].rows?.row(of: row.key) ?? [])
+            }, isExact: isExact)
+    }
+
+    /// Some rows of a script's outputs with those of a plain one, whose last step they are of.
+    mutating func compare(
+        _ found: Transcript, with plain: Transcript, rows: [(key: Int, step: Int, original: Int)]
+    ) throws {
+        let pairs = try rows.map { row in
+            guard let a = found.results[row.step].rows?.row(of: row.original) else {
+                throw Wrong(
+                    stage: subject.script.steps[row.step].name, kind: "wrong rows", seen: "step \(row.step): no row \(row.original)")
+            }
+            let isPooled = plain.results.last?.rows?.keys == [0] && plain.results.last?.rows?.row(of: row.key) == nil
+            guard let b = plain.results.last?.rows?.row(of: isPooled ? 0 : row.key) else {
+                throw Wrong(stage: "process", kind: "wrong rows", seen: "no row \(row.key) of a sequence by itself")
+            }
+            return Pair(step: row.step, key: row.original, found: a, expected: b)
+        }
+        try judge(pairs, isExact: false)
+    }
+
+    private struct Pair {
+        var step: Int
+        var key: Int
+        var found: ArraySlice<Double>
+        var expected: ArraySlice<Double>
+
+        var isIdentical: Bool {
+            found.count == expected.count
+                && zip(found, expected).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
+        }
+    }
+
+    /// - Parameter isExact: what is expected is the reference's; else it has errors of its own.
+    private mutating func judge(_ pairs: [Pair], isExact: Bool) throws {
+        let different = pairs.filter { !$0.isIdentical }
+        if different.isEmpty && !isExact { return }
+        let noise = try reference.floor(precision)
+        let limit = NoiseFloor.limit
+        // Beyond what the device can hold, its infinities are right.
+        guard different.allSatisfy({ $0.expected.allSatisfy { !$0.isFinite || abs($0) <= precision.storage.greatest } }) else {
+            throw Discard(reason: "beyond the device's numbers")
+        }
+        var ratios = try ratios(different, noise, isExact: isExact)
+        if !noise.isRefined, ratios.contains(where: { $0 > limit / 2 }) {
+            try reference.refine(noise)
+            ratios = try self.ratios(different, noise, isExact: isExact)
+        }
+        let failed = zip(different, ratios).map { (pair: $0, ratio: $1) }.max { $0.ratio < $1.ratio }
+        worst = max(worst ?? 0, failed?.ratio ?? 0)
+        guard let failed, failed.ratio > limit else { return }
+        if noise.hasTies {
+            worst = nil
+            throw Discard(reason: "tie")
+        }
+        let isFinite = failed.pair.found.allSatisfy(\.isFinite)
+        let (step, key) = (failed.pair.step, failed.pair.key)
+        throw Wrong(
+            stage: subject.script.steps[step].name,
+            kind: isFinite || !failed.pair.expected.allSatisfy(\.isFinite) ? "mismatch" : "not finite",
+            seen: isFinite
+                ? "row \(key) of step \(step): error \(Self.text(failed.ratio)) times its noise floor, limit \(Int(limit)); \(Self.text(relativeError(failed.pair))) of the row's length"
+                : "row \(key) of step \(step): not finite")
+    }
+
+    /// The error of each row, as a multiple of its noise floor: of twice that, where what is expected has an error too.
+    private func ratios(_ pairs: [Pair], _ noise: NoiseFloor, isExact: Bool) throws -> [Double] {
+        try pairs.map { pair in
+            let floor = noise.floor(step: pair.step, key: pair.key) * (isExact ? 1 : 2)
+            guard floor.isFinite else { throw Discard(reason: "no noise floor: results overflow") }
+            return distance(pair.found, pair.expected) / max(floor, .leastNormalMagnitude)
+        }
+    }
+
+    private func relativeError(_ pair: Pair) -> Double {
+        distance(pair.found, pair.expected) / max(distance(pair.expected, ArraySlice(pair.expected.map { _ in 0 })), .leastNormalMagnitude)
+    }
+
+    private static func text(_ number: Double) -> String {
+        number.isFinite ? String(format: number < 1e4 && number > 0.01 ? "%.3g" : "%.1e", number) : "\(number)"
+    }
+
+    func expectIdentical(_ first: Transcript, _ second: Transcript, _ what: String) throws {
+        for (step, (a, b)) in zip(first.results, second.results).enumerated() {
+            let isSame = switch (a.rows, b.rows) {
+            case (nil, nil): a.isDone == b.isDone
+            case (let a?, let b?): a.isIdentical(to: b)
+            default: false
+            }
+            guard isSame else {
+                throw Wrong(
+                    stage: subject.script.steps[step].name, kind: "other bits", seen: "\(what) gives other bits in step \(step)")
+            }
+        }
+    }
+
+    func expectSame(_ file: GGUFFile, as source: any TensorSource) throws {
+        for (key, value) in source.metadata where file.metadata[key] != value {
+            throw Wrong(
+                stage: "save", kind: "other metadata",
+                seen: "\(key) is \(file.metadata[key]?.summary ?? "missing"), was \(value.summary)")
+        }
+        for tensor in source.tensors {
+            guard let found = file.tensor(named: tensor.name) else {
+                throw Wrong(stage: "save", kind: "other tensors", seen: "\(tensor.name) is missing")
+            }
+            let isSame = try source.data(of: tensor).littleEndian().withBytes { bytes in
+                file.withBytes(of: found) { $0.count == bytes.count && $0.elementsEqual(bytes) }
+            }
+            guard found.type == tensor.type, isSame else {
+                throw Wrong(stage: "save", kind: "other tensors", seen: "\(tensor.name) has changed")
+            }
+        }
+    }
+}
+
+extension Precision.Format {
+    /// The greatest finite number.
+    var greatest: Double {
+        switch self {
+        case .float64: .greatestFiniteMagnitude
+        case .float32: Double(Float.greatestFiniteMagnitude)
+        case .float16: 65504
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Architectures
+import Devices
+import Engines
+import GGUF
+import Inference
+
+/// A case on one device, from loading the model to the comparison.
+struct Trial {
+    private let loaded: LoadedCase
+    let device: String
+    let reference: Reference
+    var precision = Precision(storage: .float32, accumulation: .float32)
+    var refusesOnlyInvalid = true
+    /// The error of the worst row over its noise floor, where rows were compared that way.
+    var worst: Double?
+    private(set) var fallbacks: [String] = []
+    /// What the engine is doing.
+    private(set) var stage = "load"
+
+    init(_ loaded: LoadedCase, _ device: String, _ reference: Reference) {
+        self.loaded = loaded
+        self.device = device
+        self.reference = reference
+    }
+
+    var subject: Case { loaded.subject }
+    private var script: Script { subject.script.on(device) }
+
+    mutating func run(on engine: any Engine) throws {
+        if subject.check == .rejects { return try expectRefusal(by: engine) }
+        let source = try loaded.source()
+        let model = try load { [loaded] in try loaded.model(of: engine) }
+        switch subject.check {
+        case .agrees:
+            try compareWithReference(try play(script, on: model))
+        case .placement:
+            // A corpus file may be of a machine that has others.
+            for name in subject.script.placement.namedDevices {
+                guard let other = engine.devices.first(where: { $0.name == name }) else {
+                    throw Discard(reason: "there is no device \(name)")
+                }
+                if other.precision.storage.unit > precision.storage.unit { precision = other.precision }
+            }
+            try compareWithReference(try play(subject.script, on: model))
+        case .chunking, .isolation, .state:
+            let found = try playFirst(on: model)
+            let traits = try SessionTraits(
+                ArchitectureCatalog.read(subject.metadata), optional: .only(Set(subject.optionalTensors)))
+            for plain in History(script, traits).plain {
+                try compare(found, with: try play(plain.script, on: model), rows: plain.rows)
+            }
+        case .determinism:
+            let first = try playFirst(on: model)
+            // Races are rare: a few tries cost little.
+            for _ in 0..<3 { try expectIdentical(first, try play(script, on: model), "a second run") }
+        case .roundtrip:
+            let first = try playFirst(on: model)
+            stage = "save"
+            let bytes = try survive { try model.saved() }
+            let file = try wrong("save", "not a GGUF file") { try GGUFFile(bytes: bytes, name: "the saved model") }
+            try expectSame(file, as: source)
+            let again = try load { try engine.load(MemorySource(file)) }
+            try expectIdentical(first, try play(script, on: again), "the saved model")
+        case .loaders:
+            let first = try playFirst(on: model)
+            let file = try TemporaryFile(bytes: source.bytesOfFile())
+            let loaded = try load { try engine.load(file: file.path) }
+            try expectIdentical(first, try play(script, on: loaded), "the model in a file")
+        case .metamorphic:
+            let first = try playFirst(on: model)
+            guard let transformation = subject.transformation else { throw Discard(reason: "no transformation") }
+            let changed = try transformation.applied(to: source)
+            let other = try load { try engine.load(changed) }
+            try compare(try play(script, on: other), with: first)
+        case .rejects: break
+        }
+    }
+
+    // MARK: Running
+
+    /// Loads a model that is valid.
+    private mutating func load(_ body: () throws -> any EngineModel) throws -> any EngineModel {
+        stage = "load"
+        do {
+            return try survive(body)
+        } catch let refusal as Refusal {
+            guard refusesOnlyInvalid else { throw Discard(reason: "unsupported: \(refusal.reason)") }
+            throw Wrong(stage: "load", kind: "refused", seen: refusal.reason)
+        }
+    }
+
+    /// The script as it is. Numbers that are none are judged by the reference's, whatever the property: what is wrong in
+    /// the same way twice is still wrong.
+    private mutating func playFirst(on model: any EngineModel) throws -> Transcript {
+        let transcript = try play(script, on: model)
+        if !transcript.results.allSatisfy({ $0.rows?.elements.allSatisfy(\.isFinite) ?? true }) {
+            try compareWithReference(transcript)
+        }
+        return transcript
+    }
+
+    private mutating func play(_ script: Script, on model: any EngineModel) throws -> Transcript {
+        stage = "session"
+        let transcript = try survive(steps: script.steps) { try model.run(script) }
+        fallbacks += transcript.fallbacks.filter { !fallbacks.contains($0) }
+        if let failure = transcript.failure {
+            throw Wrong(
+                stage: failure.step.map { script.steps[$0].name } ?? "session", kind: "error", seen: failure.reason)
+        }
+        return transcript
+    }
+
+    /// What an engine does not survive is a failure.
+    private func survive<Result>(steps: [Step] = [], _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let death as EngineDeath {
+            let stage = death.step.flatMap { steps.indices.contains($0) ? steps[$0].name : nil } ?? stage
+            throw Wrong(stage: stage, kind: death.kind, seen: death.description)
+        }
+    }
+
+    private func wrong<Result>(_ stage: String, _ kind: String, _ body: () throws -> Result) throws -> Result {
+        do { return try body() } catch { throw Wrong(stage: stage, kind: kind, seen: "\(error)") }
+    }
+
+    // MARK: Refusing
+
+    private mutating func expectRefusal(by engine: any Engine) throws {
+        guard let contradiction = subject.contradiction else { throw Discard(reason: "no contradiction") }
+        do {
+            _ = try survive { try loaded.model(of: engine) }
+        } catch let refusal as Refusal {
+            guard refusal.reason.contains(contradiction.key) else {
+                throw Wrong(
+                    stage: "load", kind: "unnamed",
+                    seen: "\(contradiction.key) (\(contradiction.kind.rawValue)) is refused without being named: \(refusal.reason)")
+            }
+            return
+        }
+        throw Wrong(
+            stage: "load", kind: "accepted",
+            seen: "\(contradiction.key) (\(contradiction.kind.rawValue): \(contradiction.value?.summary ?? "absent")) is accepted")
+    }
+}
+
+extension EngineDeath {
+    /// For signatures: without what differs from run to run.
+    var kind: String {
+        switch cause {
+        case .signal(_, let name):
+            lastWords.isEmpty ? name : "\(name): \(lastWords.filter { !$0.isNumber }.prefix(100))"
+        case .exit(let status): "exit \(status)"
+        case .hang: "hang"
+        case .memory: "memory"
+        case .protocolViolation: "protocol"
+        }
+    }
+}
