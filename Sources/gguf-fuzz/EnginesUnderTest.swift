@@ -7,7 +7,9 @@ import Inference
 
 /// What is tested, and what it may use.
 struct EnginesUnderTest: ParsableArguments {
-    @Option(help: ArgumentHelp("An engine under test; may be repeated. (default: builtin)", valueName: "engine"))
+    @Option(help: ArgumentHelp(
+        "An engine under test: builtin, or worker=PROGRAM, which speaks the worker protocol; may be repeated. (default: builtin)",
+        valueName: "engine"))
     var engine: [String] = []
     @Option(help: ArgumentHelp(
         "How long one answer of a worker process may take. (default: 60s)", valueName: "time"))
@@ -45,12 +47,21 @@ struct EnginesUnderTest: ParsableArguments {
 /// An engine, as `--engine` names it.
 enum EngineName: Hashable, Sendable {
     case builtin
+    /// A program and its arguments.
+    case worker([String])
 
     /// - Throws: `CommandError`.
     init(_ text: String) throws {
-        switch text {
-        case "builtin": self = .builtin
-        default: throw CommandError("--engine \(text): is not supported yet; there is builtin")
+        if text == "builtin" {
+            self = .builtin
+        } else if text.hasPrefix("worker=") {
+            let words = text.dropFirst("worker=".count).split(separator: " ").map(String.init)
+            guard !words.isEmpty else { throw CommandError("--engine \(text): names no program") }
+            self = .worker(words)
+        } else if text.hasPrefix("llama=") {
+            throw CommandError("--engine \(text): llama.cpp is not supported yet; there are builtin and worker=PROGRAM")
+        } else {
+            throw CommandError("--engine \(text): no such engine; there are builtin and worker=PROGRAM")
         }
     }
 }
@@ -64,15 +75,25 @@ struct EngineMakers: Sendable {
     var isInProcess: Bool
     var limits: WorkerCommand.Limits
 
+    /// The reference is always the builtin engine's.
     /// - Throws: `EngineStartError`.
     func make() throws -> EngineSet {
         let engines = try names.map { name -> any Engine in
             switch name {
-            case .builtin where isInProcess: BuiltinEngine(.forCases(), fault: fault)
-            case .builtin: try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
+            case .builtin: try builtin(devices)
+            case .worker(let words):
+                try WorkerEngine(
+                    WorkerCommand(executable: words[0], arguments: Array(words.dropFirst()), limits: limits))
             }
         }
-        return EngineSet(oracle: engines[0], engines: engines)
+        let own = names.firstIndex(of: .builtin).map { engines[$0] }
+        return EngineSet(oracle: try own ?? builtin([EngineSet.reference]), engines: engines)
+    }
+
+    private func builtin(_ devices: [String]?) throws -> any Engine {
+        isInProcess
+            ? BuiltinEngine(.forCases(), fault: fault)
+            : try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
     }
 }
 

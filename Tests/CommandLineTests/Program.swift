@@ -8,7 +8,7 @@ struct Program {
     var errors: String
 
     /// Beside the tests' own executable, or on macOS beside their bundle.
-    private static let executable: URL = {
+    static let executable: URL = {
         let bundle = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL
         let neighbour = bundle ?? Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
         return neighbour.deletingLastPathComponent().appendingPathComponent("gguf-fuzz")

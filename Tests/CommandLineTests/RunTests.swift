@@ -40,6 +40,25 @@ struct RunTests {
         }
     }
 
+    @Test("any program that speaks the worker protocol is an engine, compared with our reference")
+    func workers() throws {
+        try withTemporaryFolder { folder in
+            // A link, since a path may have spaces in it and the option separates arguments by them.
+            try FileManager.default.createSymbolicLink(atPath: folder + "/engine", withDestinationPath: Program.executable.path)
+            func run(_ arguments: String) throws -> Program {
+                try Program(
+                    arguments: ["run", "--arch", "gpt2", "--device", "cpu", "--cases", "12", "--engine", "worker=\(arguments)"],
+                    in: folder)
+            }
+            let sound = try run("./engine worker --device cpu")
+            #expect(sound.status == 0 && sound.output.contains("12 verdicts, 0 failed"), "\(sound)")
+            let broken = try run("./engine worker --device cpu --inject gelu-quick")
+            #expect(broken.status == 1 && broken.output.contains("agrees: gpt2 on cpu: mismatch in process"), "\(broken)")
+            #expect(try run("/bin/false").isRefusal)
+            #expect(try run("").isRefusal)
+        }
+    }
+
     @Test("a fault is found, shrunk and kept; its file replays, and passes without the fault")
     func fault() throws {
         try withTemporaryFolder { folder in

@@ -11,7 +11,7 @@ final class NoiseFloor {
     /// How far a row of correct arithmetic may be from the exact one, as a multiple of its floor.
     ///
     /// The floor is the largest of some random errors, so a device's own is seldom more than a few times that; but a device
-    /// sums in another order than any sample does. Measured over 20,000 cases, correct devices stay below half of this.
+    /// sums in another order than any sample does. Measured over 20,000 cases, correct devices stay at half of this.
     static let limit = 16.0
     /// Runs of the reference with random rounding: for a start, and before a device is accused. Where a row's error comes
     /// from a single rounding, two samples of it may both be small by chance, sixteen not.

@@ -25,6 +25,7 @@ struct Run: ParsableCommand {
               gguf-fuzz run --check chunking,state --cases 500 --seed 7
               gguf-fuzz run --profile nightly --shard 2/8
               gguf-fuzz run --inject window-off-by-one --corpus /tmp/corpus
+              gguf-fuzz run --engine worker=./my-engine --arch llama
             """)
 
     @OptionGroup var options: RunOptions
@@ -41,16 +42,19 @@ struct Run: ParsableCommand {
         var makers = try options.engines.makers(fault: fault)
         let shard = options.shard ?? .whole
         let extent = options.time.map { .time($0.duration) } ?? FuzzRun.Extent.cases(options.cases ?? 1000)
-        let (devices, absences) = try {
+        let (devices, placeable, absences) = try {
             // Made and let go: each thread of the run makes its own.
             let engines = try makers.make()
-            return (try (options.device ?? .all).devices(of: engines), engines.absences)
+            let devices = try (options.device ?? .all).devices(of: engines)
+            // A placement is of one engine: of that of the first device.
+            let own = Set(engines.engine(of: devices[0])?.devices.map(\.name) ?? [])
+            return (devices, ([EngineSet.reference] + devices).filter(own.contains), engines.absences)
         }()
         makers.devices = devices
 
         let plan = FuzzPlan(
             seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
-            placeable: [EngineSet.reference] + devices)
+            placeable: placeable)
         var fuzzing = FuzzRun(
             plan, extent, jobs: options.jobs ?? ProcessInfo.processInfo.activeProcessorCount, version: GGUFFuzz.version,
             engines: { [makers] in try makers.make() })
