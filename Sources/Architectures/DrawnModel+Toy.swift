@@ -2,8 +2,8 @@ import GGUF
 import PropertyTesting
 
 extension DrawnModel {
-    /// A toy of a model's kind. What the fuzz domains lack, which is a real model's sizes, becomes the nearest that they
-    /// have; all else stays: which keys and tensors there are, how experts are chosen, how positions are scaled.
+    /// A toy of a model's kind. What the fuzz domains lack, which is a real model's sizes, becomes the nearest that
+    /// they have; all else stays: which keys and tensors there are, how experts are chosen, how positions are scaled.
     ///
     /// Sizes depend on each other, so each is tried again until no more can be replaced. What contradicts the others
     /// without its size keeps it.

@@ -113,10 +113,12 @@ extension Step: Codable {
                 debugDescription: "a step has one key: \(Key.allCases.map(\.rawValue).joined(separator: ", "))"))
         }
         func batch() throws -> Batch { try container.decode(Batch.self, forKey: key) }
-        let parameters = [.encode, .process].contains(key) ? Parameters() : try container.decode(Parameters.self, forKey: key)
+        let parameters = [.encode, .process].contains(key)
+            ? Parameters() : try container.decode(Parameters.self, forKey: key)
         func number(_ path: KeyPath<Parameters, Int?>, _ name: String) throws -> Int {
             guard let number = parameters[keyPath: path] else {
-                throw DecodingError.dataCorruptedError(forKey: key, in: container, debugDescription: "\(name) is missing")
+                throw DecodingError.dataCorruptedError(
+                    forKey: key, in: container, debugDescription: "\(name) is missing")
             }
             return number
         }
@@ -124,13 +126,15 @@ extension Step: Codable {
         case .encode: self = .encode(try batch())
         case .process: self = .process(try batch())
         case .remove:
-            self = .remove(sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"), to: parameters.to)
+            self = .remove(
+                sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"), to: parameters.to)
         case .keep: self = .keep(sequence: try number(\.sequence, "sequence"))
         case .copy:
             self = .copy(source: try number(\.source, "source"), destination: try number(\.destination, "destination"))
         case .shift:
             self = .shift(
-                sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"), by: try number(\.by, "by"))
+                sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"),
+                by: try number(\.by, "by"))
         case .save: self = .save(sequence: parameters.sequence)
         case .restore: self = .restore(sequence: parameters.sequence)
         case .clear: self = .clear

@@ -6,8 +6,8 @@ public struct Transcript: Hashable, Sendable {
     public var failure: Failure?
     /// Ops that ran elsewhere than they were placed, and why.
     public var fallbacks: [String]
-    /// How narrowly each discontinuous choice was made, in the order of execution: the score of the last expert or group
-    /// that was taken, less the best that was not. Of the builtin engine's `reference` only.
+    /// How narrowly each discontinuous choice was made, in the order of execution: the score of the last expert or
+    /// group that was taken, less the best that was not. Of the builtin engine's `reference` only.
     public var margins: [Double]
 
     public struct Failure: Hashable, Sendable {

@@ -50,7 +50,8 @@ extension ByteReader {
         case .float32: return .float32(try integers(count, for: purpose).map(Float.init(bitPattern:)))
         case .bool: return .bool(try elements(count) { try $0.bool(for: "element \($1) of " + purpose) })
         case .string: return .string(try elements(count) { try $0.string(for: "element \($1) of " + purpose) })
-        case .array: return .array(try elements(count) { reader, _ in try reader.array(for: purpose, depth: depth + 1) })
+        case .array:
+            return .array(try elements(count) { reader, _ in try reader.array(for: purpose, depth: depth + 1) })
         case .uint64: return .uint64(try integers(count, for: purpose))
         case .int64: return .int64(try integers(count, for: purpose))
         case .float64: return .float64(try integers(count, for: purpose).map(Double.init(bitPattern:)))

@@ -74,7 +74,8 @@ public final class GGUFFile: Sendable {
     }
 
     private func elements<Real>(
-        of tensor: TensorDescription, _ decode: (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Real>) throws -> Void
+        of tensor: TensorDescription,
+        _ decode: (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Real>) throws -> Void
     ) throws -> [Real] {
         try withBytes(of: tensor) { bytes in
             try [Real](unsafeUninitializedCapacity: tensor.elementCount) { target, initialized in

@@ -115,7 +115,9 @@ private struct Scalar: Encodable {
         }
     }
 
-    static func decode(_ kind: MetadataValue.Kind, from container: inout any SingleValueDecodingContainer) throws -> MetadataValue {
+    static func decode(
+        _ kind: MetadataValue.Kind, from container: inout any SingleValueDecodingContainer
+    ) throws -> MetadataValue {
         // The decoder does not say where a number stands that does not fit.
         func number<Number: Decodable>() throws -> Number {
             do {
@@ -147,7 +149,8 @@ private struct Scalar: Encodable {
         case .float32: .float32(try real())
         case .float64: .float64(try real())
         case .array:
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "an array without the type of its elements")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "an array without the type of its elements")
         }
     }
 }

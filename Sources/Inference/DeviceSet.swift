@@ -22,7 +22,8 @@ public struct DeviceSet: Sendable {
         guard (0..<16).contains(where: { isWanted("vulkan\($0)") }) else { return DeviceSet(wanted) }
         let vulkan = VulkanDevice.all()
         return DeviceSet(
-            wanted + vulkan.devices.filter { isWanted($0.name) }, absences: vulkan.absence.map { ["vulkan: \($0)"] } ?? [])
+            wanted + vulkan.devices.filter { isWanted($0.name) },
+            absences: vulkan.absence.map { ["vulkan: \($0)"] } ?? [])
     }
 
     /// - Throws: `PlacementError` that lists the devices there are.

@@ -63,7 +63,8 @@ struct ArchitectureDescription {
         Swift.print("\n\(name): tensors, N being the block")
         var rows = TextTable(["tensor", "role", "present"], indentation: 2)
         for tensor in tensors {
-            let presence = tensor.isOptional ? "optional" : tensor.models < Self.drawnModels ? "as hyperparameters ask" : "always"
+            let presence = tensor.isOptional
+                ? "optional" : tensor.models < Self.drawnModels ? "as hyperparameters ask" : "always"
             rows.append(tensor.name, tensor.role.rawValue, presence)
         }
         rows.print()

@@ -36,7 +36,8 @@ struct NameList: ExpressibleByArgument, CustomStringConvertible {
         for name in names ?? [] where !known.contains(name) {
             if name == EngineSet.reference {
                 throw CommandError(
-                    "--device reference: is what the others are compared with; there are \(known.joined(separator: ", "))")
+                    "--device reference: is what the others are compared with; "
+                        + "there are \(known.joined(separator: ", "))")
             }
             throw CommandError.noDevice(name, known, engines.absences)
         }

@@ -6,7 +6,8 @@ import Inference
 struct EngineOptions: ParsableArguments {
     @Option(help: ArgumentHelp(
         "What holds layers and tensors that --device does not.",
-        discussion: "Entries DEVICE, LAYERS=DEVICE (2, 0-3, 4-) or REGEX=DEVICE (whole tensor names), separated by commas; the last that fits wins.",
+        discussion: "Entries DEVICE, LAYERS=DEVICE (2, 0-3, 4-) or REGEX=DEVICE (whole tensor names), "
+            + "separated by commas; the last that fits wins.",
         valueName: "placement"))
     var placement: String?
 

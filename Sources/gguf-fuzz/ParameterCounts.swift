@@ -59,7 +59,8 @@ struct ParameterCounts {
         row("parameters", whole, indented: false)
         for (name, sum) in parts { row(name, sum, indented: true) }
         if let usedShare, experts > 0 {
-            table.append("used by one token", Format.count(total - experts + Int((Double(experts) * usedShare).rounded())), "")
+            table.append(
+                "used by one token", Format.count(total - experts + Int((Double(experts) * usedShare).rounded())), "")
         }
         table.append("types", "", "")
         for (name, sum) in types { row(name, sum, indented: true) }

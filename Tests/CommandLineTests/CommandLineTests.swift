@@ -30,7 +30,9 @@ struct CommandLineTests {
         try withTemporaryFolder { folder in
             func bytes(_ arguments: String...) throws -> Data {
                 let name = UUID().uuidString
-                let program = try Program("generate", "--arch", "jamba", "--seed", arguments[0], "--case", arguments[1], "-o", name, in: folder)
+                let program = try Program(
+                    "generate", "--arch", "jamba", "--seed", arguments[0], "--case", arguments[1], "-o", name,
+                    in: folder)
                 #expect(program.status == 0)
                 return try Data(contentsOf: URL(fileURLWithPath: folder).appendingPathComponent(name))
             }
@@ -44,7 +46,8 @@ struct CommandLineTests {
     @Test("several models go to a folder, named for architecture, seed and case")
     func severalModels() throws {
         try withTemporaryFolder { folder in
-            let program = try Program("generate", "--arch", "gpt2,rwkv7", "--seed", "5", "--cases", "2", "-o", "toys", in: folder)
+            let program = try Program(
+                "generate", "--arch", "gpt2,rwkv7", "--seed", "5", "--cases", "2", "-o", "toys", in: folder)
             #expect(program.status == 0)
             let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/toys").sorted()
             #expect(names == ["gpt2-5-0.gguf", "gpt2-5-1.gguf", "rwkv7-5-0.gguf", "rwkv7-5-1.gguf"])
@@ -73,7 +76,8 @@ struct CommandLineTests {
     func otherModel() throws {
         try withTemporaryFolder { folder in
             _ = try Program("generate", "--arch", "llama", "--seed", "1", "--cases", "2", "-o", ".", in: folder)
-            _ = try Program("results", "write", "--model", "llama-1-0.gguf", "--tokens", "1", "-o", "r.gguf", in: folder)
+            _ = try Program(
+                "results", "write", "--model", "llama-1-0.gguf", "--tokens", "1", "-o", "r.gguf", in: folder)
             let program = try Program("results", "check", "--model", "llama-1-1.gguf", "-i", "r.gguf", in: folder)
             #expect(program.isRefusal && program.errors.contains("is of another model, llama-1-0.gguf"))
         }
@@ -105,7 +109,10 @@ struct CommandLineTests {
         (["generate", "--arch", "llama", "--seed", "1", "--typ", "F16", "-o", "x.gguf"], "Did you mean '--type'?"),
         (["generate", "--arch", "llama", "-o", "x.gguf"], "--seed"),
         (["generate", "--arch", "lama", "--seed", "1", "-o", "x.gguf"], "\"lama\" is not supported"),
-        (["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_K", "-o", "x.gguf"], "'Q4_K' is invalid for '--type"),
+        (
+            ["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_K", "-o", "x.gguf"],
+            "'Q4_K' is invalid for '--type"
+        ),
         (["generate", "--arch", "llama", "--seed", "1", "-o", "nowhere/x.gguf"], "nowhere/x.gguf"),
         (["show", "missing.gguf"], "missing.gguf"),
         (["show", "."], "."),
@@ -149,7 +156,10 @@ struct CommandLineTests {
             _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
             let url = URL(fileURLWithPath: folder).appendingPathComponent("toy.gguf")
             try Data(contentsOf: url).prefix(100).write(to: url)
-            for arguments in [["show", "toy.gguf"], ["results", "write", "--model", "toy.gguf", "--tokens", "1", "-o", "r.gguf"]] {
+            let commands = [
+                ["show", "toy.gguf"], ["results", "write", "--model", "toy.gguf", "--tokens", "1", "-o", "r.gguf"],
+            ]
+            for arguments in commands {
                 let program = try Program(arguments: arguments, in: folder)
                 #expect(program.isRefusal)
                 #expect(program.errors.contains("toy.gguf: offset "))
@@ -161,8 +171,13 @@ struct CommandLineTests {
     func badModelInput() throws {
         try withTemporaryFolder { folder in
             _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
-            for arguments in [["--tokens", "999999"], ["--tokens", "1", "--placement", "0=tpu"], ["--tokens", "1", "--placement", "(=cpu"]] {
-                let program = try Program(arguments: ["results", "write", "--model", "toy.gguf", "-o", "r.gguf"] + arguments, in: folder)
+            let refused = [
+                ["--tokens", "999999"], ["--tokens", "1", "--placement", "0=tpu"],
+                ["--tokens", "1", "--placement", "(=cpu"],
+            ]
+            for arguments in refused {
+                let program = try Program(
+                    arguments: ["results", "write", "--model", "toy.gguf", "-o", "r.gguf"] + arguments, in: folder)
                 #expect(program.isRefusal, "\(program)")
             }
         }

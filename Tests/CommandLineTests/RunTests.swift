@@ -106,7 +106,9 @@ struct RunTests {
     func shrinkingModel() throws {
         try withTemporaryFolder { folder in
             _ = try Program("generate", "--arch", "gpt2", "--seed", "1", "-o", "toy.gguf", in: folder)
-            let arguments = ["shrink", "toy.gguf", "--device", "cpu", "--check", "agrees", "--in-process", "-o", "x.json"]
+            let arguments = [
+                "shrink", "toy.gguf", "--device", "cpu", "--check", "agrees", "--in-process", "-o", "x.json",
+            ]
             let passing = try Program(arguments: arguments + ["--cases", "2"], in: folder)
             #expect(passing.status == 0, "\(passing)")
             #expect(passing.output.contains("toy.gguf: nothing failed in 2 cases"), "\(passing)")

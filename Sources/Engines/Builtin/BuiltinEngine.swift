@@ -54,7 +54,8 @@ private final class BuiltinModel: EngineModel {
         let decisions = DecisionLog()
         var devices = set
         devices.devices = set.devices.map { device in
-            device is ReferenceDevice ? ReferenceDevice(rounding: script.options.rounding, decisions: decisions) : device
+            device is ReferenceDevice
+                ? ReferenceDevice(rounding: script.options.rounding, decisions: decisions) : device
         }
         var transcript = try script.play(willBegin: willBegin) {
             try BuiltinSession(

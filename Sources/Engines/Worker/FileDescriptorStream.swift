@@ -58,7 +58,9 @@ final class FileDescriptorStream {
         var sent = 0
         while sent < bytes.count {
             sent += try transfer(POLLOUT) {
-                bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent) }
+                bytes.withUnsafeBytes {
+                    Foundation.write(descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent)
+                }
             }
         }
     }

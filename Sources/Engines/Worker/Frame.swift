@@ -124,7 +124,9 @@ extension Answer {
     static func of(_ transcript: Transcript) -> (Answer, payload: [UInt8]) {
         var payload: [UInt8] = []
         func put(_ numbers: [Double]) {
-            for number in numbers { withUnsafeBytes(of: number.bitPattern.littleEndian) { payload.append(contentsOf: $0) } }
+            for number in numbers {
+                withUnsafeBytes(of: number.bitPattern.littleEndian) { payload.append(contentsOf: $0) }
+            }
         }
         func header(_ rows: Rows?) -> RowsHeader? {
             guard let rows else { return nil }
@@ -170,7 +172,8 @@ extension Answer {
         for result in results {
             transcript.results.append(
                 StepResult(
-                    isDone: result.isDone ?? true, logits: try rows(result.logits), embeddings: try rows(result.embeddings)))
+                    isDone: result.isDone ?? true, logits: try rows(result.logits),
+                    embeddings: try rows(result.embeddings)))
         }
         transcript.failure = failure.map { .init(step: $0.step, reason: $0.reason) }
         transcript.margins = try take(margins ?? 0)

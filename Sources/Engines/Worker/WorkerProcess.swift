@@ -45,7 +45,8 @@ final class WorkerProcess {
         errors = try ErrorLog()
         process.executableURL = URL(fileURLWithPath: command.executable)
         process.arguments = command.arguments
-        // Swift's own report of a crash takes a hundred times as long as the case, and says no more than its first line.
+        // Swift's own report of a crash takes a hundred times as long as the case, and says no more than its first
+        // line.
         process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
         process.standardInput = pipes.input
         process.standardOutput = pipes.output
@@ -55,7 +56,8 @@ final class WorkerProcess {
 
         // A write to a worker that is gone is an error, not the end of this program.
         signal(SIGPIPE, SIG_IGN)
-        let (writing, reading) = (pipes.input.fileHandleForWriting.fileDescriptor, pipes.output.fileHandleForReading.fileDescriptor)
+        let writing = pipes.input.fileHandleForWriting.fileDescriptor
+        let reading = pipes.output.fileHandleForReading.fileDescriptor
         for descriptor in [writing, reading] { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) }
         #if os(Linux)
             // A toy model in one piece.
@@ -142,7 +144,9 @@ final class WorkerProcess {
     private struct MemoryExceeded: Error {}
 
     private func checkMemory() throws {
-        if let resident = ResidentMemory.of(process.processIdentifier), resident > limits.memory { throw MemoryExceeded() }
+        if let resident = ResidentMemory.of(process.processIdentifier), resident > limits.memory {
+            throw MemoryExceeded()
+        }
         errors.shorten()
     }
 }
@@ -190,7 +194,9 @@ private final class ErrorLog {
     /// A worker that talks all the time does not fill the disk.
     func shorten() {
         var status = stat()
-        if fstat(handle.fileDescriptor, &status) == 0, status.st_size > Self.longest { ftruncate(handle.fileDescriptor, 0) }
+        if fstat(handle.fileDescriptor, &status) == 0, status.st_size > Self.longest {
+            ftruncate(handle.fileDescriptor, 0)
+        }
     }
 
     /// The last line that looks like an assertion, else the last that says anything.

@@ -26,7 +26,9 @@ public enum WorkerServer {
             do {
                 try output.write(answer(request, engine, &model, version) { note in try? output.write(note) })
             } catch {
-                guard let frame = try? Frame(.answer, Answer(error: "\(error)")), (try? output.write(frame)) != nil else { exit(0) }
+                guard let frame = try? Frame(.answer, Answer(error: "\(error)")),
+                    (try? output.write(frame)) != nil
+                else { exit(0) }
             }
         }
     }
@@ -52,7 +54,9 @@ public enum WorkerServer {
             guard let model else { throw ProtocolError("no model has been loaded") }
             if let script = request.run {
                 let (answer, payload) = Answer.of(
-                    try model.run(script) { step in if let frame = try? Frame(.note, StepNote(step: step)) { note(frame) } })
+                    try model.run(script) { step in
+                        if let frame = try? Frame(.note, StepNote(step: step)) { note(frame) }
+                    })
                 return try Frame(.answer, answer, payload: payload)
             } else if request.save != nil {
                 return try Frame(.answer, Answer(), payload: model.saved())

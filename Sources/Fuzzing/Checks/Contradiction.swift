@@ -44,7 +44,8 @@ public struct Contradiction: Hashable, Sendable, Codable {
             switch domain {
             case .integer(let valid, _):
                 [(.wrongType, .string("three"))]
-                    + (valid.lowerBound > 0 ? [(.belowRange, .uint32(UInt32(valid.lowerBound - 1)))] : [(.belowRange, .int32(-1))])
+                    + (valid.lowerBound > 0
+                        ? [(.belowRange, .uint32(UInt32(valid.lowerBound - 1)))] : [(.belowRange, .int32(-1))])
                     + (valid.upperBound < Int(UInt32.max) ? [(.aboveRange, .uint32(UInt32(valid.upperBound + 1)))] : [])
             case .real(let valid, _):
                 [(.wrongType, .string("three")), (.notFinite, .float32(.nan)), (.notFinite, .float32(.infinity))]

@@ -85,7 +85,8 @@ struct History {
                 }
                 let rows = isPooled
                     ? [(key: 0, step: index, original: sequence)]
-                    : members.enumerated().filter { batch.tokens[$1].wantsOutput }.map { (key: $0, step: index, original: $1) }
+                    : members.enumerated().filter { batch.tokens[$1].wantsOutput }
+                        .map { (key: $0, step: index, original: $1) }
                 return Plain(
                     script: Script(placement: script.placement, options: options, steps: [.process(Batch(tokens))]),
                     rows: rows)

@@ -29,8 +29,8 @@ public final class Judge {
                     check: subject.check, device: device, architecture: subject.architecture, stage: wrong.stage,
                     kind: wrong.kind)
                 return Verdict(
-                    device: device, outcome: .failed(Failure(signature: signature, seen: wrong.seen)), worst: trial.worst,
-                    fallbacks: trial.fallbacks)
+                    device: device, outcome: .failed(Failure(signature: signature, seen: wrong.seen)),
+                    worst: trial.worst, fallbacks: trial.fallbacks)
             } catch {
                 let signature = Signature(
                     check: subject.check, device: device, architecture: subject.architecture, stage: trial.stage,

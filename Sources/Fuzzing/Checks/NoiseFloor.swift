@@ -10,11 +10,12 @@ import Foundation
 final class NoiseFloor {
     /// How far a row of correct arithmetic may be from the exact one, as a multiple of its floor.
     ///
-    /// The floor is the largest of some random errors, so a device's own is seldom more than a few times that; but a device
-    /// sums in another order than any sample does. Measured over 20,000 cases, correct devices stay at half of this.
+    /// The floor is the largest of some random errors, so a device's own is seldom more than a few times that; but a
+    /// device sums in another order than any sample does. Measured over 20,000 cases, correct devices stay at half
+    /// of this.
     static let limit = 16.0
-    /// Runs of the reference with random rounding: for a start, and before a device is accused. Where a row's error comes
-    /// from a single rounding, two samples of it may both be small by chance, sixteen not.
+    /// Runs of the reference with random rounding: for a start, and before a device is accused. Where a row's error
+    /// comes from a single rounding, two samples of it may both be small by chance, sixteen not.
     static let samples = (few: 2, many: 16)
 
     private let script: Script
@@ -51,7 +52,9 @@ final class NoiseFloor {
     func floor(step: Int, key: Int) -> Double {
         guard let row = exact.results[step].rows?.row(of: key) else { return 0 }
         let spread = rounded.map { transcript -> Double in
-            guard transcript.results.indices.contains(step), let other = transcript.results[step].rows?.row(of: key) else {
+            guard transcript.results.indices.contains(step),
+                let other = transcript.results[step].rows?.row(of: key)
+            else {
                 return .infinity
             }
             return distance(row, other)

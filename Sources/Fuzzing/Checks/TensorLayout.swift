@@ -39,9 +39,12 @@ struct TensorLayout {
             let prefix = "blk.\(number)."
             let weights = graph.weights.filter { $0.name.hasPrefix(prefix) }
             guard !weights.isEmpty else { continue }
-            let own = Dictionary(weights.map { (String($0.name.dropFirst(prefix.count)), $0.shape) }) { first, _ in first }
+            let own = Dictionary(weights.map { (String($0.name.dropFirst(prefix.count)), $0.shape) }) { first, _ in
+                first
+            }
             let nodes = graph.nodes.filter { $0.layer == number }
-            let routing = nodes.lazy.compactMap { if case .topExperts(let routing) = $0.op { routing } else { nil } }.first
+            let routing = nodes.lazy
+                .compactMap { if case .topExperts(let routing) = $0.op { routing } else { nil } }.first
             layers.append(
                 Layer(
                     number: number, names: Set(own.keys), experts: own["ffn_gate_inp.weight"].map { $0[0] },
@@ -51,7 +54,9 @@ struct TensorLayout {
     }
 
     /// Tensors beside the projections that heads may have; with any other, a head is not known to be free to move.
-    private static let headless: Set<String> = ["attn_norm.weight", "attn_norm.bias", "attn_output.bias", "attn_post_norm.weight"]
+    private static let headless: Set<String> = [
+        "attn_norm.weight", "attn_norm.bias", "attn_output.bias", "attn_post_norm.weight",
+    ]
     private static let headed: Set<String> = [
         "attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_q.bias", "attn_k.bias", "attn_v.bias",
         "attn_qkv.weight", "attn_qkv.bias", "attn_output.weight", "attn_sinks.weight", "attn_q_norm.weight",
@@ -77,7 +82,8 @@ extension TensorLayout.Layer {
         guard let experts, experts > 1 else { return }
         let size = experts / groups
         let order = random.order(groups).flatMap { group in random.order(size).map { group * size + $0 } }
-        for name in names where name.contains("_exps.") || name.hasPrefix("ffn_gate_inp.") || name == "exp_probs_b.bias" {
+        for name in names
+        where name.contains("_exps.") || name.hasPrefix("ffn_gate_inp.") || name == "exp_probs_b.bias" {
             try tensors.permute(self.name(name), order, parts: experts)
         }
     }
@@ -101,7 +107,9 @@ extension TensorLayout.Layer {
         try tensors.permute(name("attn_sinks.weight"), queries, parts: heads.queries)
         // Norms of all heads together have a weight for each element, others one for all heads.
         for (norm, order) in [("attn_q_norm.weight", queries), ("attn_k_norm.weight", groups)] {
-            if let data = try tensors.data(name(norm)), data.shape.count == order.count * heads.keySize, order.count > 1 {
+            if let data = try tensors.data(name(norm)), data.shape.count == order.count * heads.keySize,
+                order.count > 1
+            {
                 try tensors.permute(data.name, order, parts: order.count)
             }
         }
@@ -154,7 +162,8 @@ struct Fusion {
             architecture.build(g)
             guard let graph = try? g.finish() else { return [] }
             let shapes = Dictionary(graph.weights.map { ($0.name, $0.shape) }) { first, _ in first }
-            let found = isFused ? apart.compactMap { shapes[$0] } : apart.compactMap { own[String($0.dropFirst(prefix.count))] }
+            let found = isFused
+                ? apart.compactMap { shapes[$0] } : apart.compactMap { own[String($0.dropFirst(prefix.count))] }
             guard found.count == apart.count, let first = found.first,
                 let fusedShape = isFused ? own[fused + ".weight"] : shapes[whole],
                 fusedShape.rank == first.rank, found.map({ $0[axis] }).reduce(0, +) == fusedShape[axis],
@@ -188,13 +197,19 @@ struct Fusion {
         } else {
             let parts = try apart.compactMap { try tensors.data($0) }
             // A row of one type cannot follow one of another.
-            guard parts.count == apart.count, let first = parts.first, parts.allSatisfy({ $0.type == first.type }) else { return }
+            guard parts.count == apart.count, let first = parts.first,
+                parts.allSatisfy({ $0.type == first.type })
+            else { return }
             let pieces = try parts.enumerated().map { index, part in
                 try part.split(rows: Array(repeating: rows[index], count: repeats), names: nil)
             }
             let shape = first.shape.replacing(first.shape.rank - 2, with: rows.reduce(0, +))
             tensors.replace(
-                apart, by: [TensorData(joining: (0..<repeats).flatMap { group in pieces.map { $0[group] } }, name: whole, shape: shape)])
+                apart,
+                by: [
+                    TensorData(
+                        joining: (0..<repeats).flatMap { group in pieces.map { $0[group] } }, name: whole, shape: shape)
+                ])
         }
     }
 }
@@ -216,7 +231,9 @@ extension TensorData {
                 name: names?[index] ?? name, shape: shape.rank == 1 ? [count] : [count, shape.last], type: type,
                 byteOrder: byteOrder,
                 bytes: bytes.withBytes { source in
-                    TensorBytes(count: range.count) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[range])) }
+                    TensorBytes(count: range.count) {
+                        $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[range]))
+                    }
                 })
         }
     }
@@ -230,7 +247,8 @@ extension TensorData {
                 var offset = 0
                 for part in parts {
                     part.bytes.withBytes { source in
-                        UnsafeMutableRawBufferPointer(rebasing: target[offset ..< offset + source.count]).copyMemory(from: source)
+                        UnsafeMutableRawBufferPointer(rebasing: target[offset ..< offset + source.count])
+                            .copyMemory(from: source)
                         offset += source.count
                     }
                 }

@@ -105,7 +105,8 @@ struct ChangedTensors {
                         for part in 0..<parts {
                             let old = part / order.count * order.count + order[part % order.count]
                             UnsafeMutableRawBufferPointer(rebasing: target[part * length ..< (part + 1) * length])
-                                .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[old * length ..< (old + 1) * length]))
+                                .copyMemory(
+                                    from: UnsafeRawBufferPointer(rebasing: source[old * length ..< (old + 1) * length]))
                         }
                     }
                 })

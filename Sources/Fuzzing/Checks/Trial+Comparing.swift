@@ -13,7 +13,9 @@ extension Trial {
     /// Two transcripts of the same steps.
     mutating func compare(_ found: Transcript, with expected: Transcript, isExact: Bool = false) throws {
         guard found.results.count == expected.results.count else {
-            throw Wrong(stage: "session", kind: "mismatch", seen: "\(found.results.count) of \(expected.results.count) steps")
+            throw Wrong(
+                stage: "session", kind: "mismatch",
+                seen: "\(found.results.count) of \(expected.results.count) steps")
         }
         for (step, (a, b)) in zip(found.results, expected.results).enumerated() {
             guard a.isDone == b.isDone else {
@@ -24,7 +26,8 @@ extension Trial {
             guard a.rows?.keys == b.rows?.keys, a.rows?.width == b.rows?.width else {
                 throw Wrong(
                     stage: subject.script.steps[step].name, kind: "wrong rows",
-                    seen: "step \(step): rows \(a.rows?.keys ?? []) of \(a.rows?.width ?? 0), expected \(b.rows?.keys ?? []) of \(b.rows?.width ?? 0)")
+                    seen: "step \(step): rows \(a.rows?.keys ?? []) of \(a.rows?.width ?? 0), "
+                        + "expected \(b.rows?.keys ?? []) of \(b.rows?.width ?? 0)")
             }
         }
         let rows = expected.results.enumerated().flatMap { step, result in
@@ -45,7 +48,8 @@ extension Trial {
         let pairs = try rows.map { row in
             guard let a = found.results[row.step].rows?.row(of: row.original) else {
                 throw Wrong(
-                    stage: subject.script.steps[row.step].name, kind: "wrong rows", seen: "step \(row.step): no row \(row.original)")
+                    stage: subject.script.steps[row.step].name, kind: "wrong rows",
+                    seen: "step \(row.step): no row \(row.original)")
             }
             let isPooled = plain.results.last?.rows?.keys == [0] && plain.results.last?.rows?.row(of: row.key) == nil
             guard let b = plain.results.last?.rows?.row(of: isPooled ? 0 : row.key) else {
@@ -75,7 +79,8 @@ extension Trial {
         let noise = try reference.floor(precision)
         let limit = NoiseFloor.limit
         // Beyond what the device can hold, its infinities are right.
-        guard different.allSatisfy({ $0.expected.allSatisfy { !$0.isFinite || abs($0) <= precision.storage.greatest } }) else {
+        guard different.allSatisfy({ $0.expected.allSatisfy { !$0.isFinite || abs($0) <= precision.storage.greatest } })
+        else {
             throw Discard(reason: "beyond the device's numbers")
         }
         var ratios = try ratios(different, noise, isExact: isExact)
@@ -96,7 +101,8 @@ extension Trial {
             stage: subject.script.steps[step].name,
             kind: isFinite || !failed.pair.expected.allSatisfy(\.isFinite) ? "mismatch" : "not finite",
             seen: isFinite
-                ? "row \(key) of step \(step): error \(Self.text(failed.ratio)) times its noise floor, limit \(Int(limit)); \(Self.text(relativeError(failed.pair))) of the row's length"
+                ? "row \(key) of step \(step): error \(Self.text(failed.ratio)) times its noise floor, "
+                    + "limit \(Int(limit)); \(Self.text(relativeError(failed.pair))) of the row's length"
                 : "row \(key) of step \(step): not finite")
     }
 
@@ -110,7 +116,8 @@ extension Trial {
     }
 
     private func relativeError(_ pair: Pair) -> Double {
-        distance(pair.found, pair.expected) / max(distance(pair.expected, ArraySlice(pair.expected.map { _ in 0 })), .leastNormalMagnitude)
+        distance(pair.found, pair.expected)
+            / max(distance(pair.expected, ArraySlice(pair.expected.map { _ in 0 })), .leastNormalMagnitude)
     }
 
     private static func text(_ number: Double) -> String {
@@ -126,7 +133,8 @@ extension Trial {
             }
             guard isSame else {
                 throw Wrong(
-                    stage: subject.script.steps[step].name, kind: "other bits", seen: "\(what) gives other bits in step \(step)")
+                    stage: subject.script.steps[step].name, kind: "other bits",
+                    seen: "\(what) gives other bits in step \(step)")
             }
         }
     }

@@ -89,8 +89,8 @@ struct Trial {
         }
     }
 
-    /// The script as it is. Numbers that are none are judged by the reference's, whatever the property: what is wrong in
-    /// the same way twice is still wrong.
+    /// The script as it is. Numbers that are none are judged by the reference's, whatever the property: what is wrong
+    /// in the same way twice is still wrong.
     private mutating func playFirst(on model: any EngineModel) throws -> Transcript {
         let transcript = try play(script, on: model)
         if !transcript.results.allSatisfy({ $0.rows?.elements.allSatisfy(\.isFinite) ?? true }) {
@@ -134,13 +134,15 @@ struct Trial {
             guard refusal.reason.contains(contradiction.key) else {
                 throw Wrong(
                     stage: "load", kind: "unnamed",
-                    seen: "\(contradiction.key) (\(contradiction.kind.rawValue)) is refused without being named: \(refusal.reason)")
+                    seen: "\(contradiction.key) (\(contradiction.kind.rawValue)) is refused without being named: "
+                        + refusal.reason)
             }
             return
         }
         throw Wrong(
             stage: "load", kind: "accepted",
-            seen: "\(contradiction.key) (\(contradiction.kind.rawValue): \(contradiction.value?.summary ?? "absent")) is accepted")
+            seen: "\(contradiction.key) (\(contradiction.kind.rawValue): "
+                + "\(contradiction.value?.summary ?? "absent")) is accepted")
     }
 }
 

@@ -42,8 +42,8 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
         self.found = found
     }
 
-    /// What is simpler of two cases that fail in the same way: fewer layers, then fewer tokens, then fewer steps, then less
-    /// metadata and tensors.
+    /// What is simpler of two cases that fail in the same way: fewer layers, then fewer tokens, then fewer steps, then
+    /// less metadata and tensors.
     public func isSimpler(than other: CorpusEntry) -> Bool { size.lexicographicallyPrecedes(other.size) }
 
     private var size: [Int] {
@@ -58,7 +58,8 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
         do {
             data = try Data(contentsOf: URL(fileURLWithPath: path))
         } catch {
-            throw CorpusError(path: path, reason: FileManager.default.fileExists(atPath: path) ? "cannot be read" : "no such file")
+            throw CorpusError(
+                path: path, reason: FileManager.default.fileExists(atPath: path) ? "cannot be read" : "no such file")
         }
         do {
             self = try JSONText.decode(CorpusEntry.self, from: data)

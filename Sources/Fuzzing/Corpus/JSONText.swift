@@ -21,7 +21,8 @@ enum JSONText {
             return try decoder.decode(Value.self, from: data)
         } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
             // The decoder says the same of what is no JSON and of numbers of the wrong kind, and not where.
-            let description = describe(data) ?? "a number is too large for its place, negative, or not whole where it must be"
+            let description = describe(data)
+                ?? "a number is too large for its place, negative, or not whole where it must be"
             throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: description))
         }
     }
@@ -32,7 +33,8 @@ enum JSONText {
             _ = try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
             return nil
         } catch {
-            let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String ?? error.localizedDescription
+            let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String
+                ?? error.localizedDescription
             return "no JSON: " + reason.split(whereSeparator: \.isNewline).joined(separator: " ")
         }
     }
@@ -42,8 +44,9 @@ enum JSONText {
         if line.count <= room { return line }
         let inner = indentation + 2
         let margin = "\n" + String(repeating: " ", count: inner)
+        let outer = "\n" + String(repeating: " ", count: indentation)
         func block(_ open: String, _ parts: [String], _ close: String) -> String {
-            open + margin + parts.joined(separator: "," + margin) + "\n" + String(repeating: " ", count: indentation) + close
+            open + margin + parts.joined(separator: "," + margin) + outer + close
         }
         switch tree {
         case .array(let elements) where elements.allSatisfy({ $0.isScalar || $0.line.count < 16 }):
@@ -59,7 +62,7 @@ enum JSONText {
                     lines[lines.count - 1] += " " + part
                 }
             }
-            return "[" + margin + lines.joined(separator: margin) + "\n" + String(repeating: " ", count: indentation) + "]"
+            return "[" + margin + lines.joined(separator: margin) + outer + "]"
         case .array(let elements):
             return block("[", elements.map { text($0, indentation: inner, room: width - inner) }, "]")
         case .object(let members):
@@ -123,7 +126,8 @@ enum JSONText {
             case .string(let value): Self.quoted(value)
             case .array(let elements): "[" + elements.map(\.line).joined(separator: ", ") + "]"
             case .object(let members):
-                "{" + members.sorted { $0.key < $1.key }.map { "\(Self.quoted($0)): \($1.line)" }.joined(separator: ", ") + "}"
+                "{" + members.sorted { $0.key < $1.key }.map { "\(Self.quoted($0)): \($1.line)" }
+                    .joined(separator: ", ") + "}"
             }
         }
 

@@ -12,7 +12,8 @@ public struct FaultTrial: Sendable {
     public private(set) var shrunk: ShrunkCase?
     /// What shrinking took.
     public private(set) var duration = Duration.zero
-    /// How it is known that no case of fewer layers or tokens shows the fault; nil: one does, or the fault was not found.
+    /// How it is known that no case of fewer layers or tokens shows the fault; nil: one does, or the fault was not
+    /// found.
     public private(set) var minimality: Minimality?
 
     public enum Minimality: Sendable {
@@ -34,7 +35,8 @@ public struct FaultTrial: Sendable {
         public init(cases: UInt64 = 2000) { self.cases = cases }
     }
 
-    /// Runs the cases of a plan, one after the other, on a device with the fault until it is found, and shrinks that case.
+    /// Runs the cases of a plan, one after the other, on a device with the fault until it is found, and shrinks that
+    /// case.
     /// - Parameter engines: with the fault in the device under test.
     /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains.
     public init(
@@ -50,16 +52,20 @@ public struct FaultTrial: Sendable {
             cases = index + 1
             let start = ContinuousClock.now
             let drawing = plan.drawing(of: index)
-            shrunk = CaseShrinker(drawing, judge, budget: limits.shrinking).shrink(recording, failure, isCancelled: isCancelled)
+            shrunk = CaseShrinker(drawing, judge, budget: limits.shrinking)
+                .shrink(recording, failure, isCancelled: isCancelled)
             duration = .now - start
-            if let shrunk { minimality = try Self.minimality(of: shrunk.case, fault, drawing, judge, limits, isCancelled) }
+            if let shrunk {
+                minimality = try Self.minimality(of: shrunk.case, fault, drawing, judge, limits, isCancelled)
+            }
             return
         }
     }
 
     /// - Throws: as `init`.
     private static func minimality(
-        of found: Case, _ fault: Fault, _ drawing: CaseDrawing, _ judge: Judge, _ limits: Limits, _ isCancelled: () -> Bool
+        of found: Case, _ fault: Fault, _ drawing: CaseDrawing, _ judge: Judge, _ limits: Limits,
+        _ isCancelled: () -> Bool
     ) throws -> Minimality? {
         var simplest = Choices(replaying: [])
         let layers = try DrawnModel.draw(drawing.architecture, &simplest).architecture.dimensions.layers
@@ -89,7 +95,8 @@ public struct FaultTrial: Sendable {
     ///   - handle: told of each trial, in the order of the faults.
     public static func run(
         _ faults: [Fault], _ plan: FuzzPlan, _ limits: Limits = Limits(), jobs: Int,
-        isCancelled: @escaping @Sendable () -> Bool = { false }, engines: @escaping @Sendable (Fault) throws -> EngineSet,
+        isCancelled: @escaping @Sendable () -> Bool = { false },
+        engines: @escaping @Sendable (Fault) throws -> EngineSet,
         _ handle: @escaping @Sendable (FaultTrial) throws -> Void
     ) throws {
         try Parallel.inOrder(jobs: jobs) {

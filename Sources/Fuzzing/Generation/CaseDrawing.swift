@@ -13,7 +13,10 @@ public struct CaseDrawing: Sendable {
     /// The checks that are drawn.
     public var checks: [Check]
 
-    public init(_ architecture: any Architecture.Type, devices: [String], placeable: [String], checks: [Check] = Check.allCases) {
+    public init(
+        _ architecture: any Architecture.Type, devices: [String], placeable: [String],
+        checks: [Check] = Check.allCases
+    ) {
         self.architecture = architecture
         self.devices = devices
         self.placeable = placeable
@@ -25,7 +28,9 @@ public struct CaseDrawing: Sendable {
     /// - Parameter model: what the case is about, whatever the choices would be: a file's model. All else is drawn.
     /// - Throws: `MetadataError` or `GraphError` where the choices contradict each other, as edited ones may;
     ///   `Unreachable` where nothing draws the target.
-    public func draw(_ choices: inout Choices, like target: Case? = nil, model: DrawnModel.Target? = nil) throws -> Case {
+    public func draw(
+        _ choices: inout Choices, like target: Case? = nil, model: DrawnModel.Target? = nil
+    ) throws -> Case {
         let weights = checks.map { ($0, $0.weight) }
         let wanted = try choices.weighted(weights, like: target?.check)
         let drawn = try choices.span("model") { choices in
@@ -36,7 +41,8 @@ public struct CaseDrawing: Sendable {
         let transformations = wanted == .metamorphic
             ? try Transformation.kinds(for: drawn.architecture, optional: drawn.optionalTensors) : []
         // What a model cannot be asked is replaced by what any can.
-        let applies = wanted.applies(to: traits, placeable: placeable.count) && (wanted != .metamorphic || !transformations.isEmpty)
+        let applies = wanted.applies(to: traits, placeable: placeable.count)
+            && (wanted != .metamorphic || !transformations.isEmpty)
         let check = applies ? wanted : .agrees
         let recipe = try WeightRecipe.draw(&choices, like: target?.recipe)
         var result = Case(

@@ -17,7 +17,8 @@ extension Placement {
                 let first = try choices.integer(in: 0...(layers - 1), like: range?.first)
                 let ends: [Int?] = [nil] + Array(first..<layers)
                 let last = try choices.element(of: ends, like: range.map(\.last))
-                return LayerRange(first: first, last: last, device: try choices.element(of: others + [device], like: range?.device))
+                return LayerRange(
+                    first: first, last: last, device: try choices.element(of: others + [device], like: range?.device))
             }
             let rules = try choices.list(count: 0...2, like: target?.tensors) { choices, rule in
                 TensorRule(

@@ -38,7 +38,8 @@ struct ScriptDrawing {
         options.microBatch = traits.traits.isBidirectional || traits.traits.pooling != .none
             ? 64
             : try choices.element(
-                of: microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences }, like: target?.microBatch)
+                of: microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences },
+                like: target?.microBatch)
         options.cacheType = traits.hasCache
             ? try choices.weighted([(.full, 3), (.half, 1)], like: target?.cacheType) : .full
         return options
@@ -61,7 +62,9 @@ struct ScriptDrawing {
         var drawing = self
         // An encoder's own output is worth a case.
         let least = traits.traits.hasEncoder ? 0 : 1
-        let drawn = try choices.list(count: least...8, usually: kinds.count > 2 ? 6 : 4, like: target) { choices, target in
+        let drawn = try choices.list(
+            count: least...8, usually: kinds.count > 2 ? 6 : 4, like: target
+        ) { choices, target in
             let step = try drawing.drawStep(&choices, kinds, like: target)
             drawing.state.apply(step)
             return step
@@ -152,17 +155,23 @@ struct ScriptDrawing {
 
     /// By how much a token's position is further than the next: seldom at all, and seldom so far that the chunks and
     /// temperatures of long contexts begin.
-    private var gaps: [(Int, Int)] { [(0, 30), (1, 2), (2, 1), (5, 1)] + (traits.positionLimit == nil ? [(8190, 1)] : []) }
+    private var gaps: [(Int, Int)] {
+        [(0, 30), (1, 2), (2, 1), (5, 1)] + (traits.positionLimit == nil ? [(8190, 1)] : [])
+    }
 
     /// The whole of a sequence, its tail, or, where nothing is said of histories, any part of it.
     private func drawRemoval(_ choices: inout Choices, like target: Step?) throws -> Step {
         var (wanted, first, last): (Int?, Int?, Int??) = (nil, nil, nil)
-        if case .remove(let sequence, let from, let to)? = target { (wanted, first, last) = (sequence, from, .some(to)) }
+        if case .remove(let sequence, let from, let to)? = target {
+            (wanted, first, last) = (sequence, from, .some(to))
+        }
         let held = state.histories.indices.filter { !state.histories[$0].isEmpty }
         let sequence = try choices.element(of: held, like: wanted)
         let (start, end) = (state.histories[sequence].map(\.position).min() ?? 0, state.end(of: sequence))
         // Recurrent state has no past: only all of it can go.
-        if traits.isRecurrent { return .remove(sequence: sequence, from: try choices.element(of: [0], like: first), to: nil) }
+        if traits.isRecurrent {
+            return .remove(sequence: sequence, from: try choices.element(of: [0], like: first), to: nil)
+        }
         let from = try choices.element(of: [0] + Array(start..<end).filter { $0 > 0 }, like: first)
         let ends: [Int?] = check.comparesHistories || from + 1 >= end ? [nil] : [nil] + Array(from + 1..<end)
         return .remove(sequence: sequence, from: from, to: try choices.element(of: ends, like: last))
@@ -192,7 +201,8 @@ struct ScriptDrawing {
         let legal = [1, 2, 3, 7, 32, -1, -2, -3].filter { delta in
             moved.allSatisfy { $0 + delta >= 0 && !others.contains($0 + delta) && $0 + delta < limit }
         }
-        return .shift(sequence: sequence, from: from, by: legal.isEmpty ? 0 : try choices.element(of: legal, like: delta))
+        return .shift(
+            sequence: sequence, from: from, by: legal.isEmpty ? 0 : try choices.element(of: legal, like: delta))
     }
 
     // MARK: Batches
@@ -237,17 +247,21 @@ struct ScriptDrawing {
     private func sets(_ state: ScriptState, _ ends: [Int]) -> [SequenceSet] {
         let single = (0..<options.sequences).filter { ends[$0] < limit - 8 }.map { SequenceSet($0) }
         guard !traits.isRecurrent, !traits.traits.isBidirectional, !traits.traits.hasEncoder else { return single }
-        let groups = (0..<options.sequences).map { state.alike($0) }.filter { $0.count > 1 && ends[$0.first ?? 0] < limit - 8 }
+        let groups = (0..<options.sequences).map { state.alike($0) }
+            .filter { $0.count > 1 && ends[$0.first ?? 0] < limit - 8 }
         return single + groups.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     }
 
-    private func drawOutputs(_ choices: inout Choices, _ tokens: [Batch.Token], like target: Batch?) throws -> [Batch.Token] {
+    private func drawOutputs(
+        _ choices: inout Choices, _ tokens: [Batch.Token], like target: Batch?
+    ) throws -> [Batch.Token] {
         guard !tokens.isEmpty else { return tokens }
         // Pooled embeddings are of all tokens.
         if traits.traits.pooling != .none { return tokens }
         let wanted = target.map { $0.tokens.map(\.wantsOutput) }
         let goal = wanted.map { flags -> Outputs in
-            flags.allSatisfy { $0 } && flags.count > 1 ? .all : flags.last == true && !flags.dropLast().contains(true) ? .last : .some
+            flags.allSatisfy { $0 } && flags.count > 1
+                ? .all : flags.last == true && !flags.dropLast().contains(true) ? .last : .some
         }
         let outputs = try choices.weighted([(.last, 2), (.all, 5), (.some, 2)], like: goal)
         return tokens.enumerated().map { index, token in
@@ -293,7 +307,9 @@ struct ScriptDrawing {
     static func runs(of batch: Batch) -> [Run] {
         var runs: [Run] = []
         for token in batch.tokens {
-            if let last = runs.last, last.sequences == token.sequences, last.position + last.ids.count == token.position {
+            if let last = runs.last, last.sequences == token.sequences,
+                last.position + last.ids.count == token.position
+            {
                 runs[runs.count - 1].ids.append(token.id)
             } else {
                 runs.append(Run(sequences: token.sequences, position: token.position, ids: [token.id]))

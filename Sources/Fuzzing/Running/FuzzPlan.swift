@@ -17,8 +17,8 @@ public struct FuzzPlan: Sendable {
     ///   - architectures: at least one.
     ///   - devices: at least one.
     public init(
-        seed: UInt64, architectures: [any Architecture.Type] = ArchitectureCatalog.all, checks: [Check] = Check.allCases,
-        devices: [String], placeable: [String]
+        seed: UInt64, architectures: [any Architecture.Type] = ArchitectureCatalog.all,
+        checks: [Check] = Check.allCases, devices: [String], placeable: [String]
     ) {
         self.seed = seed
         self.architectures = architectures
@@ -36,8 +36,8 @@ public struct FuzzPlan: Sendable {
         CaseDrawing(architecture(of: index), devices: devices, placeable: placeable, checks: checks)
     }
 
-    /// Case `index`, and the choices that draw it. It depends on the plan and the index alone: not on the machine, nor on
-    /// what else runs.
+    /// Case `index`, and the choices that draw it. It depends on the plan and the index alone: not on the machine, nor
+    /// on what else runs.
     /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains.
     public func draw(_ index: UInt64) throws -> (case: Case, recording: Choices.Recording) {
         var choices = Choices(seed: seed, stream: index)

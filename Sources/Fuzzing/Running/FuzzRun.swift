@@ -28,7 +28,8 @@ public struct FuzzRun: Sendable {
     }
 
     public init(
-        _ plan: FuzzPlan, _ extent: Extent, jobs: Int, version: String = "", engines: @escaping @Sendable () throws -> EngineSet
+        _ plan: FuzzPlan, _ extent: Extent, jobs: Int, version: String = "",
+        engines: @escaping @Sendable () throws -> EngineSet
     ) {
         self.plan = plan
         self.extent = extent
@@ -52,7 +53,8 @@ public struct FuzzRun: Sendable {
     /// - Throws: `EngineStartError`, and what `handle` throws.
     @discardableResult
     public func run(
-        isCancelled: @escaping @Sendable () -> Bool = { false }, _ handle: @escaping @Sendable (Event) throws -> Void = { _ in }
+        isCancelled: @escaping @Sendable () -> Bool = { false },
+        _ handle: @escaping @Sendable (Event) throws -> Void = { _ in }
     ) throws -> FuzzReport {
         let start = ContinuousClock.now
         let report = ReportBox(FuzzReport(plan: plan))

@@ -5,9 +5,9 @@ enum Parallel {
     /// - Parameters:
     ///   - context: makes what each thread works with; used on that thread only.
     ///   - work: does item `index`; nil: there are no more.
-    ///   - consume: called for each result in order, never two at a time, on the thread of whatever result came last. It
-    ///     returns what takes long and need not be in order: that is done on the same thread, while the others go on.
-    ///     What it throws ends the work.
+    ///   - consume: called for each result in order, never two at a time, on the thread of whatever result came last.
+    ///     It returns what takes long and need not be in order: that is done on the same thread, while the others go
+    ///     on. What it throws ends the work.
     static func inOrder<Context, Result: Sendable>(
         jobs: Int, context: @escaping @Sendable () throws -> Context,
         work: @escaping @Sendable (Int, Context) throws -> Result?,

@@ -45,7 +45,11 @@ public struct CaseShrinker {
             }
             return false
         }
-        return shrunk.map { ShrunkCase(case: $0.value, recording: $0.recording, failure: seen, evaluations: $0.evaluations, isFlaky: tries > 1) }
+        return shrunk.map {
+            ShrunkCase(
+                case: $0.value, recording: $0.recording, failure: seen, evaluations: $0.evaluations,
+                isFlaky: tries > 1)
+        }
     }
 
     /// How often a case must be judged so that it fails almost surely if it can: once, or several times where a failure

@@ -3,9 +3,9 @@ import GGUF
 import PropertyTesting
 
 extension ShrinkPass {
-    /// Takes layers out, the last first. To lower `block_count` alone cuts the last off and draws what says which layers are
-    /// of which kind anew; this takes any layer out of all that is said layer by layer, and recovers the choices of what is
-    /// left.
+    /// Takes layers out, the last first. To lower `block_count` alone cuts the last off and draws what says which
+    /// layers are of which kind anew; this takes any layer out of all that is said layer by layer, and recovers the
+    /// choices of what is left.
     static func fewerLayers(_ drawing: CaseDrawing) -> ShrinkPass {
         ShrinkPass("fewer layers") { search in
             var layer = Int.max
@@ -43,14 +43,18 @@ extension Case {
             case "decoder_block_count":
                 if let count = value.integer, count > 1 { result.metadata[key] = .uint32(UInt32(count - 1)) }
             default:
-                guard declaration.domain.isPerLayer, var elements = value.elements, elements.count == layers else { continue }
+                guard declaration.domain.isPerLayer, var elements = value.elements, elements.count == layers else {
+                    continue
+                }
                 elements.remove(at: layer)
                 result.metadata[key] = MetadataArray(elements).map(MetadataValue.array)
             }
         }
         result.optionalTensors = optionalTensors.compactMap { name in
             var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-            guard let place = parts.firstIndex(of: "blk"), place + 1 < parts.count, let number = Int(parts[place + 1]) else {
+            guard let place = parts.firstIndex(of: "blk"), place + 1 < parts.count,
+                let number = Int(parts[place + 1])
+            else {
                 return name
             }
             if number == layer { return nil }

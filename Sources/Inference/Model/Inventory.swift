@@ -57,7 +57,8 @@ extension Architecture {
                 if let other = known[weight.name] {
                     guard other.shape == weight.shape else {
                         throw ModelError(
-                            subject: weight.name, reason: "is \(other.shape) in one stage and \(weight.shape) in another")
+                            subject: weight.name,
+                            reason: "is \(other.shape) in one stage and \(weight.shape) in another")
                     }
                 } else {
                     known[weight.name] = weight

@@ -40,7 +40,9 @@ public final class MemorySource: TensorSource {
             guard let tensor = known[name] else { throw ModelError(subject: name, reason: "is missing") }
             return tensor
         }
-        try self.init(file.metadata, optional: OptionalTensors { known[$0] != nil }, type: { try found($0.name).type }) { tensor in
+        try self.init(
+            file.metadata, optional: OptionalTensors { known[$0] != nil }, type: { try found($0.name).type }
+        ) { tensor in
             guard let info = known[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is missing") }
             var data = try source.data(of: info)
             guard info.shape.significant == tensor.shape.significant else {
@@ -54,7 +56,9 @@ public final class MemorySource: TensorSource {
     public var tensors: [TensorInfo] { inventory.tensors.map(\.info) }
 
     public func data(of tensor: TensorInfo) throws -> TensorData {
-        guard let weight = weights[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is not in this model") }
+        guard let weight = weights[tensor.name] else {
+            throw ModelError(subject: tensor.name, reason: "is not in this model")
+        }
         return try cache.data(of: tensor.name) {
             let data = try supply(Inventory.Tensor(weight: weight, type: tensor.type))
             guard data.shape == tensor.shape, data.type == tensor.type,
@@ -62,7 +66,8 @@ public final class MemorySource: TensorSource {
             else {
                 throw ModelError(
                     subject: tensor.name,
-                    reason: "was supplied as \(data.type.name) \(data.shape) in \(data.bytes.count) bytes; must be \(tensor.type.name) \(tensor.shape)")
+                    reason: "was supplied as \(data.type.name) \(data.shape) in \(data.bytes.count) bytes; "
+                        + "must be \(tensor.type.name) \(tensor.shape)")
             }
             return data
         }

@@ -35,7 +35,8 @@ struct Assignment {
             let cpu = try available.named("cpu")
             if let other = unsupported(node, on: cpu) {
                 throw DeviceError(
-                    device: cpu.name, reason: "cannot run \(node.op.name) either, on which \(device.name) gave up: \(other)")
+                    device: cpu.name,
+                    reason: "cannot run \(node.op.name) either, on which \(device.name) gave up: \(other)")
             }
             return cpu
         }
@@ -43,7 +44,9 @@ struct Assignment {
         var ruled: [String: (any Device)?] = [:]
         func wanted(_ node: Node) throws -> any Device {
             let name = node.operands.last { if case .weight = graph.values[$0].source { true } else { false } }
-                .flatMap { if case .weight(let index) = graph.values[$0].source { graph.weights[index].name } else { nil } }
+                .flatMap {
+                    if case .weight(let index) = graph.values[$0].source { graph.weights[index].name } else { nil }
+                }
             if let name, !placement.tensors.isEmpty {
                 if let known = ruled[name] {
                     if let known { return known }
@@ -72,7 +75,8 @@ struct Assignment {
             if let state = node.op.state, let home = homes[graph.states[state].name] {
                 if let reason = unsupported(node, on: home) {
                     throw DeviceError(
-                        device: home.name, reason: "holds \(graph.states[state].name) but cannot run \(node.op.name) on it: \(reason)")
+                        device: home.name,
+                        reason: "holds \(graph.states[state].name) but cannot run \(node.op.name) on it: \(reason)")
                 }
                 devices.append(home)
             } else {

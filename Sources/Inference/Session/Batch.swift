@@ -51,10 +51,13 @@ extension Batch: Codable {
         let positions = try container.decode([Int].self, forKey: .positions)
         let sequences = try container.decode([SequenceSet].self, forKey: .sequences)
         let outputs = Set(try container.decode([Int].self, forKey: .outputs))
-        guard positions.count == ids.count, sequences.count == ids.count, outputs.allSatisfy(ids.indices.contains) else {
+        guard positions.count == ids.count, sequences.count == ids.count,
+            outputs.allSatisfy(ids.indices.contains)
+        else {
             throw DecodingError.dataCorruptedError(
                 forKey: .ids, in: container,
-                debugDescription: "\(ids.count) ids, \(positions.count) positions, \(sequences.count) sets of sequences, outputs \(outputs.sorted())")
+                debugDescription: "\(ids.count) ids, \(positions.count) positions, "
+                    + "\(sequences.count) sets of sequences, outputs \(outputs.sorted())")
         }
         tokens = ids.indices.map {
             Token(id: ids[$0], position: positions[$0], sequences: sequences[$0], wantsOutput: outputs.contains($0))

@@ -74,7 +74,8 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
 
     /// `2`, `0-3` or `4-`; nil where the text is no range but a pattern.
     private static func layers(_ text: Substring, _ entry: Substring, _ device: String) throws -> LayerRange? {
-        guard let start = text.first, start.isASCII, start.isNumber, text.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == "-") })
+        guard let start = text.first, start.isASCII, start.isNumber,
+            text.allSatisfy({ $0.isASCII && ($0.isNumber || $0 == "-") })
         else { return nil }
         let bounds = text.split(separator: "-", omittingEmptySubsequences: false)
         guard bounds.count <= 2, let first = Int(bounds[0]) else {

@@ -17,14 +17,18 @@ struct Plan {
         _ graph: Graph, _ assignment: Assignment, wanted: [Graph.Output], weights: LoadedWeights, states: StateStore
     ) throws {
         self.graph = graph
-        steps = try assignment.segments(of: graph, wanted: wanted.compactMap { graph.outputs[$0] }).map { device, segment in
+        steps = try assignment.segments(
+            of: graph, wanted: wanted.compactMap { graph.outputs[$0] }
+        ).map { device, segment in
             var step = Step(
                 segment: segment, executable: try device.compile(segment),
                 weights: Array(repeating: nil, count: graph.weights.count),
                 states: Array(repeating: nil, count: graph.states.count))
             for node in graph.nodes[segment.nodes] {
                 for operand in node.operands {
-                    guard case .weight(let index) = graph.values[operand].source, step.weights[index] == nil else { continue }
+                    guard case .weight(let index) = graph.values[operand].source, step.weights[index] == nil else {
+                        continue
+                    }
                     step.weights[index] = try weights.tensor(graph.weights[index], on: device)
                 }
                 if let state = node.op.state { step.states[state] = states[graph.states[state].name]?.memory }
@@ -38,7 +42,9 @@ struct Plan {
     func run(_ inputs: [Input: HostTensor], wanted: [Graph.Output]) throws -> [Graph.Output: (Shape, HostTensor)] {
         var values: [ValueID: HostTensor] = [:]
         for (input, id) in graph.inputs {
-            guard let tensor = inputs[input] else { throw SessionError("the model's graph needs \(input.rawValue), which nothing supplies") }
+            guard let tensor = inputs[input] else {
+                throw SessionError("the model's graph needs \(input.rawValue), which nothing supplies")
+            }
             values[id] = tensor
         }
         for step in steps {
@@ -51,7 +57,9 @@ struct Plan {
         }
         var outputs: [Graph.Output: (Shape, HostTensor)] = [:]
         for output in wanted {
-            if let id = graph.outputs[output], let tensor = values[id] { outputs[output] = (graph.values[id].shape, tensor) }
+            if let id = graph.outputs[output], let tensor = values[id] {
+                outputs[output] = (graph.values[id].shape, tensor)
+            }
         }
         return outputs
     }

@@ -12,12 +12,15 @@ extension Session {
     @discardableResult
     public func process(_ batch: Batch) throws -> Output {
         try check(batch)
-        if traits.hasEncoder, encoded == nil { throw SessionError("the decoder needs the encoder's output: encode first") }
+        if traits.hasEncoder, encoded == nil {
+            throw SessionError("the decoder needs the encoder's output: encode first")
+        }
         if !traits.isBidirectional { try checkPositions(batch) }
         if traits.isBidirectional || pooling != .none {
             guard batch.tokens.count <= options.microBatch else {
                 throw SessionError(
-                    "\(batch.tokens.count) tokens that \(traits.isBidirectional ? "see each other" : "are pooled") in micro-batches of \(options.microBatch)")
+                    "\(batch.tokens.count) tokens that \(traits.isBidirectional ? "see each other" : "are pooled") "
+                        + "in micro-batches of \(options.microBatch)")
             }
         }
         if hasCells, cells.freeCount < batch.tokens.count {
@@ -43,14 +46,17 @@ extension Session {
         }
         try check(batch)
         guard batch.tokens.count <= options.microBatch else {
-            throw SessionError("\(batch.tokens.count) tokens that see each other in micro-batches of \(options.microBatch)")
+            throw SessionError(
+                "\(batch.tokens.count) tokens that see each other in micro-batches of \(options.microBatch)")
         }
         let count = batch.tokens.count
         let plan = try plan(for: BatchShape(stage: .encode, tokens: count, outputs: count, cells: 0, context: context))
         var inputs = Self.inputs(batch.tokens[...])
         inputs[.outputs] = .index((0..<count).map(Int32.init))
         let results = try plan.run(inputs, wanted: [.embeddings])
-        guard let (shape, elements) = results[.embeddings] else { throw SessionError("the encoder's graph has no embeddings") }
+        guard let (shape, elements) = results[.embeddings] else {
+            throw SessionError("the encoder's graph has no embeddings")
+        }
         encoded = EncoderOutput(sequences: batch.tokens.map(\.sequences), width: shape.last, elements: elements)
         return Output(embeddings: .init(keys: Array(0..<count), width: shape.last, elements: elements))
     }
@@ -106,7 +112,9 @@ extension Session {
         guard isWanted else { return Output() }
         func found(_ name: Graph.Output, _ keys: [Int]) throws -> Output.Rows? {
             guard let (shape, elements) = results[name] else { return nil }
-            guard shape.rows == keys.count else { throw SessionError("\(shape) \(name.rawValue) for \(keys.count) rows") }
+            guard shape.rows == keys.count else {
+                throw SessionError("\(shape) \(name.rawValue) for \(keys.count) rows")
+            }
             return Output.Rows(keys: keys, width: shape.last, elements: elements)
         }
         return Output(logits: try found(.logits, rows), embeddings: try found(.embeddings, pooled?.sequences ?? rows))
@@ -163,13 +171,15 @@ extension Session {
                 throw SessionError("token \(index) has position \(token.position)")
             }
             if let positionLimit, token.position >= positionLimit {
-                throw SessionError("token \(index) has position \(token.position); the model has learned \(positionLimit)")
+                throw SessionError(
+                    "token \(index) has position \(token.position); the model has learned \(positionLimit)")
             }
             guard !token.sequences.isEmpty, token.sequences.last ?? 0 < options.sequences else {
                 throw SessionError("token \(index) is in sequences \(token.sequences); there are \(options.sequences)")
             }
             guard !isRecurrent || token.sequences.count == 1 else {
-                throw SessionError("token \(index) is in sequences \(token.sequences), but recurrent state is of one sequence")
+                throw SessionError(
+                    "token \(index) is in sequences \(token.sequences), but recurrent state is of one sequence")
             }
         }
     }
@@ -180,10 +190,14 @@ extension Session {
             for sequence in token.sequences.elements {
                 if let previous = last[sequence] {
                     guard token.position > previous else {
-                        throw SessionError("token \(index) has position \(token.position) in sequence \(sequence), which is at \(previous)")
+                        throw SessionError(
+                            "token \(index) has position \(token.position) in sequence \(sequence), "
+                                + "which is at \(previous)")
                     }
                     guard !isRecurrent || token.position == previous + 1 else {
-                        throw SessionError("token \(index) has position \(token.position) in sequence \(sequence), whose recurrent state is at \(previous)")
+                        throw SessionError(
+                            "token \(index) has position \(token.position) in sequence \(sequence), "
+                                + "whose recurrent state is at \(previous)")
                     }
                 }
                 last[sequence] = token.position

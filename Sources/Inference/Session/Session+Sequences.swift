@@ -70,16 +70,21 @@ extension Session {
     public func shift(_ sequence: Int, _ positions: Range<Int> = .allPositions, by delta: Int) throws {
         try check(sequence)
         guard canShift else {
-            throw SessionError(isRecurrent ? "recurrent state cannot be shifted" : "the model keeps nothing between batches")
+            throw SessionError(
+                isRecurrent ? "recurrent state cannot be shifted" : "the model keeps nothing between batches")
         }
         var shifted = cells
         var shifts = Array(repeating: Int32(0), count: cells.count)
         for cell in cells.cells(of: sequence, in: positions) {
             guard cells.sequences[cell].count == 1 else {
-                throw SessionError("position \(cells.positions[cell]) of sequence \(sequence) is shared by sequences \(cells.sequences[cell])")
+                throw SessionError(
+                    "position \(cells.positions[cell]) of sequence \(sequence) is shared by sequences "
+                        + "\(cells.sequences[cell])")
             }
             let (target, overflow) = Int(cells.positions[cell]).addingReportingOverflow(delta)
-            guard !overflow, target <= Int32.max else { throw SessionError("position \(cells.positions[cell]) shifted by \(delta)") }
+            guard !overflow, target <= Int32.max else {
+                throw SessionError("position \(cells.positions[cell]) shifted by \(delta)")
+            }
             if target < 0 {
                 shifted.set(cell, -1, [])
             } else {
@@ -98,7 +103,8 @@ extension Session {
     /// Rotates the cached keys of each cell by so many positions.
     private func rotate(_ shifts: [Int32]) throws {
         let count = cells.extent()
-        let builder = GraphBuilder(batch: BatchShape(tokens: count, outputs: 0, cells: count, context: context)) { _ in true }
+        let shape = BatchShape(tokens: count, outputs: 0, cells: count, context: context)
+        let builder = GraphBuilder(batch: shape) { _ in true }
         var isNeeded = false
         for state in states.entries(.cache).map(\.state) {
             guard let rotation = state.rotation else { continue }
@@ -112,7 +118,8 @@ extension Session {
             rope.magnitude = 1
             let keys = builder.apply(.load(id, cells: count))
             let turned = builder.apply(
-                .rope(rope, factors: factors != nil), [keys, builder.input(.shifts, [count])] + [factors].compactMap { $0 })
+                .rope(rope, factors: factors != nil),
+                [keys, builder.input(.shifts, [count])] + [factors].compactMap { $0 })
             _ = builder.apply(.store(id, cells: count), turned, builder.cells)
         }
         guard isNeeded else { return }

@@ -20,8 +20,12 @@ extension Session {
         try check(archive)
         var numbers: Set<Int> = []
         for cell in archive.cells {
-            guard cell.number < context, cell.sequences.last ?? 0 < options.sequences, numbers.insert(cell.number).inserted else {
-                throw StateError(reason: "cell \(cell.number) of sequences \(cell.sequences) in a session of \(context) cells and \(options.sequences) sequences")
+            guard cell.number < context, cell.sequences.last ?? 0 < options.sequences,
+                numbers.insert(cell.number).inserted
+            else {
+                throw StateError(
+                    reason: "cell \(cell.number) of sequences \(cell.sequences) in a session of \(context) cells "
+                        + "and \(options.sequences) sequences")
             }
         }
         var table = CellTable(count: context)
@@ -37,13 +41,17 @@ extension Session {
         if let encoder = archive.encoder, let width = encoderWidth, encoder.width != width {
             throw StateError(reason: "encoder output of width \(encoder.width); the model's is \(width)")
         }
-        guard archive.encoder == nil || traits.hasEncoder else { throw StateError(reason: "encoder output for a model without encoder") }
+        guard archive.encoder == nil || traits.hasEncoder else {
+            throw StateError(reason: "encoder output for a model without encoder")
+        }
 
         try clear()
         try write(archive, cells: archive.cells.map(\.number), sequences: archive.sequences.map(\.number))
         cells = table
         seen = ranges
-        encoded = archive.encoder.map { EncoderOutput(sequences: $0.sequences, width: $0.width, elements: .double($0.elements)) }
+        encoded = archive.encoder.map {
+            EncoderOutput(sequences: $0.sequences, width: $0.width, elements: .double($0.elements))
+        }
     }
 
     // MARK: One sequence
@@ -62,12 +70,16 @@ extension Session {
         try check(sequence)
         let archive = try StateArchive(bytes)
         try check(archive)
-        guard archive.sequences.count <= 1, archive.cells.allSatisfy({ $0.sequences == [0] }), archive.encoder == nil else {
+        guard archive.sequences.count <= 1, archive.cells.allSatisfy({ $0.sequences == [0] }),
+            archive.encoder == nil
+        else {
             throw StateError(reason: "is a whole session's, not one sequence's")
         }
         var table = cells
         table.remove(sequence, .allPositions)
-        let tokens = archive.cells.map { Batch.Token(id: 0, position: Int($0.position), sequences: SequenceSet(sequence)) }
+        let tokens = archive.cells.map {
+            Batch.Token(id: 0, position: Int($0.position), sequences: SequenceSet(sequence))
+        }
         guard let taken = table.take(tokens) else {
             throw StateError(reason: "\(tokens.count) cells; only \(table.freeCount) are free")
         }
@@ -104,13 +116,19 @@ extension Session {
     /// Whether the archive is of a model with this one's states.
     private func check(_ archive: StateArchive) throws {
         let name = type(of: model.architecture).name
-        guard archive.architecture == name else { throw StateError(reason: "is of a \(archive.architecture) model, not \(name)") }
+        guard archive.architecture == name else {
+            throw StateError(reason: "is of a \(archive.architecture) model, not \(name)")
+        }
         let found = archive.memories.map { "\($0.name) of \($0.rowCount)" }
         let expected = states.entries.map { "\($0.state.name) of \($0.state.row.count)" }
-        guard found == expected, zip(archive.memories, states.entries).allSatisfy({ $0.isRecurrent == ($1.state.kind == .recurrent) }) else {
-            let index = zip(found, expected).enumerated().first { $1.0 != $1.1 }?.offset ?? min(found.count, expected.count)
+        guard found == expected,
+            zip(archive.memories, states.entries).allSatisfy({ $0.isRecurrent == ($1.state.kind == .recurrent) })
+        else {
+            let index = zip(found, expected).enumerated().first { $1.0 != $1.1 }?.offset
+                ?? min(found.count, expected.count)
             throw StateError(
-                reason: "state \(index) is \(index < found.count ? found[index] : "missing"); the model's is \(index < expected.count ? expected[index] : "none")")
+                reason: "state \(index) is \(index < found.count ? found[index] : "missing"); "
+                    + "the model's is \(index < expected.count ? expected[index] : "none")")
         }
         guard hasCells || archive.cells.isEmpty, isRecurrent || archive.sequences.isEmpty else {
             throw StateError(reason: "holds tokens that the model has no memory for")
@@ -121,7 +139,9 @@ extension Session {
     private func checkUnique(_ table: CellTable) throws {
         for sequence in seen.indices {
             let held = table.cells(of: sequence, in: .allPositions).map { table.positions[$0] }
-            guard Set(held).count == held.count else { throw StateError(reason: "sequence \(sequence) holds a position twice") }
+            guard Set(held).count == held.count else {
+                throw StateError(reason: "sequence \(sequence) holds a position twice")
+            }
         }
     }
 

@@ -49,12 +49,18 @@ public final class Session {
         }
         guard options.microBatch > 0 else { throw SessionError("a micro-batch of \(options.microBatch) tokens") }
         context = options.context ?? min(4096, model.architecture.dimensions.context)
-        guard (1...1 << 24).contains(context) else { throw SessionError("a context of \(context) cells: must be 1 to \(1 << 24)") }
+        guard (1...1 << 24).contains(context) else {
+            throw SessionError("a context of \(context) cells: must be 1 to \(1 << 24)")
+        }
         let pooling = model.architecture.traits.pooling
         guard options.pooling == nil || (options.pooling == .rank) == (pooling == .rank) else {
-            throw SessionError("the model \(pooling == .rank ? "classifies" : "does not classify"): \(options.pooling?.name ?? "") pooling is not possible")
+            throw SessionError(
+                "the model \(pooling == .rank ? "classifies" : "does not classify"): "
+                    + "\(options.pooling?.name ?? "") pooling is not possible")
         }
-        guard weights == nil || weights?.model === model else { throw SessionError("the shared weights are another model's") }
+        guard weights == nil || weights?.model === model else {
+            throw SessionError("the shared weights are another model's")
+        }
 
         self.model = model
         self.placement = placement
@@ -67,7 +73,8 @@ public final class Session {
         // The smallest graph of each stage says where states live and what falls back.
         for stage in model.architecture.traits.stages {
             let graph = try model.graph(
-                BatchShape(stage: stage, tokens: 1, outputs: 1, cells: min(32, context), encoderTokens: 1, context: context))
+                BatchShape(
+                    stage: stage, tokens: 1, outputs: 1, cells: min(32, context), encoderTokens: 1, context: context))
             if let id = graph.inputs[.encoderOutput] { encoderWidth = graph.values[id].shape.last }
             if let limit = graph.limit(of: .positions) { positionLimit = min(limit, positionLimit ?? limit) }
             let assignment = try assign(graph)

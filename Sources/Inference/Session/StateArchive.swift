@@ -98,7 +98,9 @@ struct StateArchive: Hashable {
         var reader = Reader(bytes: bytes)
         guard try reader.bytes(8) == Self.magic[...] else { throw reader.error("no saved state", at: 0) }
         let version: UInt32 = try reader.integer()
-        guard version == Self.version else { throw reader.error("version \(version); this program reads \(Self.version)", at: 8) }
+        guard version == Self.version else {
+            throw reader.error("version \(version); this program reads \(Self.version)", at: 8)
+        }
         architecture = try reader.text()
 
         sequences = try reader.list(of: 12) { reader in
@@ -142,10 +144,14 @@ struct StateArchive: Hashable {
 
         init(bytes: [UInt8]) { self.bytes = bytes }
 
-        func error(_ reason: String, at place: Int? = nil) -> StateError { StateError(offset: place ?? offset, reason: reason) }
+        func error(_ reason: String, at place: Int? = nil) -> StateError {
+            StateError(offset: place ?? offset, reason: reason)
+        }
 
         mutating func bytes(_ count: Int) throws -> ArraySlice<UInt8> {
-            guard count >= 0, count <= bytes.count - offset else { throw error("ends where \(count) more bytes are needed") }
+            guard count >= 0, count <= bytes.count - offset else {
+                throw error("ends where \(count) more bytes are needed")
+            }
             defer { offset += count }
             return bytes[offset ..< offset + count]
         }
@@ -161,12 +167,16 @@ struct StateArchive: Hashable {
         }
         mutating func text() throws -> String {
             let length: UInt32 = try integer()
-            guard let text = String(validating: try bytes(Int(length)), as: UTF8.self) else { throw error("a name that is no UTF-8") }
+            guard let text = String(validating: try bytes(Int(length)), as: UTF8.self) else {
+                throw error("a name that is no UTF-8")
+            }
             return text
         }
         mutating func list<Element>(of size: Int, _ read: (inout Reader) throws -> Element) throws -> [Element] {
             let count: UInt32 = try integer()
-            guard Int(count) <= (bytes.count - offset) / size else { throw error("\(count) entries do not fit in the rest") }
+            guard Int(count) <= (bytes.count - offset) / size else {
+                throw error("\(count) entries do not fit in the rest")
+            }
             return try (0..<count).map { _ in try read(&self) }
         }
         mutating func elements(rows: Int, of rowCount: Int) throws -> [Double] {
@@ -179,8 +189,14 @@ struct StateArchive: Hashable {
             let slice = try bytes(count * Int(width))
             return slice.withUnsafeBytes { raw in
                 width == 4
-                    ? (0..<count).map { Double(Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)))) }
-                    : (0..<count).map { Double(bitPattern: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self))) }
+                    ? (0..<count).map {
+                        let bits = raw.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)
+                        return Double(Float(bitPattern: UInt32(littleEndian: bits)))
+                    }
+                    : (0..<count).map {
+                        let bits = raw.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)
+                        return Double(bitPattern: UInt64(littleEndian: bits))
+                    }
             }
         }
     }

@@ -15,7 +15,8 @@ struct StateStore {
 
     mutating func allocate(_ state: State, on device: any Device, rows: Int, type: StateType) throws {
         indices[state.name] = entries.count
-        entries.append(Entry(state: state, device: device, memory: try device.allocate(state, rows: rows, type: type), rows: rows))
+        entries.append(
+            Entry(state: state, device: device, memory: try device.allocate(state, rows: rows, type: type), rows: rows))
     }
 
     subscript(_ name: String) -> Entry? { indices[name].map { entries[$0] } }

@@ -36,8 +36,8 @@ public enum Adversity: String, Hashable, Sendable, CaseIterable, Codable {
         case .largeHidden:
             [
                 .init(
-                    pattern: #".*\.ffn_(gate|up).*\.weight"#, role: .projection, distribution: .normal(mean: 0, deviation: 8),
-                    overRootFanIn: true)
+                    pattern: #".*\.ffn_(gate|up).*\.weight"#, role: .projection,
+                    distribution: .normal(mean: 0, deviation: 8), overRootFanIn: true)
             ]
         case .zeroLayer:
             [.init(pattern: #"blk\.0\..*"#, role: .projection, distribution: .constant(value: 0))]

@@ -73,6 +73,7 @@ struct WeightGenerator {
     private static func step(_ deviation: Double) -> Double {
         let scaled = deviation * 1.7320508075688772
         guard scaled > 0, scaled.isFinite else { return 0 }
-        return (scaled.significand * 64).rounded(.down) * Double(sign: .plus, exponent: scaled.exponent - 22, significand: 1)
+        return (scaled.significand * 64).rounded(.down)
+            * Double(sign: .plus, exponent: scaled.exponent - 22, significand: 1)
     }
 }

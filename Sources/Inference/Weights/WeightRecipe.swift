@@ -67,7 +67,9 @@ public struct WeightRecipe: Hashable, Sendable, Codable {
     /// position biases), are F32 whatever the recipe says: so they are in released files, and ggml's ops
     /// take nothing else. So is a matrix whose rows are no multiple of the type's block.
     public func type(of weight: Weight) throws -> TensorType {
-        guard weight.shape.rank >= 2, [.projection, .unscaledQuery, .embedding].contains(weight.role) else { return .f32 }
+        guard weight.shape.rank >= 2, [.projection, .unscaledQuery, .embedding].contains(weight.role) else {
+            return .f32
+        }
         let wanted = try rules.first { try $0.type != nil && $0.matches(weight) }?.type ?? type
         return weight.shape.last % wanted.blockSize == 0 ? wanted : .f32
     }
@@ -101,7 +103,8 @@ extension WeightRecipe {
         let (zeros, outliers) = try (share(\.zeros, of: weight), share(\.outliers, of: weight))
         let type = try type(of: weight)
         let count = weight.shape.count
-        guard type.canEncode, let byteCount = type.byteCount(rowLength: weight.shape.last, rows: weight.shape.rows) else {
+        guard type.canEncode, let byteCount = type.byteCount(rowLength: weight.shape.last, rows: weight.shape.rows)
+        else {
             throw ModelError(subject: weight.name, reason: "cannot be encoded as \(type.name)")
         }
 
@@ -123,7 +126,9 @@ extension WeightRecipe {
                         let part = UnsafeMutableBufferPointer(rebasing: elements[..<min(chunk, count - first)])
                         fill(part, from: first)
                         let end = min(offset + chunkBytes, byteCount)
-                        try type.encode(UnsafeBufferPointer(part), into: UnsafeMutableRawBufferPointer(rebasing: output[offset..<end]))
+                        try type.encode(
+                            UnsafeBufferPointer(part),
+                            into: UnsafeMutableRawBufferPointer(rebasing: output[offset..<end]))
                         first += part.count
                         offset = end
                     }

@@ -17,7 +17,8 @@ extension Choices {
     ///   - element: draws an element like what the target has in its place.
     /// - Throws: `Unreachable` if the target is shorter or longer than a list may be; what `element` throws.
     public mutating func list<Element, Target>(
-        count: ClosedRange<Int>, usually: Int? = nil, like target: [Target]?, of element: (inout Choices, Target?) throws -> Element
+        count: ClosedRange<Int>, usually: Int? = nil, like target: [Target]?,
+        of element: (inout Choices, Target?) throws -> Element
     ) throws -> [Element] {
         guard let target else { return try list(count: count, usually: usually) { try element(&$0, nil) } }
         guard count.contains(target.count) else { throw Unreachable(target) }

@@ -36,8 +36,8 @@ extension Choices {
         hint(below: UInt64(denominator)) >= UInt64(denominator - numerator)
     }
 
-    /// The share of features that shall vary in what is drawn next, in quarters, from one to all (swarm testing: Groce et
-    /// al. 2012): features then also occur alone and in rare pairs. It is no choice: 1 on replay.
+    /// The share of features that shall vary in what is drawn next, in quarters, from one to all (swarm testing: Groce
+    /// et al. 2012): features then also occur alone and in rare pairs. It is no choice: 1 on replay.
     public mutating func swarmDensity() -> Int { Int(hint(below: 4)) + 1 }
 
     /// Features to make likely in what is drawn next: none, few, many or all. It is no choice: none on replay.

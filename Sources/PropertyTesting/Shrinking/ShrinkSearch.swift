@@ -34,7 +34,8 @@ public struct ShrinkSearch {
         attempt(Choices(replaying: values), where: { _ in true })
     }
 
-    /// Replays an edited recording by spans. Whether that is simpler than the best and still fails; it is the best then.
+    /// Replays an edited recording by spans. Whether that is simpler than the best and still fails; it is the best
+    /// then.
     ///
     /// A candidate that draws something which is not `expected` counts as no simpler. That costs no evaluation.
     @discardableResult

@@ -20,7 +20,9 @@ struct BenchModel {
             ])
         architecture = try type.init(&hyperparameters)
         metadata = hyperparameters.metadata
-        self.tokens = (0..<tokens).map { [vocabulary = architecture.dimensions.vocabulary] in ($0 * 37 + 11) % vocabulary }
+        self.tokens = (0..<tokens).map { [vocabulary = architecture.dimensions.vocabulary] in
+            ($0 * 37 + 11) % vocabulary
+        }
     }
 
     func model() throws -> Model { try Model(MemorySource(metadata, optional: .none, recipe: recipe)) }

@@ -10,8 +10,8 @@ extension Bench {
             abstract: "Measure the cases of a run by stage and by device, one at a time.",
             discussion: """
                 Each case is judged twice: in this process, and in a worker process as run does it. What a stage takes \
-                longer in a worker is transport: the model as a GGUF file, requests and answers. A run has as many jobs \
-                as there are cores, and gets through so many times more.
+                longer in a worker is transport: the model as a GGUF file, requests and answers. A run has as many \
+                jobs as there are cores, and gets through so many times more.
 
                 draw         metadata, script and recipe, from the seed
                 weights      the model's tensors, in the bytes of their types
@@ -39,7 +39,9 @@ extension Bench {
         var device = NameList.all
 
         func validate() throws {
-            guard (1...1 << 40).contains(cases) else { throw ValidationError("--cases \(cases): must be 1 to \(1 << 40)") }
+            guard (1...1 << 40).contains(cases) else {
+                throw ValidationError("--cases \(cases): must be 1 to \(1 << 40)")
+            }
         }
 
         func run() throws {
@@ -68,10 +70,13 @@ extension Bench {
             print("\(Format.amount(Int(count), "case")) of seed \(seed), one at a time; the time of each")
             var table = TextTable(["", "in process", "in a worker"], rightAligned: [1, 2])
             for stage in [.draw, .weights, .load, .reference, .noiseFloor] + devices.map(CaseStage.device) + [.checks] {
-                table.append(stage.description, Format.duration(own[stage] / count), Format.duration(worker[stage] / count))
+                table.append(
+                    stage.description, Format.duration(own[stage] / count), Format.duration(worker[stage] / count))
             }
             table.append("all", Format.duration(own.sum / count), Format.duration(worker.sum / count))
-            table.append("cases/s", Format.rate(Double(count) / own.sum.seconds), Format.rate(Double(count) / worker.sum.seconds))
+            table.append(
+                "cases/s", Format.rate(Double(count) / own.sum.seconds),
+                Format.rate(Double(count) / worker.sum.seconds))
             table.print()
         }
     }

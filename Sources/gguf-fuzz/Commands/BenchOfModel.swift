@@ -29,13 +29,19 @@ extension Bench {
         var threads = 1
         @Option(help: "Repetitions of each measurement.")
         var repeats = 9
-        @Option(name: [.customShort("o"), .customLong("output")], help: "Also write the model to this GGUF file (one architecture only).")
+        @Option(
+            name: [.customShort("o"), .customLong("output")],
+            help: "Also write the model to this GGUF file (one architecture only).")
         var output: String?
 
         func validate() throws {
-            guard (1...1 << 20).contains(tokens) else { throw ValidationError("--tokens \(tokens): must be 1 to \(1 << 20)") }
+            guard (1...1 << 20).contains(tokens) else {
+                throw ValidationError("--tokens \(tokens): must be 1 to \(1 << 20)")
+            }
             guard (1...1024).contains(threads) else { throw ValidationError("--threads \(threads): must be 1 to 1024") }
-            guard (1...1_000_000).contains(repeats) else { throw ValidationError("--repeats \(repeats): must be 1 to 1000000") }
+            guard (1...1_000_000).contains(repeats) else {
+                throw ValidationError("--repeats \(repeats): must be 1 to 1000000")
+            }
         }
 
         func run() throws {
@@ -55,22 +61,28 @@ extension Bench {
                 let (draw, bytes) = try model.drawWeights(stopwatch)
                 let graph = try model.buildGraphs(stopwatch)
                 print(
-                    "\(architecture.name): \(tokens) tokens, \(Format.bytes(bytes)) of weights, graphs of \(graph.nodes) nodes")
+                    "\(architecture.name): \(tokens) tokens, \(Format.bytes(bytes)) of weights, "
+                        + "graphs of \(graph.nodes) nodes")
+                let rate = String(format: "%.0f", Double(bytes) / draw.seconds / 1e6)
                 print(
-                    "  draw weights \(Format.duration(draw)) (\(String(format: "%.0f", Double(bytes) / draw.seconds / 1e6)) MB/s), build graphs \(Format.duration(graph.duration))")
-                var table = TextTable(["device", "load", "compile", "run", "all"], rightAligned: [1, 2, 3, 4], indentation: 2)
+                    "  draw weights \(Format.duration(draw)) (\(rate) MB/s), "
+                        + "build graphs \(Format.duration(graph.duration))")
+                var table = TextTable(
+                    ["device", "load", "compile", "run", "all"], rightAligned: [1, 2, 3, 4], indentation: 2)
                 for device in devices {
                     if Interrupt.isRequested { break }
                     Terminal.progress("\(architecture.name) on \(device.name)")
                     let stages = try model.measure(device, in: set, stopwatch)
                     table.append(
-                        device.name, Format.duration(stages.load), Format.duration(stages.compile), Format.duration(stages.run),
-                        Format.duration(stages.all))
+                        device.name, Format.duration(stages.load), Format.duration(stages.compile),
+                        Format.duration(stages.run), Format.duration(stages.all))
                 }
                 Terminal.progress("")
                 table.print()
             }
-            print("load: weights to the device; compile: graphs for it; run: one batch; all: metadata to results, weights drawn too")
+            print(
+                "load: weights to the device; compile: graphs for it; run: one batch; "
+                    + "all: metadata to results, weights drawn too")
         }
     }
 }

@@ -10,11 +10,11 @@ struct FaultsCommand: ParsableCommand {
         commandName: "faults",
         abstract: "Put each known fault into the cpu device, and report how soon it is found.",
         discussion: """
-            A fault is a defect that a real backend has had. For each: after how many cases it is found, how many cases \
-            shrinking judged and how long it took, and the layers and tokens of the smallest case.
+            A fault is a defect that a real backend has had. For each: after how many cases it is found, how many \
+            cases shrinking judged and how long it took, and the layers and tokens of the smallest case.
 
-            That case is the smallest if it has the fewest layers and tokens with which the fault can show in any model, \
-            or if none of many random cases of its architecture and check that have fewer fails.
+            That case is the smallest if it has the fewest layers and tokens with which the fault can show in any \
+            model, or if none of many random cases of its architecture and check that have fewer fails.
 
             Exit status: 0 every fault was found, 1 some were not, 2 bad input or usage.
 
@@ -35,7 +35,9 @@ struct FaultsCommand: ParsableCommand {
     var cases: UInt64 = 2000
     @Option(help: "Faults that are tried side by side.")
     var jobs = ProcessInfo.processInfo.activeProcessorCount
-    @Option(name: [.customShort("o"), .customLong("output")], help: ArgumentHelp("Write the table to this Markdown file too.", valueName: "file"))
+    @Option(
+        name: [.customShort("o"), .customLong("output")],
+        help: ArgumentHelp("Write the table to this Markdown file too.", valueName: "file"))
     var output: String?
 
     func validate() throws {
@@ -56,7 +58,9 @@ struct FaultsCommand: ParsableCommand {
         let table = FaultTable(seed: seed, cases: cases)
         Interrupt.watch()
         table.printTitles()
-        try FaultTrial.run(faults, plan, .init(cases: cases), jobs: jobs, isCancelled: { Interrupt.isRequested }) { fault in
+        try FaultTrial.run(
+            faults, plan, .init(cases: cases), jobs: jobs, isCancelled: { Interrupt.isRequested }
+        ) { fault in
             EngineSet(try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: ["cpu"])))
         } _: { trial in
             table.add(trial)

@@ -28,7 +28,9 @@ struct Generate: ParsableCommand {
     var type = MatrixType.f32
     @Option(help: "Weights that are legal but unlike a trained model's; may be repeated.")
     var adversity: [Adversity] = []
-    @Option(name: [.customShort("o"), .customLong("output")], help: "The file to write, or for several models a folder.")
+    @Option(
+        name: [.customShort("o"), .customLong("output")],
+        help: "The file to write, or for several models a folder.")
     var output: String
 
     func validate() throws {
@@ -50,7 +52,8 @@ struct Generate: ParsableCommand {
             for index in index..<index + cases {
                 if Interrupt.isRequested { return }
                 let name = "\(architecture.name)-\(seed)-\(index).gguf"
-                try generate(architecture, index, to: URL(fileURLWithPath: output).appendingPathComponent(name).relativePath)
+                try generate(
+                    architecture, index, to: URL(fileURLWithPath: output).appendingPathComponent(name).relativePath)
             }
         }
     }

@@ -12,7 +12,8 @@ struct ListDevices: ParsableCommand {
         for device in found.devices {
             let precision = device.precision
             let format = precision.storage == precision.accumulation
-                ? precision.storage.rawValue : "\(precision.storage.rawValue), sums in \(precision.accumulation.rawValue)"
+                ? precision.storage.rawValue
+                : "\(precision.storage.rawValue), sums in \(precision.accumulation.rawValue)"
             table.append(device.name, format, device.summary)
         }
         table.print()

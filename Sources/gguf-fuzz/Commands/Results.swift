@@ -49,8 +49,8 @@ extension Results {
                 throw CommandError("--encoder-tokens: \(model.path) has no encoder")
             }
             let results = try model.results(
-                tokens: tokens.ids, encoderTokens: hasEncoder ? (encoderTokens ?? tokens).ids : [], device: device, cache: cache,
-                context: context, pooling: pooling?.pooling, engine: engine)
+                tokens: tokens.ids, encoderTokens: hasEncoder ? (encoderTokens ?? tokens).ids : [], device: device,
+                cache: cache, context: context, pooling: pooling?.pooling, engine: engine)
             try results.write(to: output)
             print("\(output): \(results.kind.rawValue), \(results.rows.count) × \(results.width), \(device.name)")
         }
@@ -85,18 +85,23 @@ extension Results {
             let expected = try ResultsFile(reading: input)
             let model = try LoadedModel(path: model)
             guard model.hash == expected.modelHash else {
-                throw CommandError("\(input): is of another model, \(expected.modelName), whose SHA-256 is \(expected.modelHash)")
+                throw CommandError(
+                    "\(input): is of another model, \(expected.modelName), whose SHA-256 is \(expected.modelHash)")
             }
             guard tokens == nil || tokens?.ids == expected.tokens else {
-                throw CommandError("\(input): is of other tokens, \(expected.tokens.map(String.init).joined(separator: ","))")
+                throw CommandError(
+                    "\(input): is of other tokens, \(expected.tokens.map(String.init).joined(separator: ","))")
             }
             let device = try DeviceSet.all(threads: engine.threads).device(device)
             let found = try model.results(
                 tokens: expected.tokens, encoderTokens: expected.encoderTokens, device: device,
-                cache: cache ?? expected.cacheType, context: expected.context, pooling: expected.pooling, engine: engine)
-            guard found.kind == expected.kind, found.rows.count == expected.rows.count, found.width == expected.width else {
+                cache: cache ?? expected.cacheType, context: expected.context, pooling: expected.pooling,
+                engine: engine)
+            guard found.kind == expected.kind, found.rows.count == expected.rows.count, found.width == expected.width
+            else {
                 throw CommandError(
-                    "\(input): holds \(expected.kind.rawValue) \(expected.rows.count) × \(expected.width), the model gives \(found.kind.rawValue) \(found.rows.count) × \(found.width)")
+                    "\(input): holds \(expected.kind.rawValue) \(expected.rows.count) × \(expected.width), "
+                        + "the model gives \(found.kind.rawValue) \(found.rows.count) × \(found.width)")
             }
             try report(expected, found)
         }
@@ -109,7 +114,9 @@ extension Results {
                 for (row, error) in comparison.errors.enumerated() {
                     let token = found.rows.count == found.tokens.count ? "\(found.tokens[row])" : "all"
                     var cells = ["\(row)", token, Format.error(error)]
-                    if hasTops, let mine = RowComparison.top(found.rows[row]), let other = RowComparison.top(expected.rows[row]) {
+                    if hasTops, let mine = RowComparison.top(found.rows[row]),
+                        let other = RowComparison.top(expected.rows[row])
+                    {
                         cells.append(mine == other ? "\(mine)" : "\(mine), expected \(other)")
                     }
                     table.rows.append(cells)
@@ -119,7 +126,9 @@ extension Results {
             let agrees = comparison.worstError <= tolerance
             let tops = hasTops ? ", top-1 agrees in \(comparison.agreeingTops) of \(comparison.errors.count) rows" : ""
             print(
-                "\(agrees ? "agrees" : "differs"): \(found.placement) against \(expected.placement), NMSE \(Format.error(comparison.worstError)) in row \(comparison.worst)\(tops); tolerance \(Format.error(tolerance))")
+                "\(agrees ? "agrees" : "differs"): \(found.placement) against \(expected.placement), "
+                    + "NMSE \(Format.error(comparison.worstError)) in row \(comparison.worst)\(tops); "
+                    + "tolerance \(Format.error(tolerance))")
             if !agrees { throw ExitStatus.propertyFailed }
         }
     }

@@ -111,8 +111,8 @@ struct Shrink: ParsableCommand {
                 try DrawnModel.toy(of: model.metadata, optionalTensors: model.optionalTensors)
             }
             model = (toy.metadata, toy.optionalTensors)
-            Terminal.line(
-                "\(self.file): \(Format.bytes(Int(size))) of weights; a toy of its kind has \(Format.bytes(Int(try weightBytes(model))))")
+            let toySize = Format.bytes(Int(try weightBytes(model)))
+            Terminal.line("\(self.file): \(Format.bytes(Int(size))) of weights; a toy of its kind has \(toySize)")
         }
         return Candidates(
             count: cases,

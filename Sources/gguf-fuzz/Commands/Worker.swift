@@ -20,7 +20,8 @@ struct Worker: ParsableCommand {
         // supervisor, whose end of the pipe says it.
         for number in [SIGINT, SIGTERM] { signal(number, SIG_IGN) }
         let devices = DeviceSet.forCases { $0 == EngineSet.reference || device.names?.contains($0) ?? true }
-        WorkerServer.serve(BuiltinEngine(devices, fault: try inject.map(FaultCatalogue.named)), version: GGUFFuzz.version)
+        WorkerServer.serve(
+            BuiltinEngine(devices, fault: try inject.map(FaultCatalogue.named)), version: GGUFFuzz.version)
     }
 
     /// - Parameter devices: nil: all of this machine.

@@ -30,10 +30,11 @@ struct LoadedModel {
     ) throws -> ResultsFile {
         let placement = try engine.placement(on: device)
         let options = SessionOptions(
-            context: context, microBatch: max(512, tokens.count, encoderTokens.count), cacheType: cache, pooling: pooling,
-            isStrict: engine.strict)
+            context: context, microBatch: max(512, tokens.count, encoderTokens.count), cacheType: cache,
+            pooling: pooling, isStrict: engine.strict)
         let (session, evaluation) = try CommandError.naming(path) {
-            let session = try Session(model, placement: placement, devices: .all(threads: engine.threads), options: options)
+            let session = try Session(
+                model, placement: placement, devices: .all(threads: engine.threads), options: options)
             return (session, try Evaluation(session, tokens: tokens, encoderTokens: encoderTokens))
         }
         for fallback in session.fallbacks { Terminal.error("note: \(fallback); it ran on cpu") }

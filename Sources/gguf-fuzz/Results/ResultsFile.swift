@@ -45,12 +45,17 @@ struct ResultsFile {
         metadata["results.context"] = .uint32(UInt32(clamping: context))
         metadata["results.pooling"] = .uint32(UInt32(pooling.rawValue))
 
-        func tensor<Element>(_ name: String, _ type: TensorType, _ dimensions: [Int], _ elements: [Element]) -> GGUFWriter.Tensor {
+        func tensor<Element>(
+            _ name: String, _ type: TensorType, _ dimensions: [Int], _ elements: [Element]
+        ) -> GGUFWriter.Tensor {
             GGUFWriter.Tensor(name: name, dimensions: dimensions, type: type) { try elements.withUnsafeBytes($0) }
         }
         var tensors = [tensor("tokens", .i32, [tokens.count], tokens.map { Int32(clamping: $0).littleEndian })]
         if !encoderTokens.isEmpty {
-            tensors.append(tensor("encoder_tokens", .i32, [encoderTokens.count], encoderTokens.map { Int32(clamping: $0).littleEndian }))
+            tensors.append(
+                tensor(
+                    "encoder_tokens", .i32, [encoderTokens.count],
+                    encoderTokens.map { Int32(clamping: $0).littleEndian }))
         }
         let dimensions = [width, elements.count / width]
         switch elements {
@@ -68,11 +73,15 @@ extension ResultsFile {
         let file = try GGUFFile(path: path)
         func missing(_ what: String) -> GGUFError { GGUFError(file: path, reason: "is no results file: \(what)") }
         func text(_ key: String) throws -> String {
-            guard let text = file.metadata["results.\(key)"]?.string else { throw missing("results.\(key) is missing or no string") }
+            guard let text = file.metadata["results.\(key)"]?.string else {
+                throw missing("results.\(key) is missing or no string")
+            }
             return text
         }
         func integer(_ key: String) throws -> Int {
-            guard let integer = file.metadata["results.\(key)"]?.integer else { throw missing("results.\(key) is missing or no integer") }
+            guard let integer = file.metadata["results.\(key)"]?.integer else {
+                throw missing("results.\(key) is missing or no integer")
+            }
             return integer
         }
         func tensor(_ name: String) throws -> (dimensions: [Int], elements: HostTensor)? {
@@ -95,10 +104,14 @@ extension ResultsFile {
         device = try text("device")
         deviceSummary = try text("device.summary")
         placement = try text("placement")
-        guard let cacheType = StateType(rawValue: try text("cache_type")) else { throw missing("results.cache_type is unknown") }
+        guard let cacheType = StateType(rawValue: try text("cache_type")) else {
+            throw missing("results.cache_type is unknown")
+        }
         self.cacheType = cacheType
         context = try integer("context")
-        guard let pooling = Pooling(rawValue: try integer("pooling")) else { throw missing("results.pooling is unknown") }
+        guard let pooling = Pooling(rawValue: try integer("pooling")) else {
+            throw missing("results.pooling is unknown")
+        }
         self.pooling = pooling
         guard let tokens = try ids("tokens"), !tokens.isEmpty else { throw missing("there are no tokens") }
         self.tokens = tokens
@@ -110,6 +123,8 @@ extension ResultsFile {
         } else {
             throw missing("there are neither logits nor embeddings")
         }
-        guard width > 0, elements.count > 0, elements.indices == nil else { throw missing("\(kind.rawValue) are empty") }
+        guard width > 0, elements.count > 0, elements.indices == nil else {
+            throw missing("\(kind.rawValue) are empty")
+        }
     }
 }

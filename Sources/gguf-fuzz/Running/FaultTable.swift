@@ -34,7 +34,9 @@ final class FaultTable: @unchecked Sendable {
 
     private static func cells(_ trial: FaultTrial) -> [String] {
         guard let cases = trial.cases else { return [trial.fault.name, "-", "", "", "", "", "", "not found"] }
-        guard let shrunk = trial.shrunk else { return [trial.fault.name, "\(cases)", "", "", "", "", "", "did not fail again"] }
+        guard let shrunk = trial.shrunk else {
+            return [trial.fault.name, "\(cases)", "", "", "", "", "", "did not fail again"]
+        }
         let smallest = switch trial.minimality {
         case .least?: "yes"
         case .noneSmaller?: "yes*"
@@ -42,8 +44,9 @@ final class FaultTable: @unchecked Sendable {
         }
         let signature = shrunk.failure.signature
         return [
-            trial.fault.name, "\(cases)", "\(shrunk.evaluations)", Format.duration(trial.duration), "\(shrunk.case.layers)",
-            "\(shrunk.case.tokens)", smallest, "\(signature.check.rawValue) of \(signature.architecture): \(signature.kind)",
+            trial.fault.name, "\(cases)", "\(shrunk.evaluations)", Format.duration(trial.duration),
+            "\(shrunk.case.layers)", "\(shrunk.case.tokens)", smallest,
+            "\(signature.check.rawValue) of \(signature.architecture): \(signature.kind)",
         ]
     }
 
@@ -58,7 +61,8 @@ final class FaultTable: @unchecked Sendable {
             whole == 0 ? "" : String(format: " (%.1f %%)", 100 * Double(part) / Double(whole))
         }
         return [
-            "found within \(cases) cases: \(found) of \(count)\(share(found, of: count)), the median after \(median(trials.compactMap(\.cases)))",
+            "found within \(cases) cases: \(found) of \(count)\(share(found, of: count)), "
+                + "the median after \(median(trials.compactMap(\.cases)))",
             "smallest: \(smallest) of \(shrunk.count)\(share(smallest, of: shrunk.count))",
             "runs to shrink a case: median \(median(shrunk.compactMap { $0.shrunk.map { UInt64($0.evaluations) } }))",
         ]
@@ -67,21 +71,25 @@ final class FaultTable: @unchecked Sendable {
     var markdown: String {
         var lines = [
             "# Known faults", "",
-            "Made by `gguf-fuzz faults --seed \(seed) --cases \(cases) -o Fuzz/faults.md`: each fault is put into the `cpu` device, and cases",
+            "Made by `gguf-fuzz faults --seed \(seed) --cases \(cases) -o Fuzz/faults.md`: "
+                + "each fault is put into the `cpu` device, and cases",
             "are run until one fails, which is then shrunk.", "",
         ]
         lines += summary.map { "- \($0)" }
         lines += [
             "",
-            "*cases*: until the fault was found; *runs*: cases that shrinking judged; *layers*, *tokens*: of the smallest case.",
-            "*smallest*: `yes`: no model can show the fault with fewer layers or tokens; `yes*`: none of hundreds of random",
+            "*cases*: until the fault was found; *runs*: cases that shrinking judged; "
+                + "*layers*, *tokens*: of the smallest case.",
+            "*smallest*: `yes`: no model can show the fault with fewer layers or tokens; "
+                + "`yes*`: none of hundreds of random",
             "cases of that architecture and check that have fewer fails; `no`: one does.", "",
             "| fault | what goes wrong | cases | runs | layers | tokens | smallest | found by |",
             "|---|---|--:|--:|--:|--:|---|---|",
         ]
         lines += trials.map { trial in
             let cells = Self.cells(trial)
-            return "| \(cells[0]) | \(trial.fault.about) | \(([1, 2, 4, 5, 6, 7] as [Int]).map { cells[$0] }.joined(separator: " | ")) |"
+            let columns = [1, 2, 4, 5, 6, 7].map { cells[$0] }.joined(separator: " | ")
+            return "| \(cells[0]) | \(trial.fault.about) | \(columns) |"
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -20,7 +20,11 @@ struct JSONValue: Encodable {
         case .float32(let number) where number.isFinite: try container.encode(number)
         case .float64(let number) where number.isFinite: try container.encode(number)
         default:
-            if let integer = value.integer { try container.encode(integer) } else { try container.encode(value.summary) }
+            if let integer = value.integer {
+                try container.encode(integer)
+            } else {
+                try container.encode(value.summary)
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ extension ShrinkPass {
             let range = base.spans[index].range
             for bound in Set(base.choices[range].map(\.bound)).sorted() where bound > 2 {
                 let rest = base.removing(range)
-                let numbers = rest.choices.indices.filter { rest.choices[$0].bound == bound && rest.choices[$0].value > 0 }
+                let numbers = rest.choices.indices.filter {
+                    rest.choices[$0].bound == bound && rest.choices[$0].value > 0
+                }
                 if search.attempt(rest.setting(numbers) { $0 - 1 }) { break }
             }
         }

@@ -1,7 +1,7 @@
 extension ShrinkPass {
     /// Deletes spans, the outer before the inner and the last before the first, since later choices depend on
-    /// earlier ones more than the other way round. Where a span goes, it tries to take ever more of its earlier siblings
-    /// with it, so that a long list of which little matters costs the logarithm of its length.
+    /// earlier ones more than the other way round. Where a span goes, it tries to take ever more of its earlier
+    /// siblings with it, so that a long list of which little matters costs the logarithm of its length.
     static let deleteSpans = ShrinkPass("delete spans") { search in
         var depth = 0
         while search.best.spans.contains(where: { $0.depth == depth }) {

@@ -21,7 +21,8 @@ extension ShrinkPass {
 }
 
 extension ShrinkSearch {
-    /// Visits the pairs of choices that are not simplest and have at most three such between them; flags have no part in it.
+    /// Visits the pairs of choices that are not simplest and have at most three such between them; flags have no part
+    /// in it.
     mutating func forEachPair(_ visit: (inout ShrinkSearch, _ first: Int, _ second: Int) -> Void) {
         func isNumber(_ choice: Choices.Choice) -> Bool { choice.value > 0 && choice.bound > 2 }
         var first = 0

@@ -27,8 +27,8 @@ extension ShrinkSearch {
             for lower in 2..<max(value, 2) where attempt(&self, lower) { return }
             return
         }
-        // Fewer bits, then less by a number that doubles. Even distances first: integers on the two sides of the simplest
-        // alternate.
+        // Fewer bits, then less by a number that doubles. Even distances first: integers on the two sides of the
+        // simplest alternate.
         let (high, low) = (value, value & 1)
         largest(upTo: UInt64.bitWidth - high.leadingZeroBitCount) { search, bits in
             attempt(&search, high >> UInt64(bits) & ~1 | low)

@@ -3,7 +3,8 @@ extension ShrinkPass {
     static let redistribute = ShrinkPass("redistribute") { search in
         search.forEachPair { search, first, second in
             guard search.best.choices[first].bound == search.best.choices[second].bound else { return }
-            // An integer's sign stays when its choice changes by two, and when it becomes zero, be that a change by one.
+            // An integer's sign stays when its choice changes by two, and when it becomes zero, be that a change by
+            // one.
             for step in [2, 1] as [UInt64] {
                 let base = search.best
                 let (low, high) = (base.choices[first].value, base.choices[second])
