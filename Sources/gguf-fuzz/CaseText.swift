@@ -4,22 +4,6 @@ import Inference
 
 /// Cases as lines of text.
 enum CaseText {
-    private static let width = 100
-
-    /// What is special about a case, in as many lines as it takes.
-    static func peculiarities(_ subject: Case) -> [String] {
-        var lines: [String] = []
-        for peculiarity in subject.peculiarities {
-            if let last = lines.last, last.count + 2 + peculiarity.count <= width {
-                lines[lines.count - 1] += ", \(peculiarity)"
-            } else {
-                if !lines.isEmpty { lines[lines.count - 1] += "," }
-                lines.append(peculiarity)
-            }
-        }
-        return lines
-    }
-
     /// A corpus file: what failed, the case, its metadata, and its script step by step.
     static func print(_ entry: CorpusEntry, _ file: String, full: Bool) {
         let (subject, found) = (entry.case, entry.found)
@@ -34,7 +18,7 @@ enum CaseText {
         Swift.print("  found as \(history.compactMap { $0 }.joined(separator: ", "))")
 
         Swift.print("\n\(subject.summary)")
-        for line in peculiarities(subject) { Swift.print("  \(line)") }
+        for line in subject.peculiarityLines { Swift.print("  \(line)") }
 
         Swift.print("\n\(subject.metadata.count) metadata keys")
         subject.metadata.table(full: full).print()

@@ -45,6 +45,18 @@ extension Case {
         if check == .placement { result.append("placement \(script.placement)") }
         return result
     }
+
+    /// The same in as many lines of about 100 columns as it takes.
+    public var peculiarityLines: [String] {
+        peculiarities.reduce(into: []) { lines, peculiarity in
+            if let last = lines.last, last.count + 2 + peculiarity.count <= 100 {
+                lines[lines.count - 1] += ", \(peculiarity)"
+            } else {
+                if !lines.isEmpty { lines[lines.count - 1] += "," }
+                lines.append(peculiarity)
+            }
+        }
+    }
 }
 
 extension Contradiction {
@@ -89,3 +101,12 @@ extension Batch {
 }
 
 private func amount(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+extension String {
+    /// As a shell takes it for one argument.
+    public var shellArgument: String {
+        let isPlain = allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._-/+:,=@".contains($0)) }
+        if isPlain && !isEmpty { return self }
+        return "'" + split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    }
+}

@@ -1,22 +1,17 @@
 /// What a person reads of a failure.
 extension Finding {
-    /// What failed, the smallest case in words, what was seen, and how to see it again.
+    /// The smallest case in words, what was seen, and how to see it again, each on a line of its own.
     /// - Parameter replay: what runs a corpus file again: `gguf-fuzz replay`.
-    public func text(replay: String) -> String {
+    public func lines(replay: String) -> [String] {
         var lines: [String] = []
-        if let entry {
-            lines.append(entry.case.summary)
-            let peculiarities = entry.case.peculiarities
-            if !peculiarities.isEmpty { lines.append(peculiarities.joined(separator: ", ")) }
-        }
-        lines.append(failure.seen)
-        lines.append(history)
+        if let entry { lines = [entry.case.summary] + entry.case.peculiarityLines }
+        lines += [failure.seen, history]
         if let problem {
             lines.append("not kept: \(problem)")
         } else if let path {
-            lines.append("\(replay) \(path)")
+            lines.append("\(replay) \(path.shellArgument)")
         }
-        return ([failure.signature.description] + lines.map { "  " + $0 }).joined(separator: "\n")
+        return lines
     }
 
     /// `case 7 of seed 1, seen in 3 cases, shrunk in 240 runs`

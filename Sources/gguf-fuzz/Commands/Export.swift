@@ -27,7 +27,7 @@ struct Export: ParsableCommand {
         guard subject.check != .rejects else {
             try subject.source().save(to: output)
             print("\(output): metadata only, which must be refused: \(subject.summary)")
-            print("llama-results --model \(Format.argument(output)) --prompt x --output results.gguf")
+            print("llama-results --model \(output.shellArgument) --prompt x --output results.gguf")
             return
         }
         let tools = try CommandError.naming(file) {
@@ -43,7 +43,7 @@ struct Export: ParsableCommand {
                 + "\(Format.count(parameters)) parameters; token i is the text <i>")
 
         let arguments = ["--model", output, "--prompt", tools.prompt] + tools.options
-        let common = arguments.map(Format.argument).joined(separator: " ")
+        let common = arguments.map(\.shellArgument).joined(separator: " ")
         switch tools.kind {
         case .logits:
             print("llama-results \(common) --device none --output results.gguf")

@@ -55,22 +55,8 @@ struct RunSummary {
     /// A failure: what, the smallest case, what was seen, and how to see it again.
     private static func print(_ finding: Finding, number: Int) {
         Swift.print("\n\(number). \(finding.failure.signature)")
-        if let entry = finding.entry {
-            Swift.print("   \(entry.case.summary)")
-            for line in CaseText.peculiarities(entry.case) { Swift.print("   \(line)") }
-        }
-        Swift.print("   \(finding.failure.seen)")
-        var history = "case \(finding.index)"
-        if finding.count > 1 { history += ", seen in \(finding.count) cases" }
-        if let tries = finding.entry?.found.evaluations { history += ", shrunk in \(Format.amount(tries, "run"))" }
-        if finding.isFlaky { history += ", passes at times" }
-        if finding.isLost { history += ", did not fail again" }
-        Swift.print("   \(history)")
-        if let problem = finding.problem {
-            Swift.print("   not kept: \(problem); what the file would hold is below")
-        } else if let path = finding.path {
-            Swift.print("   gguf-fuzz replay \(Format.argument(path))")
-        }
+        for line in finding.lines(replay: "gguf-fuzz replay") { Swift.print("   \(line)") }
+        if finding.problem != nil { Swift.print("   what its file would hold is below") }
     }
 
     /// What could not be written is printed, so that nothing is lost.

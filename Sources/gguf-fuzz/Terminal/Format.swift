@@ -28,12 +28,6 @@ enum Format {
         "\(Self.count(count)) \(noun)\(count == 1 ? "" : "s")"
     }
 
-    /// As a shell takes it.
-    static func argument(_ text: String) -> String {
-        let isPlain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._-/+:,=@".contains($0)) }
-        return isPlain && !text.isEmpty ? text : "'" + text.replacingOccurrences(of: "'", with: #"'\''"#) + "'"
-    }
-
     /// `12,345`
     static func count(_ value: Int) -> String {
         var digits = String(abs(value)), groups: [Substring] = []
