@@ -58,18 +58,10 @@ extension Model {
         return session
     }
 
-    /// Whether results depend on differences of positions only: none of the masks, temperatures or learned
-    /// positions that depend on a position itself.
+    /// Whether results depend on differences of positions only.
     var isShiftInvariant: Bool {
-        guard let graph = try? graph(.inventory(.decode)) else { return false }
-        return !graph.nodes.contains { node in
-            switch node.op {
-            case .attentionTemperature: true
-            case .mask(let mask): if case .chunked = mask.window { true } else { false }
-            case .rows: node.operands.last == graph.inputs[.positions]
-            default: false
-            }
-        }
+        let names = Set(source.tensors.map(\.name))
+        return (try? SessionTraits(architecture, optional: .only(names)))?.isShiftInvariant ?? false
     }
 
     /// Whether a batch sees more than itself.
