@@ -67,9 +67,15 @@ public struct Rows: Hashable, Sendable {
     /// The row of a token or sequence; nil where there is none.
     public func row(of key: Int) -> ArraySlice<Double>? { keys.firstIndex(of: key).map(row(at:)) }
 
-    /// NaN where NaN is, bit for bit the same elsewhere.
+    /// The same rows, whose numbers are identical.
     public func isIdentical(to other: Rows) -> Bool {
-        keys == other.keys && width == other.width && elements.count == other.elements.count
-            && zip(elements, other.elements).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
+        keys == other.keys && width == other.width && elements.isIdentical(to: other.elements)
+    }
+}
+
+extension Collection<Double> {
+    /// NaN where NaN is, bit for bit the same elsewhere.
+    public func isIdentical(to other: some Collection<Double>) -> Bool {
+        count == other.count && zip(self, other).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
     }
 }

@@ -100,7 +100,8 @@ extension Batch {
     }
 }
 
-private func amount(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+/// `1 layer`, `12 layers`
+func amount(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
 extension String {
     /// As a shell takes it for one argument.

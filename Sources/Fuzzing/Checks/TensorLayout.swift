@@ -34,7 +34,8 @@ struct TensorLayout {
         let g = GraphBuilder(batch: .inventory(.decode)) { names.contains($0) }
         architecture.build(g)
         let graph = try g.finish()
-        let names = names.union(graph.weights.map(\.name))
+        let used = Set(graph.weights.map(\.name))
+        let names = names.union(used)
         for number in 0..<architecture.dimensions.layers {
             let prefix = "blk.\(number)."
             let weights = graph.weights.filter { $0.name.hasPrefix(prefix) }
@@ -49,7 +50,7 @@ struct TensorLayout {
                 Layer(
                     number: number, names: Set(own.keys), experts: own["ffn_gate_inp.weight"].map { $0[0] },
                     groups: routing?.groups ?? 1, heads: Self.heads(nodes, own, graph),
-                    fusions: Fusion.candidates(own, prefix: prefix, architecture, names)))
+                    fusions: Fusion.candidates(own, prefix: prefix, architecture, names, used: used)))
         }
     }
 
@@ -142,8 +143,10 @@ struct Fusion {
     var repeats: Int
 
     /// Those of a layer that can be fused or split without anything else changing.
+    /// - Parameter used: of the names, those that the model's graph uses.
     static func candidates(
-        _ own: [String: Shape], prefix: String, _ architecture: any Architecture, _ names: Set<String>
+        _ own: [String: Shape], prefix: String, _ architecture: any Architecture, _ names: Set<String>,
+        used: Set<String>
     ) -> [Fusion] {
         let families = [
             (["attn_q", "attn_k", "attn_v"], "attn_qkv", 0), (["ffn_gate_exps", "ffn_up_exps"], "ffn_gate_up_exps", 1),
@@ -168,7 +171,7 @@ struct Fusion {
                 let fusedShape = isFused ? own[fused + ".weight"] : shapes[whole],
                 fusedShape.rank == first.rank, found.map({ $0[axis] }).reduce(0, +) == fusedShape[axis],
                 // Nothing else may come or go.
-                Set(shapes.keys).symmetricDifference(graphNames(architecture, names)) == Set(apart + [whole])
+                Set(shapes.keys).symmetricDifference(used) == Set(apart + [whole])
             else { return [] }
             return [
                 Fusion(
@@ -176,12 +179,6 @@ struct Fusion {
                     repeats: axis == 0 ? 1 : first[0])
             ]
         }
-    }
-
-    private static func graphNames(_ architecture: any Architecture, _ names: Set<String>) -> Set<String> {
-        let g = GraphBuilder(batch: .inventory(.decode)) { names.contains($0) }
-        architecture.build(g)
-        return Set((try? g.finish())?.weights.map(\.name) ?? [])
     }
 
     func apply(_ tensors: inout ChangedTensors) throws {

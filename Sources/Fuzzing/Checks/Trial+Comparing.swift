@@ -65,16 +65,11 @@ extension Trial {
         var key: Int
         var found: ArraySlice<Double>
         var expected: ArraySlice<Double>
-
-        var isIdentical: Bool {
-            found.count == expected.count
-                && zip(found, expected).allSatisfy { $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN }
-        }
     }
 
     /// - Parameter isExact: what is expected is the reference's; else it has errors of its own.
     private mutating func judge(_ pairs: [Pair], isExact: Bool) throws {
-        let different = pairs.filter { !$0.isIdentical }
+        let different = pairs.filter { !$0.found.isIdentical(to: $0.expected) }
         if different.isEmpty && !isExact { return }
         let noise = try reference.floor(precision)
         let limit = NoiseFloor.limit

@@ -18,7 +18,7 @@ extension Finding {
     private var history: String {
         var parts = ["case \(index)" + (entry.map { " of seed \($0.found.seed)" } ?? "")]
         if count > 1 { parts.append("seen in \(count) cases") }
-        if let tries = entry?.found.evaluations { parts.append("shrunk in \(tries) run\(tries == 1 ? "" : "s")") }
+        if let tries = entry?.found.evaluations { parts.append("shrunk in \(amount(tries, "run"))") }
         if isFlaky { parts.append("passes at times") }
         if isLost { parts.append("did not fail again") }
         return parts.joined(separator: ", ")

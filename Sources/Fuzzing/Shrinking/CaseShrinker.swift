@@ -75,7 +75,7 @@ public struct ShrunkCase: Sendable {
     public var `case`: Case
     public var recording: Choices.Recording
     public var failure: Failure
-    /// How many cases were judged, the first included.
+    /// How many cases were judged, the first included; not how often that one was to see whether it always fails.
     public var evaluations: Int
     /// The same case sometimes passes.
     public var isFlaky: Bool

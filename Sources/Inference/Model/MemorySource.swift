@@ -36,14 +36,14 @@ public final class MemorySource: TensorSource {
     public convenience init(_ file: GGUFFile) throws {
         let source = FileSource(file)
         let known = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
-        func found(_ name: String) throws -> TensorInfo {
+        @Sendable func found(_ name: String) throws -> TensorInfo {
             guard let tensor = known[name] else { throw ModelError(subject: name, reason: "is missing") }
             return tensor
         }
         try self.init(
             file.metadata, optional: OptionalTensors { known[$0] != nil }, type: { try found($0.name).type }
         ) { tensor in
-            guard let info = known[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is missing") }
+            let info = try found(tensor.name)
             var data = try source.data(of: info)
             guard info.shape.significant == tensor.shape.significant else {
                 throw ModelError(subject: tensor.name, reason: "is \(info.shape.gguf), expected \(tensor.shape.gguf)")

@@ -14,8 +14,6 @@ public struct SessionTraits: Hashable, Sendable {
     /// Whether results depend on differences of positions only, so that a shifted sequence goes on as if it had been
     /// where it is.
     public let isShiftInvariant: Bool
-    /// Whether the model chooses experts.
-    public let hasExperts: Bool
 
     /// - Parameter optional: the optional tensors that the model has.
     /// - Throws: `GraphError`.
@@ -37,7 +35,6 @@ public struct SessionTraits: Hashable, Sendable {
                 }
             }
         }
-        hasExperts = graphs.contains { $0.nodes.contains { if case .topExperts = $0.op { true } else { false } } }
     }
 
     /// Whether positions can change after the fact.
