@@ -155,8 +155,9 @@ public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whether a line looks like an assertion or an exception.
     static func isAssertion(_ line: String) -> Bool {
-        ["GGML_ASSERT", "GGML_ABORT", "Fatal error", "fatal error", "assert", "Assertion", "terminate called", "what():"]
-            .contains { line.contains($0) }
+        // `file.cpp:123: what is wrong`, as most of them are, or in words.
+        line.contains(#/\.(c|cc|cpp|h|hpp|cu|m|swift):[0-9]+: /#)
+            || ["Assertion", "terminate called", "what():"].contains { line.contains($0) }
     }
 
     /// The assertion that it died of, without the place, which differs from build to build; nil if it named none.
