@@ -57,10 +57,12 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var splits: [Placement.Split]
     /// Whether a token's position may be further than the next of its sequence.
     public var admitsGaps: Bool
+    /// Contexts are whole multiples of this.
+    public var contextUnit: Int
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
-        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true
+        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true, contextUnit: Int = 1
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
@@ -68,6 +70,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.choosesUnifiedCache = choosesUnifiedCache
         self.splits = splits
         self.admitsGaps = admitsGaps
+        self.contextUnit = contextUnit
     }
 
     /// What engines that are tested together can all be asked for. What only some choose, the others leave alone.
@@ -77,7 +80,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             choosesFlashAttention: choosesFlashAttention || other.choosesFlashAttention,
             choosesThreads: choosesThreads || other.choosesThreads,
             choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
-            splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps)
+            splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
+            contextUnit: max(contextUnit, other.contextUnit))
     }
 }
 
