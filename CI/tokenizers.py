@@ -25,6 +25,8 @@ import tempfile
 from pathlib import Path
 
 import gguf
+
+os.environ["GGML_NO_BACKTRACE"] = "1"
 import llama_cpp
 
 # What the patterns of pre-tokenizers tell apart, by rows; a text draws a row, then some of it.
@@ -123,7 +125,7 @@ def write(path, model, tokens, merges=None, scores=None, **keys):
         if isinstance(value, bool):
             writer.add_bool(key, value)
         elif isinstance(value, bytes):
-            writer.add_array(key, list(value)) if False else writer.add_precompiled_charsmap(value)
+            writer.add_precompiled_charsmap(value)
         elif name.endswith("_id"):
             writer.add_uint32(key, ids[value])
         else:
@@ -179,6 +181,8 @@ def write_vocabularies(folder, seed, pre_tokenizers):
     byte_level = [(text, NORMAL) for text in byte_text.values()] + [(a + b, NORMAL) for a, b in merges] + SPECIALS
     whole = [("".join(encoded[at : at + stream.randrange(2, 9)]), NORMAL) for at in range(0, len(encoded), 7)]
     roles = dict(bos_token_id="<s>", eos_token_id="</s>", unknown_token_id="<unk>")
+    # llama.cpp ends a token at a NUL.
+    sample = sample.replace("\0", "")
     characters = trained(stream, list(sample.replace(" ", "▁")), 700)
     words = [(a + b, NORMAL) for a, b in characters] + [(a, NORMAL) for a in sorted(set(sample) - {" ", "\n"}) if stream.random() < 0.7]
     score = lambda text: -random.Random(text).randrange(40) / 4

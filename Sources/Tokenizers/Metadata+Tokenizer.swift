@@ -31,9 +31,11 @@ extension Metadata {
     func text(_ key: String) throws -> String? { try optional(key, "a string", \.string) }
     func flag(_ key: String) throws -> Bool? { try optional(key, "a bool", \.bool) }
 
-    func strings(_ key: String) throws -> [String]? {
+    /// Each up to its first NUL, where llama.cpp ends it.
+    func texts(_ key: String) throws -> [ArraySlice<UInt8>]? {
         try optional(key, "an array of strings") { value in
-            if case .array(.string(let strings)) = value { strings } else { nil }
+            guard case .array(.string(let strings)) = value else { return nil }
+            return strings.map { Array($0.utf8).prefix { $0 != 0 } }
         }
     }
 }

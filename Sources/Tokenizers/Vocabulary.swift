@@ -39,17 +39,18 @@ struct Vocabulary: Sendable {
 
     /// - Throws: `TokenizerError` for arrays of other types or lengths, and for two tokens of one text.
     init(_ metadata: Metadata, _ special: SpecialIDs) throws {
-        guard let tokens = try metadata.strings(Key.tokens) else { throw TokenizerError(Key.tokens, "is missing") }
+        guard let tokens = try metadata.texts(Key.tokens) else { throw TokenizerError(Key.tokens, "is missing") }
         guard !tokens.isEmpty, tokens.count <= Int32.max else { throw TokenizerError(Key.tokens, "has no tokens") }
         var texts = TextTable()
         var longest = 0
         for (id, token) in tokens.enumerated() {
-            let text = token.isEmpty ? "[EMPTY_\(id)]" : token
-            let (first, isNew) = texts.insert(text.utf8)
+            let text = token.isEmpty ? Array("[EMPTY_\(id)]".utf8)[...] : token
+            let (first, isNew) = texts.insert(text)
             guard isNew else {
-                throw TokenizerError(Key.tokens, "\(first) and \(id) are both \(MetadataValue.string(text).summary)")
+                let shown = MetadataValue.string(String(decoding: text, as: UTF8.self)).summary
+                throw TokenizerError(Key.tokens, "\(first) and \(id) are both \(shown)")
             }
-            longest = max(longest, text.utf8.count)
+            longest = max(longest, text.count)
         }
         self.texts = texts
         self.longest = longest

@@ -22,14 +22,14 @@ struct BytePairModel: TokenizerModel {
         var texts = TextTable()
         var merges: [UInt64: Merge] = [:]
         let isOptional = preTokenizer.names.contains("kimi-k2")
-        guard let lines = try metadata.strings(Key.merges) ?? (isOptional ? [] : nil) else {
+        guard let lines = try metadata.texts(Key.merges) ?? (isOptional ? [] : nil) else {
             throw TokenizerError(Key.merges, "is missing")
         }
         merges.reserveCapacity(lines.count)
-        for (rank, line) in lines.enumerated() {
-            let bytes = Array(line.utf8)
+        for (rank, bytes) in lines.enumerated() {
             // A line without two texts merges nothing.
-            guard let space = bytes.dropFirst().firstIndex(of: UInt8(ascii: " ")), space + 1 < bytes.count else { continue }
+            guard let space = bytes.dropFirst().firstIndex(of: UInt8(ascii: " ")), space + 1 < bytes.endIndex
+            else { continue }
             let left = texts.insert(bytes[..<space]).index
             let right = texts.insert(bytes[(space + 1)...]).index
             let result = texts.insert(bytes[..<space] + bytes[(space + 1)...]).index

@@ -98,12 +98,12 @@ struct PatternMatcher {
             if let end = match(pattern, 0, text, start, piece.upperBound), end > start {
                 body(start..<end)
                 start = end
-            } else if case .run(let set, 1, .max) = pattern.program[0] {
-                // It has tried every end of this run, so starting later within the run would find nothing either.
-                start += 1
-                while start < piece.upperBound, text.matches(pattern.sets[set], start) { start += 1 }
             } else {
                 start += 1
+                // It has tried every end of a run that it began with, so within the run it would find nothing either.
+                guard case .run(let set, 1, .max) = pattern.program[0], text.matches(pattern.sets[set], start - 1)
+                else { continue }
+                while start < piece.upperBound, text.matches(pattern.sets[set], start) { start += 1 }
             }
         }
     }
