@@ -69,7 +69,8 @@ struct BytePairModel: TokenizerModel {
             }
             symbols.removeAll(keepingCapacity: true)
             word.characters { range in
-                symbols.append(Symbol(start: range.lowerBound, end: range.upperBound, id: texts.index(of: word, range) ?? -1))
+                let id = texts.index(of: word, range) ?? -1
+                symbols.append(Symbol(start: range.lowerBound, end: range.upperBound, id: id))
             }
             merging.merge(&symbols) { left, right in
                 guard left.id >= 0, right.id >= 0, let merge = merges[Self.pair(left.id, right.id)] else { return nil }

@@ -29,7 +29,8 @@ struct SentencePieceModel: TokenizerModel {
             for byte in text[symbol.start..<symbol.end] {
                 let token = [UInt8].byteToken(byte)
                 guard let id = vocabulary.texts.index(of: token) ?? vocabulary.texts.index(of: [byte]) else {
-                    throw TokenizerError(Key.tokens, "lacks \(String(decoding: token, as: UTF8.self)), and a text needs it")
+                    let shown = String(decoding: token, as: UTF8.self)
+                    throw TokenizerError(Key.tokens, "lacks \(shown), and a text needs it")
                 }
                 ids.append(id)
             }

@@ -126,8 +126,9 @@ struct PatternParser {
         case "n": return 0x0A
         case "t": return 0x09
         case "u":
-            let digits = next == "{" ? Array(source[(position + 1)...].prefix { $0 != "}" }) : Array(source[position..<position + 4])
-            position += digits.count + (next == "{" ? 2 : 0)
+            let isBraced = take("{")
+            let digits = isBraced ? source[position...].prefix { $0 != "}" } : source[position..<position + 4]
+            position += digits.count + (isBraced ? 1 : 0)
             return digits.reduce(0) { $0 << 4 | UInt32(Character($1).hexDigitValue ?? 0) }
         case let other: return other.value
         }
