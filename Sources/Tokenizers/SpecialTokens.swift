@@ -12,7 +12,7 @@ struct SpecialTokens: Sendable {
     private let tokens: [Token]
     private let trie: Trie
 
-    /// - Parameter texts: of the tokens, where they are not those of the vocabulary.
+    /// - Parameter text: of a token, as texts have it.
     init(_ vocabulary: Vocabulary, text: (Int) -> [UInt8]) {
         let tokens = vocabulary.specialTokens.map {
             Token(id: $0, text: text($0), attributes: vocabulary.attributes[$0])
@@ -45,7 +45,8 @@ struct SpecialTokens: Sendable {
         var start = range.lowerBound
         var position = start
         while position + token.text.count <= range.upperBound {
-            guard text[position] == token.text[0], text[position..<position + token.text.count].elementsEqual(token.text)
+            guard text[position] == token.text[0],
+                text[position..<position + token.text.count].elementsEqual(token.text)
             else {
                 position += 1
                 continue

@@ -52,7 +52,8 @@ struct PreTokenizerTests {
 struct ScalarClassTests {
     @Test("is that of Unicode 15.1, whatever Swift's own release", arguments: [
         ("a", ScalarClass.letter), ("中", .letter), ("Ⅷ", .number), ("\u{301}", .mark), ("—", .punctuation),
-        ("€", .symbol), ("\u{200B}", .control), ("\u{E000}", .control), ("\u{85}", .whitespace), ("\u{3000}", .whitespace),
+        ("€", .symbol), ("\u{200B}", .control), ("\u{E000}", .control), ("\u{85}", .whitespace),
+        ("\u{3000}", .whitespace),
         ("\u{378}", []), ("\u{1C89}", []), ("\u{31350}", .letter), ("\u{2FFC}", .symbol),
     ] as [(Unicode.Scalar, ScalarClass)])
     func classes(scalar: Unicode.Scalar, expected: ScalarClass) {

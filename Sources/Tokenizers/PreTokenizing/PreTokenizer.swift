@@ -54,7 +54,8 @@ struct PreTokenizer: Sendable {
     static func named(_ name: String) throws -> PreTokenizer {
         guard let found = all.first(where: { $0.names.contains(name) }) else {
             let known = all.flatMap(\.names).joined(separator: ", ")
-            throw TokenizerError(Key.pre, "\(MetadataValue.string(name).summary) is no known pre-tokenizer; known: \(known)")
+            let shown = MetadataValue.string(name).summary
+            throw TokenizerError(Key.pre, "\(shown) is no known pre-tokenizer; known: \(known)")
         }
         return found
     }

@@ -24,7 +24,8 @@ struct ScalarSet: Hashable, Sendable {
         var bits: (UInt64, UInt64) = (0, 0)
         for value in UInt32(0)..<128 {
             let scalarClass = ScalarClass(Unicode.Scalar(UInt8(value)))
-            guard included.contains(value, scalarClass), excluded?.contains(value, scalarClass) != true else { continue }
+            guard included.contains(value, scalarClass), excluded?.contains(value, scalarClass) != true
+            else { continue }
             if value < 64 { bits.0 |= 1 << value } else { bits.1 |= 1 << (value - 64) }
         }
         ascii = bits

@@ -12,7 +12,6 @@ struct Tokenize: ParsableCommand {
             Examples:
               gguf-fuzz tokenize --model m.gguf --prompt 'Hello world'
               gguf-fuzz tokenize --model m.gguf --file text.txt --add-special
-              gguf-fuzz results write --model m.gguf -o r.gguf --tokens "$(gguf-fuzz tokenize --model m.gguf --prompt Hi)"
             """)
 
     @Option(help: "The GGUF file.")
