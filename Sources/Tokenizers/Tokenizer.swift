@@ -17,17 +17,12 @@ public struct Tokenizer: Sendable {
     /// - Throws: `TokenizerError`, with the key, for a tokenizer that is unknown or contradicts itself.
     public init(_ metadata: Metadata) throws {
         kind = try ModelKind(metadata)
+        let preTokenizer = try kind.preTokenizer(metadata)
+        let traits = preTokenizer.traits
         var defaults = kind.specialIDs
-        var preTokenizer: PreTokenizer?
-        if kind.isBytePair {
-            let name = kind == .gemma4 ? kind.rawValue : try metadata.text(Key.pre) ?? PreTokenizer.default
-            let found = try PreTokenizer.named(name.isEmpty ? PreTokenizer.default : name)
-            if found.traits.contains(.lacksBeginning) { defaults.beginning = nil }
-            preTokenizer = found
-        }
+        if traits.contains(.lacksBeginning) { defaults.beginning = nil }
         let vocabulary = try Vocabulary(metadata, defaults)
         special = vocabulary.special
-        let traits = preTokenizer?.traits ?? []
         let addsBeginning =
             try metadata.flag(Key.addsBeginning) ?? (kind == .sentencePiece || traits.contains(.addsBeginning))
         self.addsBeginning = addsBeginning || traits.contains(.forcesBeginning)
@@ -38,28 +33,21 @@ public struct Tokenizer: Sendable {
         let lowercases = try metadata.flag(Key.lowercases) ?? !traits.contains(.keepsCase)
         let stripsAccents = try metadata.flag(Key.stripsAccents) ?? lowercases
 
-        if let preTokenizer {
-            let pairs = try BytePairModel(metadata, vocabulary, preTokenizer)
-            model =
-                switch kind {
-                case .hybridDNA: HybridDNAModel(pairs, vocabulary)
-                case .whitespace: WhitespaceModel(pairs, lowercases: lowercases)
-                default: pairs
-                }
-        } else {
-            model =
-                switch kind {
-                case .sentencePiece: SentencePieceModel(vocabulary)
-                case .wordPiece:
-                    WordPieceModel(vocabulary, lowercases: lowercases, stripsAccents: stripsAccents)
-                case .unigram:
-                    try UnigramModel(
-                        metadata, vocabulary, addsSpacePrefix: addsSpacePrefix, mergesSpaces: removesExtraSpaces)
-                case .rwkv: RWKVModel(vocabulary)
-                case .plamo2: try Plamo2Model(vocabulary)
-                case .chunks, .bytePair, .gemma4, .hybridDNA, .whitespace: ChunkModel(count: vocabulary.count)
-                }
-        }
+        func pairs() throws -> BytePairModel { try BytePairModel(metadata, vocabulary, preTokenizer) }
+        model =
+            switch kind {
+            case .sentencePiece: SentencePieceModel(vocabulary)
+            case .bytePair, .gemma4: try pairs()
+            case .hybridDNA: HybridDNAModel(try pairs(), vocabulary)
+            case .whitespace: WhitespaceModel(try pairs(), lowercases: lowercases)
+            case .wordPiece: WordPieceModel(vocabulary, lowercases: lowercases, stripsAccents: stripsAccents)
+            case .unigram:
+                try UnigramModel(
+                    metadata, vocabulary, addsSpacePrefix: addsSpacePrefix, mergesSpaces: removesExtraSpaces)
+            case .rwkv: RWKVModel(vocabulary)
+            case .plamo2: try Plamo2Model(vocabulary)
+            case .chunks: ChunkModel(count: vocabulary.count)
+            }
         specialTokens = SpecialTokens(vocabulary) { [kind] id in
             kind == .hybridDNA ? HybridDNAModel.text(id, vocabulary) : Array(vocabulary.texts[id])
         }

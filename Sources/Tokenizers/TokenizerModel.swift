@@ -35,7 +35,17 @@ enum ModelKind: String, CaseIterable {
         self = kind
     }
 
-    var isBytePair: Bool { [.bytePair, .gemma4, .hybridDNA, .whitespace].contains(self) }
+    /// What the file names; of models without byte pairs, none.
+    /// - Throws: `TokenizerError` for one that is unknown.
+    func preTokenizer(_ metadata: Metadata) throws -> PreTokenizer {
+        switch self {
+        case .gemma4: return try PreTokenizer.named(rawValue)
+        case .bytePair, .hybridDNA, .whitespace:
+            let name = try metadata.text(Key.pre) ?? ""
+            return try PreTokenizer.named(name.isEmpty ? PreTokenizer.default : name)
+        default: return PreTokenizer(splits: [])
+        }
+    }
 
     /// Before the file's own ids.
     var specialIDs: SpecialIDs {
