@@ -7,6 +7,7 @@ let package = Package(
     products: [
         .executable(name: "gguf-fuzz", targets: ["gguf-fuzz"]),
         .library(name: "GGUF", targets: ["GGUF"]),
+        .library(name: "Tokenizers", targets: ["Tokenizers"]),
         .library(name: "Inference", targets: ["Inference"]),
         // What an engine of one's own conforms to, with the modules whose types that names; and what tests it.
         .library(name: "Engines", targets: ["Engines", "Inference", "Devices", "GGUF"]),
@@ -19,6 +20,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "GGUF"),
+        .target(name: "Tokenizers", dependencies: ["GGUF"]),
         .target(name: "PropertyTesting"),
         .target(name: "ModelGraph", dependencies: ["GGUF"]),
         .target(name: "Architectures", dependencies: ["ModelGraph", "PropertyTesting"]),
@@ -53,11 +55,13 @@ let package = Package(
             name: "gguf-fuzz",
             dependencies: [
                 "Fuzzing", "Engines", "Faults", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
+                "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Yams", package: "Yams"),
             ]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF"]),
+        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"]),
         .testTarget(name: "PropertyTestingTests", dependencies: ["PropertyTesting"]),
         .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph"]),
         .testTarget(name: "ArchitecturesTests", dependencies: ["Architectures"]),

@@ -85,7 +85,7 @@ struct CommandLineTests {
 
     @Test("every command explains itself", arguments: [
         [], ["run"], ["replay"], ["shrink"], ["export"], ["generate"], ["show"], ["archs"], ["devices"], ["results"],
-        ["results", "write"], ["results", "check"], ["bench"], ["bench", "model"],
+        ["results", "write"], ["results", "check"], ["tokenize"], ["bench"], ["bench", "model"],
     ])
     func help(command: [String]) throws {
         try withTemporaryFolder { folder in
@@ -115,6 +115,9 @@ struct CommandLineTests {
         ),
         (["generate", "--arch", "llama", "--seed", "1", "-o", "nowhere/x.gguf"], "nowhere/x.gguf"),
         (["show", "missing.gguf"], "missing.gguf"),
+        (["tokenize", "--model", "missing.gguf", "--prompt", "a"], "missing.gguf"),
+        (["tokenize", "--model", "missing.gguf"], "--prompt or --file"),
+        (["tokenize", "--model", "missing.gguf", "--file", "nowhere.txt"], "nowhere.txt"),
         (["show", "."], "."),
         (["archs", "lama"], "\"lama\" is not supported"),
         (["run", "--arch", "lama"], "\"lama\" is not supported"),
