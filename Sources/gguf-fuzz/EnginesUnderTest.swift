@@ -74,6 +74,8 @@ struct EngineMakers: Sendable {
     var devices: [String]?
     var isInProcess: Bool
     var limits: WorkerCommand.Limits
+    /// Of the builtin engine's cpu in this process.
+    var threads = 1
 
     /// The reference is always the builtin engine's.
     /// - Throws: `EngineStartError`.
@@ -92,7 +94,8 @@ struct EngineMakers: Sendable {
 
     private func builtin(_ devices: [String]?) throws -> any Engine {
         isInProcess
-            ? BuiltinEngine(.forCases(), fault: fault)
+            ? BuiltinEngine(
+                .forCases(threads: threads) { $0 == EngineSet.reference || devices?.contains($0) ?? true }, fault: fault)
             : try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
     }
 }
@@ -100,8 +103,8 @@ struct EngineMakers: Sendable {
 extension DeviceSet {
     /// The devices for cases, which are one thread each and run side by side: threads of the software Vulkan driver
     /// would only stand in their way. An environment that says how many it has goes before.
-    static func forCases(where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
-        setenv("LP_NUM_THREADS", "0", 0)
-        return .all(where: isWanted)
+    static func forCases(threads: Int = 1, where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
+        if threads == 1 { setenv("LP_NUM_THREADS", "0", 0) }
+        return .all(threads: threads, where: isWanted)
     }
 }

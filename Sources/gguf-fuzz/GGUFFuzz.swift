@@ -23,7 +23,7 @@ struct GGUFFuzz: ParsableCommand {
         version: version,
         subcommands: [
             Run.self, Replay.self, Shrink.self, Export.self, Generate.self, Show.self, Archs.self, ListDevices.self,
-            FaultsCommand.self, Results.self, Bench.self, Worker.self,
+            FaultsCommand.self, ResultsCommand.self, Bench.self, Worker.self,
         ])
 
     /// Unlike the default, usage errors end with status 2 and every error is one line.
