@@ -49,7 +49,7 @@ struct CommandLineTests {
 
     @Test("every command explains itself", arguments: [
         [], ["run"], ["replay"], ["shrink"], ["export"], ["generate"], ["show"], ["archs"], ["devices"], ["results"],
-        ["results", "write"], ["results", "check"], ["bench"], ["bench", "model"],
+        ["results", "write"], ["results", "check"], ["bisect"], ["bench"], ["bench", "model"],
     ])
     func help(command: [String]) throws {
         try withTemporaryFolder { folder in
