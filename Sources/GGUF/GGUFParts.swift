@@ -9,6 +9,9 @@ public struct GGUFParts: Sendable {
     /// The first part's, without what it says of the parts.
     public let metadata: Metadata
 
+    /// Of all parts.
+    public var tensors: [TensorDescription] { files.flatMap(\.tensors) }
+
     static let numberKey = "split.no"
     static let countKey = "split.count"
     static let tensorCountKey = "split.tensors.count"
