@@ -45,19 +45,5 @@ final class FileContents: @unchecked Sendable {
         unmap = { UnsafeMutableRawBufferPointer(mutating: $0).deallocate() }
     }
 
-    /// Hands over 16 MiB after 16 MiB, the system having been told of the next.
-    func forEachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) rethrows {
-        let length = 1 << 24
-        for start in stride(from: 0, to: bytes.count, by: length) {
-            let end = min(start + length, bytes.count)
-            let following = bytes[end..<min(end + length, bytes.count)]
-            if let address = UnsafeRawBufferPointer(rebasing: following).baseAddress, !following.isEmpty {
-                // Advice, no more: where it is refused, reading waits for the disk.
-                _ = posix_madvise(UnsafeMutableRawPointer(mutating: address), following.count, POSIX_MADV_WILLNEED)
-            }
-            try body(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
-        }
-    }
-
     deinit { unmap(bytes) }
 }

@@ -57,12 +57,6 @@ public final class GGUFFile: Sendable {
     /// The size of the file.
     public var byteCount: Int { contents.bytes.count }
 
-    /// Hands over all bytes of the file in their order, in pieces that a progress can be shown between; the file is
-    /// read ahead of that.
-    public func forEachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) rethrows {
-        try withExtendedLifetime(contents) { try contents.forEachPiece(body) }
-    }
-
     /// The same bytes, valid within `body`.
     public func withBytes<R>(
         of tensor: TensorDescription, _ body: (UnsafeRawBufferPointer) throws -> R

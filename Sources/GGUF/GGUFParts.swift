@@ -1,7 +1,7 @@
 /// A model that lies in several GGUF files, `name-00001-of-00003.gguf` and so on, or in one.
 ///
-/// Each part says which it is (`split.no`, from 0), how many there are (`split.count`), and how many tensors all of them
-/// hold (`split.tensors.count`). The first part has the model's metadata; each has tensors of its own, if any.
+/// Each part says which it is (`split.no`, from 0), how many there are (`split.count`), and how many tensors all of
+/// them hold (`split.tensors.count`). The first part has the model's metadata; each has tensors of its own, if any.
 /// Source: llama.cpp, `tools/gguf-split` and `llama_model_loader`.
 public struct GGUFParts: Sendable {
     /// In their order; one where the model is not split.
@@ -70,7 +70,8 @@ public struct GGUFParts: Sendable {
     private static func integer(_ key: String, in file: GGUFFile) throws -> Int? {
         guard let value = file.metadata[key] else { return nil }
         guard let integer = value.integer, (0...Int(Int32.max)).contains(integer) else {
-            throw GGUFError(file: file.path, reason: "\(key) is \(value.summary), but must be a number of parts or tensors")
+            throw GGUFError(
+                file: file.path, reason: "\(key) is \(value.summary), but must be a number of parts or tensors")
         }
         return integer
     }

@@ -12,12 +12,12 @@ struct EnginesUnderTest: ParsableArguments {
         valueName: "engine"))
     var engine: [String] = []
     @Option(help: ArgumentHelp(
-        "How long one answer of a worker process may take. (default: 60s)", valueName: "time"))
+        "How long one answer of a worker process may take. (default: 60s; for results without end)", valueName: "time"))
     var timeLimit: TimeSpan?
     @Option(help: ArgumentHelp(
-        "How much memory a worker process may use. (default: 4G)", valueName: "bytes"))
+        "How much memory a worker process may use. (default: 4G; for results without end)", valueName: "bytes"))
     var memoryLimit: ByteCount?
-    @Flag(help: "Run the builtin engine in this process: faster, but a crash or a hang ends it.")
+    @Flag(help: "Run the builtin engine in this process, as results do: faster, but a crash or a hang ends it.")
     var inProcess = false
 
     mutating func fill(from other: EnginesUnderTest) {
@@ -95,7 +95,8 @@ struct EngineMakers: Sendable {
     private func builtin(_ devices: [String]?) throws -> any Engine {
         isInProcess
             ? BuiltinEngine(
-                .forCases(threads: threads) { $0 == EngineSet.reference || devices?.contains($0) ?? true }, fault: fault)
+                .forCases(threads: threads) { $0 == EngineSet.reference || devices?.contains($0) ?? true },
+                fault: fault)
             : try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
     }
 }

@@ -29,15 +29,17 @@ struct BisectTests {
         }
 
         func git(_ arguments: String...) throws -> String {
-            try Tool("/usr/bin/env", ["git"] + arguments, in: path).output.trimmingCharacters(in: .whitespacesAndNewlines)
+            let tool = try Tool("/usr/bin/env", ["git"] + arguments, in: path)
+            return tool.output.trimmingCharacters(in: .whitespacesAndNewlines)
         }
 
         func bisect(
-            good: String = "v1", bad: String = "v8", _ arguments: [String], whileRunning: (Process) throws -> Void = { _ in }
+            good: String = "v1", bad: String = "v8", _ arguments: [String],
+            whileRunning: (Process) throws -> Void = { _ in }
         ) throws -> Program {
             try Program(
-                arguments: ["bisect", "--good", good, "--bad", bad, "--repository", "engine-source"] + arguments, in: folder,
-                whileRunning: whileRunning)
+                arguments: ["bisect", "--good", good, "--bad", bad, "--repository", "engine-source"] + arguments,
+                in: folder, whileRunning: whileRunning)
         }
 
         /// Branch or commit, changes, and whether git thinks that it is bisecting.
@@ -49,7 +51,7 @@ struct BisectTests {
         }
     }
 
-    /// A script that runs this project's worker, with a fault from commit 6 on; commit 4 has no script, so does not build.
+    /// A script that runs this project's worker, with a fault from commit 6 on; commit 4 has no script, and no build.
     private static func engine(_ fault: String) -> String {
         """
         if [ $n -ge 6 ]; then fault='--inject \(fault)'; else fault=; fi
@@ -73,8 +75,8 @@ struct BisectTests {
             let found = try repository.git("rev-parse", "v6")
             #expect(program.output.contains("\nfirst bad commit: \(found)\n  change 6\n  Tester, "), "\(program)")
             let (good, bad) = try (repository.git("rev-parse", "v5").prefix(10), found.prefix(10))
-            #expect(program.output.contains("\nlast good \(good): agrees: cpu against cpu, NMSE 0 in row "), "\(program)")
-            #expect(program.output.contains("\nfirst bad \(bad): differs: cpu against cpu, NMSE "), "\(program)")
+            #expect(program.output.contains("\nlast good \(good): agrees: cpu against cpu, NMSE 0 in row "))
+            #expect(program.output.contains("\nfirst bad \(bad): differs: cpu against cpu, NMSE "))
             #expect(program.output.contains("\n7 commits to choose from\n"))
             #expect(try repository.state() == before)
         }
@@ -92,7 +94,8 @@ struct BisectTests {
             let program = try repository.bisect(Self.building + ["--corpus", "Corpus/\(name)"])
             #expect(program.status == 0, "\(program)")
             #expect(program.output.contains("first bad commit: \(try repository.git("rev-parse", "v6"))"))
-            #expect(program.output.contains("skip \(try repository.git("rev-parse", "v4").prefix(10)) change 4: does not build"))
+            let skipped = try repository.git("rev-parse", "v4").prefix(10)
+            #expect(program.output.contains("skip \(skipped) change 4: does not build"))
             #expect(program.output.contains("passes on cpu") && program.output.contains("fails on cpu"), "\(program)")
         }
     }
@@ -103,14 +106,28 @@ struct BisectTests {
             let repository = try Repository(in: folder, "true")
             _ = try repository.git("checkout", "-q", "--detach", "v3")
             let before = try repository.state()
-            let program = try repository.bisect(
-                ["--build", "cp n built; echo changed > n", "--test", "echo figure $(cat built); test $(cat built) -lt 3"])
+            let test = "echo figure $(cat built); test $(cat built) -lt 3"
+            let program = try repository.bisect(["--build", "cp n built; echo changed > n", "--test", test])
             #expect(program.status == 0, "\(program)")
             #expect(program.output.contains("  change 3\n"))
             #expect(program.output.contains(": figure 2\n") && program.output.hasSuffix(": figure 3\n"), "\(program)")
             #expect(program.errors.contains("note: n: has been changed by the build, and is put back"))
             // What a build makes stays.
             try FileManager.default.removeItem(atPath: repository.path + "/built")
+            #expect(try repository.state() == before)
+        }
+    }
+
+    @Test("where nothing is between good and bad, the bad one is the first")
+    func neighbours() throws {
+        try withTemporaryFolder { folder in
+            let repository = try Repository(in: folder, "true")
+            let before = try repository.state()
+            let program = try repository.bisect(
+                good: "v5", bad: "trunk~2", ["--build", "true", "--test", "cat n; test $(cat n) -lt 6"])
+            #expect(program.status == 0, "\(program)")
+            #expect(program.output.contains("first bad commit: \(try repository.git("rev-parse", "v6"))"), "\(program)")
+            #expect(program.output.contains("last good \(try repository.git("rev-parse", "v5").prefix(10)): 5\n"))
             #expect(try repository.state() == before)
         }
     }
@@ -122,7 +139,7 @@ struct BisectTests {
             let test = "case $(cat n) in 1|2) exit 0;; 3|4|5) exit 125;; *) exit 1;; esac"
             let program = try repository.bisect(["--build", "true", "--test", test])
             #expect(program.status == 1, "\(program)")
-            #expect(program.output.contains("the first bad commit is one of 4, which the skipped ones hide:"), "\(program)")
+            #expect(program.output.contains("the first bad commit is one of 4, which the skipped ones hide:"))
             for number in 3...6 { #expect(program.output.contains(" change \(number)\n")) }
         }
     }
@@ -131,17 +148,18 @@ struct BisectTests {
     func timeouts() throws {
         try withTemporaryFolder { folder in
             let repository = try Repository(in: folder, "true")
+            let (build, test) = ("if [ $(cat n) = 6 ]; then sleep 99; fi", "if [ $(cat n) -ge 7 ]; then sleep 99; fi")
             let program = try repository.bisect(
-                good: "v5", [
-                    "--build", "if [ $(cat n) = 6 ]; then sleep 100; fi", "--test", "if [ $(cat n) -ge 7 ]; then sleep 100; fi",
-                    "--timeout", "0.5s",
-                ])
+                good: "v5", ["--build", build, "--test", test, "--timeout", "0.5s"])
+            #expect(program.status == 1 && program.output.contains("the first bad commit is one of 2,"), "\(program)")
             #expect(program.output.contains("change 8: took too long\n"), "\(program)")
             #expect(program.output.contains("change 6: does not build: took too long\n"), "\(program)")
         }
     }
 
-    @Test("an interrupt ends it in order: the checkout is as it was, and how far it came is said", arguments: [SIGINT, SIGTERM])
+    @Test(
+        "an interrupt ends it in order: the checkout is as it was, and how far it came is said",
+        arguments: [SIGINT, SIGTERM])
     func interrupt(signal: Int32) throws {
         try withTemporaryFolder { folder in
             let repository = try Repository(in: folder, "true")
@@ -152,9 +170,8 @@ struct BisectTests {
                 kill(process.processIdentifier, signal)
             }
             #expect(program.status == 128 + signal, "\(program)")
-            #expect(
-                program.errors.contains(
-                    "interrupted after 2 revisions: the first bad commit is one of 7; engine-source is as it was\n"), "\(program)")
+            let said = "interrupted after 2 revisions: the first bad commit is one of 7; engine-source is as it was\n"
+            #expect(program.errors.contains(said), "\(program)")
             #expect(try repository.state() == before)
         }
     }
@@ -173,7 +190,8 @@ struct BisectTests {
             try expect("--bad HEAD~9: is no revision", bad: "HEAD~9", plain)
             try expect("is no ancestor of the bad", good: "v8", bad: "v1", plain)
             try expect("one of --results, --corpus and --test", ["--build", "true"])
-            try expect("--results and --model go together", ["--build", "true", "--results", "r", "--engine", "worker=x"])
+            let engine = ["--engine", "worker=x"]
+            try expect("--results and --model go together", ["--build", "true", "--results", "r"] + engine)
             try expect("--engine says what", plain + ["--engine", "worker=x"])
             try expect("missing.gguf", [
                 "--build", "true", "--results", "missing.gguf", "--model", "m", "--engine", "worker=x",

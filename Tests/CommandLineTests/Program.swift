@@ -39,7 +39,8 @@ struct Tool {
 
     /// - Parameter whileRunning: called once it has been started.
     init(
-        _ executable: String, _ arguments: [String], in folder: String, whileRunning: (Process) throws -> Void = { _ in }
+        _ executable: String, _ arguments: [String], in folder: String,
+        whileRunning: (Process) throws -> Void = { _ in }
     ) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: executable)

@@ -119,6 +119,33 @@ struct ResultsTests {
         }
     }
 
+    @Test("a model that was split is named by any part; a part that is missing is named")
+    func splitModel() throws {
+        try withToy { folder in
+            _ = try write("--tokens", Self.tokens, in: folder)
+            let whole = try GGUFFile(path: folder + "/toy.gguf")
+            let tensors = Self.tensors(of: whole)
+            for (part, own) in [tensors.prefix(4), tensors.dropFirst(4)].enumerated() {
+                var metadata = part == 0 ? whole.metadata : Metadata()
+                metadata["split.no"] = .uint16(UInt16(part))
+                metadata["split.count"] = .uint16(2)
+                metadata["split.tensors.count"] = .int32(Int32(tensors.count))
+                try GGUFWriter.write(metadata, Array(own), to: "\(folder)/toy-0000\(part + 1)-of-00002.gguf")
+            }
+            for part in ["toy-00001-of-00002.gguf", "toy-00002-of-00002.gguf"] {
+                let checked = try Program("results", "check", "--model", part, "-i", "r.gguf", "--quiet", in: folder)
+                #expect(checked.status == 0, "\(checked)")
+                #expect(checked.output.hasPrefix("agrees: cpu against cpu, NMSE 0 "))
+                #expect(checked.errors.contains("is of another model"))
+                #expect(try Program("show", part, in: folder).output.contains("\n\(tensors.count) tensors\n"))
+            }
+            try FileManager.default.removeItem(atPath: folder + "/toy-00001-of-00002.gguf")
+            let missing = try Program(
+                "results", "check", "--model", "toy-00002-of-00002.gguf", "-i", "r.gguf", in: folder)
+            #expect(missing.isRefusal && missing.errors.contains("toy-00001-of-00002.gguf: cannot open"), "\(missing)")
+        }
+    }
+
     // MARK: What differs
 
     @Test("results that differ end with status 1 and name the worst row")
@@ -189,8 +216,8 @@ struct ResultsTests {
             _ = try write("--tokens", seven, in: folder)
             let wrong = try checked("--inject nan-on-seven-tokens")
             #expect(wrong.status == 1 && wrong.output.contains("NMSE not finite in row "), "\(wrong)")
-            let none = try write(
-                "--tokens", seven, "--engine", "worker=./engine worker --device cpu --inject nan-on-seven-tokens", in: folder)
+            let faulty = "worker=./engine worker --device cpu --inject nan-on-seven-tokens"
+            let none = try write("--tokens", seven, "--engine", faulty, in: folder)
             #expect(none.status == 1 && none.output.contains("are not a number on cpu"), "\(none)")
         }
     }
@@ -267,7 +294,7 @@ struct ResultsTests {
 
             let absurd = try GGUFFile(bytes: Array(whole))
             for (key, value, reason) in [
-                ("results.context", .uint32(.max), "8 tokens in a context of 4294967295"),
+                ("results.context", .uint32(.max), "a context of 4294967295; it must hold them, and is at most 4096"),
                 ("results.context", .uint32(7), "8 tokens in a context of 7"),
                 ("results.context", .string("8"), "results.context is missing or no number"),
                 ("results.cache_type", .string("q2"), "results.cache_type is unknown"),
@@ -279,6 +306,33 @@ struct ResultsTests {
                 let program = try check(in: folder)
                 #expect(program.isRefusal && program.errors.contains(reason), "\(program)")
             }
+        }
+    }
+
+    @Test("positions and tokens that the model or the file does not have are refused in one line")
+    func hostileParts() throws {
+        try withToy { folder in
+            _ = try write("--tokens", Self.tokens, "--last", "--top", "3", in: folder)
+            let whole = try GGUFFile(path: folder + "/r.gguf")
+            func expect(
+                _ name: String, _ type: TensorType, _ dimensions: [Int], _ bytes: [UInt8], _ reason: String
+            ) throws {
+                let tensors = Self.tensors(of: whole).map { tensor in
+                    tensor.name == name
+                        ? GGUFWriter.Tensor(name: name, dimensions: dimensions, type: type, bytes: bytes) : tensor
+                }
+                try GGUFWriter.write(whole.metadata, tensors, to: folder + "/r.gguf")
+                let program = try check(in: folder)
+                #expect(program.isRefusal && program.errors.contains(reason), "\(program)")
+            }
+            try expect("positions", .i32, [1], [8, 0, 0, 0], "positions are not ascending ones of 8 tokens")
+            try expect("positions", .i32, [2], [1, 0, 0, 0, 1, 0, 0, 0], "top_logits are [3, 1], for 2 rows")
+            try expect("positions", .f32, [1], [0, 0, 0, 0], "positions are F32, must be I32")
+            try expect("top_tokens", .i32, [1], [0, 0, 0, 0], "top_logits and top_tokens do not go together")
+            try expect(
+                "top_tokens", .i32, [3], [0, 0, 0, 0, 1, 0, 0, 0, 32, 0, 0, 0],
+                "r.gguf: holds logits 1 of tokens up to 32, the model gives logits 1 × 32")
+            try expect("top_logits", .f16, [3], [0, 0, 0, 0, 0, 0], "top_logits are F16, must be F32")
         }
     }
 
@@ -294,8 +348,10 @@ struct ResultsTests {
     func badArguments() throws {
         try withToy { folder in
             for (arguments, reason) in [
-                ([], "one of --tokens and --prompt"), (["--tokens", "1", "--prompt", "x"], "one of --tokens and --prompt"),
-                (["--tokens", "1", "--top", "0"], "--top 0"), (["--tokens", "1,2,3", "--context", "2"], "a context of 2"),
+                ([], "one of --tokens and --prompt"),
+                (["--tokens", "1", "--prompt", "x"], "one of --tokens and --prompt"),
+                (["--tokens", "1", "--top", "0"], "--top 0"),
+                (["--tokens", "1,2,3", "--context", "2"], "a context of 2"),
                 (["--tokens", "1", "--encoder-tokens", "1"], "has no encoder"),
                 (["--tokens", "1", "--device", "gpu"], "--device gpu: no such device; there are "),
                 (["--tokens", "1", "--engine", "builtin", "--engine", "worker=x"], "one engine"),
@@ -331,7 +387,9 @@ struct ResultsTests {
         var metadata: Metadata = ["path_model": "toy.gguf"]
         for (key, value) in more { metadata[key] = value }
         let tensors = [
-            GGUFWriter.Tensor(name: "tokens", dimensions: [tokens.count], type: .i32) { try tokens.withUnsafeBytes($0) },
+            GGUFWriter.Tensor(name: "tokens", dimensions: [tokens.count], type: .i32) { write in
+                try tokens.withUnsafeBytes(write)
+            },
             GGUFWriter.Tensor(name: name, dimensions: dimensions, type: .f32) { try logits.withUnsafeBytes($0) },
         ]
         try GGUFWriter.write(metadata, tensors, to: folder + "/r.gguf")

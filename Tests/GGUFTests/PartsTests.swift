@@ -4,8 +4,8 @@ import Testing
 
 @Suite("Models in several files")
 struct PartsTests {
-    /// Writes three parts into a folder, with tensors a and b, none, and c; `change` may alter a part's metadata and the
-    /// names of its tensors.
+    /// Writes three parts into a folder, with tensors a and b, none, and c; `change` may alter a part's metadata and
+    /// the names of its tensors.
     private func withParts(
         _ change: (Int, inout Metadata, inout [String]) -> Void = { _, _, _ in }, _ body: (String) throws -> Void
     ) throws {
@@ -102,7 +102,9 @@ struct PartsTests {
         try withParts({ index, metadata, _ in if index == 2 { metadata["general.architecture"] = "gpt2" } }) { folder in
             expectError("is a part of another model: general.architecture is \"gpt2\"", in: folder, file: 2)
         }
-        try withParts({ index, metadata, _ in if index == 1 { metadata["split.tensors.count"] = .int32(5) } }) { folder in
+        try withParts({ index, metadata, _ in
+            if index == 1 { metadata["split.tensors.count"] = .int32(5) }
+        }) { folder in
             expectError("split.tensors.count is 5, but the parts hold 3 tensors", in: folder, file: 1)
         }
         try withParts({ index, _, names in if index == 2 { names = ["b"] } }) { folder in
@@ -130,25 +132,5 @@ struct PartsTests {
             let error = #expect(throws: GGUFError.self) { try GGUFParts(path: path) }
             #expect(error?.file == folder + "/m-00002-of-2000000000.gguf")
         }
-    }
-
-    @Test("a file's bytes are handed over in pieces, all of them in order")
-    func pieces() throws {
-        var bytes = [UInt8](repeating: 7, count: 40_000_000)
-        for index in stride(from: 0, to: bytes.count, by: 65_521) { bytes[index] = UInt8(truncatingIfNeeded: index) }
-        let data = try GGUFWriter.bytes(
-            [:], [.init(name: "t", dimensions: [bytes.count], type: .i8, bytes: bytes)])
-        let file = try GGUFFile(bytes: data)
-        #expect(file.byteCount == data.count)
-        var (counts, isSame) = ([Int](), true)
-        file.forEachPiece { piece in
-            let start = counts.reduce(0, +)
-            data.withUnsafeBytes { all in
-                guard let own = all.baseAddress, let other = piece.baseAddress else { return }
-                isSame = isSame && memcmp(own + start, other, piece.count) == 0
-            }
-            counts.append(piece.count)
-        }
-        #expect(isSame && counts.reduce(0, +) == data.count && counts.count == 3)
     }
 }

@@ -47,7 +47,8 @@ struct Bisection {
         try checkout.checkOut(commit)
         let verdict = try test(commit)
         guard verdict.mark == mark else {
-            throw CommandError("--\(mark.rawValue) \(checkout.name(of: commit)): is not \(mark.rawValue): \(verdict.words)")
+            throw CommandError(
+                "--\(mark.rawValue) \(checkout.name(of: commit)): is not \(mark.rawValue): \(verdict.words)")
         }
     }
 
@@ -58,7 +59,8 @@ struct Bisection {
             try test.verdict(in: checkout) { update("\(name): \($0)") }
         }
         verdicts[commit] = verdict
-        Terminal.line("\(verdict.mark.rawValue.padded(to: 4)) \(name) \(try checkout.subject(of: commit)): \(verdict.words)")
+        let mark = verdict.mark.rawValue.padded(to: 4)
+        Terminal.line("\(mark) \(name) \(try checkout.subject(of: commit)): \(verdict.words)")
         if let changed = try checkout.putBack() {
             Terminal.note("note: \(changed): has been changed by the build, and is put back")
         }
@@ -77,7 +79,9 @@ struct Bisection {
             Terminal.line("first bad \(checkout.name(of: commit)): \(verdicts[commit]?.words ?? "")")
         case .undecided(let commits):
             Terminal.line("\nthe first bad commit is one of \(commits.count), which the skipped ones hide:")
-            for commit in commits { Terminal.line("  \(checkout.name(of: commit)) \(try checkout.subject(of: commit))") }
+            for commit in commits {
+                Terminal.line("  \(checkout.name(of: commit)) \(try checkout.subject(of: commit))")
+            }
         }
     }
 }

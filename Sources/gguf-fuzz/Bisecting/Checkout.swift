@@ -125,11 +125,12 @@ struct Checkout {
         _ = try putBack()
         // Does nothing where no bisect is in progress.
         _ = try git("bisect", "reset", origin)
-        let isThere = try isDetached
-            ? commit("HEAD", option: "") == origin && Self.git(["symbolic-ref", "--quiet", "HEAD"], in: folder).status != 0
-            : Self.git(["symbolic-ref", "--quiet", "--short", "HEAD"], in: folder).success == origin
-        if isThere { return }
-        _ = isDetached ? try git("checkout", "--quiet", "--detach", origin) : try git("checkout", "--quiet", origin, "--")
+        // Where HEAD is already, this changes nothing.
+        if isDetached {
+            try checkOut(origin)
+        } else {
+            _ = try git("checkout", "--quiet", origin, "--")
+        }
     }
 
     // MARK: Bisecting
@@ -152,8 +153,8 @@ struct Checkout {
     private func state(after answer: Answer) throws -> BisectState {
         let lines = answer.output.split(separator: "\n").map(String.init)
         func isCommit(_ text: Substring) -> Bool { text.count >= 40 && text.allSatisfy(\.isHexDigit) }
-        if let line = lines.first(where: { $0.contains(" is the first ") }), let commit = line.split(separator: " ").first,
-            isCommit(commit)
+        if let line = lines.first(where: { $0.contains(" is the first ") }),
+            let commit = line.split(separator: " ").first, isCommit(commit)
         {
             return .found(String(commit))
         }

@@ -64,8 +64,8 @@ struct ChildProcess {
         try ChildProcess("/bin/sh", ["-c", command], in: folder, timeout: timeout)
     }
 
-    /// Ends it and all that it has started. A request to terminate would be in vain: this program ignores it, and so does
-    /// whatever it starts.
+    /// Ends it and all that it has started. A request to terminate would be in vain: this program ignores it, and so
+    /// does whatever it starts.
     private static func kill(_ process: Int32) {
         let isLeader = getpgid(process) == process
         _ = Foundation.kill(isLeader ? -process : process, SIGKILL)

@@ -6,10 +6,10 @@ struct Bisect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Find the commit of an engine that changed a model's results, or that broke a case.",
         discussion: """
-            Builds revisions of a git checkout and tests each, halving what is between a good and a bad one (git bisect). \
-            The test is results check or replay with the engine that the checkout has built, or a command of yours: its \
-            exit status 0 is good, 125 skips the revision, any other is bad. All commands are run in the top folder of \
-            the checkout, so an engine inside is named from there.
+            Builds revisions of a git checkout and tests each, halving what is between a good and a bad one (git \
+            bisect). The test is results check or replay with the engine that the checkout has built, or a command of \
+            yours: its exit status 0 is good, 125 skips the revision, any other is bad. All commands are run in the \
+            top folder of the checkout, so an engine inside is named from there.
 
             First the good revision must prove good and the bad one bad. A revision that does not build, or with which \
             nothing can be tested (exit status 2), is skipped; one whose test hangs or crashes is bad. Tracked files \
@@ -45,7 +45,8 @@ struct Bisect: ParsableCommand {
     var corpus: String?
     @Option(help: ArgumentHelp("A command that tests a revision.", valueName: "command"))
     var test: String?
-    @Option(help: ArgumentHelp("The engine that the checkout builds, as run and results check take it.", valueName: "engine"))
+    @Option(help: ArgumentHelp(
+        "The engine that the checkout builds, as run and results check take it.", valueName: "engine"))
     var engine: String?
     @Option(help: "The device under test. (default: the results command's, or the corpus file's own)")
     var device: String?
@@ -63,7 +64,9 @@ struct Bisect: ParsableCommand {
             throw ValidationError("--engine says what --results or --corpus is tested with, and goes with them only")
         }
         guard tolerance == nil || results != nil else { throw ValidationError("--tolerance goes with --results only") }
-        guard device == nil || test == nil else { throw ValidationError("--device goes with --results or --corpus only") }
+        guard device == nil || test == nil else {
+            throw ValidationError("--device goes with --results or --corpus only")
+        }
         if let engine { _ = try EngineName(engine) }
     }
 
@@ -100,7 +103,7 @@ struct Bisect: ParsableCommand {
         if let results, let model {
             _ = try ResultsFile(reading: results)
             _ = try ModelFile(path: model)
-            arguments = ["results", "check", "--quiet", "--no-hash", "--model", absolute(model), "-i", absolute(results)]
+            arguments = ["results", "check", "--model", absolute(model), "-i", absolute(results), "--quiet", "--no-hash"]
             if let tolerance { arguments += ["--tolerance", "\(tolerance)"] }
         } else {
             arguments = ["replay", absolute(corpus ?? "")]

@@ -45,7 +45,9 @@ extension ResultsCommand {
         @Option(help: ArgumentHelp(
             "Token ids for the encoder of an encoder-decoder model. (default: those of the decoder)", valueName: "ids"))
         var encoderTokens: TokenList?
-        @Option(name: [.customShort("o"), .customLong("output")], help: ArgumentHelp("The file to write.", valueName: "file"))
+        @Option(
+            name: [.customShort("o"), .customLong("output")],
+            help: ArgumentHelp("The file to write.", valueName: "file"))
         var output: String
         @Option(help: "Keep only so many of each row's logits, the greatest, with their tokens.")
         var top: Int?
@@ -81,7 +83,8 @@ extension ResultsCommand {
             let results = try evaluation.results(of: file, on: engine)
             try engine.check(results)
             if let row = results.rows.firstRowWithoutNumber {
-                Terminal.line("\(model): \(results.kind.rawValue) of row \(row) are not a number on \(engine.placement)")
+                let what = "\(results.kind.rawValue) of row \(row)"
+                Terminal.line("\(model): \(what) are not a number on \(engine.placement)")
                 throw ExitStatus.propertyFailed
             }
             let kept = ResultsFile(results, of: evaluation, model: file, hash: hash, engine: engine, top: top)
@@ -116,7 +119,9 @@ extension ResultsCommand {
 
         @Option(help: ArgumentHelp("The GGUF file of the model.", valueName: "file"))
         var model: String
-        @Option(name: [.customShort("i"), .customLong("input")], help: ArgumentHelp("The results file.", valueName: "file"))
+        @Option(
+            name: [.customShort("i"), .customLong("input")],
+            help: ArgumentHelp("The results file.", valueName: "file"))
         var input: String
         @Option(help: ArgumentHelp("The largest NMSE of a row. (default: 1e-06)", valueName: "nmse"))
         var tolerance: Double?
@@ -137,7 +142,9 @@ extension ResultsCommand {
         @OptionGroup var engine: EngineOptions
 
         func validate() throws {
-            if let tolerance, !(tolerance >= 0) { throw ValidationError("--tolerance \(tolerance): must not be negative") }
+            if let tolerance, !(tolerance >= 0) {
+                throw ValidationError("--tolerance \(tolerance): must not be negative")
+            }
             guard tolerance == nil || !noiseFloor else {
                 throw ValidationError("--tolerance, --noise-floor: only one of them")
             }

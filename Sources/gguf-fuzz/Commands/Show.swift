@@ -11,8 +11,8 @@ struct Show: ParsableCommand {
             Of a GGUF file: metadata, tensors and parameter counts. Of a corpus file (.json): the case in words, and \
             its script step by step.
 
-            Of a model that was split into parts, all of them. Tensors that differ only in their block are one line. Any GGUF file can be shown, whether or not \
-            its architecture can be run.
+            Of a model that was split into parts, all of them. Tensors that differ only in their block are one line. \
+            Any GGUF file can be shown, whether or not its architecture can be run.
 
             Examples:
               gguf-fuzz show toy.gguf

@@ -37,7 +37,8 @@ struct ComparisonReport {
         let rows = comparison.rows
         if all || rows.count <= Self.fewRows { return table(rows.indices.map { $0 }).print() }
         var spread = TextTable(
-            [Format.amount(rows.count, "row"), "least", "median", "90%", "99%", "greatest"], rightAligned: [1, 2, 3, 4, 5])
+            [Format.amount(rows.count, "row"), "least", "median", "90%", "99%", "greatest"],
+            rightAligned: [1, 2, 3, 4, 5])
         func add(_ name: String, _ values: [Double], _ text: (Double) -> String) {
             let ascending = values.sorted()
             guard !ascending.isEmpty else { return }
@@ -47,8 +48,10 @@ struct ComparisonReport {
         add("KL", rows.compactMap(\.divergence), Format.error)
         add("noise", rows.compactMap(\.noise), Format.multiple)
         spread.print()
-        print("\nthe worst \(Self.worstRows)")
-        let worst = rows.indices.sorted { rows[$0].isWorse(than: rows[$1]) }
+        let different = rows.indices.filter { rows[$0].error > 0 }
+        if different.isEmpty { return }
+        print("\nthe worst")
+        let worst = different.sorted { rows[$0].isWorse(than: rows[$1]) }
         table(worst.prefix(Self.worstRows).sorted()).print()
     }
 
@@ -65,7 +68,9 @@ struct ComparisonReport {
             cells.append(Format.error(row.error))
             if let divergence = row.divergence { cells.append(Format.error(divergence)) }
             if let noise = row.noise { cells.append(Format.multiple(noise)) }
-            if let top = row.top { cells.append(row.topAgrees ? "\(top)" : "\(top), expected \(row.expectedTop ?? -1)") }
+            if let top = row.top, let expected = row.expectedTop {
+                cells.append(top == expected ? "\(top)" : "\(top), expected \(expected)")
+            }
             table.rows.append(cells)
         }
         return table

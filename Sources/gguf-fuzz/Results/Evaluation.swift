@@ -18,6 +18,7 @@ struct Evaluation {
 
     /// Tokens that are computed together, as many as llama.cpp does.
     private static let microBatch = 512
+    /// Whatever a file says, caches are not larger than this, nor than the model's own context, which is at least 4096.
     private static let greatestContext = 1 << 20
 
     /// - Parameters:
@@ -33,11 +34,12 @@ struct Evaluation {
         guard hasEncoder || (encoderTokens ?? []).isEmpty else {
             throw CommandError("\(model.path): has no encoder for tokens of an encoder")
         }
+        let greatest = min(Self.greatestContext, max(4096, model.context ?? 0))
         let context = context ?? max(tokens.count, min(4096, model.context ?? 4096))
-        guard (1...Self.greatestContext).contains(context), tokens.count <= context else {
+        guard (1...greatest).contains(context), tokens.count <= context, (encoderTokens ?? []).count <= greatest else {
             throw CommandError(
-                "\(model.path): \(tokens.count) tokens in a context of \(context), which can be "
-                    + "\(tokens.count) to \(Self.greatestContext)")
+                "\(model.path): \(tokens.count) tokens in a context of \(context); "
+                    + "it must hold them, and is at most \(greatest)")
         }
         self.tokens = tokens
         self.encoderTokens = hasEncoder ? encoderTokens ?? tokens : []
@@ -70,12 +72,12 @@ struct Evaluation {
     func results(of model: ModelFile, on engine: PlacedEngine) throws -> Results {
         try CommandError.naming(model.path) {
             let script = script(engine.placement)
-            let work = "\(model.path) on \(engine.placement)"
+            let (work, amount) = ("\(model.path) on \(engine.placement)", Format.amount(tokens.count, "token"))
             let transcript = try ProgressLine.during("\(work): loading") { update in
                 let loaded = try engine.engine.load(file: model.path)
-                update("\(work): \(Format.amount(tokens.count, "token"))")
+                update("\(work): \(amount)")
                 return try loaded.run(script) { step in
-                    update("\(work): \(Format.amount(tokens.count, "token")), step \(step + 1) of \(script.steps.count)")
+                    update("\(work): \(amount), step \(step + 1) of \(script.steps.count)")
                 }
             }
             return try Results(transcript, of: script)

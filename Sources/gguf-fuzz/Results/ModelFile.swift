@@ -26,27 +26,45 @@ struct ModelFile {
         throw CommandError("--prompt: there is no tokenizer yet; --tokens takes token ids")
     }
 
-    /// Reads the whole file, so that it lies in memory before it is needed, and shows how far that has come.
+    /// Reads all of the model, so that it lies in memory before it is needed, and shows how far that has come.
     /// - Parameter hashing: whether to work out the SHA-256 of the content, of all parts in their order.
     /// - Returns: the hash, in hexadecimal.
+    /// - Throws: `CommandError`.
     func read(hashing: Bool) throws -> String? {
         let size = source.files.reduce(0) { $0 + $1.byteCount }
         // What does not fit into memory would be read for nothing.
         guard hashing || UInt64(size) <= ProcessInfo.processInfo.physicalMemory else { return nil }
-        var (hash, done, sum) = (SHA256(), 0, UInt8(0))
-        ProgressLine.during("\(path): reading") { update in
+        var (hash, done) = (SHA256(), 0)
+        try ProgressLine.during("\(path): reading") { update in
             for file in source.files {
-                file.forEachPiece { piece in
-                    if hashing {
-                        hash.update(bufferPointer: piece)
-                    } else {
-                        for page in stride(from: 0, to: piece.count, by: 4096) { sum &+= piece[page] }
-                    }
+                // Not where it is mapped: the pages would count as this process's a second time.
+                try FileBytes.forEachPiece(of: file.path) { piece in
+                    if hashing { hash.update(bufferPointer: piece) }
                     done += piece.count
                     update("\(path): reading, \(Format.bytes(done)) of \(Format.bytes(size))")
                 }
             }
         }
-        return hashing ? hash.finalize().map { String(format: "%02x", $0) }.joined() : withExtendedLifetime(sum) { nil }
+        return hashing ? hash.finalize().map { String(format: "%02x", $0) }.joined() : nil
+    }
+}
+
+/// A file that is read from its start to its end.
+private enum FileBytes {
+    /// - Throws: `CommandError`.
+    static func forEachPiece(of path: String, _ body: (UnsafeRawBufferPointer) -> Void) throws {
+        func failure() -> CommandError { CommandError("\(path): cannot be read: \(String(cString: strerror(errno)))") }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure() }
+        defer { close(descriptor) }
+        try withUnsafeTemporaryAllocation(byteCount: 1 << 22, alignment: 4096) { buffer in
+            while true {
+                let count = Foundation.read(descriptor, buffer.baseAddress, buffer.count)
+                if count < 0 && errno == EINTR { continue }
+                guard count >= 0 else { throw failure() }
+                if count == 0 { return }
+                body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            }
+        }
     }
 }

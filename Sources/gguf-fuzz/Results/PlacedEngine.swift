@@ -24,10 +24,12 @@ struct EngineOptions: ParsableArguments {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads \(threads): must be 1 to 1024")
         }
-        guard engines.engine.count <= 1 else { throw ValidationError("--engine: one engine gives results, not several") }
+        guard engines.engine.count <= 1 else {
+            throw ValidationError("--engine: one engine gives results, not several")
+        }
     }
 
-    /// Opens the engine; the builtin one runs in this process, whose memory the weights then share with its cache of files.
+    /// Opens the engine; the builtin one in this process, so that no second one maps the weights.
     /// - Throws: `CommandError` for a device that is not there, and what the engine throws.
     func open() throws -> PlacedEngine {
         var makers = try engines.makers(fault: nil)

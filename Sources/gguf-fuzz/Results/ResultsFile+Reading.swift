@@ -38,7 +38,8 @@ extension ResultsFile {
             throw reader.failure("\(name) are \(rows.dimensions), for \(count) rows")
         }
         if let positions {
-            guard zip(positions, positions.dropFirst()).allSatisfy(<), positions.allSatisfy(tokens.indices.contains) else {
+            let isAscending = zip(positions, positions.dropFirst()).allSatisfy(<)
+            guard isAscending, positions.allSatisfy(tokens.indices.contains) else {
                 throw reader.failure("positions are not ascending ones of \(tokens.count) tokens")
             }
         }

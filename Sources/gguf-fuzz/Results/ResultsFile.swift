@@ -5,11 +5,11 @@ import GGUF
 
 /// What a model gave for one sequence of tokens, kept to be compared with what it gives elsewhere or later.
 ///
-/// A GGUF file that llama.cpp's `llama-results` can check: `path_model`, the tensor `tokens` (I32), and the tensor `logits`
-/// (F32, a row for each token). What else there is, that tool does not look at: where the results come from, as
-/// `results.*` metadata; `encoder_tokens` (I32), of models with an encoder and a decoder; `positions` (I32), where there are
-/// results of some tokens only; `embeddings` instead of `logits`, of models that have no logits, one row if they pool;
-/// `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are kept.
+/// A GGUF file that llama.cpp's `llama-results` can check: `path_model`, the tensor `tokens` (I32), and the tensor
+/// `logits` (F32, a row for each token). What else there is, that tool does not look at: where the results come from,
+/// as `results.*` metadata; `encoder_tokens` (I32), of models with an encoder and a decoder; `positions` (I32), where
+/// there are results of some tokens only; `embeddings` instead of `logits`, of models that have no logits, one row if
+/// they pool; `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are kept.
 struct ResultsFile {
     /// As it was named on the command line, which `llama-results` compares.
     var modelPath: String
@@ -22,7 +22,7 @@ struct ResultsFile {
     var width: Int
     /// `[rows, width]`
     var elements: [Float]
-    /// `[rows, width]`: the tokens that the logits are of, the greatest logit first; nil: of all tokens of the vocabulary.
+    /// `[rows, width]`: the tokens that the logits are of, the greatest logit first; nil: of the whole vocabulary.
     var tops: [Int32]?
 
     /// Where results come from. `llama-results` says nothing of this.
@@ -45,7 +45,8 @@ struct ResultsFile {
         /// A file of `llama-results` with the tool's default cache, of a backend that computes in float32.
         static let llamaResults = Origin(
             engine: "llama-results", device: "llama-results",
-            precision: Precision(storage: .float32, accumulation: .float32), placement: "llama-results", cacheType: .half)
+            precision: Precision(storage: .float32, accumulation: .float32), placement: "llama-results",
+            cacheType: .half)
     }
 
     var rowCount: Int { elements.count / width }

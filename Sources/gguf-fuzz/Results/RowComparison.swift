@@ -5,8 +5,8 @@ struct RowComparison {
     struct Row {
         /// The token that the row is of; nil: of all.
         var position: Int?
-        /// Normalised mean squared error, `Σ (found − expected)² / Σ expected²`; infinite where only one of two elements is
-        /// finite.
+        /// Normalised mean squared error, `Σ (found − expected)² / Σ expected²`; infinite where only one of two
+        /// elements is finite.
         var error: Double
         /// Of logits of the whole vocabulary: the Kullback-Leibler divergence of the probabilities that are found from
         /// those expected, `Σ p ln (p / q)`, in nats.
