@@ -132,6 +132,26 @@ struct BisectTests {
         }
     }
 
+    @Test("files of a build that are in the way of what is tracked elsewhere do not keep the checkout from coming back")
+    func filesInTheWay() throws {
+        try withTemporaryFolder { folder in
+            // Tracked at the end only, and made by every build.
+            let repository = try Repository(in: folder, "if [ $n = 8 ]; then echo tracked > made; fi")
+            let before = try repository.state()
+            let program = try repository.bisect(
+                bad: "v7", ["--build", "echo built > made", "--test", "test $(cat n) -lt 4"])
+            #expect(program.status == 0 && program.output.contains("\n  change 4\n"), "\(program)")
+            #expect(try repository.state() == before)
+            let stuck = try repository.bisect(
+                good: "v7", bad: "v8", ["--build", "echo built > made", "--test", "false"])
+            #expect(stuck.status == 2 && stuck.errors.contains("is not good"), "\(stuck)")
+            let blocked = try repository.bisect(
+                good: "v7", bad: "v8", ["--build", "echo built > made", "--test", "true"])
+            #expect(blocked.status == 2 && blocked.errors.contains("untracked working tree files"), "\(blocked)")
+            #expect(try repository.state() == before)
+        }
+    }
+
     @Test("what skipped revisions hide is listed, and ends with status 1")
     func undecided() throws {
         try withTemporaryFolder { folder in

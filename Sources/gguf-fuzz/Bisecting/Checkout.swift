@@ -51,7 +51,10 @@ struct Checkout {
         var success: String? {
             status == 0 ? output.trimmingCharacters(in: .newlines) : nil
         }
-        var complaint: String { (errors + "\n" + output).nonemptyLines.last ?? "exit status \(status)" }
+        var complaint: String {
+            let words = String((errors + "\n" + output).nonemptyLines.joined(separator: " ").prefix(300))
+            return words.isEmpty ? "exit status \(status)" : words
+        }
     }
 
     private static func git(_ arguments: [String], in folder: String) throws -> Answer {
@@ -120,17 +123,14 @@ struct Checkout {
         return changed
     }
 
-    /// Goes back to where HEAD was.
+    /// Goes back to where HEAD was, and forgets the bisect.
     func restore() throws {
-        _ = try putBack()
-        // Does nothing where no bisect is in progress.
-        _ = try git("bisect", "reset", origin)
-        // Where HEAD is already, this changes nothing.
-        if isDetached {
-            try checkOut(origin)
-        } else {
-            _ = try git("checkout", "--quiet", origin, "--")
-        }
+        // Stays where it is; does nothing where no bisect is in progress.
+        _ = try git("bisect", "reset", "HEAD")
+        // Files in the way are of builds: what is tracked there was there, and unchanged.
+        _ = isDetached
+            ? try git("checkout", "--quiet", "--force", "--detach", origin)
+            : try git("checkout", "--quiet", "--force", origin, "--")
     }
 
     // MARK: Bisecting
