@@ -1,4 +1,5 @@
 import Dispatch
+import Engines
 import Foundation
 
 /// A program in a folder, run until it ends, its time is up, or somebody interrupts this program.
@@ -19,7 +20,7 @@ struct ChildProcess {
     /// - Parameters:
     ///   - environment: variables that differ from this program's own.
     ///   - isShielded: an interrupt does not end it, since it is short and leaves a mess.
-    /// - Throws: `CommandError` where it cannot be started.
+    /// - Throws: `CommandError` or `EngineStartError` where it cannot be started.
     init(
         _ executable: String, _ arguments: [String], in folder: String, environment: [String: String] = [:],
         timeout: Duration? = nil, isShielded: Bool = false
@@ -31,7 +32,7 @@ struct ChildProcess {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         // Files, not pipes: nothing has to read them while it runs, and no grandchild keeps them open.
-        let logs = [try Log(), try Log()]
+        let logs = [try UnnamedFile(), try UnnamedFile()]
         process.standardOutput = logs[0].handle
         process.standardError = logs[1].handle
         let ended = DispatchSemaphore(value: 0)
@@ -56,7 +57,7 @@ struct ChildProcess {
         let own: End = process.terminationReason == .exit
             ? .exit(process.terminationStatus) : .signal(process.terminationStatus)
         end = forced ?? own
-        (output, errors) = (logs[0].text(longest: Self.longestOutput), logs[1].text(longest: Self.longestOutput))
+        (output, errors) = (logs[0].end(Self.longestOutput), logs[1].end(Self.longestOutput))
     }
 
     /// A command as a shell takes it.
@@ -69,31 +70,6 @@ struct ChildProcess {
     private static func kill(_ process: Int32) {
         let isLeader = getpgid(process) == process
         _ = Foundation.kill(isLeader ? -process : process, SIGKILL)
-    }
-
-    /// A file without a name.
-    private final class Log {
-        let handle: FileHandle
-
-        init() throws {
-            let folder = FileManager.default.temporaryDirectory.path
-            var template = Array("\(folder)/gguf-fuzz-XXXXXX".utf8CString)
-            let descriptor = mkstemp(&template)
-            guard descriptor >= 0 else {
-                throw CommandError("\(folder): no temporary file can be made: \(String(cString: strerror(errno)))")
-            }
-            unlink(template)
-            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-            handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        }
-
-        func text(longest: Int) -> String {
-            let size = Int(lseek(handle.fileDescriptor, 0, SEEK_END))
-            let count = min(max(0, size), longest)
-            var bytes = [UInt8](repeating: 0, count: count)
-            let received = pread(handle.fileDescriptor, &bytes, count, off_t(size - count))
-            return String(decoding: bytes.prefix(max(0, received)), as: UTF8.self)
-        }
     }
 }
 
