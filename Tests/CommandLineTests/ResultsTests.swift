@@ -169,6 +169,43 @@ struct ResultsTests {
         }
     }
 
+    @Test("error and divergence are what their formulas say of both files' logits")
+    func formulas() throws {
+        struct Report: Decodable {
+            struct Row: Decodable { var nmse: Double; var kl: Double; var top: Int; var expectedTop: Int }
+            var nmse: Double
+            var rows: [Row]
+        }
+        try withToy { folder in
+            _ = try write("--tokens", "1,2,3", in: folder)
+            let expected = try rows(GGUFFile(path: folder + "/r.gguf"), "logits")
+            let toy = ["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_0", "-o", "toy.gguf"]
+            _ = try Program(arguments: toy, in: folder)
+            #expect(try check("--json", "c.json", in: folder).status == 1)
+            _ = try write("--tokens", "1,2,3", in: folder)
+            let found = try rows(GGUFFile(path: folder + "/r.gguf"), "logits")
+            let report = try JSONDecoder().decode(
+                Report.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/c.json")))
+
+            func error(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
+                zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / b.reduce(0) { $0 + $1 * $1 }
+            }
+            func probabilities(_ logits: ArraySlice<Double>) -> [Double] {
+                let sum = logits.reduce(0) { $0 + exp($1) }
+                return logits.map { exp($0) / sum }
+            }
+            func isClose(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-9 * abs(b) }
+            #expect(report.rows.count == 3 && isClose(report.nmse, error(found[...], expected[...])))
+            for (index, row) in report.rows.enumerated() {
+                let range = index * 32..<(index + 1) * 32
+                let (p, q) = (probabilities(expected[range]), probabilities(found[range]))
+                #expect(isClose(row.nmse, error(found[range], expected[range])))
+                #expect(isClose(row.kl, zip(p, q).reduce(0) { $0 + $1.0 * log($1.0 / $1.1) }))
+                #expect(q[row.top] == q.max() && p[row.expectedTop] == p.max())
+            }
+        }
+    }
+
     @Test("another model is compared, and that is said; or refused, if that is asked for")
     func otherModel() throws {
         try withToy { folder in

@@ -103,7 +103,8 @@ struct Bisect: ParsableCommand {
         if let results, let model {
             _ = try ResultsFile(reading: results)
             _ = try ModelFile(path: model)
-            arguments = ["results", "check", "--model", absolute(model), "-i", absolute(results), "--quiet", "--no-hash"]
+            arguments = ["results", "check", "--quiet", "--no-hash"]
+            arguments += ["--model", absolute(model), "-i", absolute(results)]
             if let tolerance { arguments += ["--tolerance", "\(tolerance)"] }
         } else {
             arguments = ["replay", absolute(corpus ?? "")]
