@@ -40,7 +40,8 @@ public final class CPUDevice: Device {
     }
 
     public func allocate(_ state: State, rows: Int, type: StateType) throws -> any DeviceState {
-        try CPUState(rows: rows, rowCount: state.row.count, type: type, kernels: kernels)
+        try checkNative(type)
+        return try CPUState(rows: rows, rowCount: state.row.count, type: type, kernels: kernels)
     }
 
     public func compile(_ segment: Segment) throws -> any Executable {
