@@ -335,7 +335,7 @@ struct ResultsTests {
                 ("results.context", .uint32(7), "8 tokens in a context of 7"),
                 ("results.context", .string("8"), "results.context is missing or no number"),
                 ("results.cache_type", .string("q2"), "results.cache_type is unknown"),
-                ("results.precision.storage", .string("float8"), "results.precision.storage is unknown"),
+                ("results.precision", .string("{\"storage\":\"float8\"}"), "results.precision is unknown"),
             ] as [(String, MetadataValue, String)] {
                 var metadata = absurd.metadata
                 metadata[key] = value
@@ -392,6 +392,7 @@ struct ResultsTests {
                 (["--tokens", "1", "--encoder-tokens", "1"], "has no encoder"),
                 (["--tokens", "1", "--device", "gpu"], "--device gpu: no such device; there are "),
                 (["--tokens", "1", "--engine", "builtin", "--engine", "worker=x"], "one engine"),
+                (["--tokens", "1", "--flash-attention", "on"], "the engine builtin has no choice"),
                 (["--tokens", "1", "--threads", "0"], "--threads 0"), (["--tokens", "100"], "toy.gguf: "),
             ] {
                 let program = try Program(

@@ -77,7 +77,8 @@ extension ResultsCommand {
             let isPooled = file.architecture.map { $0.traits.pooling != .none } ?? false
             let evaluation = try Evaluation(
                 file, tokens: ids, encoderTokens: encoderTokens?.ids,
-                positions: last && !isPooled ? [ids.count - 1] : nil, cacheType: cache, context: context)
+                positions: last && !isPooled ? [ids.count - 1] : nil, cacheType: cache,
+                flashAttention: engine.flashAttention.map { $0 == .on }, context: context)
             let engine = try engine.open()
             let hash = try file.read(hashing: !noHash)
             let results = try evaluation.results(of: file, on: engine)
@@ -158,6 +159,7 @@ extension ResultsCommand {
                 file, tokens: expected.tokens,
                 encoderTokens: expected.encoderTokens.isEmpty ? nil : expected.encoderTokens,
                 positions: expected.positions, cacheType: cache ?? expected.origin.cacheType,
+                flashAttention: engine.flashAttention.map { $0 == .on } ?? expected.origin.flashAttention,
                 context: expected.origin.context)
             let engine = try engine.open()
             let hash = try file.read(hashing: !noHash && (sameModel || expected.origin.modelHash != nil))

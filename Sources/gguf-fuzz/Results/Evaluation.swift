@@ -11,6 +11,8 @@ struct Evaluation {
     /// The tokens whose results are wanted, ascending; nil: all, or the one row of a model that pools.
     var positions: [Int]?
     var cacheType: StateType
+    /// Of engines that have the choice; nil: as they like.
+    var flashAttention: Bool?
     /// Cells of the caches.
     var context: Int
     /// Whether the tokens see each other, or are pooled: then they are one batch.
@@ -27,7 +29,7 @@ struct Evaluation {
     /// - Throws: `CommandError` for what the model cannot be asked.
     init(
         _ model: ModelFile, tokens: [Int], encoderTokens: [Int]?, positions: [Int]? = nil, cacheType: StateType,
-        context: Int?
+        flashAttention: Bool?, context: Int?
     ) throws {
         let traits = model.architecture?.traits
         let hasEncoder = traits?.hasEncoder ?? !(encoderTokens ?? []).isEmpty
@@ -45,11 +47,13 @@ struct Evaluation {
         self.encoderTokens = hasEncoder ? encoderTokens ?? tokens : []
         self.positions = positions
         self.cacheType = cacheType
+        self.flashAttention = flashAttention
         self.context = context
         isWhole = traits.map { $0.isBidirectional || $0.pooling != .none } ?? false
     }
 
-    func script(_ placement: Placement) -> Script {
+    /// - Parameter threads: nil: the engine's own choice.
+    func script(_ placement: Placement, threads: Int?) -> Script {
         var all = Batch(tokens)
         if let positions {
             let wanted = Set(positions)
@@ -59,11 +63,13 @@ struct Evaluation {
         let batches = stride(from: 0, to: tokens.count, by: length).map { start in
             Batch(Array(all.tokens[start..<min(start + length, tokens.count)]))
         }
+        var options = Script.Options(
+            context: context, microBatch: max(Self.microBatch, encoderTokens.count, isWhole ? tokens.count : 0),
+            cacheType: cacheType)
+        options.threads = threads
+        options.flashAttention = flashAttention
         return Script(
-            placement: placement,
-            options: .init(
-                context: context, microBatch: max(Self.microBatch, encoderTokens.count, isWhole ? tokens.count : 0),
-                cacheType: cacheType),
+            placement: placement, options: options,
             steps: (encoderTokens.isEmpty ? [] : [.encode(Batch(encoderTokens))]) + batches.map(Step.process))
     }
 
@@ -71,7 +77,7 @@ struct Evaluation {
     /// - Throws: `CommandError` that names the model; `EngineDeath` where the engine did not survive.
     func results(of model: ModelFile, on engine: PlacedEngine) throws -> Results {
         try CommandError.naming(model.path) {
-            let script = script(engine.placement)
+            let script = script(engine.placement, threads: engine.threads)
             let (work, amount) = ("\(model.path) on \(engine.placement)", Format.amount(tokens.count, "token"))
             let transcript = try ProgressLine.during("\(work): loading") { update in
                 let loaded = try engine.engine.load(file: model.path)

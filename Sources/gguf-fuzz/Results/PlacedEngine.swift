@@ -16,7 +16,11 @@ struct EngineOptions: ParsableArguments {
     var placement: String?
     @Flag(help: "Refuse results for which an op ran on cpu because its device cannot run it.")
     var strict = false
-    @Option(help: "Threads of the cpu device. (default: one for each core)")
+    @Option(help: ArgumentHelp(
+        "Attention in one pass over the keys, where the engine has the choice. (values: on, off; default: off, or as in "
+            + "the results file; on for one of llama-results)"))
+    var flashAttention: Switch?
+    @Option(help: "Threads of the processor's devices. (default: one for each core)")
     var threads: Int?
     @OptionGroup var engines: EnginesUnderTest
 
@@ -34,7 +38,8 @@ struct EngineOptions: ParsableArguments {
     func open() throws -> PlacedEngine {
         var makers = try engines.makers(fault: nil)
         makers.isInProcess = true
-        makers.threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        makers.threads = threads
         // A real model takes as long as it takes, and no fuzzing is held up.
         if engines.timeLimit == nil { makers.limits.time = .seconds(1_000_000) }
         if engines.memoryLimit == nil { makers.limits.memory = .max }
@@ -51,8 +56,16 @@ struct EngineOptions: ParsableArguments {
         }
         var result = placement ?? Placement(name)
         if result.defaultDevice.isEmpty { result.defaultDevice = name }
-        return PlacedEngine(engine: engine, device: device, placement: result, isStrict: strict)
+        guard flashAttention == nil || engine.traits.choosesFlashAttention else {
+            throw CommandError("--flash-attention: the engine \(engine.name) has no choice")
+        }
+        return PlacedEngine(
+            engine: engine, device: device, placement: result, threads: threads, isStrict: strict)
     }
+}
+
+enum Switch: String, ExpressibleByArgument {
+    case on, off
 }
 
 /// An engine, and where on it a model runs.
@@ -61,6 +74,8 @@ struct PlacedEngine {
     /// What holds whatever the placement does not name.
     let device: EngineDevice
     let placement: Placement
+    /// Of a session, where the engine lets it choose.
+    let threads: Int
     /// Whether it is an error that a device cannot run an op.
     let isStrict: Bool
 

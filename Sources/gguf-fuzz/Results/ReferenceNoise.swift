@@ -23,7 +23,7 @@ struct ReferenceNoise {
             try ProgressLine.during("\(file.path): the reference") { _ in
                 let engine = BuiltinEngine(.all { $0 == EngineSet.reference })
                 let model = try engine.load(file: file.path)
-                let script = evaluation.script(Placement(EngineSet.reference))
+                let script = evaluation.script(Placement(EngineSet.reference), threads: nil)
                 let exact = try Self.run(script, model, expected)
                 let places = exact.results.enumerated().flatMap { step, result in
                     (script.steps[step].isProcess ? result.rows?.keys ?? [] : []).map { (step: step, key: $0) }

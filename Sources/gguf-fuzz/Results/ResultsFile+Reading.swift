@@ -1,5 +1,6 @@
 import Devices
 import Engines
+import Foundation
 import GGUF
 
 extension ResultsFile {
@@ -66,10 +67,11 @@ private struct ResultsReader {
             }
             return text
         }
-        func named<Value: RawRepresentable<String>>(_ key: String) throws -> Value {
-            let name = try text(key)
-            guard let value = Value(rawValue: name) else { throw failure("results.\(key) is unknown") }
-            return value
+        guard let cacheType = StateType(rawValue: try text("cache_type")) else {
+            throw failure("results.cache_type is unknown")
+        }
+        guard let precision = try? JSONDecoder().decode(Precision.self, from: Data(try text("precision").utf8)) else {
+            throw failure("results.precision is unknown")
         }
         func integer(_ key: String) throws -> Int {
             guard let integer = file.metadata.integer("results.\(key)"), integer >= 0 else {
@@ -81,11 +83,9 @@ private struct ResultsReader {
             architecture: try text("architecture"),
             modelHash: file.metadata["results.model.sha256"] == nil ? nil : try text("model.sha256"),
             engine: try text("engine"), engineVersion: try text("engine.version"), device: try text("device"),
-            deviceSummary: try text("device.summary"),
-            precision: Precision(
-                storage: try named("precision.storage"), accumulation: try named("precision.accumulation")),
-            placement: try text("placement"), cacheType: try named("cache_type"), context: try integer("context"),
-            pooling: try integer("pooling"))
+            deviceSummary: try text("device.summary"), precision: precision, placement: try text("placement"),
+            cacheType: cacheType, flashAttention: file.metadata.bool("results.flash_attention"),
+            context: try integer("context"), pooling: try integer("pooling"))
     }
 
     /// - Returns: nil where there is no such tensor.

@@ -37,16 +37,17 @@ struct ResultsFile {
         var precision: Precision
         var placement = ""
         var cacheType: StateType
+        /// Of engines that have the choice; nil: none was made.
+        var flashAttention: Bool?
         /// nil: as the model says.
         var context: Int?
         /// The raw value of how the embeddings became one.
         var pooling = 0
 
-        /// A file of `llama-results` with the tool's default cache, of a backend that computes in float32.
+        /// A file of `llama-results` with the tool's default cache and attention, of ggml's CPU backend.
         static let llamaResults = Origin(
-            engine: "llama-results", device: "llama-results",
-            precision: Precision(storage: .float32, accumulation: .float32), placement: "llama-results",
-            cacheType: .half)
+            engine: "llama-results", device: "llama-results", precision: .ggmlCPU, placement: "llama-results",
+            cacheType: .half, flashAttention: true)
     }
 
     var rowCount: Int { elements.count / width }
@@ -73,7 +74,7 @@ extension ResultsFile {
             architecture: model.architectureName ?? "", modelHash: hash, engine: engine.engine.name,
             engineVersion: engine.version, device: engine.device.name, deviceSummary: engine.device.summary,
             precision: engine.device.precision, placement: engine.placement.description,
-            cacheType: evaluation.cacheType, context: evaluation.context,
+            cacheType: evaluation.cacheType, flashAttention: evaluation.flashAttention, context: evaluation.context,
             pooling: results.kind == .embeddings ? model.architecture?.traits.pooling.rawValue ?? 0 : 0)
         tokens = evaluation.tokens
         encoderTokens = evaluation.encoderTokens
@@ -100,12 +101,13 @@ extension ResultsFile {
         for (key, text) in [
             ("architecture", origin.architecture), ("model.sha256", origin.modelHash), ("engine", origin.engine),
             ("engine.version", origin.engineVersion), ("device", origin.device),
-            ("device.summary", origin.deviceSummary), ("precision.storage", origin.precision.storage.rawValue),
-            ("precision.accumulation", origin.precision.accumulation.rawValue), ("placement", origin.placement),
-            ("cache_type", origin.cacheType.rawValue), ("writer", "gguf-fuzz \(GGUFFuzz.version)"),
+            ("device.summary", origin.deviceSummary), ("precision", origin.precision.json),
+            ("placement", origin.placement), ("cache_type", origin.cacheType.rawValue),
+            ("writer", "gguf-fuzz \(GGUFFuzz.version)"),
         ] {
             if let text { metadata["results.\(key)"] = .string(text) }
         }
+        metadata["results.flash_attention"] = origin.flashAttention.map(MetadataValue.bool)
         if let context = origin.context { metadata["results.context"] = .uint32(UInt32(clamping: context)) }
         metadata["results.pooling"] = .uint32(UInt32(clamping: origin.pooling))
 
@@ -125,6 +127,15 @@ extension ResultsFile {
             })
         if let tops { tensors.append(indices("top_tokens", [width, rowCount], tops.lazy.map(Int.init))) }
         try GGUFWriter.write(metadata, tensors, to: path)
+    }
+}
+
+extension Precision {
+    /// As a key's value: `{"accumulation":"float32","storage":"float32"}`.
+    fileprivate var json: String? {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) }
     }
 }
 
