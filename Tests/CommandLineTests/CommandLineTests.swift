@@ -86,7 +86,7 @@ struct CommandLineTests {
         (["run", "--device", "reference"], "what the others are compared with"),
         (["run", "--check", "agree"], "agree: no such check; there are agrees"),
         (["run", "--inject", "window-off-by-two"], "\"window-off-by-two\"; close to it are window-off-by-one"),
-        (["run", "--engine", "llama=/usr"], "--engine llama=/usr: llama.cpp is not supported yet"),
+        (["run", "--engine", "llama=/usr"], "/usr: no llama.cpp: there is no include/llama.h"),
         (["run", "--jobs", "0"], "--jobs"),
         (["run", "--cases", "0"], "--cases 0"),
         (["run", "--cases", "5", "--time", "5s"], "only one of them"),

@@ -327,7 +327,7 @@ struct ResultsTests {
             try expectRefusal("top_logits and top_tokens do not go together")
             // A key of ours makes all of them necessary.
             try Self.file(logits: logits, dimensions: [32, 8], more: ["results.engine": "x"], in: folder)
-            try expectRefusal("results.architecture is missing or no string")
+            try expectRefusal("results.cache_type is missing or no string")
 
             let absurd = try GGUFFile(bytes: Array(whole))
             for (key, value, reason) in [

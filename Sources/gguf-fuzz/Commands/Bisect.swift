@@ -21,8 +21,8 @@ struct Bisect: ParsableCommand {
             Exit status: 0 the first bad commit was found, 1 skipped revisions hide it, 2 bad input, 130 an interrupt.
 
             Examples:
-              gguf-fuzz bisect --good v1.2 --bad main --repository ~/llama.cpp \\
-                --build 'cmake --build build' --engine worker=build/my-engine \\
+              gguf-fuzz bisect --good b7000 --bad master --repository ~/llama.cpp \\
+                --build 'cmake --build build --target llama' --engine llama=. \\
                 --results m.results.gguf --model m.gguf
               gguf-fuzz bisect --good v1.2 --bad main --build make \\
                 --engine worker=./engine --corpus Corpus/x.json
