@@ -193,8 +193,7 @@ private struct ErrorLog {
     var lastWords: String {
         let lines = file.end(16384).split(whereSeparator: \.isNewline)
             .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
-        let marks = ["GGML_ASSERT", "Fatal error", "assert", "Assertion", "terminate called", "what():"]
-        let line = lines.last { line in marks.contains { line.contains($0) } } ?? lines.last ?? ""
+        let line = lines.last(where: EngineDeath.isAssertion) ?? lines.last ?? ""
         return String(line.prefix(300))
     }
 }
