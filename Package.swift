@@ -90,6 +90,8 @@ let package = Package(
         // An engine of one's own, as a user of the library would write and test it: public products only.
         .testTarget(name: "LibraryExampleTests", dependencies: ["Fuzzing", "Engines", "Inference", "Devices", "GGUF"]),
         // Runs the built program as a stranger would.
-        .testTarget(name: "CommandLineTests", dependencies: ["gguf-fuzz"]),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: ["gguf-fuzz", "GGUF", .product(name: "Crypto", package: "swift-crypto")]),
     ]
 )

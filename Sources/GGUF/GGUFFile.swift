@@ -54,6 +54,9 @@ public final class GGUFFile: Sendable {
         return UnsafeRawBufferPointer(rebasing: contents.bytes[start..<start + tensor.byteCount])
     }
 
+    /// The size of the file.
+    public var byteCount: Int { contents.bytes.count }
+
     /// The same bytes, valid within `body`.
     public func withBytes<R>(
         of tensor: TensorDescription, _ body: (UnsafeRawBufferPointer) throws -> R
