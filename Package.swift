@@ -18,11 +18,13 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
-        .target(name: "GGUF"),
+        // What the bytes of each tensor type mean.
+        .target(name: "CQuants"),
+        .target(name: "GGUF", dependencies: ["CQuants"]),
         .target(name: "PropertyTesting"),
         .target(name: "ModelGraph", dependencies: ["GGUF"]),
         .target(name: "Architectures", dependencies: ["ModelGraph", "PropertyTesting"]),
-        .target(name: "CKernels"),
+        .target(name: "CKernels", dependencies: ["CQuants"]),
         .target(name: "CReference"),
         .target(name: "CWeights"),
         .target(name: "Devices", dependencies: ["ModelGraph", "CKernels", "CReference"]),

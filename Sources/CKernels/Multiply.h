@@ -1,15 +1,7 @@
 // Decoding of weight rows, and matrix products.
 
-/// Exact for every half: the exponent is rebiased by a multiplication, which also normalises subnormals.
-INLINE vf half_to_float(vu h) {
-    const vu magnitude = (h & 0x7fffu) << 13;
-    const vf scaled = (vf)magnitude * splat(0x1p112f);
-    const vu infinite = (vu)((h & 0x7c00u) == 0x7c00u) & 0x7f800000u;
-    return (vf)((vu)scaled | infinite | ((h & 0x8000u) << 16));
-}
-INLINE float scalar_half(const unsigned char *p) {
-    return half_to_float((vu)(unsigned)(p[0] | p[1] << 8))[0];
-}
+#include "CQuants.h"
+#include "Decoders.h"
 
 /// Rounds the significand at bit 13; below the normal halves, at 2⁻²⁴ by an addition that drops the rest.
 INLINE vf rounded_to_half(vf x) {
@@ -24,59 +16,33 @@ static void round_to_half(const float *x, float *y, long count) {
     FOR_EACH_VECTOR(count, STORE(y + i, rounded_to_half(LOAD(x + i)));)
 }
 
-INLINE vf load_halves(const unsigned char *p) {
 #if LANES > 4 || defined(__aarch64__)
-    // These instruction sets convert by themselves.
-    return __builtin_convertvector(*(const unaligned_f16 *)p, vf);
-#else
-    return half_to_float(__builtin_convertvector(*(const unaligned_u16 *)p, vu));
-#endif
-}
-
+/// These instruction sets convert by themselves.
 static void decode_halves(const unsigned char *source, float *result, long count) {
     long i = 0;
-    for (; i + LANES <= count; i += LANES) store(result + i, load_halves(source + 2 * i));
-    for (; i < count; i++) result[i] = scalar_half(source + 2 * i);
+    for (; i + LANES <= count; i += LANES) {
+        store(result + i, __builtin_convertvector(*(const unaligned_f16 *)(source + 2 * i), vf));
+    }
+    decode_elements(QUANTS_F16, source + 2 * i, result + i, count - i);
 }
+#endif
 
 static void decode_bfloats(const unsigned char *source, float *result, long count) {
     long i = 0;
     for (; i + LANES <= count; i += LANES) {
         store(result + i, (vf)(__builtin_convertvector(*(const unaligned_u16 *)(source + 2 * i), vu) << 16));
     }
-    for (; i < count; i++) {
-        const unsigned bits = (unsigned)(source[2 * i] | source[2 * i + 1] << 8) << 16;
-        memcpy(result + i, &bits, 4);
-    }
+    decode_elements(QUANTS_BF16, source + 2 * i, result + i, count - i);
 }
 
-static void decode_q8_0(const unsigned char *source, float *result, long count) {
-    for (long block = 0; block < count / 32; block++, source += 34, result += 32) {
-        const vf scale = splat(scalar_half(source));
-        for (long i = 0; i < 32; i += LANES) {
-            store(result + i, scale * __builtin_convertvector(*(const unaligned_i8 *)(source + 2 + i), vf));
-        }
-    }
-}
-
-static void decode_q4_0(const unsigned char *source, float *result, long count) {
-    for (long block = 0; block < count / 32; block++, source += 18, result += 32) {
-        const vf scale = splat(scalar_half(source));
-        for (long i = 0; i < 16; i += LANES) {
-            const vi pair = __builtin_convertvector(*(const unaligned_i8 *)(source + 2 + i), vi);
-            store(result + i, scale * __builtin_convertvector((pair & 15) - 8, vf));
-            store(result + 16 + i, scale * __builtin_convertvector(((pair >> 4) & 15) - 8, vf));
-        }
-    }
-}
-
-static void decode(CPUFormat format, const void *source, float *result, long count) {
-    switch (format) {
-    case CPU_F32: memcpy(result, source, 4 * count); break;
-    case CPU_F16: decode_halves(source, result, count); break;
-    case CPU_BF16: decode_bfloats(source, result, count); break;
-    case CPU_Q8_0: decode_q8_0(source, result, count); break;
-    case CPU_Q4_0: decode_q4_0(source, result, count); break;
+static void decode(uint32_t type, const void *source, float *result, long count) {
+    switch (type) {
+    case QUANTS_F32: memcpy(result, source, 4 * count); break;
+#if LANES > 4 || defined(__aarch64__)
+    case QUANTS_F16: decode_halves(source, result, count); break;
+#endif
+    case QUANTS_BF16: decode_bfloats(source, result, count); break;
+    default: decode_elements(type, source, result, count);
     }
 }
 
@@ -119,9 +85,9 @@ static void matmul(const CPUMatmul *m) {
         const char *encoded = (const char *)m->weight + first * m->weight_stride;
         const float *w = (const float *)encoded;
         long w_stride = m->weight_stride / 4;
-        if (m->format != CPU_F32) {
+        if (m->type != QUANTS_F32) {
             for (long c = 0; c < columns; c++) {
-                decode(m->format, encoded + c * m->weight_stride, m->scratch + c * m->inputs, m->inputs);
+                decode(m->type, encoded + c * m->weight_stride, m->scratch + c * m->inputs, m->inputs);
             }
             w = m->scratch;
             w_stride = m->inputs;

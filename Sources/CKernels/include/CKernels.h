@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdint.h>
+
 /// The CPU device's inner loops, each compiled for several instruction sets; `cpu_kernels` picks the
 /// best one of this machine. All arrays are dense and row-major unless a stride is given; strides count
 /// elements of 4 bytes except where they are said to be bytes. No kernel allocates.
@@ -8,17 +10,6 @@
 /// on how many rows are computed together nor on the thread that computes them.
 
 #pragma clang assume_nonnull begin
-
-/// How a weight's rows are stored. Little-endian, as in GGUF files.
-typedef enum {
-    CPU_F32,
-    CPU_F16,
-    CPU_BF16,
-    /// Blocks of 32: a half scale, 32 signed bytes.
-    CPU_Q8_0,
-    /// Blocks of 32: a half scale, 16 bytes of two 4-bit numbers (low: first half), minus 8.
-    CPU_Q4_0,
-} CPUFormat;
 
 typedef enum {
     CPU_SILU, CPU_GELU, CPU_RELU, CPU_SQUARED_RELU, CPU_SIGMOID, CPU_TANH, CPU_EXP, CPU_SOFTPLUS
@@ -43,7 +34,8 @@ typedef struct {
     const void *weight;
     /// Bytes from one row of the weight to the next.
     long weight_stride;
-    CPUFormat format;
+    /// The tensor type's number in GGUF files; the data is little-endian.
+    uint32_t type;
     float *y;
     long y_stride;
     /// Which row of `y` is row `i`, or null for `i`.
@@ -80,7 +72,8 @@ typedef struct {
     /// The instruction set's common name.
     const char *name;
 
-    void (*decode)(CPUFormat format, const void *source, float *result, long count);
+    /// Tensor data of the type with this number in GGUF files: `count` elements, which are whole blocks.
+    void (*decode)(uint32_t type, const void *source, float *result, long count);
     /// Rounds to IEEE half precision, ties to even.
     void (*round_to_half)(const float *x, float *y, long count);
 

@@ -12,7 +12,7 @@ extension CPUCompiler {
             try run.check(indices, count: count, below: shape[0], "row")
             let matrix = try run.matrix(source, columns: size)
             for (i, index) in UnsafeBufferPointer(start: run.indices(indices), count: count).enumerated() {
-                decode(matrix.format, matrix.pointer + Int(index) * matrix.rowBytes, run[y] + i * size, size)
+                decode(matrix.type.rawValue, matrix.pointer + Int(index) * matrix.rowBytes, run[y] + i * size, size)
             }
         }
     }
@@ -27,7 +27,7 @@ extension CPUCompiler {
             product(
                 CPUMatmul(
                     x: run[x], x_stride: k, x_rows: nil, weight: matrix.pointer, weight_stride: matrix.rowBytes,
-                    format: matrix.format, y: run[y], y_stride: n, y_rows: nil, rows: rows, outputs: n, inputs: k,
+                    type: matrix.type.rawValue, y: run[y], y_stride: n, y_rows: nil, rows: rows, outputs: n, inputs: k,
                     scratch: run.scratch))
         }
     }
@@ -64,7 +64,7 @@ extension CPUCompiler {
                             CPUMatmul(
                                 x: run[x], x_stride: k, x_rows: xRows + first,
                                 weight: matrix.pointer + expert * n * matrix.rowBytes, weight_stride: matrix.rowBytes,
-                                format: matrix.format, y: run[y], y_stride: n, y_rows: yRows + first,
+                                type: matrix.type.rawValue, y: run[y], y_stride: n, y_rows: yRows + first,
                                 rows: starts[expert + 1] - first, outputs: n, inputs: k, scratch: run.scratch))
                     }
                 }
@@ -84,7 +84,7 @@ extension CPUCompiler {
                     CPUMatmul(
                         x: run[x] + head * k, x_stride: heads * k, x_rows: nil,
                         weight: matrix.pointer + head * n * matrix.rowBytes, weight_stride: matrix.rowBytes,
-                        format: matrix.format, y: run[y] + head * n, y_stride: heads * n, y_rows: nil, rows: tokens,
+                        type: matrix.type.rawValue, y: run[y] + head * n, y_stride: heads * n, y_rows: nil, rows: tokens,
                         outputs: n, inputs: k, scratch: run.scratch))
             }
         }

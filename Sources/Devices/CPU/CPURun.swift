@@ -1,4 +1,5 @@
 import CKernels
+import GGUF
 import ModelGraph
 
 /// What the steps of an executable work on during one run.
@@ -26,14 +27,14 @@ struct CPURun {
     func matrix(_ source: CPUMatrixSource, columns: Int) throws -> CPUMatrix {
         switch source {
         case .value(let value):
-            return CPUMatrix(pointer: UnsafeRawPointer(values[value]), rowBytes: 4 * columns, format: CPU_F32)
+            return CPUMatrix(pointer: UnsafeRawPointer(values[value]), rowBytes: 4 * columns, type: .f32)
         case .weight(let index):
             guard let tensor = tensors[index] else { throw CPUDevice.error("no weight \(index)") }
             // Rows lie without gaps, so that a weight may have been reshaped, to rows of whole blocks.
             guard let rowBytes = tensor.type.byteCount(elements: columns) else {
                 throw CPUDevice.error("\(tensor.name): rows of \(columns) are no whole blocks of \(tensor.type.name)")
             }
-            return CPUMatrix(pointer: tensor.pointer, rowBytes: rowBytes, format: tensor.format)
+            return CPUMatrix(pointer: tensor.pointer, rowBytes: rowBytes, type: tensor.type)
         }
     }
 
@@ -52,7 +53,7 @@ enum CPUMatrixSource {
 struct CPUMatrix {
     var pointer: UnsafeRawPointer
     var rowBytes: Int
-    var format: CPUFormat
+    var type: TensorType
 }
 
 typealias CPUStep = (CPURun) throws -> Void

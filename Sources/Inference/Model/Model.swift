@@ -34,9 +34,6 @@ public final class Model: Sendable {
         guard tensor.shape.significant == weight.shape.significant else {
             throw ModelError(subject: weight.name, reason: "is \(tensor.shape.gguf), expected \(weight.shape.gguf)")
         }
-        guard tensor.type.canDecode else {
-            throw ModelError(subject: weight.name, reason: "is of type \(tensor.type.name), which cannot be decoded")
-        }
     }
 
     public func type(of weight: Weight) -> TensorType { tensors[weight.name]?.type ?? .f32 }
