@@ -18,8 +18,9 @@ typedef enum { CPU_ADD, CPU_SUBTRACT, CPU_MULTIPLY, CPU_DIVIDE, CPU_SECOND } CPU
 typedef enum { CPU_SWIGLU, CPU_GEGLU, CPU_CLAMPED_SWIGLU } CPUGated;
 typedef enum { CPU_LAYER_NORM, CPU_RMS_NORM, CPU_L2_NORM, CPU_UNIT_NORM } CPUNorm;
 
-/// Rows of weights that one call decodes at a time: `scratch` below holds so many rows.
-enum { CPU_WEIGHT_ROWS = 16 };
+/// Rows of weights, and elements of each, that one call decodes at a time: `scratch` below holds so many. They stay
+/// in the nearest caches while all rows of `x` pass by; a row's elements are whole blocks of every type.
+enum { CPU_WEIGHT_ROWS = 32, CPU_WEIGHT_COLUMNS = 512 };
 /// Queries whose scores one call keeps at a time.
 enum { CPU_ATTENTION_ROWS = 16 };
 /// Greatest rank of a broadcast once neighbouring dimensions of equal kind are merged.
@@ -34,6 +35,8 @@ typedef struct {
     const void *weight;
     /// Bytes from one row of the weight to the next.
     long weight_stride;
+    /// Bytes of `CPU_WEIGHT_COLUMNS` elements.
+    long weight_step;
     /// The tensor type's number in GGUF files; the data is little-endian.
     uint32_t type;
     float *y;
@@ -41,7 +44,7 @@ typedef struct {
     /// Which row of `y` is row `i`, or null for `i`.
     const int *_Nullable y_rows;
     long rows, outputs, inputs;
-    /// `CPU_WEIGHT_ROWS × inputs` floats, unused for F32.
+    /// `CPU_WEIGHT_ROWS × min(inputs, CPU_WEIGHT_COLUMNS)` floats, unused for F32.
     float *scratch;
 } CPUMatmul;
 
