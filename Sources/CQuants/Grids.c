@@ -8,6 +8,7 @@
 #include "Blocks.h"
 #include "Grids.h"
 #include <pthread.h>
+#include <stdlib.h>
 
 static const char iq1_steps[] =
     "ABBBBBCEBDBEFBBHEBDBEEBDBDAFBBBAEFDBDBDBBBAGFBBHEBDBEEBDBEFFEDBBDBBCCBBDBKBBHFFFDDAOFFFBAAHBBHBDDAAB"
@@ -143,25 +144,35 @@ const uint16_t *quants_grid(uint32_t type, long *count) {
 static uint16_t nearest_iq1[6561], nearest_iq2_xxs[6561], nearest_iq2_xs[6561], nearest_iq2_s[6561];
 static uint16_t nearest_iq3_xxs[4096], nearest_iq3_s[4096];
 
+/// Squared distances of every half of a combination from every entry's half, then of both together: the halves are few.
 static void find_nearest(
     const int8_t *values, int count, int elements, int base, const int8_t *levels, uint16_t *nearest) {
-    const int combinations = elements == 8 ? 6561 : 4096;
-    for (int number = 0; number < combinations; number++) {
-        int8_t wanted[8] = {0};
-        for (int i = 0, rest = number; i < elements; i++, rest /= base) wanted[i] = levels[rest % base];
-        int least = INT32_MAX;
-        for (int index = 0; index < count; index++) {
-            int distance = 0;
-            for (int i = 0; i < elements; i++) {
-                const int difference = values[elements * index + i] - wanted[i];
-                distance += difference * difference;
-            }
-            if (distance < least) {
-                least = distance;
-                nearest[number] = (uint16_t)index;
+    const int half = elements / 2, halves = elements == 8 ? 81 : 64;
+    int32_t *distances = malloc(sizeof(int32_t) * 2 * halves * count);
+    if (!distances) abort();
+    for (int side = 0; side < 2; side++) {
+        for (int number = 0; number < halves; number++) {
+            for (int index = 0; index < count; index++) {
+                int distance = 0;
+                for (int i = 0, rest = number; i < half; i++, rest /= base) {
+                    const int difference = values[elements * index + half * side + i] - levels[rest % base];
+                    distance += difference * difference;
+                }
+                // The index below the distance, so that the least of all is the first of the nearest.
+                distances[(side * halves + number) * count + index] = side ? distance << 12 : distance << 12 | index;
             }
         }
     }
+    for (int number = 0; number < halves * halves; number++) {
+        const int32_t *low = distances + number % halves * count, *high = distances + (halves + number / halves) * count;
+        int32_t least = INT32_MAX;
+        for (int index = 0; index < count; index++) {
+            const int32_t distance = low[index] + high[index];
+            least = distance < least ? distance : least;
+        }
+        nearest[number] = (uint16_t)(least & 4095);
+    }
+    free(distances);
 }
 
 #define NEAREST(name, count, elements, base, levels)                                                 \

@@ -20,6 +20,19 @@ enum {
     QUANTS_Q1_0 = 41, QUANTS_Q2_0 = 42,
 };
 
+/// The conversions below, for one instruction set. All give the same results.
+typedef struct {
+    void (*decode)(uint32_t type, const void *source, float *result, long count);
+    void (*decode_doubles)(uint32_t type, const void *source, double *result, long count);
+    void (*encode)(uint32_t type, const float *source, void *result, long count);
+} QuantsCodecs;
+
+/// Instruction sets that there are conversions for, best first; the last is what the compiler takes for granted.
+enum { QUANTS_INSTRUCTION_SETS = 3 };
+
+/// The conversions for the instruction set of this index, or null if the machine has not got it.
+const QuantsCodecs *_Nullable quants_codecs_at(long index);
+
 /// Decodes `count` elements, which are whole blocks, as the `gguf` Python package does, bit for bit, where it knows
 /// the type, else as ggml does. Numbers that a float cannot hold are rounded to the nearest.
 void quants_decode(uint32_t type, const void *source, float *result, long count);

@@ -1,9 +1,7 @@
-// Floats to tensor data. Nothing fuses a multiplication with an addition or reorders sums here, so that every platform
-// makes the same bytes.
-#pragma STDC FP_CONTRACT OFF
+// Floats to tensor data, for the instruction set of the file that includes this. Nothing fuses a multiplication with an
+// addition there, and sums have one order, so that every platform makes the same bytes.
+#pragma once
 
-#include "CQuants.h"
-#include "Decoders.h"
 #include "Grids.h"
 #include "Search.h"
 
@@ -203,8 +201,9 @@ static void encode_block_q8_k(const float *x, BlockQ8_K *b) {
 
 /// What the elements of a group become once its scale and minimum are rounded.
 static void group_numbers(const float *x, int count, float scale, float minimum, int lower, int upper, int *numbers) {
-    for (int i = 0; i < count; i++) {
-        numbers[i] = scale == 0 ? 0 : clamped(nearest((x[i] + minimum) / scale), lower, upper);
+    const float inverse = inverse_of(scale);
+    for (int i = 0; i < count; i += 16) {
+        store_integers(numbers + i, nearest_in((load16(x + i) + minimum) * inverse, (float)lower, (float)upper));
     }
 }
 
@@ -223,7 +222,8 @@ static void encode_above_minima(
     int *minima, int *numbers) {
     float d[16], m[16];
     for (int group = 0; group < groups; group++) {
-        d[group] = best_scale_and_minimum(x + size * group, size, top, m + group);
+        d[group] = size == 16 ? best_scale_and_minimum(x + 16 * group, 16, top, m + group)
+                              : best_scale_and_minimum(x + 32 * group, 32, top, m + group);
     }
     *scale = scale_of_scales(d, groups, scale_top, scales);
     *minimum = scale_of_scales(m, groups, scale_top, minima);
@@ -274,7 +274,7 @@ static void encode_block_q5_k(const float *x, BlockQ5_K *b) {
 /// Scales and numbers of sixteen groups around zero.
 static LittleHalf encode_around_zero(const float *x, int lower, int upper, int scale_top, int *scales, int *numbers) {
     float d[16];
-    for (int group = 0; group < 16; group++) d[group] = best_scale(x + 16 * group, 16, lower, upper);
+    for (int group = 0; group < 16; group++) d[group] = best_scale(x + 16 * group, lower, upper);
     const LittleHalf scale = scale_of_scales(d, 16, scale_top, scales);
     for (int group = 0; group < 16; group++) {
         group_numbers(
@@ -367,44 +367,68 @@ static void table_numbers(const float *x, int count, float scale, const int8_t *
     for (int i = 0; i < count; i++) numbers[i] = nearest_value(x[i], scale, table);
 }
 
-/// The scale of a group whose elements become values of a table, its ends `lower` and `upper`: the best of some that
-/// put the extreme element near the one or the other.
-static float table_scale(const float *x, int count, const int8_t *table, float lower, float upper) {
-    const float end = extreme(x, count);
+/// The nearest values of IQ4's table, and their places in it.
+INLINE v16 iq4_values(v16 x, v16 *places) {
+    v16 value = (float)quants_iq4_values[0], place = 0;
+    for (int i = 0; i < 15; i++) {
+        const float low = quants_iq4_values[i], high = quants_iq4_values[i + 1];
+        const v16 above = x > (v16)((low + high) / 2) ? (v16)1 : (v16)0;
+        value += above * (high - low);
+        place += above;
+    }
+    *places = place;
+    return value;
+}
+
+/// The scale of a group of 32 elements that become values of IQ4's table: the best of some that put the extreme element
+/// near the one end or the other.
+static float iq4_scale(const float *x) {
+    const float end = extreme(x, 32);
     if (!(magnitude(end) > 0x1p-100f)) return 0;
     float scale = 0, gain = 0;
-    for (int step = 0; step < 8; step++) {
-        const float trial = end / ((step & 1 ? upper : lower) * (1 + 0.0625f * (float)(step / 2 - 1)));
-        float xv = 0, vv = 0;
-        for (int i = 0; i < count; i++) {
-            const float v = (float)table[nearest_value(x[i], trial, table)];
-            xv += x[i] * v;
+    for (int step = 0; step < 6; step++) {
+        const float inverse = (step & 1 ? 113.0f : -127.0f) * (1 + 0.0625f * (float)(step / 2 - 1)) / end;
+        v16 xv = 0, vv = 0;
+        for (int i = 0; i < 32; i += 16) {
+            v16 places;
+            const v16 some = load16(x + i), v = iq4_values(some * inverse, &places);
+            xv += some * v;
             vv += v * v;
         }
-        if (vv > 0 && xv * xv > gain * vv) {
-            gain = xv * xv / vv;
-            scale = xv / vv;
+        const float product = sum16(xv), square = sum16(vv);
+        if (square > 0 && product * product > gain * square) {
+            gain = product * product / square;
+            scale = product / square;
         }
     }
     return scale;
 }
 
+static void iq4_numbers(const float *x, float scale, int *numbers) {
+    const float inverse = inverse_of(scale);
+    for (int i = 0; i < 32; i += 16) {
+        v16 places;
+        iq4_values(load16(x + i) * inverse, &places);
+        store_integers(numbers + i, places);
+    }
+}
+
 static void encode_block_iq4_nl(const float *x, BlockIQ4_NL *b) {
     int numbers[32];
-    b->scale = half_of(table_scale(x, 32, quants_iq4_values, -127, 113));
-    table_numbers(x, 32, value_of(b->scale), quants_iq4_values, numbers);
+    b->scale = half_of(iq4_scale(x));
+    iq4_numbers(x, value_of(b->scale), numbers);
     pack_pairs(numbers, b->quants, 16);
 }
 
 static void encode_block_iq4_xs(const float *x, BlockIQ4_XS *b) {
     float d[8];
     int scales[8], high = 0;
-    for (int group = 0; group < 8; group++) d[group] = table_scale(x + 32 * group, 32, quants_iq4_values, -127, 113);
+    for (int group = 0; group < 8; group++) d[group] = iq4_scale(x + 32 * group);
     b->scale = scale_of_scales(d, 8, 31, scales);
     memset(b->low, 0, sizeof b->low);
     for (int group = 0; group < 8; group++) {
         int numbers[32];
-        table_numbers(x + 32 * group, 32, value_of(b->scale) * (float)scales[group], quants_iq4_values, numbers);
+        iq4_numbers(x + 32 * group, value_of(b->scale) * (float)scales[group], numbers);
         pack_pairs(numbers, b->quants + 16 * group, 16);
         b->low[group / 2] |= (uint8_t)(((scales[group] + 32) & 15) << group % 2 * 4);
         high |= (scales[group] + 32) >> 4 << 2 * group;
@@ -489,23 +513,37 @@ static Grid grid_of(uint32_t type) {
     return grid;
 }
 
+/// The nearest of the grid's levels, and their numbers.
+INLINE v16 nearest_levels(const Grid *grid, const int base, v16 x, v16 *digits) {
+    v16 value = (float)grid->levels[0], digit = 0;
+    for (int i = 0; i + 1 < base; i++) {
+        const float low = (float)grid->levels[i], high = (float)grid->levels[i + 1];
+        const v16 above = x > (v16)((low + high) / 2) ? (v16)1 : (v16)0;
+        value += above * (high - low);
+        digit += above;
+    }
+    *digits = digit;
+    return value;
+}
+
 /// Indices for `count` elements times `inverse`.
 static void grid_indices(const Grid *grid, const float *x, int count, float inverse, int *indices) {
-    for (int start = 0; start < count; start += grid->elements) {
-        int number = 0;
-        for (int i = grid->elements - 1; i >= 0; i--) {
-            const float value = x[start + i] * inverse;
-            const int *levels = grid->levels;
-            int level = 0;
-            while (level < grid->base - 1 && value > 0.5f * (float)(levels[level] + levels[level + 1])) level++;
-            number = number * grid->base + level;
+    for (int start = 0; start < count; start += 16) {
+        v16 levels;
+        int digits[16];
+        if (grid->base == 3) nearest_levels(grid, 3, load16(x + start) * inverse, &levels);
+        else nearest_levels(grid, 8, load16(x + start) * inverse, &levels);
+        store_integers(digits, levels);
+        for (int first = 0; first < 16; first += grid->elements) {
+            int number = 0;
+            for (int i = grid->elements - 1; i >= 0; i--) number = number * grid->base + digits[first + i];
+            indices[(start + first) / grid->elements] = grid->nearest[number];
         }
-        indices[start / grid->elements] = grid->nearest[number];
     }
 }
 
-/// The scale of a group of at most 32 elements: the best of some that put the largest element at the top of the grid
-/// or beyond it.
+/// The scale of a group: the best of some that put the largest element at the top of the grid or beyond it, as if every
+/// combination were in the grid.
 static float grid_scale(const Grid *grid, const float *x, int count) {
     float largest = 0;
     for (int i = 0; i < count; i++) largest = magnitude(x[i]) > largest ? magnitude(x[i]) : largest;
@@ -513,18 +551,20 @@ static float grid_scale(const Grid *grid, const float *x, int count) {
     const float top = (float)grid->levels[grid->base - 1];
     float scale = 0, gain = 0;
     for (int step = 0; step < 5; step++) {
-        const float trial = largest / top * (1 - 0.125f * (float)step);
-        int indices[8];
-        grid_indices(grid, x, count, 1 / trial, indices);
-        float xv = 0, vv = 0;
-        for (int i = 0; i < count; i++) {
-            const float v = (float)grid->values[indices[i / grid->elements] * grid->elements + i % grid->elements];
-            xv += x[i] * v;
+        const float inverse = top / (largest * (1 - 0.125f * (float)step));
+        v16 xv = 0, vv = 0;
+        for (int i = 0; i < count; i += 16) {
+            v16 digits;
+            const v16 some = load16(x + i);
+            const v16 v = grid->base == 3 ? nearest_levels(grid, 3, some * inverse, &digits)
+                                          : nearest_levels(grid, 8, some * inverse, &digits);
+            xv += some * v;
             vv += v * v;
         }
-        if (vv > 0 && xv > 0 && xv * xv > gain * vv) {
-            gain = xv * xv / vv;
-            scale = xv / vv;
+        const float product = sum16(xv), square = sum16(vv);
+        if (square > 0 && product > 0 && product * product > gain * square) {
+            gain = product * product / square;
+            scale = product / square;
         }
     }
     return scale;
@@ -686,7 +726,7 @@ static void encode_block_iq1_m(const float *x, const Grid *grid, BlockIQ1_M *b) 
         break;                                                                        \
     }
 
-void quants_encode(uint32_t type, const float *x, void *result, long count) {
+static void encode_elements(uint32_t type, const float *x, void *result, long count) {
     switch (type) {
     CASE(Q1_0, BlockQ1_0, 128, encode_block_q1_0)
     CASE(Q2_0, BlockQ2_0, 64, encode_block_q2_0)
@@ -718,3 +758,5 @@ void quants_encode(uint32_t type, const float *x, void *result, long count) {
     default: break;
     }
 }
+#undef CASE
+#undef GRID_CASE

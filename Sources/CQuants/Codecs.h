@@ -1,9 +1,8 @@
+// All conversions, for the instruction set of the file that includes this.
+
 #include "CQuants.h"
 #include "Decoders.h"
-
-void quants_decode(uint32_t type, const void *source, float *result, long count) {
-    decode_elements(type, source, result, count);
-}
+#include "Encoders.h"
 
 /// Elements of the largest block.
 enum { LARGEST_BLOCK = 256 };
@@ -26,7 +25,7 @@ static long block_bytes(uint32_t type) {
         result[i] = (double)number;                                        \
     }
 
-void quants_decode_doubles(uint32_t type, const void *source, double *result, long count) {
+static void decode_doubles(uint32_t type, const void *source, double *result, long count) {
     switch (type) {
     case QUANTS_F64: WIDEN(uint64_t, double) return;
     case QUANTS_I64: WIDEN(uint64_t, int64_t) return;
@@ -41,3 +40,5 @@ void quants_decode_doubles(uint32_t type, const void *source, double *result, lo
         for (long i = 0; i < some; i++) result[first + i] = part[i];
     }
 }
+
+const QuantsCodecs CODECS = {decode_elements, decode_doubles, encode_elements};
