@@ -35,9 +35,17 @@ let package = Package(
         // Known defects, put into a device on purpose.
         .target(name: "Faults", dependencies: ["ModelGraph", "Devices"]),
         .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice", "CWeights"]),
+        // The table of functions by which llama.cpp is called; a header.
+        .target(name: "CLlama"),
         .target(
-            name: "Engines", dependencies: ["Inference", "Faults", "Devices", "Architectures", "GGUF"],
-            exclude: ["Worker/Protocol.md"]),
+            name: "Engines",
+            dependencies: [
+                "Inference", "Faults", "Devices", "Architectures", "GGUF", "CLlama",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            exclude: ["Worker/Protocol.md"],
+            // Compiled on the user's machine, against the headers of the llama.cpp under test.
+            resources: [.embedInCode("Llama/Bridge/bridge.c"), .embedInCode("Llama/Bridge/CLlama.h")]),
         .target(
             name: "Fuzzing",
             dependencies: [

@@ -31,6 +31,11 @@ public protocol Device: AnyObject, Sendable {
 
 extension Device {
     public var tensorOwner: any Device { self }
+
+    /// - Throws: `DeviceError` for types of caches that the builtin engine's devices do not have.
+    public func checkNative(_ type: StateType) throws {
+        guard type.isNative else { throw DeviceError(device: name, reason: "has no caches of type \(type.rawValue)") }
+    }
 }
 
 /// How a device computes: what the noise floor is made of.
@@ -40,9 +45,49 @@ public struct Precision: Hashable, Sendable, Codable {
     public var storage: Format
     /// Of sums inside an op.
     public var accumulation: Format
-    public init(storage: Format, accumulation: Format) {
+    /// What a product multiplies its weights with.
+    public var activations: Activations?
+    /// Of sums of products with weights narrower than float32, where it differs.
+    public var products: Format?
+    /// Of gelu's argument and result, where it is read from a table.
+    public var gelu: Format?
+    /// Of queries and of the weights of values where keys and values are kept in half precision.
+    public var attention: Format?
+    /// Of the sums of values, likewise, with flash attention.
+    public var flashAttention: Format?
+
+    /// How the activations of a product are rounded.
+    public enum Activations: String, Hashable, Sendable, Codable {
+        /// To what the weights have: half precision for F16, BF16 for BF16, and for quantised types blocks of as many
+        /// elements as theirs, each a whole multiple, −127 to 127, of the block's scale.
+        case likeWeights
+    }
+
+    /// What a computation of both has: of each property the coarser.
+    public func coarsest(with other: Precision) -> Precision {
+        func coarser(_ a: Format?, _ b: Format?) -> Format? {
+            guard let a, let b else { return a ?? b }
+            return a.unit > b.unit ? a : b
+        }
+        return Precision(
+            storage: coarser(storage, other.storage) ?? storage,
+            accumulation: coarser(accumulation, other.accumulation) ?? accumulation,
+            activations: activations ?? other.activations, products: coarser(products, other.products),
+            gelu: coarser(gelu, other.gelu), attention: coarser(attention, other.attention),
+            flashAttention: coarser(flashAttention, other.flashAttention))
+    }
+
+    public init(
+        storage: Format, accumulation: Format, activations: Activations? = nil, products: Format? = nil,
+        gelu: Format? = nil, attention: Format? = nil, flashAttention: Format? = nil
+    ) {
         self.storage = storage
         self.accumulation = accumulation
+        self.activations = activations
+        self.products = products
+        self.gelu = gelu
+        self.attention = attention
+        self.flashAttention = flashAttention
     }
 }
 
@@ -52,6 +97,13 @@ public enum StateType: String, Hashable, Sendable, CaseIterable, Codable {
     case full = "f32"
     /// Rounded to IEEE half precision on each write.
     case half = "f16"
+    /// Types that only other engines' caches have. The reference keeps what it stores whole, since where the rounding
+    /// of a block lies is the engine's own affair; the noise floor has its size.
+    case bfloat = "bf16"
+    case q8_0, q5_1, q5_0, q4_1, q4_0
+
+    /// Whether the builtin engine's devices have it.
+    public var isNative: Bool { self == .full || self == .half }
 }
 
 /// Weights in the bytes of their own type, as they lie in a file or were drawn.

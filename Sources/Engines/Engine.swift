@@ -1,4 +1,5 @@
 import Devices
+import GGUF
 import Inference
 
 /// What turns a model into sessions on devices: what is under test.
@@ -17,11 +18,17 @@ public protocol Engine: AnyObject {
     /// refusing a valid model is a failure then. An engine that cannot tell one from the other says false, and both are
     /// discarded.
     var refusesOnlyInvalid: Bool { get }
+    /// What its sessions can be asked for.
+    var traits: EngineTraits { get }
 
     /// Takes a model from memory.
     /// - Parameter source: metadata, and the tensors in the bytes of their types.
     /// - Throws: `Refusal` where the metadata or tensors make no model, naming the key or tensor.
     func load(_ source: any TensorSource) throws -> any EngineModel
+
+    /// Takes a model from the bytes of a GGUF file.
+    /// - Throws: as `load(_:)`.
+    func load(bytes: [UInt8]) throws -> any EngineModel
 
     /// Takes a model from a GGUF file.
     /// - Throws: as `load(_:)`.
@@ -31,6 +38,41 @@ public protocol Engine: AnyObject {
 extension Engine {
     public var absences: [String] { [] }
     public var refusesOnlyInvalid: Bool { true }
+    public var traits: EngineTraits { EngineTraits() }
+    public func load(bytes: [UInt8]) throws -> any EngineModel {
+        try load(Refusal.wrapping { try MemorySource(GGUFFile(bytes: bytes)) })
+    }
+}
+
+/// What an engine's sessions can be asked for beyond what any session can: cases are drawn within it.
+public struct EngineTraits: Hashable, Sendable, Codable {
+    public var cacheTypes: [StateType]
+    public var choosesFlashAttention: Bool
+    public var choosesThreads: Bool
+    public var choosesUnifiedCache: Bool
+    /// How several devices may share a model.
+    public var splits: [Placement.Split]
+
+    public init(
+        cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
+        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers]
+    ) {
+        self.cacheTypes = cacheTypes
+        self.choosesFlashAttention = choosesFlashAttention
+        self.choosesThreads = choosesThreads
+        self.choosesUnifiedCache = choosesUnifiedCache
+        self.splits = splits
+    }
+
+    /// What engines that are tested together can all be asked for. What only some choose, the others leave alone.
+    public func common(with other: EngineTraits) -> EngineTraits {
+        EngineTraits(
+            cacheTypes: cacheTypes.filter(other.cacheTypes.contains),
+            choosesFlashAttention: choosesFlashAttention || other.choosesFlashAttention,
+            choosesThreads: choosesThreads || other.choosesThreads,
+            choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
+            splits: splits.filter(other.splits.contains))
+    }
 }
 
 /// A model that an engine has taken.

@@ -21,6 +21,13 @@ public struct Script: Hashable, Sendable, Codable {
         /// Tokens that are computed together; longer batches are split.
         public var microBatch: Int
         public var cacheType: StateType
+        // What only some engines let a session choose, see `EngineTraits`; nil: it is the engine's own choice.
+        /// Attention in one pass over the keys, without a matrix of all scores.
+        public var flashAttention: Bool?
+        /// Threads that compute one batch.
+        public var threads: Int?
+        /// One cache for all sequences, or a part of its own for each.
+        public var unifiedCache: Bool?
         /// How every result is rounded at random; for the builtin engine's `reference` only.
         public var rounding: Rounding?
 
@@ -66,6 +73,8 @@ public enum Step: Hashable, Sendable {
 
     /// As reports name it.
     public var name: String { keyed.key.rawValue }
+    /// The tokens that it processes.
+    public var batch: Batch? { keyed.batch }
 }
 
 // MARK: As JSON: one key that names the step, and its parameters

@@ -28,7 +28,8 @@ public final class VulkanDevice: Device {
     }
 
     public func allocate(_ state: State, rows: Int, type: StateType) throws -> any DeviceState {
-        try VulkanState(context: context, rows: rows, rowCount: state.row.count, type: type)
+        try checkNative(type)
+        return try VulkanState(context: context, rows: rows, rowCount: state.row.count, type: type)
     }
 
     public func compile(_ segment: Segment) throws -> any Executable {

@@ -8,7 +8,8 @@ import Inference
 /// What is tested, and what it may use.
 struct EnginesUnderTest: ParsableArguments {
     @Option(help: ArgumentHelp(
-        "An engine under test: builtin, or worker=PROGRAM, which speaks the worker protocol; may be repeated. (default: builtin)",
+        "An engine under test: builtin, llama=PREFIX, a llama.cpp with include and lib, or worker=PROGRAM, which speaks "
+            + "the worker protocol; may be repeated. (default: builtin)",
         valueName: "engine"))
     var engine: [String] = []
     @Option(help: ArgumentHelp(
@@ -30,17 +31,28 @@ struct EnginesUnderTest: ParsableArguments {
     /// - Parameters:
     ///   - fault: put into the builtin engine.
     ///   - devices: those that are needed; nil: all.
-    /// - Throws: `CommandError` for what is no engine.
+    /// - Throws: `CommandError` for what is no engine, `EngineStartError` for what is no llama.cpp.
     func makers(fault: Fault?, devices: [String]? = nil) throws -> EngineMakers {
         var names: [EngineName] = []
         for name in try (engine.isEmpty ? ["builtin"] : engine).map(EngineName.init) where !names.contains(name) {
             names.append(name)
         }
-        let limits = WorkerCommand.Limits()
+        var limits = WorkerCommand.Limits()
+        limits.time = timeLimit?.duration ?? limits.time
+        limits.memory = memoryLimit?.bytes ?? limits.memory
+        var workers: [EngineName: WorkerCommand] = [:]
+        for name in names {
+            switch name {
+            case .builtin: break
+            case .worker(let words):
+                workers[name] = WorkerCommand(
+                    executable: words[0], arguments: Array(words.dropFirst()), limits: limits)
+            case .llama(let prefix):
+                workers[name] = try Worker.command(LlamaInstallation(prefix: prefix), limits: limits)
+            }
+        }
         return EngineMakers(
-            names: names, fault: fault, devices: devices, isInProcess: inProcess,
-            limits: .init(
-                time: timeLimit?.duration ?? limits.time, memory: memoryLimit?.bytes ?? limits.memory))
+            names: names, workers: workers, fault: fault, devices: devices, isInProcess: inProcess, limits: limits)
     }
 }
 
@@ -49,6 +61,8 @@ enum EngineName: Hashable, Sendable {
     case builtin
     /// A program and its arguments.
     case worker([String])
+    /// A folder.
+    case llama(String)
 
     /// - Throws: `CommandError`.
     init(_ text: String) throws {
@@ -59,9 +73,11 @@ enum EngineName: Hashable, Sendable {
             guard !words.isEmpty else { throw CommandError("--engine \(text): names no program") }
             self = .worker(words)
         } else if text.hasPrefix("llama=") {
-            throw CommandError("--engine \(text): llama.cpp is not supported yet; there are builtin and worker=PROGRAM")
+            let prefix = String(text.dropFirst("llama=".count))
+            guard !prefix.isEmpty else { throw CommandError("--engine \(text): names no folder") }
+            self = .llama(prefix)
         } else {
-            throw CommandError("--engine \(text): no such engine; there are builtin and worker=PROGRAM")
+            throw CommandError("--engine \(text): no such engine; there are builtin, llama=PREFIX and worker=PROGRAM")
         }
     }
 }
@@ -69,6 +85,8 @@ enum EngineName: Hashable, Sendable {
 /// Makes the engines under test: each thread of a run has its own.
 struct EngineMakers: Sendable {
     var names: [EngineName]
+    /// How all but the builtin engine are started.
+    var workers: [EngineName: WorkerCommand] = [:]
     var fault: Fault?
     /// Those that are needed; nil: all.
     var devices: [String]?
@@ -79,12 +97,7 @@ struct EngineMakers: Sendable {
     /// - Throws: `EngineStartError`.
     func make() throws -> EngineSet {
         let engines = try names.map { name -> any Engine in
-            switch name {
-            case .builtin: try builtin(devices)
-            case .worker(let words):
-                try WorkerEngine(
-                    WorkerCommand(executable: words[0], arguments: Array(words.dropFirst()), limits: limits))
-            }
+            try workers[name].map(WorkerEngine.init) ?? builtin(devices)
         }
         let own = names.firstIndex(of: .builtin).map { engines[$0] }
         return EngineSet(oracle: try own ?? builtin([EngineSet.reference]), engines: engines)

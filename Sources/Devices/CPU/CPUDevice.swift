@@ -34,7 +34,8 @@ public final class CPUDevice: Device {
     }
 
     public func allocate(_ state: State, rows: Int, type: StateType) throws -> any DeviceState {
-        CPUState(rows: rows, rowCount: state.row.count, type: type, kernels: kernels)
+        try checkNative(type)
+        return CPUState(rows: rows, rowCount: state.row.count, type: type, kernels: kernels)
     }
 
     public func compile(_ segment: Segment) throws -> any Executable {

@@ -6,13 +6,13 @@ final class CPUState: DeviceState {
     let rows: Int
     let rowCount: Int
     let memory: UnsafeMutablePointer<Float>
-    private let type: StateType
+    private let isHalf: Bool
     private let kernels: CPUKernelTable
 
     init(rows: Int, rowCount: Int, type: StateType, kernels: CPUKernelTable) {
         self.rows = rows
         self.rowCount = rowCount
-        self.type = type
+        isHalf = type == .half
         self.kernels = kernels
         let count = max(1, rows * rowCount)
         memory = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 64).bindMemory(to: Float.self, capacity: count)
@@ -24,9 +24,10 @@ final class CPUState: DeviceState {
     /// Copies a row in, rounded to the state's type.
     func set(row: Int, to source: UnsafePointer<Float>) {
         let target = memory + row * rowCount
-        switch type {
-        case .full: target.update(from: source, count: rowCount)
-        case .half: kernels.functions.round_to_half(source, target, rowCount)
+        if isHalf {
+            kernels.functions.round_to_half(source, target, rowCount)
+        } else {
+            target.update(from: source, count: rowCount)
         }
     }
 

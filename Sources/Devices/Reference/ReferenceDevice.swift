@@ -71,7 +71,8 @@ final class ReferenceTensor: DeviceTensor {
     init(_ tensor: TensorData) throws {
         let count = tensor.shape.count
         elements = .allocate(capacity: max(1, count))
-        value = ReferenceValue(tensor.shape, UnsafePointer(elements.baseAddress.unsafelyUnwrapped))
+        value = ReferenceValue(
+            tensor.shape, UnsafePointer(elements.baseAddress.unsafelyUnwrapped), type: tensor.type)
         do {
             let target = UnsafeMutableBufferPointer(rebasing: elements[..<count])
             try tensor.bytes.withBytes { try tensor.type.decode($0, order: tensor.byteOrder, into: target) }

@@ -76,7 +76,7 @@ final class ReferenceExecutable: Executable {
                     values[node.result] = ReferenceValue(shape, operands[0].elements)
                 } else {
                     let y = room + places[node.result]
-                    try evaluate(node.op, operands, states, y, rounder)
+                    try evaluate(node, operands, states, y, rounder)
                     if node.op.isInexact { rounder.result(y, count: shape.count) }
                     values[node.result] = ReferenceValue(shape, y)
                 }
@@ -88,10 +88,10 @@ final class ReferenceExecutable: Executable {
     }
 
     private func evaluate(
-        _ op: Op, _ x: [ReferenceValue], _ states: States, _ y: Doubles, _ rounder: Rounder
+        _ node: Node, _ x: [ReferenceValue], _ states: States, _ y: Doubles, _ rounder: Rounder
     ) throws {
         typealias Ops = ReferenceOps
-        switch op {
+        switch node.op {
         case .rows: try Ops.rows(x[0], x[1], y)
         case .matmul: Ops.matmul(x[0], x[1], y, rounder)
         case .expertMatmul: try Ops.expertMatmul(x[0], x[1], x[2], y, rounder)
@@ -122,7 +122,8 @@ final class ReferenceExecutable: Executable {
         case .attention(let attention):
             Ops.attention(
                 attention, x[0], x[1], x[2], x[3], bias: attention.bias ? x[4] : nil,
-                sinks: attention.sinks ? x[x.count - 1] : nil, y, rounder)
+                sinks: attention.sinks ? x[x.count - 1] : nil,
+                cache: try cache(of: node.operands[1]).map { try states[$0].type }, y, rounder)
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset, y)
 
@@ -140,6 +141,17 @@ final class ReferenceExecutable: Executable {
         case .wkv7(let id): try Ops.wkv7(x[0], x[1], x[2], x[3], x[4], x[5], x[6], states[id], y, rounder)
 
         case .pool: Ops.pool(x[0], x[1], y, rounder)
+        }
+    }
+
+    /// The state that keys come from, as they are or in another shape; nil: they were computed.
+    private func cache(of id: ValueID) -> StateID? {
+        guard case .node(let index) = graph.values[id].source else { return nil }
+        let node = graph.nodes[index]
+        switch node.op {
+        case .load(let state, _), .store(let state, _): return state
+        case .reshape, .slice, .broadcast, .concatenate: return node.operands.lazy.compactMap(cache(of:)).first
+        default: return nil
         }
     }
 

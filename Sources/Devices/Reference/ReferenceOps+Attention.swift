@@ -10,11 +10,13 @@ extension ReferenceOps {
     ///     y[t, h] = Σ_c exp(score[c]) · values[c, g] / (Σ_c exp(score[c]) + exp(sinks[h]))
     ///
     /// The bias, the softcap and the sink's term are there only where the model has them.
+    /// `cache` is what keys and values are kept in; nil: nothing has kept them.
     /// A cell of mask −∞ takes no part, whatever it holds; a token that sees no cell gets zeros.
     /// Sources: Vaswani et al. 2017; Ainslie et al. 2023 (groups); Xiao et al. 2023 (sinks).
     static func attention(
         _ attention: Attention, _ queries: ReferenceValue, _ keys: ReferenceValue, _ values: ReferenceValue,
-        _ mask: ReferenceValue, bias: ReferenceValue?, sinks: ReferenceValue?, _ y: Doubles, _ rounder: Rounder
+        _ mask: ReferenceValue, bias: ReferenceValue?, sinks: ReferenceValue?, cache: StateType?, _ y: Doubles,
+        _ rounder: Rounder
     ) {
         let (tokens, heads, cells, groups) = (queries.shape[0], queries.shape[1], keys.shape[0], keys.shape[1])
         let (keySize, size) = (queries.shape[2], attention.valueSize)
@@ -32,10 +34,11 @@ extension ReferenceOps {
                     }
                     for h in 0..<heads where count > 0 {
                         let g = h / (heads / groups)
-                        rounder.sums(scores, count: count, terms: keySize) { squares in
-                            reference_products_of_rows(
-                                keys.row(g), visible.baseAddress, queries.row(t * heads + h), scores, squares, nil, count,
-                                1, keySize)
+                        rounder.attended(queries.row(t * heads + h), count: keySize, cache: cache) { query in
+                            rounder.sums(scores, count: count, terms: keySize) { squares in
+                                reference_products_of_rows(
+                                    keys.row(g), visible.baseAddress, query, scores, squares, nil, count, 1, keySize)
+                            }
                         }
                         for i in 0..<count {
                             let cell = visible[i] / groups
@@ -50,9 +53,12 @@ extension ReferenceOps {
                         var total = exponentials(scores, count, from: origin, rounder)
                         if let sinks { total += exp(sinks[h] - origin) }
                         let y = y + (t * heads + h) * size
-                        rounder.sums(y, count: size, terms: count) { squares in
-                            for i in 0..<count {
-                                reference_add(scores[i] / total, values.row(visible[i] + g), y, squares, size)
+                        let unit = rounder.valueUnit(terms: count, cache: cache)
+                        rounder.attended(scores, count: count, cache: cache) { weights in
+                            rounder.sums(y, count: size, terms: count, unit: unit) { squares in
+                                for i in 0..<count {
+                                    reference_add(weights[i] / total, values.row(visible[i] + g), y, squares, size)
+                                }
                             }
                         }
                     }

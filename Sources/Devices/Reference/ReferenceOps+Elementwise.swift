@@ -20,7 +20,9 @@ extension ReferenceOps {
     static func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
     static func silu(_ x: Double) -> Double { x * sigmoid(x) }
     static func gelu(_ x: Double, _ rounder: Rounder) -> Double {
-        x / 2 * (1 + rounder.inner(tanh((2 / .pi).squareRoot() * (x + 0.044715 * x * x * x))))
+        rounder.tabulated(x) { x in
+            x / 2 * (1 + rounder.inner(tanh((2 / .pi).squareRoot() * (x + 0.044715 * x * x * x))))
+        }
     }
     /// `ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|)`, which does not overflow.
     static func softplus(_ x: Double, _ rounder: Rounder) -> Double {

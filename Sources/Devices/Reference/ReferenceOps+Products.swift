@@ -20,8 +20,11 @@ extension ReferenceOps {
     /// `(x […, K], weight [N, K]) → […, N]`: `y[r, n] = Σ_k x[r, k] · weight[n, k]`.
     static func matmul(_ x: ReferenceValue, _ weight: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
         let (rows, outputs, inputs) = (x.shape.rows, weight.shape[0], weight.shape[1])
-        rounder.sums(y, count: rows * outputs, terms: inputs) { squares in
-            reference_products(x.elements, weight.elements, y, squares, rows, outputs, inputs)
+        rounder.activations(x, for: weight.type) { x in
+            let unit = rounder.productUnit(weight.type, terms: inputs)
+            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit) { squares in
+                reference_products(x, weight.elements, y, squares, rows, outputs, inputs)
+            }
         }
     }
 
@@ -35,11 +38,15 @@ extension ReferenceOps {
         // Expert by expert, so that each one's weights are read once.
         var users = [[Int]](repeating: [], count: weight.shape[0])
         for i in 0..<experts.count { users[try experts.index(i, of: "expert", below: users.count)].append(i) }
-        rounder.sums(y, count: experts.count * outputs, terms: inputs) { squares in
-            for (expert, results) in users.enumerated() where !results.isEmpty {
-                let rows = x.shape[1] == 1 ? results.map { $0 / used } : results
-                reference_products_of_rows(
-                    x.elements, rows, weight.row(expert * outputs), y, squares, results, results.count, outputs, inputs)
+        let hasOneRow = x.shape[1] == 1
+        rounder.activations(x, for: weight.type) { x in
+            let unit = rounder.productUnit(weight.type, terms: inputs)
+            rounder.sums(y, count: experts.count * outputs, terms: inputs, unit: unit) { squares in
+                for (expert, results) in users.enumerated() where !results.isEmpty {
+                    let rows = hasOneRow ? results.map { $0 / used } : results
+                    reference_products_of_rows(
+                        x, rows, weight.row(expert * outputs), y, squares, results, results.count, outputs, inputs)
+                }
             }
         }
     }
@@ -47,12 +54,16 @@ extension ReferenceOps {
     /// `(x [T, H, K], weight [H, N, K]) → [T, H, N]`: `y[t, h, n] = Σ_k x[t, h, k] · weight[h, n, k]`.
     static func headMatmul(_ x: ReferenceValue, _ weight: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
         let (heads, outputs, inputs) = (weight.shape[0], weight.shape[1], weight.shape[2])
-        rounder.sums(y, count: x.shape.rows * outputs, terms: inputs) { squares in
-            for row in 0..<x.shape.rows {
-                let start = row * outputs
-                reference_products(
-                    x.row(row), weight.row(row % heads * outputs), y + start, squares.map { $0 + start }, 1, outputs,
-                    inputs)
+        let rows = x.shape.rows
+        rounder.activations(x, for: weight.type) { x in
+            let unit = rounder.productUnit(weight.type, terms: inputs)
+            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit) { squares in
+                for row in 0..<rows {
+                    let start = row * outputs
+                    reference_products(
+                        x + row * inputs, weight.row(row % heads * outputs), y + start, squares.map { $0 + start }, 1,
+                        outputs, inputs)
+                }
             }
         }
     }

@@ -1,3 +1,4 @@
+import GGUF
 import ModelGraph
 
 /// Where results are written.
@@ -9,11 +10,14 @@ struct ReferenceValue {
     let shape: Shape
     let count: Int
     let elements: UnsafePointer<Double>
+    /// Of a weight: what it was decoded from.
+    let type: TensorType?
     private let rowLength: Int
 
-    init(_ shape: Shape, _ elements: UnsafePointer<Double>) {
+    init(_ shape: Shape, _ elements: UnsafePointer<Double>, type: TensorType? = nil) {
         self.shape = shape
         self.elements = elements
+        self.type = type
         count = shape.count
         rowLength = shape.last
     }

@@ -1,4 +1,5 @@
 import CReference
+import GGUF
 
 /// Arithmetic of another precision, imitated by random rounding.
 ///
@@ -29,14 +30,23 @@ import CReference
 ///   keeps the expectation. Rounded to nearest, a number next to the middle between two, which a device's
 ///   error moves to the other side, would look like an error a thousand times the floor.
 ///
+/// - *Caches of block types*: an error of half a step of each block of 32 elements, a step being the block's
+///   greatest magnitude over as many levels as the type has to a side.
+/// - *Activations like weights*: the activations of a product are rounded as its weights were: a relative error of
+///   half precision or BF16, or of half a step of a block of 8-bit integers.
+/// - *Narrow products, attention and gelu*: sums, operands, argument and result err as the format named for them.
+///
 /// Overflow and gradual underflow of the narrower formats are not modelled.
 public struct Rounding: Hashable, Sendable, Codable {
     public var seed: UInt64
     public var precision: Precision
+    /// Whether attention is computed as flash attention is.
+    public var usesFlashAttention: Bool?
 
-    public init(seed: UInt64, precision: Precision) {
+    public init(seed: UInt64, precision: Precision, usesFlashAttention: Bool? = nil) {
         self.seed = seed
         self.precision = precision
+        self.usesFlashAttention = usesFlashAttention
     }
 }
 
@@ -57,6 +67,8 @@ final class Rounder {
     let isExact: Bool
     private let resultUnit: Double
     private let innerUnit: Double
+    private let precision: Precision?
+    private let usesFlashAttention: Bool
     /// Random numbers are hashes of this: of the seed, the run and how many were drawn before.
     private var counter: UInt64
 
@@ -64,6 +76,8 @@ final class Rounder {
     init(_ rounding: Rounding?, run: UInt64) {
         resultUnit = rounding?.precision.storage.unit ?? 0
         innerUnit = rounding?.precision.accumulation.unit ?? 0
+        precision = rounding?.precision
+        usesFlashAttention = rounding?.usesFlashAttention ?? false
         isExact = resultUnit == 0 && innerUnit == 0
         counter = Self.mixed(Self.mixed(rounding?.seed ?? 0) &+ run)
     }
@@ -82,14 +96,15 @@ final class Rounder {
     /// Computes sums of products, and adds the error of adding up.
     /// - Parameters:
     ///   - y: where `add` writes or adds the sums.
+    ///   - unit: what multiplies the root sum of squares; nil: as of the accumulation.
     ///   - add: is given the place for the sums of the terms' squares, zeros; nil where nothing is rounded.
-    func sums(_ y: Doubles, count: Int, terms: Int, _ add: (Doubles?) -> Void) {
+    func sums(_ y: Doubles, count: Int, terms: Int, unit: Double? = nil, _ add: (Doubles?) -> Void) {
         guard !isExact else { return add(nil) }
         withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, count)) { buffer in
             let squares = buffer.baseAddress.unsafelyUnwrapped
             squares.initialize(repeating: 0, count: count)
             add(squares)
-            reference_add_error(y, squares, count, sumUnit(terms), draw(count))
+            reference_add_error(y, squares, count, unit ?? sumUnit(terms), draw(count))
         }
     }
 
@@ -112,6 +127,110 @@ final class Rounder {
         let spacing = max(abs(x).binade * 0x1p-10, 0x1p-24)
         let magnitude = (abs(x) / spacing + fraction).rounded(.down) * spacing
         return Double(signOf: x, magnitudeOf: magnitude > 65504 ? .infinity : magnitude)
+    }
+
+    // MARK: Narrow operands
+
+    /// Gives `body` what a product multiplies its weights with.
+    func activations<Result>(
+        _ x: ReferenceValue, for type: TensorType?, _ body: (UnsafePointer<Double>) throws -> Result
+    ) rethrows -> Result {
+        guard !isExact, precision?.activations == .likeWeights, let type, type != .f32, type != .f64 else {
+            return try body(x.elements)
+        }
+        return try copy(x.elements, x.count) { copy in
+            switch type {
+            case .f16: half(copy, x.count)
+            case .bf16: round(copy, x.count, Self.bfloatUnit)
+            default: blocks(copy, x.count, of: type.blockSize >= 256 ? 256 : 32, levels: 127)
+            }
+            return try body(copy)
+        }
+    }
+
+    /// Of sums of products with weights of this type.
+    func productUnit(_ type: TensorType?, terms: Int) -> Double? {
+        guard !isExact, let format = precision?.products, let type, type != .f32, type != .f64 else { return nil }
+        return format.unit * (Double(terms) / 8).squareRoot()
+    }
+
+    /// Gives `body` a row of what attention multiplies keys or values with.
+    func attended<Result>(
+        _ x: UnsafePointer<Double>, count: Int, cache: StateType?, _ body: (UnsafePointer<Double>) throws -> Result
+    ) rethrows -> Result {
+        guard !isExact, isNarrow(cache) else { return try body(x) }
+        return try copy(x, count) { copy in
+            switch cache {
+            case .bfloat: round(copy, count, Self.bfloatUnit)
+            case .q8_0, .q5_1, .q5_0, .q4_1, .q4_0: blocks(copy, count, of: 32, levels: 127)
+            case .half, .full, nil: half(copy, count)
+            }
+            return try body(copy)
+        }
+    }
+
+    /// Of the sums of values. Flash attention adds one value after the other to sums that may all have one sign: `n`
+    /// roundings of partial sums of up to `n` terms, which are `√(Σ p²) · √n` then.
+    func valueUnit(terms: Int, cache: StateType?) -> Double? {
+        guard !isExact, usesFlashAttention, isNarrow(cache), let format = precision?.flashAttention else { return nil }
+        return format.unit * Double(terms) / 2
+    }
+
+    /// Whether attention narrows what it is given: with keys and values that are kept so, and in flash attention with
+    /// those that no cache has kept.
+    private func isNarrow(_ cache: StateType?) -> Bool {
+        guard precision?.attention == .float16 else { return false }
+        return cache.map { $0 != .full } ?? usesFlashAttention
+    }
+
+    /// Gelu of an argument, and the result, as a table has them.
+    func tabulated(_ x: Double, _ function: (Double) -> Double) -> Double {
+        guard !isExact, precision?.gelu == .float16 else { return function(x) }
+        return roundedHalf(function(roundedHalf(x)))
+    }
+
+    /// A row of a cache that is kept in a type that the reference does not imitate exactly.
+    func stored(_ row: Doubles, count: Int, as type: StateType) {
+        guard !isExact else { return }
+        switch type {
+        case .full, .half: break
+        case .bfloat: round(row, count, Self.bfloatUnit)
+        case .q8_0: blocks(row, count, of: 32, levels: 127)
+        case .q5_1, .q5_0: blocks(row, count, of: 32, levels: 15)
+        case .q4_1, .q4_0: blocks(row, count, of: 32, levels: 7)
+        }
+    }
+
+    /// The unit roundoff of BF16: eight bits of significand.
+    private static let bfloatUnit = 0x1p-8
+
+    private func copy<Result>(
+        _ x: UnsafePointer<Double>, _ count: Int, _ body: (Doubles) throws -> Result
+    ) rethrows -> Result {
+        try withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, count)) { buffer in
+            let copy = buffer.baseAddress.unsafelyUnwrapped
+            copy.initialize(from: x, count: count)
+            return try body(copy)
+        }
+    }
+
+    private func half(_ x: Doubles, _ count: Int) {
+        for i in 0..<count { x[i] = roundedHalf(x[i]) }
+    }
+
+    /// An error as that of rounding to the nearest half, its smallest numbers and its overflow included.
+    private func roundedHalf(_ x: Double) -> Double {
+        guard abs(x) < 65520 else { return x * .infinity }
+        return x == 0 ? x : x + max(abs(x) * Precision.Format.float16.unit, 0x1p-25) * (2 * fraction() - 1)
+    }
+
+    /// Half a step of each block of `size` elements, which has `levels` steps to a side.
+    private func blocks(_ x: Doubles, _ count: Int, of size: Int, levels: Double) {
+        for start in stride(from: 0, to: count, by: size) {
+            let range = start..<min(start + size, count)
+            let step = (range.lazy.map { abs(x[$0]) }.max() ?? 0) / levels
+            for i in range where x[i] != 0 { x[i] += step / 2 * (2 * fraction() - 1) }
+        }
     }
 
     private func round(_ elements: Doubles, _ count: Int, _ unit: Double) {

@@ -51,6 +51,11 @@ private final class BuiltinModel: EngineModel {
     }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
+        let isReference = script.placement.namedDevices.allSatisfy { $0 == "reference" }
+        guard isReference || script.options.cacheType.isNative else {
+            throw Unsupported("the cache type \(script.options.cacheType.rawValue)")
+        }
+        if let split = script.placement.split, split != .layers { throw Unsupported("a split by \(split.rawValue)") }
         let decisions = DecisionLog()
         var devices = set
         devices.devices = set.devices.map { device in

@@ -108,6 +108,7 @@ struct Answer: Codable {
     var devices: [EngineDevice]?
     var absences: [String]?
     var refusesOnlyInvalid: Bool?
+    var traits: EngineTraits?
     // To `run`.
     var results: [ResultHeader]?
     var failure: FailureHeader?

@@ -9,6 +9,7 @@ public final class WorkerEngine: Engine {
     public let devices: [EngineDevice]
     public let absences: [String]
     public let refusesOnlyInvalid: Bool
+    public let traits: EngineTraits
     private let command: WorkerCommand
     private var process: WorkerProcess?
     /// The model that the worker has; whatever else was loaded is loaded again when it is used.
@@ -36,13 +37,18 @@ public final class WorkerEngine: Engine {
         absences = answer.absences ?? []
         // A worker that says nothing of it is not accused.
         refusesOnlyInvalid = answer.refusesOnlyInvalid ?? false
+        traits = answer.traits ?? EngineTraits()
         self.process = process
     }
 
     deinit { process?.stop() }
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {
-        let model = WorkerModel(self, Request.Load(), try source.bytesOfFile())
+        try load(bytes: source.bytesOfFile())
+    }
+
+    public func load(bytes: [UInt8]) throws -> any EngineModel {
+        let model = WorkerModel(self, Request.Load(), bytes)
         try model.load()
         return model
     }

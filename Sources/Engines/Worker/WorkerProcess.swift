@@ -6,6 +6,8 @@ public struct WorkerCommand: Hashable, Sendable {
     public var executable: String
     public var arguments: [String]
     public var limits: Limits
+    /// Added to the environment of this process, which goes before it.
+    public var environment: [String: String]
 
     /// What passes these is a verdict: a hang, or unbounded memory.
     public struct Limits: Hashable, Sendable {
@@ -19,10 +21,13 @@ public struct WorkerCommand: Hashable, Sendable {
         }
     }
 
-    public init(executable: String, arguments: [String], limits: Limits = Limits()) {
+    public init(
+        executable: String, arguments: [String], limits: Limits = Limits(), environment: [String: String] = [:]
+    ) {
         self.executable = executable
         self.arguments = arguments
         self.limits = limits
+        self.environment = environment
     }
 }
 
@@ -47,7 +52,8 @@ final class WorkerProcess {
         process.arguments = command.arguments
         // Swift's own report of a crash takes a hundred times as long as the case, and says no more than its first
         // line.
-        process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+        process.environment = ProcessInfo.processInfo.environment.merging(command.environment) { own, _ in own }
+            .merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
         process.standardInput = pipes.input
         process.standardOutput = pipes.output
         process.standardError = errors.handle

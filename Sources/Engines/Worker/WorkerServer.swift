@@ -44,11 +44,10 @@ public enum WorkerServer {
                     .answer,
                     Answer(
                         engine: engine.name, version: version, devices: engine.devices, absences: engine.absences,
-                        refusesOnlyInvalid: engine.refusesOnlyInvalid))
+                        refusesOnlyInvalid: engine.refusesOnlyInvalid, traits: engine.traits))
             } else if let load = request.load {
                 model = nil
-                model = try load.path.map(engine.load(file:))
-                    ?? engine.load(Refusal.wrapping { try MemorySource(GGUFFile(bytes: frame.payload)) })
+                model = try load.path.map(engine.load(file:)) ?? engine.load(bytes: frame.payload)
                 return try Frame(.answer, Answer())
             }
             guard let model else { throw ProtocolError("no model has been loaded") }

@@ -21,6 +21,18 @@ public final class EngineSet {
     /// The devices that can be put under test: all but the reference.
     public var devices: [EngineDevice] { engines.flatMap(\.devices).filter { $0.name != Self.reference } }
 
+    /// What placements may name when these devices are tested: a placement is of one engine, that of the first of
+    /// them. Its own devices that are tested, and the one that all others can be beside.
+    public func placeable(with devices: [String]) -> [String] {
+        guard let first = devices.first, let own = engine(of: first)?.devices.map(\.name) else { return devices }
+        return own.filter { devices.contains($0) || $0 == own.first }
+    }
+
+    /// What all engines under test can be asked for.
+    public var traits: EngineTraits {
+        engines.dropFirst().reduce(engines.first?.traits ?? EngineTraits()) { $0.common(with: $1.traits) }
+    }
+
     /// Why devices that might be expected are not there.
     public var absences: [String] { engines.flatMap(\.absences) }
 

@@ -42,7 +42,9 @@ final class NoiseFloor {
     private func sample(_ count: Int, _ reference: (Script) throws -> Transcript) throws {
         while rounded.count < count {
             var script = script
-            script.options.rounding = Rounding(seed: UInt64(rounded.count + 1), precision: precision)
+            script.options.rounding = Rounding(
+                seed: UInt64(rounded.count + 1), precision: precision,
+                usesFlashAttention: script.options.flashAttention)
             rounded.append(try reference(script))
         }
     }

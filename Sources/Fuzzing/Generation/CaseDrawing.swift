@@ -12,15 +12,18 @@ public struct CaseDrawing: Sendable {
     public let placeable: [String]
     /// The checks that are drawn.
     public var checks: [Check]
+    /// What the engines under test can be asked for.
+    public var traits: EngineTraits
 
     public init(
         _ architecture: any Architecture.Type, devices: [String], placeable: [String],
-        checks: [Check] = Check.allCases
+        checks: [Check] = Check.allCases, traits: EngineTraits = EngineTraits()
     ) {
         self.architecture = architecture
         self.devices = devices
         self.placeable = placeable
         self.checks = checks
+        self.traits = traits
     }
 
     /// Draws a case, or recovers the choices of one (`like`), its devices aside.
@@ -63,11 +66,12 @@ public struct CaseDrawing: Sendable {
             let device = devices[0]
             result.script.placement = try Placement.draw(
                 &choices, on: device, others: placeable.filter { $0 != device }, layers: traits.dimensions.layers,
-                like: target?.script.placement)
+                splits: self.traits.splits, like: target?.script.placement)
         default: break
         }
         result.script = try choices.span("script") { [placement = result.script.placement] choices in
-            try ScriptDrawing.draw(&choices, traits, check, placement: placement, like: target?.script)
+            try ScriptDrawing.draw(
+                &choices, traits, check, placement: placement, engine: self.traits, like: target?.script)
         }
         return result
     }

@@ -1,3 +1,4 @@
+import Devices
 import Engines
 import Inference
 import PropertyTesting
@@ -11,10 +12,11 @@ struct ScriptDrawing {
     private let options: Script.Options
 
     static func draw(
-        _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, placement: Placement, like target: Script?
+        _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, placement: Placement,
+        engine: EngineTraits, like target: Script?
     ) throws -> Script {
         let options = try choices.span("options") { choices in
-            try drawOptions(&choices, traits, check, like: target?.options)
+            try drawOptions(&choices, traits, check, engine, like: target?.options)
         }
         var drawing = ScriptDrawing(traits: traits, check: check, state: ScriptState(traits, options), options: options)
         let steps = try drawing.drawSteps(&choices, like: target?.steps)
@@ -27,7 +29,8 @@ struct ScriptDrawing {
     static let microBatches = [64, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33]
 
     private static func drawOptions(
-        _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, like target: Script.Options?
+        _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, _ engine: EngineTraits,
+        like target: Script.Options?
     ) throws -> Script.Options {
         let contexts = Self.contexts.filter { $0 <= traits.positionLimit ?? .max }
         var options = Script.Options()
@@ -41,8 +44,23 @@ struct ScriptDrawing {
                 of: microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences },
                 like: target?.microBatch)
         options.cacheType = traits.hasCache
-            ? try choices.weighted([(.full, 3), (.half, 1)], like: target?.cacheType) : .full
+            ? try choices.weighted(cacheTypes(engine), like: target?.cacheType) : .full
+        if engine.choosesFlashAttention {
+            // Values in blocks can be read by flash attention only.
+            options.flashAttention = options.cacheType.isNative
+                ? try choices.weighted([(false, 2), (true, 1)], like: target?.flashAttention) : true
+        }
+        if engine.choosesUnifiedCache, options.sequences > 1 {
+            options.unifiedCache = try choices.weighted([(true, 1), (false, 1)], like: target?.unifiedCache)
+        }
+        if engine.choosesThreads {
+            options.threads = try choices.weighted([(1, 6), (2, 1), (3, 1)], like: target?.threads)
+        }
         return options
+    }
+
+    private static func cacheTypes(_ engine: EngineTraits) -> [(StateType, Int)] {
+        engine.cacheTypes.map { ($0, $0 == .full ? 12 : $0 == .half ? 4 : 1) }
     }
 
     // MARK: Steps
@@ -246,7 +264,9 @@ struct ScriptDrawing {
     /// Which sequences a token may belong to: one, or several that hold the same.
     private func sets(_ state: ScriptState, _ ends: [Int]) -> [SequenceSet] {
         let single = (0..<options.sequences).filter { ends[$0] < limit - 8 }.map { SequenceSet($0) }
-        guard !traits.isRecurrent, !traits.traits.isBidirectional, !traits.traits.hasEncoder else { return single }
+        guard !traits.isRecurrent, !traits.traits.isBidirectional, !traits.traits.hasEncoder,
+            options.unifiedCache != false
+        else { return single }
         let groups = (0..<options.sequences).map { state.alike($0) }
             .filter { $0.count > 1 && ends[$0.first ?? 0] < limit - 8 }
         return single + groups.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }

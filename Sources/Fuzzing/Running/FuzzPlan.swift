@@ -12,19 +12,23 @@ public struct FuzzPlan: Sendable {
     public var devices: [String]
     /// The devices that placements may name.
     public var placeable: [String]
+    /// What the engines under test can all be asked for.
+    public var traits: EngineTraits
 
     /// - Parameters:
     ///   - architectures: at least one.
     ///   - devices: at least one.
     public init(
         seed: UInt64, architectures: [any Architecture.Type] = ArchitectureCatalog.all,
-        checks: [Check] = Check.allCases, devices: [String], placeable: [String]
+        checks: [Check] = Check.allCases, devices: [String], placeable: [String],
+        traits: EngineTraits = EngineTraits()
     ) {
         self.seed = seed
         self.architectures = architectures
         self.checks = checks
         self.devices = devices
         self.placeable = placeable
+        self.traits = traits
     }
 
     /// Architectures take turns, so that each is seen soon.
@@ -33,7 +37,7 @@ public struct FuzzPlan: Sendable {
     }
 
     func drawing(of index: UInt64) -> CaseDrawing {
-        CaseDrawing(architecture(of: index), devices: devices, placeable: placeable, checks: checks)
+        CaseDrawing(architecture(of: index), devices: devices, placeable: placeable, checks: checks, traits: traits)
     }
 
     /// Case `index`, and the choices that draw it. It depends on the plan and the index alone: not on the machine, nor

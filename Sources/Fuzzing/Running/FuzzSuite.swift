@@ -58,11 +58,9 @@ public struct FuzzSuite: Sendable {
     public func verify() throws -> FuzzReport {
         let set = try engineSet()
         let tested = try devices(of: set)
-        let placeable = set.engines[0].devices.map(\.name).filter { $0 == EngineSet.reference || tested.contains($0) }
         let plan = FuzzPlan(
             seed: seed, architectures: try architectures.map(ArchitectureCatalog.named), checks: checks,
-            devices: tested,
-            placeable: placeable)
+            devices: tested, placeable: set.placeable(with: tested), traits: set.traits)
         var run = FuzzRun(plan, .cases(cases), jobs: jobs, version: "library", engines: { try engineSet() })
         run.corpus = corpus
         (run.budget, run.patience) = shrinking

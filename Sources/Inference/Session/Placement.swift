@@ -12,6 +12,17 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
     public var defaultDevice: String
     public var layers: [LayerRange]
     public var tensors: [TensorRule]
+    /// How the named devices share the work where not by layers; of some engines only. Nil: by layers.
+    public var split: Split?
+
+    /// What is divided among devices.
+    public enum Split: String, Hashable, Sendable, Codable, CaseIterable {
+        case layers
+        /// The rows of each matrix, whose products are then gathered.
+        case rows
+        /// Each tensor and the work that it makes, heads and feed-forward alike.
+        case tensors
+    }
 
     public struct LayerRange: Hashable, Sendable, Codable {
         public var first: Int
@@ -34,10 +45,13 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
         }
     }
 
-    public init(_ defaultDevice: String, layers: [LayerRange] = [], tensors: [TensorRule] = []) {
+    public init(
+        _ defaultDevice: String, layers: [LayerRange] = [], tensors: [TensorRule] = [], split: Split? = nil
+    ) {
         self.defaultDevice = defaultDevice
         self.layers = layers
         self.tensors = tensors
+        self.split = split
     }
 
     /// - Parameter defaultDevice: where the text names none by itself.
@@ -108,7 +122,8 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
             let bounds = range.last.map { $0 == range.first ? "\($0)" : "\(range.first)-\($0)" } ?? "\(range.first)-"
             return "\(bounds)=\(range.device)"
         }
-        return ([defaultDevice] + ranges + tensors.map { "\($0.pattern)=\($0.device)" }).joined(separator: ",")
+        let places = [defaultDevice] + ranges + tensors.map { "\($0.pattern)=\($0.device)" }
+        return places.joined(separator: ",") + (split.map { " split by \($0.rawValue)" } ?? "")
     }
 }
 

@@ -42,19 +42,16 @@ struct Run: ParsableCommand {
         var makers = try options.engines.makers(fault: fault)
         let shard = options.shard ?? .whole
         let extent = options.time.map { .time($0.duration) } ?? FuzzRun.Extent.cases(options.cases ?? 1000)
-        let (devices, placeable, absences) = try {
+        let (plan, absences) = try {
             // Made and let go: each thread of the run makes its own.
             let engines = try makers.make()
             let devices = try (options.device ?? .all).devices(of: engines)
-            // A placement is of one engine: of that of the first device.
-            let own = Set(engines.engine(of: devices[0])?.devices.map(\.name) ?? [])
-            return (devices, ([EngineSet.reference] + devices).filter(own.contains), engines.absences)
+            let plan = FuzzPlan(
+                seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
+                placeable: engines.placeable(with: devices), traits: engines.traits)
+            return (plan, engines.absences)
         }()
-        makers.devices = devices
-
-        let plan = FuzzPlan(
-            seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
-            placeable: placeable)
+        makers.devices = plan.devices
         var fuzzing = FuzzRun(
             plan, extent, jobs: options.jobs ?? ProcessInfo.processInfo.activeProcessorCount, version: GGUFFuzz.version,
             engines: { [makers] in try makers.make() })

@@ -85,7 +85,7 @@ struct Shrink: ParsableCommand {
         let checks = try check?.checks() ?? [entry.case.check]
         let drawing = CaseDrawing(
             try ArchitectureCatalog.named(entry.case.architecture), devices: devices,
-            placeable: [EngineSet.reference] + set.devices.map(\.name))
+            placeable: set.placeable(with: devices + set.devices.map(\.name)), traits: set.traits)
         return Candidates(
             count: UInt64(checks.count),
             draw: { number in
@@ -100,10 +100,11 @@ struct Shrink: ParsableCommand {
         let file = try GGUFFile(path: file)
         let fault = try injection.fault(of: nil)
         let set = try engines.makers(fault: fault).make()
+        let devices = try (device ?? .all).devices(of: set)
         let drawing = CaseDrawing(
             try CommandError.naming(self.file) { try ArchitectureCatalog.type(of: file.metadata) },
-            devices: try (device ?? .all).devices(of: set), placeable: [EngineSet.reference] + set.devices.map(\.name),
-            checks: try (check ?? .all).checks())
+            devices: devices, placeable: set.placeable(with: devices + set.devices.map(\.name)),
+            checks: try (check ?? .all).checks(), traits: set.traits)
         var model: DrawnModel.Target = (file.metadata, Set(file.tensors.map(\.name)))
         let size = try CommandError.naming(self.file) { try weightBytes(model) }
         if size > largest {

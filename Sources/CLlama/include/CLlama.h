@@ -1,0 +1,123 @@
+// What this program asks of llama.cpp: a table of functions that a bridge implements.
+//
+// The bridge is compiled against the headers of the very llama.cpp that is under test (`bridge.c`, in Engines), since
+// the layout of its structures changes from one version to the next. This header does not change with them: the
+// program opens the compiled bridge when it runs, and sees this table only. It calls the public C API and nothing else.
+
+#ifndef CLLAMA_H
+#define CLLAMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Of this table: a bridge of another version is compiled anew.
+#define LLAMA_BRIDGE_VERSION 1
+#define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
+
+enum llama_bridge_level { LLAMA_BRIDGE_INFO, LLAMA_BRIDGE_WARNING, LLAMA_BRIDGE_ERROR };
+
+// A ggml device.
+struct llama_bridge_device {
+    const char *name;
+    const char *description;
+    // Of the registry that it comes from: `CPU`, `Vulkan`, `CUDA`.
+    const char *backend;
+    // Whether layers are offloaded to it: GPUs, and accelerators with memory of their own.
+    bool is_offload_target;
+    // Whether it computes in the memory of the CPU.
+    bool is_host;
+};
+
+enum llama_bridge_split { LLAMA_BRIDGE_SPLIT_LAYERS, LLAMA_BRIDGE_SPLIT_ROWS, LLAMA_BRIDGE_SPLIT_TENSORS };
+
+// Where the tensors of a model go.
+struct llama_bridge_placement {
+    // Indices of the devices that layers are offloaded to, in their order.
+    const int *devices;
+    int device_count;
+    // Of the last layers, the output counted as one.
+    int offloaded_layers;
+    enum llama_bridge_split split;
+    // The part of each device of `devices`.
+    const float *parts;
+    // Tensors whose name matches a regular expression, and the index of their device.
+    const char *const *patterns;
+    const int *pattern_devices;
+    int pattern_count;
+};
+
+// Types of the key and value caches, by ggml's own names: `f32`, `f16`, `q8_0`.
+struct llama_bridge_session {
+    uint32_t context, batch, micro_batch, sequences;
+    int threads;
+    const char *key_type, *value_type;
+    // -1: as llama.cpp decides.
+    int flash_attention;
+    bool embeddings, unified, offloads_operations, full_window_cache;
+};
+
+// Tokens; `sequences` is a set of bits, `wants_output` one byte a token.
+struct llama_bridge_batch {
+    int count;
+    const int32_t *ids, *positions;
+    const uint64_t *sequences;
+    const bool *wants_output;
+};
+
+typedef void (*llama_bridge_log)(int level, const char *text);
+
+struct llama_bridge {
+    int version;
+
+    // Begins: backends are loaded, those that are libraries from `library_folder`; log lines go to `log`.
+    void (*start)(const char *library_folder, llama_bridge_log log);
+    const char *(*ggml_version)(void);
+    const char *(*ggml_commit)(void);
+    const char *(*system_info)(void);
+
+    int (*device_count)(void);
+    void (*device)(int index, struct llama_bridge_device *result);
+
+    // From a whole GGUF file in memory. Tensors that it lacks are zeros, and the first of them is named in `missing`,
+    // a buffer of `missing_size`. NULL where it is refused; the log says why.
+    void *(*load)(
+        const void *file, size_t size, const struct llama_bridge_placement *placement, char *missing,
+        size_t missing_size);
+    void *(*load_file)(const char *path, const struct llama_bridge_placement *placement);
+    void (*free_model)(void *model);
+    void (*save_model)(void *model, const char *path);
+    int (*layer_count)(const void *model);
+    bool (*has_encoder)(const void *model);
+    bool (*has_decoder)(const void *model);
+
+    // NULL where it is refused; the log says why. `unsupported` is said instead where a cache type is not known.
+    void *(*open)(void *model, const struct llama_bridge_session *session);
+    void (*close)(void *context);
+    // Cells that a sequence has.
+    uint32_t (*sequence_context)(const void *context);
+    // llama.cpp's own status: 0 all is well.
+    int (*encode)(void *context, const struct llama_bridge_batch *batch);
+    int (*decode)(void *context, const struct llama_bridge_batch *batch);
+    // NULL where there are none. `width` is set.
+    const float *(*logits)(void *context, int token, int *width);
+    const float *(*embeddings)(void *context, int token, int *width);
+    const float *(*pooled)(void *context, int sequence, int *width);
+    bool (*is_pooled)(void *context);
+
+    bool (*has_memory)(void *context);
+    bool (*can_shift)(void *context);
+    // Positions from ..< to; -1: without an end.
+    bool (*remove)(void *context, int sequence, int from, int to);
+    void (*copy)(void *context, int source, int destination);
+    void (*keep)(void *context, int sequence);
+    void (*shift)(void *context, int sequence, int from, int to, int delta);
+    void (*clear)(void *context);
+
+    // Of all sequences where `sequence` is negative.
+    size_t (*state_size)(void *context, int sequence);
+    size_t (*save_state)(void *context, int sequence, uint8_t *bytes, size_t size);
+    size_t (*restore_state)(void *context, int sequence, const uint8_t *bytes, size_t size);
+};
+
+#endif

@@ -1,0 +1,1 @@
+../../../CLlama/include/CLlama.h

@@ -1,0 +1,307 @@
+// The bridge between gguf-fuzz and llama.cpp: the functions of CLlama.h, by llama.cpp's public C API.
+//
+// gguf-fuzz compiles this file against the headers of the llama.cpp under test when it first meets it.
+
+#include "CLlama.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ggml-backend.h"
+#include "ggml.h"
+#include "gguf.h"
+#include "llama.h"
+
+// Log and start
+
+static llama_bridge_log write_log;
+
+static void take_log(enum ggml_log_level level, const char *text, void *data) {
+    (void)data;
+    if (level == GGML_LOG_LEVEL_ERROR) {
+        write_log(LLAMA_BRIDGE_ERROR, text);
+    } else if (level == GGML_LOG_LEVEL_WARN) {
+        write_log(LLAMA_BRIDGE_WARNING, text);
+    }
+}
+
+static void start(const char *library_folder, llama_bridge_log log) {
+    write_log = log;
+    llama_log_set(take_log, NULL);
+    ggml_backend_load_all_from_path(library_folder);
+    llama_backend_init();
+}
+
+// Devices
+
+static int device_count(void) { return (int)ggml_backend_dev_count(); }
+
+static void device(int index, struct llama_bridge_device *result) {
+    ggml_backend_dev_t device = ggml_backend_dev_get((size_t)index);
+    enum ggml_backend_dev_type type = ggml_backend_dev_type(device);
+    result->name = ggml_backend_dev_name(device);
+    result->description = ggml_backend_dev_description(device);
+    result->backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(device));
+    result->is_offload_target = type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
+    result->is_host = ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(device));
+}
+
+// Models
+
+// What a placement's pointers in `llama_model_params` point to, until the model is loaded.
+struct parameters {
+    struct llama_model_params model;
+    ggml_backend_dev_t *devices;
+    struct llama_model_tensor_buft_override *overrides;
+    float *parts;
+};
+
+static struct parameters parameters_of(const struct llama_bridge_placement *placement) {
+    struct parameters result = {.model = llama_model_default_params()};
+    size_t device_count = (size_t)placement->device_count, pattern_count = (size_t)placement->pattern_count;
+    result.devices = calloc(device_count + 1, sizeof *result.devices);
+    result.overrides = calloc(pattern_count + 1, sizeof *result.overrides);
+    result.parts = calloc(llama_max_devices() + 1, sizeof *result.parts);
+    for (size_t i = 0; i < device_count; i++) {
+        result.devices[i] = ggml_backend_dev_get((size_t)placement->devices[i]);
+        if (i < llama_max_devices()) result.parts[i] = placement->parts[i];
+    }
+    for (size_t i = 0; i < pattern_count; i++) {
+        ggml_backend_dev_t device = ggml_backend_dev_get((size_t)placement->pattern_devices[i]);
+        result.overrides[i].pattern = placement->patterns[i];
+        result.overrides[i].buft = ggml_backend_dev_buffer_type(device);
+    }
+    result.model.devices = result.devices;
+    result.model.n_gpu_layers = placement->offloaded_layers;
+    result.model.split_mode = placement->split == LLAMA_BRIDGE_SPLIT_ROWS      ? LLAMA_SPLIT_MODE_ROW
+                              : placement->split == LLAMA_BRIDGE_SPLIT_TENSORS ? LLAMA_SPLIT_MODE_TENSOR
+                                                                               : LLAMA_SPLIT_MODE_LAYER;
+    result.model.tensor_split = result.parts;
+    if (pattern_count > 0) result.model.tensor_buft_overrides = result.overrides;
+    // Weights as the file has them, not repacked: as models from memory are.
+    result.model.use_extra_bufts = false;
+    return result;
+}
+
+static void free_parameters(struct parameters *parameters) {
+    free(parameters->devices);
+    free(parameters->overrides);
+    free(parameters->parts);
+}
+
+struct source {
+    struct gguf_context *metadata;
+    const uint8_t *file;
+    size_t size;
+    char *missing;
+    size_t missing_size;
+};
+
+static void set_tensor(struct ggml_tensor *tensor, void *data) {
+    struct source *source = data;
+    const char *name = ggml_get_name(tensor);
+    int64_t index = gguf_find_tensor(source->metadata, name);
+    size_t wanted = ggml_nbytes(tensor);
+    if (index >= 0 && gguf_get_tensor_size(source->metadata, index) == wanted) {
+        size_t offset = gguf_get_data_offset(source->metadata) + gguf_get_tensor_offset(source->metadata, index);
+        if (offset <= source->size && wanted <= source->size - offset) {
+            ggml_backend_tensor_set(tensor, source->file + offset, 0, wanted);
+            return;
+        }
+    }
+    if (source->missing[0] == 0) snprintf(source->missing, source->missing_size, "%s", name);
+    void *zeros = calloc(1, wanted);
+    if (zeros == NULL) abort();
+    ggml_backend_tensor_set(tensor, zeros, 0, wanted);
+    free(zeros);
+}
+
+static void *load(
+    const void *file, size_t size, const struct llama_bridge_placement *placement, char *missing, size_t missing_size
+) {
+    missing[0] = 0;
+    // The tensors' names and types, without their data.
+    struct gguf_init_params reading = {.no_alloc = true, .ctx = NULL};
+    struct source source = {
+        .metadata = gguf_init_from_buffer(file, size, reading),
+        .file = file,
+        .size = size,
+        .missing = missing,
+        .missing_size = missing_size,
+    };
+    if (source.metadata == NULL) return NULL;
+    struct parameters parameters = parameters_of(placement);
+    void *model = llama_model_init_from_user(source.metadata, set_tensor, &source, parameters.model);
+    free_parameters(&parameters);
+    gguf_free(source.metadata);
+    return model;
+}
+
+static void *load_file(const char *path, const struct llama_bridge_placement *placement) {
+    struct parameters parameters = parameters_of(placement);
+    void *model = llama_model_load_from_file(path, parameters.model);
+    free_parameters(&parameters);
+    return model;
+}
+
+static void free_model(void *model) { llama_model_free(model); }
+static void save_model(void *model, const char *path) { llama_model_save_to_file(model, path); }
+static int layer_count(const void *model) { return llama_model_n_layer(model); }
+static bool has_encoder(const void *model) { return llama_model_has_encoder(model); }
+static bool has_decoder(const void *model) { return llama_model_has_decoder(model); }
+
+// Contexts
+
+static enum ggml_type type_named(const char *name) {
+    for (int type = 0; type < GGML_TYPE_COUNT; type++) {
+        const char *other = ggml_type_name((enum ggml_type)type);
+        if (other != NULL && strcmp(name, other) == 0) return (enum ggml_type)type;
+    }
+    return GGML_TYPE_COUNT;
+}
+
+static void *open_context(void *model, const struct llama_bridge_session *session) {
+    struct llama_context_params parameters = llama_context_default_params();
+    parameters.n_ctx = session->context;
+    parameters.n_batch = session->batch;
+    parameters.n_ubatch = session->micro_batch;
+    parameters.n_seq_max = session->sequences;
+    parameters.n_threads = parameters.n_threads_batch = session->threads;
+    parameters.type_k = type_named(session->key_type);
+    parameters.type_v = type_named(session->value_type);
+    if (parameters.type_k == GGML_TYPE_COUNT || parameters.type_v == GGML_TYPE_COUNT) {
+        write_log(LLAMA_BRIDGE_ERROR, "no such type of cache\n");
+        return NULL;
+    }
+    parameters.flash_attn_type = session->flash_attention < 0    ? LLAMA_FLASH_ATTN_TYPE_AUTO
+                                 : session->flash_attention == 0 ? LLAMA_FLASH_ATTN_TYPE_DISABLED
+                                                                 : LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    parameters.embeddings = session->embeddings;
+    parameters.kv_unified = session->unified;
+    parameters.op_offload = session->offloads_operations;
+    parameters.swa_full = session->full_window_cache;
+    return llama_init_from_model(model, parameters);
+}
+
+static void close_context(void *context) { llama_free(context); }
+static uint32_t sequence_context(const void *context) { return llama_n_ctx_seq(context); }
+
+static int process(
+    void *context, const struct llama_bridge_batch *tokens, int (*function)(struct llama_context *, struct llama_batch)
+) {
+    struct llama_batch batch = llama_batch_init(tokens->count, 0, 64);
+    batch.n_tokens = tokens->count;
+    for (int i = 0; i < tokens->count; i++) {
+        batch.token[i] = tokens->ids[i];
+        batch.pos[i] = tokens->positions[i];
+        batch.logits[i] = tokens->wants_output[i];
+        batch.n_seq_id[i] = 0;
+        for (int sequence = 0; sequence < 64; sequence++) {
+            if (tokens->sequences[i] >> sequence & 1) batch.seq_id[i][batch.n_seq_id[i]++] = sequence;
+        }
+    }
+    int status = function(context, batch);
+    llama_batch_free(batch);
+    // Backends may still be at work, and a crash shall be this step's.
+    if (status == 0) llama_synchronize(context);
+    return status;
+}
+
+static int encode(void *context, const struct llama_bridge_batch *batch) {
+    return process(context, batch, llama_encode);
+}
+
+static int decode(void *context, const struct llama_bridge_batch *batch) {
+    return process(context, batch, llama_decode);
+}
+
+static const float *logits(void *context, int token, int *width) {
+    *width = llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(context)));
+    return llama_get_logits_ith(context, token);
+}
+
+static const float *embeddings(void *context, int token, int *width) {
+    *width = llama_model_n_embd_out(llama_get_model(context));
+    return llama_get_embeddings_ith(context, token);
+}
+
+static const float *pooled(void *context, int sequence, int *width) {
+    const struct llama_model *model = llama_get_model(context);
+    *width = llama_pooling_type(context) == LLAMA_POOLING_TYPE_RANK ? (int)llama_model_n_cls_out(model)
+                                                                    : llama_model_n_embd_out(model);
+    return llama_get_embeddings_seq(context, sequence);
+}
+
+static bool is_pooled(void *context) { return llama_pooling_type(context) != LLAMA_POOLING_TYPE_NONE; }
+
+// Memory and state
+
+static bool has_memory(void *context) { return llama_get_memory(context) != NULL; }
+static bool can_shift(void *context) { return llama_memory_can_shift(llama_get_memory(context)); }
+
+static bool remove_positions(void *context, int sequence, int from, int to) {
+    return llama_memory_seq_rm(llama_get_memory(context), sequence, from, to);
+}
+
+static void copy(void *context, int source, int destination) {
+    llama_memory_seq_cp(llama_get_memory(context), source, destination, -1, -1);
+}
+
+static void keep(void *context, int sequence) { llama_memory_seq_keep(llama_get_memory(context), sequence); }
+
+static void shift(void *context, int sequence, int from, int to, int delta) {
+    llama_memory_seq_add(llama_get_memory(context), sequence, from, to, delta);
+}
+
+static void clear(void *context) { llama_memory_clear(llama_get_memory(context), true); }
+
+static size_t state_size(void *context, int sequence) {
+    return sequence < 0 ? llama_state_get_size(context) : llama_state_seq_get_size(context, sequence);
+}
+
+static size_t save_state(void *context, int sequence, uint8_t *bytes, size_t size) {
+    return sequence < 0 ? llama_state_get_data(context, bytes, size)
+                        : llama_state_seq_get_data(context, bytes, size, sequence);
+}
+
+static size_t restore_state(void *context, int sequence, const uint8_t *bytes, size_t size) {
+    return sequence < 0 ? llama_state_set_data(context, bytes, size)
+                        : llama_state_seq_set_data(context, bytes, size, sequence);
+}
+
+__attribute__((visibility("default"))) const struct llama_bridge llama_bridge_table = {
+    .version = LLAMA_BRIDGE_VERSION,
+    .start = start,
+    .ggml_version = ggml_version,
+    .ggml_commit = ggml_commit,
+    .system_info = llama_print_system_info,
+    .device_count = device_count,
+    .device = device,
+    .load = load,
+    .load_file = load_file,
+    .free_model = free_model,
+    .save_model = save_model,
+    .layer_count = layer_count,
+    .has_encoder = has_encoder,
+    .has_decoder = has_decoder,
+    .open = open_context,
+    .close = close_context,
+    .sequence_context = sequence_context,
+    .encode = encode,
+    .decode = decode,
+    .logits = logits,
+    .embeddings = embeddings,
+    .pooled = pooled,
+    .is_pooled = is_pooled,
+    .has_memory = has_memory,
+    .can_shift = can_shift,
+    .remove = remove_positions,
+    .copy = copy,
+    .keep = keep,
+    .shift = shift,
+    .clear = clear,
+    .state_size = state_size,
+    .save_state = save_state,
+    .restore_state = restore_state,
+};

@@ -1,0 +1,65 @@
+import CLlama
+import Foundation
+
+/// An open bridge: llama.cpp in this process.
+final class LlamaBridge: Sendable {
+    // The table is constant, and the engine that uses it does so from one thread at a time.
+    nonisolated(unsafe) let functions: UnsafePointer<llama_bridge>
+
+    /// Opens the library; a process has one bridge, since llama.cpp's log is the process's.
+    /// - Throws: `EngineStartError`.
+    init(path: String, libraryFolder: String) throws {
+        guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
+            throw EngineStartError("\(path): cannot be opened: \(String(cString: dlerror()))")
+        }
+        guard let table = dlsym(handle, LLAMA_BRIDGE_ENTRY) else {
+            throw EngineStartError("\(path): is no bridge to llama.cpp")
+        }
+        functions = UnsafePointer(table.assumingMemoryBound(to: llama_bridge.self))
+        guard functions.pointee.version == LLAMA_BRIDGE_VERSION else {
+            throw EngineStartError(
+                "\(path): is a bridge of version \(functions.pointee.version), expected \(LLAMA_BRIDGE_VERSION)")
+        }
+        functions.pointee.start(libraryFolder) { level, text in
+            guard let text else { return }
+            LlamaLog.shared.append(String(cString: text), isError: level == LLAMA_BRIDGE_ERROR.rawValue)
+        }
+    }
+
+    var version: String {
+        "ggml \(Self.text(functions.pointee.ggml_version())) (\(Self.text(functions.pointee.ggml_commit())))"
+    }
+
+    /// Empty where there is none.
+    static func text(_ text: UnsafePointer<CChar>?) -> String { text.map { String(cString: $0) } ?? "" }
+}
+
+/// What llama.cpp says while it works: why it refuses something is said nowhere else.
+final class LlamaLog: @unchecked Sendable {
+    static let shared = LlamaLog()
+    private let lock = NSLock()
+    private var errors: [String] = []
+
+    func append(_ text: String, isError: Bool) {
+        // The supervisor reads it if the worker dies.
+        FileHandle.standardError.write(Data(text.utf8))
+        guard isError else { return }
+        let line = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        lock.withLock { if !line.isEmpty && errors.count < 100 { errors.append(line) } }
+    }
+
+    func clear() { lock.withLock { errors = [] } }
+
+    /// The first error since `clear`: what comes after it are its consequences.
+    var reason: String {
+        let first = lock.withLock { errors.first } ?? "gives no reason"
+        // `function: error loading model: reason`
+        let words = first.components(separatedBy: ": ")
+        let prefixes = ["error loading model", "failed to load model", "error"]
+        let kept = words.drop { word in
+            !word.contains(" ") && (word.contains("_") || word.contains("::") || word.contains("~"))
+                || prefixes.contains { word.hasPrefix($0) && words.last != word[...].description }
+        }
+        return (kept.isEmpty ? words[...] : kept).joined(separator: ": ")
+    }
+}

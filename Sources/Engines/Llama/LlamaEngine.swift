@@ -1,0 +1,104 @@
+import CLlama
+import Devices
+import Foundation
+import GGUF
+import Inference
+
+/// llama.cpp, by its public API, on its own devices. An assertion of its own ends the process, so it belongs into a
+/// worker.
+public final class LlamaEngine: Engine {
+    public let name = "llama"
+    public let devices: [EngineDevice]
+    public let absences: [String]
+    public let version: String
+    /// It cannot tell what is invalid from what it lacks.
+    public let refusesOnlyInvalid = false
+    public let traits = EngineTraits(
+        cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
+        splits: Placement.Split.allCases)
+    private let bridge: LlamaBridge
+    private let ggmlDevices: LlamaDevices
+
+    /// - Parameters:
+    ///   - bridge: compiled by `LlamaInstallation`.
+    ///   - libraryFolder: where backends are that are libraries of their own.
+    /// - Throws: `EngineStartError`.
+    public init(bridge path: String, libraryFolder: String) throws {
+        bridge = try LlamaBridge(path: path, libraryFolder: libraryFolder)
+        ggmlDevices = LlamaDevices(bridge.functions)
+        guard !ggmlDevices.usable.isEmpty else { throw EngineStartError("\(path): llama.cpp has no device") }
+        devices = ggmlDevices.usable.map(\.engineDevice)
+        absences = ggmlDevices.absences
+        version = bridge.version
+    }
+
+    public func load(_ source: any TensorSource) throws -> any EngineModel { try load(bytes: source.bytesOfFile()) }
+
+    public func load(bytes: [UInt8]) throws -> any EngineModel { try model(.bytes(bytes)) }
+
+    public func load(file path: String) throws -> any EngineModel { try model(.file(path)) }
+
+    /// It is loaded as the whole of it on the CPU, which says whether it is one; a script's placement loads it anew.
+    private func model(_ origin: LlamaModel.Origin) throws -> any EngineModel {
+        let model = LlamaModel(origin, bridge.functions, ggmlDevices)
+        try model.load(Placement(devices[0].name))
+        return model
+    }
+}
+
+/// The devices of ggml.
+struct LlamaDevices {
+    struct Device {
+        /// ggml's number of it.
+        var index: Int
+        var isOffloadTarget: Bool
+        var engineDevice: EngineDevice
+    }
+    /// Those that a model can be placed on.
+    private(set) var usable: [Device] = []
+    private(set) var absences: [String] = []
+
+    init(_ functions: UnsafePointer<llama_bridge>) {
+        for index in 0..<Int(functions.pointee.device_count()) {
+            var info = llama_bridge_device()
+            functions.pointee.device(Int32(index), &info)
+            let name = "llama:" + LlamaBridge.text(info.name)
+            let backend = LlamaBridge.text(info.backend)
+            let isCPU = backend == "CPU"
+            guard isCPU || info.is_offload_target else {
+                absences.append("\(name): helps the CPU, and is no device of its own")
+                continue
+            }
+            let summary = LlamaBridge.text(info.description).trimmingCharacters(in: .whitespaces)
+            let device = EngineDevice(
+                name: name, summary: isCPU ? summary : "\(summary) (\(backend))",
+                precision: isCPU ? .ggmlCPU : .ggmlAccelerator)
+            usable.append(Device(index: index, isOffloadTarget: info.is_offload_target, engineDevice: device))
+        }
+        // The CPU first: the simplest.
+        usable = usable.filter { !$0.isOffloadTarget } + usable.filter(\.isOffloadTarget)
+    }
+
+    /// - Throws: `Unsupported`.
+    func named(_ name: String) throws -> Device {
+        guard let device = usable.first(where: { $0.engineDevice.name == name }) else {
+            throw Unsupported("llama.cpp has no device \(name)")
+        }
+        return device
+    }
+}
+
+extension Precision {
+    /// ggml's CPU backend: products convert activations to what the kernel of the weights' type takes; gelu is read
+    /// from a table of half precision; with keys and values in half precision, so are queries and the weights of
+    /// values, and flash attention sums values in half precision.
+    static let ggmlCPU = Precision(
+        storage: .float32, accumulation: .float32, activations: .likeWeights, gelu: .float16, attention: .float16,
+        flashAttention: .float16)
+
+    /// ggml's GPU backends: as the CPU's, and products with weights narrower than float32 may be summed in half
+    /// precision; attention takes half precision throughout.
+    static let ggmlAccelerator = Precision(
+        storage: .float32, accumulation: .float32, activations: .likeWeights, products: .float16, gelu: .float32,
+        attention: .float16, flashAttention: .float16)
+}

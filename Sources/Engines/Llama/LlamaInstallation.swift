@@ -1,0 +1,142 @@
+import Crypto
+import Foundation
+
+/// An installed or built llama.cpp, and the bridge to it: a small library that is compiled against its headers.
+public struct LlamaInstallation: Sendable {
+    /// As `--engine llama=PREFIX` names it.
+    public let prefix: String
+    /// Where its libraries are.
+    public let libraryFolder: String
+    private let includeFolders: [String]
+    private let headers: [String]
+    private let libraries: [String]
+
+    /// - Parameter prefix: a folder with `include` and `lib`, as an installation, a Python package of llama.cpp or a
+    ///   source tree with a `build` has them.
+    /// - Throws: `EngineStartError` that says what is missing.
+    public init(prefix: String) throws {
+        let manager = FileManager.default
+        func folder(_ names: [String], with file: String) -> [String] {
+            names.map { "\(prefix)/\($0)" }.filter { manager.fileExists(atPath: "\($0)/\(file)") }
+        }
+        self.prefix = prefix
+        guard manager.fileExists(atPath: prefix) else { throw EngineStartError("\(prefix): no such folder") }
+        let includes = ["include", "ggml/include", "../include", "../ggml/include"]
+        includeFolders = try ["llama.h", "ggml.h", "ggml-backend.h", "gguf.h"].reduce(into: []) { found, header in
+            guard let first = folder(includes, with: header).first else {
+                throw EngineStartError("\(prefix): no llama.cpp: there is no include/\(header)")
+            }
+            if !found.contains(first) { found.append(first) }
+        }
+        let ending = Self.libraryEnding
+        let folders = ["lib", "lib64", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "bin", "build/bin"]
+        guard let library = folder(folders, with: "libllama.\(ending)").first else {
+            throw EngineStartError("\(prefix): no llama.cpp: there is no lib/libllama.\(ending)")
+        }
+        libraryFolder = library
+        func files(_ folder: String, where isWanted: (String) -> Bool) -> [String] {
+            let names = (try? manager.contentsOfDirectory(atPath: folder)) ?? []
+            return names.filter(isWanted).sorted().map { "\(folder)/\($0)" }
+        }
+        headers = includeFolders.flatMap { files($0) { $0.hasSuffix(".h") } }
+        // A library has several names: one of each is enough.
+        libraries = files(library) { name in
+            (name.hasPrefix("libllama.") || name.hasPrefix("libggml")) && name.hasSuffix(".\(ending)")
+        }
+    }
+
+    #if os(macOS)
+        private static let libraryEnding = "dylib"
+    #else
+        private static let libraryEnding = "so"
+    #endif
+
+    /// The compiled bridge: from the cache if it is there for this very llama.cpp, its headers and libraries.
+    /// - Parameter willCompile: told the path, before it is compiled.
+    /// - Throws: `EngineStartError` in the compiler's own words.
+    public func bridge(willCompile: (String) -> Void) throws -> String {
+        let key = try contentHash()
+        let folder = try Self.cacheFolder().appendingPathComponent("llama-\(key.prefix(16))")
+        let library = folder.appendingPathComponent("bridge.\(Self.libraryEnding)")
+        if FileManager.default.fileExists(atPath: library.path) { return library.path }
+        willCompile(library.path)
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            for (name, bytes) in [
+                ("bridge.c", PackageResources.bridge_c), ("CLlama.h", PackageResources.CLlama_h),
+            ] {
+                try Data(bytes).write(to: folder.appendingPathComponent(name), options: .atomic)
+            }
+        } catch {
+            throw EngineStartError("\(folder.path): cannot be written: \(error.localizedDescription)")
+        }
+        try compile(folder, to: library)
+        return library.path
+    }
+
+    /// Of all that the bridge depends on: a library that was built anew is another one.
+    private func contentHash() throws -> String {
+        var hash = SHA256()
+        hash.update(data: Data(PackageResources.bridge_c))
+        hash.update(data: Data(PackageResources.CLlama_h))
+        for file in headers + libraries {
+            guard let data = try? Data(contentsOf: URL(fileURLWithPath: file), options: .alwaysMapped) else {
+                throw EngineStartError("\(file): cannot be read")
+            }
+            hash.update(data: Data(file.utf8))
+            hash.update(data: data)
+        }
+        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+    }
+
+    /// `$XDG_CACHE_HOME/gguf-fuzz`, or what stands for it.
+    private static func cacheFolder() throws -> URL {
+        let environment = ProcessInfo.processInfo.environment
+        if let cache = environment["XDG_CACHE_HOME"], cache.hasPrefix("/") {
+            return URL(fileURLWithPath: cache).appendingPathComponent("gguf-fuzz")
+        }
+        guard let home = environment["HOME"] else {
+            throw EngineStartError("neither XDG_CACHE_HOME nor HOME says where the bridge to llama.cpp may be kept")
+        }
+        return URL(fileURLWithPath: home).appendingPathComponent(".cache/gguf-fuzz")
+    }
+
+    private func compile(_ folder: URL, to library: URL) throws {
+        let compiler = ProcessInfo.processInfo.environment["CC"] ?? "cc"
+        // Under another name until it is whole: somebody else may be compiling the same.
+        let temporary = folder.appendingPathComponent("bridge-\(ProcessInfo.processInfo.processIdentifier)")
+        defer { try? FileManager.default.removeItem(at: temporary) }
+        let includes = [folder.path] + includeFolders
+        let arguments = ["-O1", "-std=c11", "-Wall", "-Werror=implicit-function-declaration", "-fPIC", "-shared"]
+            + ["-fvisibility=hidden"] + includes.map { "-I\($0)" }
+            + [folder.appendingPathComponent("bridge.c").path, "-o", temporary.path]
+            + ["-L\(libraryFolder)", "-lllama", "-lggml", "-lggml-base", "-Wl,-rpath,\(libraryFolder)"]
+        let process = Process(), output = Pipe()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [compiler] + arguments
+        process.standardOutput = output
+        process.standardError = output
+        do {
+            try process.run()
+        } catch {
+            throw EngineStartError("\(compiler): cannot be started: \(error.localizedDescription)")
+        }
+        let words = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+            throw EngineStartError(
+                "\(prefix): the bridge to this llama.cpp does not compile; \(compiler) says: \(Self.errors(words))")
+        }
+        guard rename(temporary.path, library.path) == 0 else {
+            throw EngineStartError("\(library.path): cannot be written: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// The lines that say what is wrong, the first few of them, on one line.
+    private static func errors(_ words: String) -> String {
+        let lines = words.split(whereSeparator: \.isNewline)
+        let errors = lines.filter { $0.contains("error") || $0.contains("undefined") || $0.contains("not found") }
+        let said = (errors.isEmpty ? lines : errors).prefix(3).joined(separator: "; ")
+        return said.isEmpty ? "nothing" : said
+    }
+}

@@ -1,0 +1,156 @@
+import CLlama
+import Inference
+
+/// A context of llama.cpp.
+final class LlamaSession: ScriptSession {
+    private let functions: UnsafePointer<llama_bridge>
+    private let context: UnsafeMutableRawPointer
+    private let hasLogits: Bool
+
+    /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
+    init(_ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>) throws {
+        self.functions = functions
+        let options = script.options
+        let batches = script.steps.compactMap(\.batch)
+        let longest = max(1, batches.map(\.tokens.count).max() ?? 1)
+        hasLogits = functions.pointee.has_decoder(model)
+
+        var session = llama_bridge_session()
+        session.batch = UInt32(longest)
+        // What an encoder's tokens are is computed in one piece.
+        session.micro_batch = UInt32(
+            functions.pointee.has_encoder(model) || !hasLogits ? longest : min(options.microBatch, longest))
+        session.sequences = UInt32(options.sequences)
+        session.threads = Int32(options.threads ?? 1)
+        session.flash_attention = options.flashAttention.map { $0 ? 1 : 0 } ?? 0
+        session.embeddings = !hasLogits
+        session.offloads_operations = true
+        // Tokens of several sequences need a cache that these share.
+        let areShared = batches.contains { $0.tokens.contains { $0.sequences.elements.count > 1 } }
+        session.unified = options.unifiedCache ?? areShared
+        session.context = UInt32(session.unified ? options.context : options.context * options.sequences)
+        let type = options.cacheType.rawValue
+        LlamaLog.shared.clear()
+        let opened = type.withCString { type in
+            session.key_type = type
+            session.value_type = type
+            return functions.pointee.open(model, &session)
+        }
+        guard let opened else { throw Unsupported("a session: \(LlamaLog.shared.reason)") }
+        context = opened
+    }
+
+    deinit { functions.pointee.close(context) }
+
+    func encode(_ batch: Batch) throws -> StepResult {
+        try submit(batch, functions.pointee.encode)
+        return StepResult()
+    }
+
+    func process(_ batch: Batch) throws -> StepResult {
+        try submit(batch, functions.pointee.decode)
+        if functions.pointee.is_pooled(context) {
+            let sequences = SequenceSet(bits: batch.tokens.reduce(0) { $0 | $1.sequences.bits }).elements
+            return StepResult(embeddings: try rows(sequences, functions.pointee.pooled))
+        }
+        let wanted = batch.tokens.indices.filter { batch.tokens[$0].wantsOutput }
+        guard !wanted.isEmpty else { return StepResult() }
+        return hasLogits
+            ? StepResult(logits: try rows(wanted, functions.pointee.logits))
+            : StepResult(embeddings: try rows(wanted, functions.pointee.embeddings))
+    }
+
+    private typealias Submission = @convention(c) (
+        UnsafeMutableRawPointer?, UnsafePointer<llama_bridge_batch>?
+    ) -> Int32
+
+    private func submit(_ batch: Batch, _ function: Submission?) throws {
+        let ids = batch.tokens.map { Int32(clamping: $0.id) }
+        let positions = batch.tokens.map { Int32(clamping: $0.position) }
+        let sequences = batch.tokens.map { UInt64($0.sequences.bits) }
+        let outputs = batch.tokens.map(\.wantsOutput)
+        LlamaLog.shared.clear()
+        let status = ids.withUnsafeBufferPointer { ids in
+            positions.withUnsafeBufferPointer { positions in
+                sequences.withUnsafeBufferPointer { sequences in
+                    outputs.withUnsafeBufferPointer { outputs in
+                        var tokens = llama_bridge_batch(
+                            count: Int32(batch.tokens.count), ids: ids.baseAddress, positions: positions.baseAddress,
+                            sequences: sequences.baseAddress, wants_output: outputs.baseAddress)
+                        return function?(context, &tokens) ?? 0
+                    }
+                }
+            }
+        }
+        switch status {
+        case 0: return
+        // By its documentation, an invalid batch: what we hold to be valid, llama.cpp may not take.
+        case -1: throw Unsupported("a batch: \(LlamaLog.shared.reason)")
+        case 1: throw LlamaFailure("finds no room in the cache: \(LlamaLog.shared.reason)")
+        default: throw LlamaFailure("status \(status): \(LlamaLog.shared.reason)")
+        }
+    }
+
+    private func rows(
+        _ keys: [Int], _ function: @convention(c) (UnsafeMutableRawPointer?, Int32, UnsafeMutablePointer<Int32>?)
+            -> UnsafePointer<Float>?
+    ) throws -> Rows {
+        var result = Rows(keys: keys, width: 0, elements: [])
+        for key in keys {
+            var width: Int32 = 0
+            guard let row = function(context, Int32(key), &width), width > 0 else {
+                throw LlamaFailure("gives no output \(key): \(LlamaLog.shared.reason)")
+            }
+            result.width = Int(width)
+            result.elements += UnsafeBufferPointer(start: row, count: result.width).lazy.map(Double.init)
+        }
+        return result
+    }
+
+    // MARK: Sequences
+
+    func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool {
+        let isAll = positions.upperBound >= Range.allPositions.upperBound
+        return functions.pointee.remove(
+            context, Int32(sequence), Int32(positions.lowerBound), isAll ? -1 : Int32(positions.upperBound))
+    }
+
+    func keep(_ sequence: Int) throws { functions.pointee.keep(context, Int32(sequence)) }
+
+    func copy(_ source: Int, to destination: Int) throws -> Bool {
+        functions.pointee.copy(context, Int32(source), Int32(destination))
+        return true
+    }
+
+    func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) throws {
+        guard functions.pointee.can_shift(context) else { throw Unsupported("a cache whose positions cannot shift") }
+        functions.pointee.shift(context, Int32(sequence), Int32(positions.lowerBound), -1, Int32(delta))
+    }
+
+    func clear() throws { functions.pointee.clear(context) }
+
+    // MARK: State
+
+    func save(_ sequence: Int?) throws -> [UInt8] {
+        let number = Int32(sequence ?? -1)
+        let size = functions.pointee.state_size(context, number)
+        var bytes = [UInt8](repeating: 0, count: size)
+        let written = functions.pointee.save_state(context, number, &bytes, size)
+        guard written == size else { throw LlamaFailure("saves \(written) bytes of a state of \(size)") }
+        return bytes
+    }
+
+    func restore(_ state: [UInt8], _ sequence: Int?) throws {
+        LlamaLog.shared.clear()
+        let read = functions.pointee.restore_state(context, Int32(sequence ?? -1), state, state.count)
+        guard read == state.count else {
+            throw LlamaFailure("restores \(read) bytes of a state of \(state.count): \(LlamaLog.shared.reason)")
+        }
+    }
+}
+
+/// What llama.cpp fails at.
+private struct LlamaFailure: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+}
