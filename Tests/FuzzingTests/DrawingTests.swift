@@ -37,7 +37,7 @@ struct DrawingTests {
         var seen: Set<String> = []
         for index in 0..<900 as Range<UInt64> { seen.formUnion(try plan.draw(index).case.features) }
         let rejecting = FuzzPlan(seed: 3, checks: [.rejects], devices: ["cpu"], placeable: ["cpu"])
-        for index in 0..<200 as Range<UInt64> { seen.formUnion(try rejecting.draw(index).case.features) }
+        for index in 0..<400 as Range<UInt64> { seen.formUnion(try rejecting.draw(index).case.features) }
         let steps = ["encode", "process", "remove", "keep", "copy", "shift", "save", "restore", "clear"]
         let wanted =
             Check.allCases.map { "check \($0.rawValue)" } + steps.map { "step \($0)" }
