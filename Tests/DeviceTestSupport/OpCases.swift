@@ -423,7 +423,7 @@ private let routingCases: [OpCase] = cases {
 // MARK: Caches
 
 private let cacheCases: [OpCase] = cases {
-    for type in StateType.allCases {
+    for type in StateType.allCases where type.isNative {
         OpCase("store \(type.rawValue)", steps: 2, stateRows: 7, stateType: type) {
             let x = $0.real([3, 2, 5], in: -100...100)
             let cells = $0.index(.cells, [3]) { step in step == 0 ? [4, 0, 2] : [2, 5, 6] }
