@@ -147,6 +147,19 @@ public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
         self.step = step
     }
 
+    /// Whether a line looks like an assertion or an exception.
+    static func isAssertion(_ line: String) -> Bool {
+        ["GGML_ASSERT", "GGML_ABORT", "Fatal error", "fatal error", "assert", "Assertion", "terminate called", "what():"]
+            .contains { line.contains($0) }
+    }
+
+    /// The assertion that it died of, without the place, which differs from build to build; nil if it named none.
+    public var assertion: String? {
+        guard Self.isAssertion(lastWords) else { return nil }
+        let text = lastWords.split(separator: "/").last.map(String.init) ?? lastWords
+        return text.replacing(#/:[0-9]+: /#, with: ": ")
+    }
+
     public var description: String {
         let what = switch cause {
         case .signal(_, let name): "ended by \(name)"

@@ -11,6 +11,8 @@ final class LlamaModel: EngineModel {
     private let origin: Origin
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
+    /// Whether the bytes hold every tensor that llama.cpp can use, as its loader from memory takes for granted.
+    private var isComplete = true
     private var loaded: (placement: Placement, model: UnsafeMutableRawPointer)?
 
     init(_ origin: Origin, _ functions: UnsafePointer<llama_bridge>, _ devices: LlamaDevices) {
@@ -34,9 +36,9 @@ final class LlamaModel: EngineModel {
         let offloading = try LlamaOffloading(placement, layers: layers, devices)
         free()
         LlamaLog.shared.clear()
-        let model = try offloading.withBridgePlacement { placement in
+        let model = offloading.withBridgePlacement { placement in
             switch origin {
-            case .bytes(let bytes): try load(bytes, placement)
+            case .bytes(let bytes): load(bytes, placement)
             case .file(let path): functions.pointee.load_file(path, placement)
             }
         }
@@ -45,21 +47,25 @@ final class LlamaModel: EngineModel {
         return model
     }
 
+    /// By the loader of models in memory, or, for a model without some optional tensors, by that of files.
     private func load(
         _ bytes: [UInt8], _ placement: UnsafePointer<llama_bridge_placement>
-    ) throws -> UnsafeMutableRawPointer? {
-        var missing = [CChar](repeating: 0, count: 256)
-        let model = bytes.withUnsafeBytes { file in
-            functions.pointee.load(file.baseAddress, file.count, placement, &missing, missing.count)
+    ) -> UnsafeMutableRawPointer? {
+        bytes.withUnsafeBytes { file in
+            if isComplete {
+                var missing = [CChar](repeating: 0, count: 256)
+                let model = functions.pointee.load(file.baseAddress, file.count, placement, &missing, missing.count)
+                if missing[0] == 0 || file.count < 24 || tensorCount(bytes) == 0 { return model }
+                if let model { functions.pointee.free_model(model) }
+                isComplete = false
+                LlamaLog.shared.clear()
+            }
+            return functions.pointee.load_stream(file.baseAddress, file.count, placement)
         }
-        let name = String(decoding: missing.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        // Metadata alone may be offered, to be refused.
-        if let model, !name.isEmpty, (try? GGUFHeaderCount.tensors(bytes)) != 0 {
-            functions.pointee.free_model(model)
-            throw Refusal("it wants the tensor \(name), which is not there or of another size")
-        }
-        return model
     }
+
+    /// Of a GGUF file: bytes 8 to 15.
+    private func tensorCount(_ bytes: [UInt8]) -> UInt64 { bytes[8..<16].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
         let model: UnsafeMutableRawPointer
@@ -78,14 +84,5 @@ final class LlamaModel: EngineModel {
         defer { unlink(path) }
         functions.pointee.save_model(model, path)
         return try Array(Data(contentsOf: URL(fileURLWithPath: path)))
-    }
-}
-
-/// The number of tensors that a GGUF file's first bytes say it has.
-private enum GGUFHeaderCount {
-    struct TooShort: Error {}
-    static func tensors(_ bytes: [UInt8]) throws -> UInt64 {
-        guard bytes.count >= 16 else { throw TooShort() }
-        return bytes[8..<16].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

@@ -213,8 +213,7 @@ private final class ErrorLog {
         let count = pread(handle.fileDescriptor, &bytes, bytes.count, start)
         let lines = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(whereSeparator: \.isNewline)
             .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
-        let marks = ["GGML_ASSERT", "Fatal error", "assert", "Assertion", "terminate called", "what():"]
-        let line = lines.last { line in marks.contains { line.contains($0) } } ?? lines.last ?? ""
+        let line = lines.last(where: EngineDeath.isAssertion) ?? lines.last ?? ""
         return String(line.prefix(300))
     }
 }

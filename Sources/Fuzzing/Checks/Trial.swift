@@ -153,7 +153,7 @@ extension EngineDeath {
     var kind: String {
         switch cause {
         case .signal(_, let name):
-            lastWords.isEmpty ? name : "\(name): \(lastWords.filter { !$0.isNumber }.prefix(100))"
+            assertion.map { "\(name): \($0.replacing(/[0-9]+/, with: "N").prefix(120))" } ?? name
         case .exit(let status): "exit \(status)"
         case .hang: "hang"
         case .memory: "memory"
