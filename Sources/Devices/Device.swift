@@ -51,9 +51,10 @@ public struct Precision: Hashable, Sendable, Codable {
     public var products: Format?
     /// Of gelu's argument and result, where it is read from a table.
     public var gelu: Format?
-    /// Of queries and of the weights of values where keys and values are kept in half precision.
+    /// Of queries and of the weights of values where keys and values are kept in half precision or narrower, and in
+    /// flash attention always.
     public var attention: Format?
-    /// Of the sums of values, likewise, with flash attention.
+    /// Of the sums of values in flash attention.
     public var flashAttention: Format?
 
     /// How the activations of a product are rounded.
@@ -101,6 +102,14 @@ public enum StateType: String, Hashable, Sendable, CaseIterable, Codable {
     /// of a block lies is the engine's own affair; the noise floor has its size.
     case bfloat = "bf16"
     case q8_0, q5_1, q5_0, q4_1, q4_0
+
+    /// Elements that are kept together.
+    public var blockSize: Int {
+        switch self {
+        case .full, .half, .bfloat: 1
+        case .q8_0, .q5_1, .q5_0, .q4_1, .q4_0: 32
+        }
+    }
 
     /// Whether the builtin engine's devices have it.
     public var isNative: Bool { self == .full || self == .half }

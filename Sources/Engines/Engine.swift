@@ -10,6 +10,8 @@ import Inference
 public protocol Engine: AnyObject {
     /// As reports name it: `builtin`, `llama`.
     var name: String { get }
+    /// Of the engine itself; empty where it has none of its own.
+    var version: String { get }
     /// The devices that scripts may be placed on; at least one.
     var devices: [EngineDevice] { get }
     /// Why devices that might be expected are not there.
@@ -36,6 +38,7 @@ public protocol Engine: AnyObject {
 }
 
 extension Engine {
+    public var version: String { "" }
     public var absences: [String] { [] }
     public var refusesOnlyInvalid: Bool { true }
     public var traits: EngineTraits { EngineTraits() }
@@ -52,16 +55,19 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var choosesUnifiedCache: Bool
     /// How several devices may share a model.
     public var splits: [Placement.Split]
+    /// Whether a token's position may be further than the next of its sequence.
+    public var admitsGaps: Bool
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
-        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers]
+        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
         self.choosesThreads = choosesThreads
         self.choosesUnifiedCache = choosesUnifiedCache
         self.splits = splits
+        self.admitsGaps = admitsGaps
     }
 
     /// What engines that are tested together can all be asked for. What only some choose, the others leave alone.
@@ -71,7 +77,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             choosesFlashAttention: choosesFlashAttention || other.choosesFlashAttention,
             choosesThreads: choosesThreads || other.choosesThreads,
             choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
-            splits: splits.filter(other.splits.contains))
+            splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps)
     }
 }
 

@@ -94,7 +94,8 @@ struct llama_bridge {
     void (*save_model)(void *model, const char *path);
     int (*layer_count)(const void *model);
     bool (*has_encoder)(const void *model);
-    bool (*has_decoder)(const void *model);
+    // Rather than embeddings.
+    bool (*has_logits)(const void *model);
 
     // NULL where it is refused; the log says why. `unsupported` is said instead where a cache type is not known.
     void *(*open)(void *model, const struct llama_bridge_session *session);

@@ -176,11 +176,11 @@ final class Rounder {
         return format.unit * Double(terms) / 2
     }
 
-    /// Whether attention narrows what it is given: with keys and values that are kept so, and in flash attention with
-    /// those that no cache has kept.
+    /// Whether attention narrows what it is given: with keys and values that are kept so, and in flash attention
+    /// always.
     private func isNarrow(_ cache: StateType?) -> Bool {
         guard precision?.attention == .float16 else { return false }
-        return cache.map { $0 != .full } ?? usesFlashAttention
+        return usesFlashAttention || cache.map { $0 != .full } ?? false
     }
 
     /// Gelu of an argument, and the result, as a table has them.

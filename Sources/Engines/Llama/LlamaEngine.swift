@@ -15,7 +15,7 @@ public final class LlamaEngine: Engine {
     public let refusesOnlyInvalid = false
     public let traits = EngineTraits(
         cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
-        splits: Placement.Split.allCases)
+        splits: Placement.Split.allCases, admitsGaps: false)
     private let bridge: LlamaBridge
     private let ggmlDevices: LlamaDevices
 

@@ -13,17 +13,19 @@ final class LlamaSession: ScriptSession {
         let options = script.options
         let batches = script.steps.compactMap(\.batch)
         let longest = max(1, batches.map(\.tokens.count).max() ?? 1)
-        hasLogits = functions.pointee.has_decoder(model)
+        hasLogits = functions.pointee.has_logits(model)
+        let hasEncoder = functions.pointee.has_encoder(model)
 
         var session = llama_bridge_session()
-        session.batch = UInt32(longest)
-        // What an encoder's tokens are is computed in one piece.
-        session.micro_batch = UInt32(
-            functions.pointee.has_encoder(model) || !hasLogits ? longest : min(options.microBatch, longest))
+        // llama.cpp plans for a token of each sequence, and ends the process where a batch could not hold them.
+        session.batch = UInt32(max(longest, options.sequences))
+        // Tokens that see each other are computed in one piece.
+        session.micro_batch = hasEncoder || !hasLogits
+            ? session.batch : UInt32(min(max(options.microBatch, options.sequences), Int(session.batch)))
         session.sequences = UInt32(options.sequences)
         session.threads = Int32(options.threads ?? 1)
         session.flash_attention = options.flashAttention.map { $0 ? 1 : 0 } ?? 0
-        session.embeddings = !hasLogits
+        session.embeddings = !hasLogits || hasEncoder
         session.offloads_operations = true
         // Tokens of several sequences need a cache that these share.
         let areShared = batches.contains { $0.tokens.contains { $0.sequences.elements.count > 1 } }
@@ -44,7 +46,8 @@ final class LlamaSession: ScriptSession {
 
     func encode(_ batch: Batch) throws -> StepResult {
         try submit(batch, functions.pointee.encode)
-        return StepResult()
+        let wanted = batch.tokens.indices.filter { batch.tokens[$0].wantsOutput }
+        return StepResult(embeddings: wanted.isEmpty ? nil : try rows(wanted, functions.pointee.embeddings))
     }
 
     func process(_ batch: Batch) throws -> StepResult {
@@ -118,6 +121,8 @@ final class LlamaSession: ScriptSession {
     func keep(_ sequence: Int) throws { functions.pointee.keep(context, Int32(sequence)) }
 
     func copy(_ source: Int, to destination: Int) throws -> Bool {
+        // It adds to what the destination has.
+        guard functions.pointee.remove(context, Int32(destination), -1, -1) else { return false }
         functions.pointee.copy(context, Int32(source), Int32(destination))
         return true
     }

@@ -42,6 +42,9 @@ extension Case {
         if options.sequences != plain.sequences { result.append("\(options.sequences) sequences") }
         if options.microBatch < tokens { result.append("micro-batches of \(options.microBatch)") }
         if options.cacheType != plain.cacheType { result.append("cache \(options.cacheType.rawValue)") }
+        if let flash = options.flashAttention, flash { result.append("flash attention") }
+        if let threads = options.threads, threads > 1 { result.append("\(threads) threads") }
+        if let unified = options.unifiedCache { result.append(unified ? "one cache" : "a cache a sequence") }
         if check == .placement { result.append("placement \(script.placement)") }
         return result
     }

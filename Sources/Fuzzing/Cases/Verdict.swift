@@ -5,6 +5,8 @@ public struct Verdict: Hashable, Sendable {
         case failed(Failure)
         /// The case says nothing about this device, and why.
         case discarded(String)
+        /// It fails, or would, as a known finding explains: its name.
+        case known(String)
     }
     public var device: String
     public var outcome: Outcome

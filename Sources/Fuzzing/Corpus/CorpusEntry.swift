@@ -7,6 +7,8 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
     /// What was seen, for a person.
     public var seen: String
     public var found: Origin
+    /// Of a finding that is waited for: what else it explains.
+    public var known: KnownFindings.Scope?
 
     /// Where the case came from.
     public struct Origin: Hashable, Sendable, Codable {

@@ -10,6 +10,7 @@ struct ScriptDrawing {
     /// What a session remembers so far.
     private var state: ScriptState
     private let options: Script.Options
+    private let admitsGaps: Bool
 
     static func draw(
         _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, placement: Placement,
@@ -18,7 +19,9 @@ struct ScriptDrawing {
         let options = try choices.span("options") { choices in
             try drawOptions(&choices, traits, check, engine, like: target?.options)
         }
-        var drawing = ScriptDrawing(traits: traits, check: check, state: ScriptState(traits, options), options: options)
+        var drawing = ScriptDrawing(
+            traits: traits, check: check, state: ScriptState(traits, options), options: options,
+            admitsGaps: engine.admitsGaps)
         let steps = try drawing.drawSteps(&choices, like: target?.steps)
         return Script(placement: placement, options: options, steps: steps)
     }
@@ -44,11 +47,11 @@ struct ScriptDrawing {
                 of: microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences },
                 like: target?.microBatch)
         options.cacheType = traits.hasCache
-            ? try choices.weighted(cacheTypes(engine), like: target?.cacheType) : .full
+            ? try choices.weighted(cacheTypes(traits, engine), like: target?.cacheType) : .full
         if engine.choosesFlashAttention {
             // Values in blocks can be read by flash attention only.
             options.flashAttention = options.cacheType.isNative
-                ? try choices.weighted([(false, 2), (true, 1)], like: target?.flashAttention) : true
+                ? try choices.weighted([(false, 2), (true, 1)], like: target.map { $0.flashAttention ?? false }) : true
         }
         if engine.choosesUnifiedCache, options.sequences > 1 {
             options.unifiedCache = try choices.weighted([(true, 1), (false, 1)], like: target?.unifiedCache)
@@ -59,8 +62,9 @@ struct ScriptDrawing {
         return options
     }
 
-    private static func cacheTypes(_ engine: EngineTraits) -> [(StateType, Int)] {
-        engine.cacheTypes.map { ($0, $0 == .full ? 12 : $0 == .half ? 4 : 1) }
+    private static func cacheTypes(_ traits: SessionTraits, _ engine: EngineTraits) -> [(StateType, Int)] {
+        engine.cacheTypes.filter { $0.blockSize == 1 || traits.hasBlockCache }
+            .map { ($0, $0 == .full ? 12 : $0 == .half ? 4 : 1) }
     }
 
     // MARK: Steps
@@ -244,7 +248,7 @@ struct ScriptDrawing {
             let sequences = try choices.element(of: sets, like: run?.sequences)
             let first = sequences.first ?? 0
             // Recurrent state admits no gap; of the others few have one.
-            let gap = traits.isRecurrent || !remembers
+            let gap = traits.isRecurrent || !remembers || !(admitsGaps || ends[first] == 0)
                 ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
             let usually = choices.chance(1, in: 24) ? room : min(room, 5)

@@ -37,6 +37,9 @@ extension Case {
         features += Set(script.steps.map(\.name)).map { "step \($0)" }
         let options = script.options
         features.append("cache \(options.cacheType.rawValue)")
+        if options.flashAttention == true { features.append("flash attention") }
+        if let threads = options.threads, threads > 1 { features.append("several threads") }
+        if let unified = options.unifiedCache { features.append(unified ? "unified cache" : "cache a sequence") }
         if options.sequences > 1 { features.append("several sequences") }
         if options.microBatch < tokens { features.append("micro-batches") }
         if tokens > 32 { features.append("more than 32 tokens") }

@@ -9,6 +9,8 @@ public struct FuzzReport: Sendable {
     public private(set) var findings: [Finding] = []
     /// Verdicts that say nothing, by reason.
     public private(set) var discards: [String: Int] = [:]
+    /// How often each known finding explained a failure, by its name.
+    public private(set) var known: [String: Int] = [:]
     /// Ops that ran elsewhere than they were placed.
     public private(set) var fallbacks: Set<String> = []
     /// The features that were seen, numbered: a case has hundreds of pairs of them.
@@ -30,6 +32,8 @@ public struct FuzzReport: Sendable {
         public var verdicts = 0
         public var failures = 0
         public var discards = 0
+        /// Failures that known findings explain.
+        public var known = 0
         /// The largest error of a row, as a multiple of its noise floor, of all verdicts that passed.
         public var worst: Double?
     }
@@ -58,6 +62,9 @@ public struct FuzzReport: Sendable {
             switch verdict.outcome {
             case .passed: if let worst = verdict.worst { cell.worst = max(cell.worst ?? 0, worst) }
             case .failed: cell.failures += 1
+            case .known(let name):
+                cell.known += 1
+                known[name, default: 0] += 1
             case .discarded(let words):
                 // Layers and sizes do not make another reason.
                 let reason = words.replacing(/[0-9]+/, with: "N")

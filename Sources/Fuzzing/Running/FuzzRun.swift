@@ -19,6 +19,8 @@ public struct FuzzRun: Sendable {
     public var budget = 1000
     /// The longest that shrinking one failure may take: hangs are slow to try.
     public var patience = Duration.seconds(300)
+    /// What failures are no news.
+    public var known = KnownFindings()
     /// Makes the engines of one thread.
     public var engines: @Sendable () throws -> EngineSet
 
@@ -47,6 +49,19 @@ public struct FuzzRun: Sendable {
         case shrunk(Finding)
     }
 
+    /// Runs the known findings again.
+    /// - Returns: those that no longer fail as they did, and how they end now.
+    public func changesOfKnown(isCancelled: () -> Bool = { false }) throws -> [(finding: KnownFindings.Finding, now: Verdict)] {
+        let judge = Judge(try engines())
+        return known.findings.flatMap { finding -> [(finding: KnownFindings.Finding, now: Verdict)] in
+            guard !isCancelled() else { return [] }
+            return judge.judge(finding.entry.case).filter { verdict in
+                guard plan.devices.contains(verdict.device) else { return false }
+                return verdict.failure?.signature.kind != finding.entry.signature.kind
+            }.map { (finding, $0) }
+        }
+    }
+
     /// - Parameters:
     ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun.
     ///   - handle: told what happens, never twice at a time.
@@ -59,7 +74,7 @@ public struct FuzzRun: Sendable {
         let start = ContinuousClock.now
         let report = ReportBox(FuzzReport(plan: plan))
         try Parallel.inOrder(jobs: jobs) {
-            Judge(try engines())
+            Judge(try engines(), known: known)
         } work: { number, judge -> Judged? in
             let index = UInt64(number) * shard.count + shard.index
             switch extent {
@@ -75,7 +90,7 @@ public struct FuzzRun: Sendable {
                     report.value.count(failure.signature)
                     return nil
                 }
-                var finding = Finding(judged, failure, self)
+                var finding = Finding(judged, failure, self, engine: judge.engineVersion(of: failure.signature.device))
                 keep(&finding)
                 report.value.add(finding)
                 try handle(.found(finding))
@@ -175,7 +190,7 @@ public struct Finding: Sendable {
     /// It did not fail again.
     public var isLost = false
 
-    init(_ judged: FuzzRun.Judged, _ failure: Failure, _ run: FuzzRun) {
+    init(_ judged: FuzzRun.Judged, _ failure: Failure, _ run: FuzzRun, engine: String?) {
         self.failure = failure
         index = judged.record.index
         entry = judged.case.map { subject in
@@ -183,7 +198,9 @@ public struct Finding: Sendable {
             subject.devices = [failure.signature.device]
             return CorpusEntry(
                 case: subject, signature: failure.signature, seen: failure.seen,
-                found: .init(seed: run.plan.seed, index: judged.record.index, version: run.version, fault: run.fault))
+                found: .init(
+                    seed: run.plan.seed, index: judged.record.index, version: run.version, fault: run.fault,
+                    engine: engine.flatMap { $0.isEmpty ? nil : $0 }))
         }
     }
 

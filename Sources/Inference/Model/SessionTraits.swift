@@ -9,6 +9,8 @@ public struct SessionTraits: Hashable, Sendable {
     public let isRecurrent: Bool
     /// Whether keys and values of each token are kept.
     public let hasCache: Bool
+    /// Whether the rows of the caches, one a head, are whole blocks of 32 elements, as the narrowest types need.
+    public let hasBlockCache: Bool
     /// Positions that the model has learned embeddings for; nil where positions are not looked up.
     public let positionLimit: Int?
     /// Whether results depend on differences of positions only, so that a shifted sequence goes on as if it had been
@@ -23,7 +25,9 @@ public struct SessionTraits: Hashable, Sendable {
         dimensions = architecture.dimensions
         traits = architecture.traits
         isRecurrent = states.contains { $0.kind == .recurrent }
-        hasCache = states.contains { $0.kind == .cache }
+        let caches = states.filter { $0.kind == .cache }
+        hasCache = !caches.isEmpty
+        hasBlockCache = hasCache && caches.allSatisfy { $0.row.last.isMultiple(of: 32) }
         positionLimit = graphs.compactMap { $0.limit(of: .positions) }.min()
         isShiftInvariant = !graphs.contains { graph in
             graph.nodes.contains { node in

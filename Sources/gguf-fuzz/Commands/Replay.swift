@@ -53,7 +53,7 @@ struct Replay: ParsableCommand {
                 switch verdict.outcome {
                 case .passed: passes += 1
                 case .failed: failures += 1
-                case .discarded: discards += 1
+                case .discarded, .known: discards += 1
                 }
             }
         }
@@ -71,6 +71,8 @@ struct Replay: ParsableCommand {
         case .passed:
             let worst = verdict.worst.map { ", worst \(Format.multiple($0)) of the noise floor" }
             return "passes on \(verdict.device)\(worst ?? "")"
+        case .known(let name):
+            return "known on \(verdict.device): \(name)"
         case .discarded(let reason):
             return "discarded on \(verdict.device): \(reason)"
         case .failed(let failure):

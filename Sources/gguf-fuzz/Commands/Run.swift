@@ -58,6 +58,7 @@ struct Run: ParsableCommand {
         fuzzing.shard = (shard.number - 1, shard.count)
         fuzzing.corpus = Corpus(folder: options.corpus ?? "Corpus")
         fuzzing.fault = fault?.name
+        fuzzing.known = try KnownFindings(options.known)
         if let limit = options.shrinkTime { fuzzing.patience = limit.duration }
 
         Interrupt.watch()
@@ -69,7 +70,8 @@ struct Run: ParsableCommand {
             if case .judged(let record) = event { try log?.append(record) }
         }
         display.end()
-        RunSummary(report: report, shard: shard, absences: absences).print()
+        let changes = try fuzzing.changesOfKnown { Interrupt.isRequested }
+        RunSummary(report: report, shard: shard, absences: absences, changesOfKnown: changes).print()
         if !report.findings.isEmpty { throw ExitStatus.propertyFailed }
         if report.wasInterrupted, let status = Interrupt.status { throw ExitCode(status) }
     }

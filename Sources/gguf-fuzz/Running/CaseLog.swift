@@ -39,7 +39,7 @@ final class CaseLog: Sendable {
         struct Verdict: Encodable {
             var device: String
             var outcome: String
-            /// Of a discard.
+            /// Of a discard; of a known finding its name.
             var reason: String?
             /// Of a failure.
             var stage: String?
@@ -72,6 +72,7 @@ final class CaseLog: Sendable {
                 return switch verdict.outcome {
                 case .passed: Verdict(device: verdict.device, outcome: "pass", noise: noise)
                 case .discarded(let reason): Verdict(device: verdict.device, outcome: "discard", reason: reason)
+                case .known(let name): Verdict(device: verdict.device, outcome: "known", reason: name)
                 case .failed(let failure):
                     Verdict(
                         device: verdict.device, outcome: "fail", stage: failure.signature.stage,

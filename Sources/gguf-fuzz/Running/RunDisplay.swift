@@ -38,7 +38,7 @@ final class RunDisplay: @unchecked Sendable {
                     switch verdict.outcome {
                     case .passed: break
                     case .failed: failures += 1
-                    case .discarded: discards += 1
+                    case .discarded, .known: discards += 1
                     }
                 }
             case .found(let finding):

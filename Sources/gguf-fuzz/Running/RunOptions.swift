@@ -23,6 +23,10 @@ struct RunOptions: ParsableArguments {
         "The folder that keeps what failed; only written to if something does. (default: Corpus)", valueName: "folder"))
     var corpus: String?
     @Option(help: ArgumentHelp(
+        "Corpus files, and folders of them, of findings that are waited for: their failures are counted, and are none of "
+            + "this run; may be repeated.", valueName: "path"))
+    var known: [String] = []
+    @Option(help: ArgumentHelp(
         "The longest that shrinking one failure may take; then the simplest so far is kept. (default: 5m)",
         valueName: "time"))
     var shrinkTime: TimeSpan?
@@ -52,6 +56,7 @@ struct RunOptions: ParsableArguments {
         jobs = jobs ?? other.jobs
         shard = shard ?? other.shard
         corpus = corpus ?? other.corpus
+        if known.isEmpty { known = other.known }
         shrinkTime = shrinkTime ?? other.shrinkTime
         inject = inject ?? other.inject
         json = json ?? other.json

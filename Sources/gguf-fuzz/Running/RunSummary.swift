@@ -6,6 +6,7 @@ struct RunSummary {
     let report: FuzzReport
     let shard: Shard
     let absences: [String]
+    let changesOfKnown: [(finding: KnownFindings.Finding, now: Verdict)]
 
     func print() {
         table.print()
@@ -39,6 +40,15 @@ struct RunSummary {
         if report.discarded > 0 { Swift.print("\ndiscarded") }
         for (reason, count) in report.discards.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
             Swift.print("  \(Format.count(count)) (\(percentage(count))): \(reason)")
+        }
+        if !report.known.isEmpty { Swift.print("\nknown findings that explain failures") }
+        for (name, count) in report.known.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            Swift.print("  \(Format.count(count)) (\(percentage(count))): \(name)")
+        }
+        if !changesOfKnown.isEmpty { Swift.print("\nknown findings that no longer fail as they did") }
+        for (finding, now) in changesOfKnown {
+            let version = finding.entry.found.engine.map { " (seen on \($0))" } ?? ""
+            Swift.print("  \(finding.path)\(version): \(now.words)")
         }
         if !report.fallbacks.isEmpty { Swift.print("\nran on cpu instead of their device") }
         for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
@@ -77,7 +87,22 @@ struct RunSummary {
 
 extension FuzzReport.Cell {
     fileprivate var texts: [String] {
-        let others = [failures > 0 ? "FAILED \(failures)" : nil, discards > 0 ? "discarded \(discards)" : nil]
+        let others = [
+            failures > 0 ? "FAILED \(failures)" : nil, known > 0 ? "known \(known)" : nil,
+            discards > 0 ? "discarded \(discards)" : nil,
+        ]
         return ["\(verdicts)", worst.map(Format.multiple) ?? "-", others.compactMap { $0 }.joined(separator: ", ")]
+    }
+}
+
+extension Verdict {
+    /// `passes`, `fails in another way: not finite in process`
+    fileprivate var words: String {
+        switch outcome {
+        case .passed: "passes"
+        case .failed(let failure): "fails in another way: \(failure.signature.kind) in \(failure.signature.stage)"
+        case .discarded(let reason): "discarded: \(reason)"
+        case .known(let name): "known: \(name)"
+        }
     }
 }

@@ -183,7 +183,16 @@ static void free_model(void *model) { llama_model_free(model); }
 static void save_model(void *model, const char *path) { llama_model_save_to_file(model, path); }
 static int layer_count(const void *model) { return llama_model_n_layer(model); }
 static bool has_encoder(const void *model) { return llama_model_has_encoder(model); }
-static bool has_decoder(const void *model) { return llama_model_has_decoder(model); }
+
+// Models whose tokens see each other give embeddings: where the metadata do not say it, the family does.
+static bool has_logits(const void *model) {
+    char architecture[128], key[160], value[16];
+    if (llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) < 0) return true;
+    snprintf(key, sizeof key, "%s.attention.causal", architecture);
+    if (llama_model_meta_val_str(model, key, value, sizeof value) >= 0) return strcmp(value, "false") != 0;
+    return strstr(architecture, "bert") == NULL;
+}
+
 
 // Contexts
 
@@ -319,7 +328,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .save_model = save_model,
     .layer_count = layer_count,
     .has_encoder = has_encoder,
-    .has_decoder = has_decoder,
+    .has_logits = has_logits,
     .open = open_context,
     .close = close_context,
     .sequence_context = sequence_context,

@@ -1,0 +1,117 @@
+import Engines
+
+/// Findings that are waited for: failures of an engine that its own makers will mend, each a corpus file that says what
+/// else it explains.
+public struct KnownFindings: Sendable {
+    /// What of a run a known finding explains: every property that is given must fit.
+    public struct Scope: Hashable, Sendable, Codable {
+        /// Architectures, or `all`; absent: that of the file's own signature.
+        public var architectures: [String]?
+        /// Checks, or `all`; absent: that of the signature.
+        public var checks: [String]?
+        /// Regular expressions of kinds of failures; absent: the signature's own kind and stage.
+        public var kinds: [String]?
+        /// What a case has that it explains: regular expressions, each of which one of the case's `traits` fits as a
+        /// whole.
+        public var when: [String]?
+        /// Cases in its scope are not run: it damages the worker's memory, and cases after it.
+        public var avoids: Bool?
+
+        public init(
+            architectures: [String]? = nil, checks: [String]? = nil, kinds: [String]? = nil, when: [String]? = nil,
+            avoids: Bool? = nil
+        ) {
+            self.architectures = architectures
+            self.checks = checks
+            self.kinds = kinds
+            self.when = when
+            self.avoids = avoids
+        }
+    }
+
+    /// A file, and its patterns compiled.
+    public struct Finding: Sendable {
+        public let path: String
+        public let entry: CorpusEntry
+        fileprivate let scope: Scope
+        fileprivate let kinds: [Pattern]?
+        fileprivate let conditions: [Pattern]
+
+        /// As reports name it: the file's name.
+        public var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+    }
+
+    public private(set) var findings: [Finding] = []
+
+    public init() {}
+
+    /// - Parameter paths: corpus files, and folders of them; each has a `known`.
+    /// - Throws: `CorpusError`.
+    public init(_ paths: [String]) throws {
+        findings = try Corpus.files(paths).map { path in
+            let entry = try CorpusEntry(path: path)
+            guard let scope = entry.known else { throw CorpusError(path: path, reason: "known: is missing") }
+            func patterns(_ texts: [String], _ key: String) throws -> [Pattern] {
+                try texts.map { text in
+                    do {
+                        return try Pattern(text)
+                    } catch {
+                        throw CorpusError(path: path, reason: "known.\(key): \(text) is no regular expression")
+                    }
+                }
+            }
+            return Finding(
+                path: path, entry: entry, scope: scope, kinds: try scope.kinds.map { try patterns($0, "kinds") },
+                conditions: try patterns(scope.when ?? [], "when"))
+        }
+    }
+
+    /// The finding because of which a case is not run on a device.
+    func avoiding(_ subject: Case, on device: String) -> Finding? {
+        let candidates = findings.filter { $0.scope.avoids ?? false && $0.entry.signature.device == device }
+        guard !candidates.isEmpty else { return nil }
+        let traits = subject.traits
+        return candidates.first { $0.covers(subject, traits) }
+    }
+
+    /// The finding that explains a failure.
+    func explaining(_ failure: Failure, of subject: Case) -> Finding? {
+        guard !findings.isEmpty else { return nil }
+        let traits = subject.traits
+        return findings.first { finding in
+            let own = finding.entry.signature, signature = failure.signature
+            guard own.device == signature.device, finding.covers(subject, traits) else { return false }
+            guard let kinds = finding.kinds else { return own.kind == signature.kind && own.stage == signature.stage }
+            return kinds.contains { $0.matches(signature.kind) }
+        }
+    }
+
+    /// A regular expression, for a whole text.
+    fileprivate struct Pattern: Sendable {
+        // A regular expression is never changed after it was made.
+        nonisolated(unsafe) let regex: Regex<AnyRegexOutput>
+        init(_ text: String) throws { regex = try Regex(text) }
+        func matches(_ text: String) -> Bool { (try? regex.wholeMatch(in: text)) != nil }
+    }
+}
+
+extension KnownFindings.Finding {
+    fileprivate func covers(_ subject: Case, _ traits: [String]) -> Bool {
+        func fits(_ names: [String]?, _ name: String, _ own: String) -> Bool {
+            names.map { $0.contains("all") || $0.contains(name) } ?? (name == own)
+        }
+        return fits(scope.architectures, subject.architecture, entry.signature.architecture)
+            && fits(scope.checks, subject.check.rawValue, entry.signature.check.rawValue)
+            && conditions.allSatisfy { condition in traits.contains { condition.matches($0) } }
+    }
+}
+
+extension Case {
+    /// What a known finding may name: the case's features, and its metadata as `wkv.head_size 32`.
+    public var traits: [String] {
+        let prefix = architecture + "."
+        return features + metadata.filter { $0.0.hasPrefix(prefix) }.map { key, value in
+            "\(key.dropFirst(prefix.count)) \(value.summary)"
+        }
+    }
+}
