@@ -436,8 +436,8 @@ static void encode_block_iq4_xs(const float *x, BlockIQ4_XS *b) {
     b->high = little16(high);
 }
 
-/// The integer below a positive number's logarithm to base 2, taken in single precision, as the package does: numbers just
-/// below a power of two are rounded up to it.
+/// The integer below a positive number's logarithm to base 2, taken in single precision, as the package does: numbers
+/// just below a power of two are rounded up to it.
 static int rounded_exponent(float x) {
     int exponent = -127;
     if (bits_of(x) < 0x00800000u) {
@@ -447,8 +447,8 @@ static int rounded_exponent(float x) {
     exponent += (int)(bits_of(x) >> 23);
     const int above = exponent + 1, size = above > 0 ? above : -above;
     if (above == 0) return exponent;
-    // The power lies 2⁻²³ · missing above the number's significand, and so its logarithm 2⁻²³ · missing / (2 ln 2) above
-    // the number's; that is lost if it is no more than half the step between floats just below `above`.
+    // The power lies 2⁻²³ · missing above the number's significand, and so its logarithm 2⁻²³ · missing / (2 ln 2)
+    // above the number's; that is lost if it is no more than half the step between floats just below `above`.
     const uint32_t missing = 0x800000u - (bits_of(x) & 0x7fffffu);
     int binade = above == 1 ? -1 : 0;
     while (above > 1 ? 2 << binade < size : above < 0 && 2 << binade <= size) binade++;

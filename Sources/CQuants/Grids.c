@@ -164,7 +164,8 @@ static void find_nearest(
         }
     }
     for (int number = 0; number < halves * halves; number++) {
-        const int32_t *low = distances + number % halves * count, *high = distances + (halves + number / halves) * count;
+        const int32_t *low = distances + number % halves * count;
+        const int32_t *high = distances + (halves + number / halves) * count;
         int32_t least = INT32_MAX;
         for (int index = 0; index < count; index++) {
             const int32_t distance = low[index] + high[index];

@@ -1,5 +1,5 @@
 // Written by `CI/shaders compile`; not edited by hand.
-// Sources: 487148294203453f4b35b74065e17797de5307c253d2feb8ae049882b305122e
+// Sources: fee5dee5c90192d36568429322da0f3282ace6abe6b82509f993357186b701e5
 // Compiler: shaderc 2023.2-1, spirv-tools 2022.4+1.3.236.0-1, glslang 11.13.0-1
 
 #include "CVulkan.h"

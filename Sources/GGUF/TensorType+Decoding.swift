@@ -1,7 +1,8 @@
 import CQuants
 
 extension TensorType {
-    /// Decodes tensor data as the `gguf` Python package does, bit for bit; the few types that it does not know, as ggml.
+    /// Decodes tensor data as the `gguf` Python package does, bit for bit; the few types that it does not know, as
+    /// ggml.
     ///
     /// The data may start at any address and must be as long as the elements need; `order` is that of every
     /// number in it, scales of blocks included. F64, I32 and I64 are rounded to the nearest float. Throws

@@ -7,8 +7,8 @@ extension TensorType {
     /// ggml's. The others are encoded for the least squared error of each block, no element weighing more than others;
     /// the bytes are the same on every platform. The data may start at any address and must be as long as the elements
     /// need. Floats are rounded to nearest, ties to even; integer types take whole numbers within their range only.
-    /// Throws `GGUFError` where the sizes do not match, a number does not fit, or data of the type is not defined in the
-    /// byte order.
+    /// Throws `GGUFError` where the sizes do not match, a number does not fit, or data of the type is not defined in
+    /// the byte order.
     public func encode(
         _ values: UnsafeBufferPointer<Float>, order: ByteOrder = .little, into bytes: UnsafeMutableRawBufferPointer
     ) throws {

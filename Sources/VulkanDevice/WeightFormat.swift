@@ -1,7 +1,7 @@
 import GGUF
 
-/// How a weight lies in the device's memory: plain numbers or blocks, little-endian, and in front of these the grid that
-/// their indices point into, where their type has one.
+/// How a weight lies in the device's memory: plain numbers or blocks, little-endian, and in front of these the grid
+/// that their indices point into, where their type has one.
 struct WeightFormat {
     let type: TensorType
     let grid: [UInt8]

@@ -82,7 +82,8 @@ struct ChecksumTests {
         for codecs in (0..<Int(QUANTS_INSTRUCTION_SETS)).compactMap({ quants_codecs_at($0) }) {
             var bytes = [UInt8](repeating: 0, count: data.count)
             bytes.withUnsafeMutableBytes { target in
-                if let target = target.baseAddress { codecs.pointee.encode(type.rawValue, values, target, values.count) }
+                guard let target = target.baseAddress else { return }
+                codecs.pointee.encode(type.rawValue, values, target, values.count)
             }
             #expect(bytes == data)
             var floats = [Float](repeating: 0, count: values.count)

@@ -102,8 +102,8 @@ struct WeightRecipeTests {
     }
 
     @Test("types are encoded in whole rows", arguments: [
-        (TensorType.f16, 2e-4), (.bf16, 2e-4), (.q8_0, 2e-4), (.q4_0, 2e-2), (.mxfp4, 3e-2), (.q4_K, 1e-2), (.q6_K, 1e-3),
-        (.iq3_S, 5e-2), (.iq1_S, 0.4),
+        (TensorType.f16, 2e-4), (.bf16, 2e-4), (.q8_0, 2e-4), (.q4_0, 2e-2), (.mxfp4, 3e-2), (.q4_K, 1e-2),
+        (.q6_K, 1e-3), (.iq3_S, 5e-2), (.iq1_S, 0.4),
     ])
     func encoding(_ type: TensorType, bound: Double) throws {
         let shape: Shape = [3, 50, 256]

@@ -4,11 +4,11 @@ import ModelGraph
 import PropertyTesting
 
 extension WeightRecipe {
-    /// The types that matrices are drawn in, where their rows are whole blocks: all but those that no file has, being for
-    /// products inside ggml, and numbers that are no weights.
+    /// The types that matrices are drawn in, where their rows are whole blocks: all but those that no file has, being
+    /// for products inside ggml, and numbers that are no weights.
     public static let drawnTypes: [TensorType] = [
-        .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .iq4_NL, .mxfp4, .nvfp4, .q2_0, .q1_0, .q4_K, .q6_K, .q5_K,
-        .q3_K, .q2_K, .iq4_XS, .iq3_S, .iq3_XXS, .iq2_S, .iq2_XS, .iq2_XXS, .iq1_M, .iq1_S, .tq2_0, .tq1_0,
+        .f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .iq4_NL, .mxfp4, .nvfp4, .q2_0, .q1_0, .q4_K, .q6_K,
+        .q5_K, .q3_K, .q2_K, .iq4_XS, .iq3_S, .iq3_XXS, .iq2_S, .iq2_XS, .iq2_XXS, .iq1_M, .iq1_S, .tq2_0, .tq1_0,
     ]
 
     /// Matrices whose type may differ from the others'.

@@ -1,6 +1,6 @@
-// Elements of a weight in its own type. Blocks need not begin at a word, so bytes are picked from words; how they lie in
-// a block is said in CQuants. In types whose blocks hold indices into a grid, the grid lies in front of the blocks, 16
-// bits an entry.
+// Elements of a weight in its own type. Blocks need not begin at a word, so bytes are picked from words; how they lie
+// in a block is said in CQuants. In types whose blocks hold indices into a grid, the grid lies in front of the blocks,
+// 16 bits an entry.
 // The including shader declares `uint weight[]` as a buffer and, before that, includes weight_types.glsl.
 
 uint byte_at(uint i) { return weight[i >> 2] >> ((i & 3) * 8) & 0xffu; }
