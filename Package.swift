@@ -7,6 +7,7 @@ let package = Package(
     products: [
         .executable(name: "gguf-fuzz", targets: ["gguf-fuzz"]),
         .library(name: "GGUF", targets: ["GGUF"]),
+        .library(name: "Tokenizers", targets: ["Tokenizers"]),
         .library(name: "Inference", targets: ["Inference"]),
         // What an engine of one's own conforms to, with the modules whose types that names; and what tests it.
         .library(name: "Engines", targets: ["Engines", "Inference", "Devices", "GGUF"]),
@@ -21,6 +22,7 @@ let package = Package(
         // What the bytes of each tensor type mean.
         .target(name: "CQuants"),
         .target(name: "GGUF", dependencies: ["CQuants"]),
+        .target(name: "Tokenizers", dependencies: ["GGUF"]),
         .target(name: "PropertyTesting"),
         .target(name: "ModelGraph", dependencies: ["GGUF"]),
         .target(name: "Architectures", dependencies: ["ModelGraph", "PropertyTesting"]),
@@ -55,11 +57,13 @@ let package = Package(
             name: "gguf-fuzz",
             dependencies: [
                 "Fuzzing", "Engines", "Faults", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
+                "Tokenizers",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Yams", package: "Yams"),
             ]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "CQuants"]),
+        .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"]),
         .testTarget(name: "PropertyTestingTests", dependencies: ["PropertyTesting"]),
         .testTarget(name: "ModelGraphTests", dependencies: ["ModelGraph"]),
         .testTarget(name: "ArchitecturesTests", dependencies: ["Architectures"]),
@@ -88,6 +92,8 @@ let package = Package(
         // An engine of one's own, as a user of the library would write and test it: public products only.
         .testTarget(name: "LibraryExampleTests", dependencies: ["Fuzzing", "Engines", "Inference", "Devices", "GGUF"]),
         // Runs the built program as a stranger would.
-        .testTarget(name: "CommandLineTests", dependencies: ["gguf-fuzz"]),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: ["gguf-fuzz", "GGUF", .product(name: "Crypto", package: "swift-crypto")]),
     ]
 )

@@ -2,7 +2,7 @@
 """Runs the tokens of results files in llama.cpp and compares what comes out, row by row.
 
     CI/llama-compare.py MODEL.gguf ...       the results of x.gguf lie beside it, in x.results.gguf:
-                                             gguf-fuzz results write --model x.gguf --context 256 ... -o x.results.gguf
+                                             gguf-fuzz results write --model x.gguf --device reference --context 256 ... -o x.results.gguf
 
 Each model runs in a process of its own, since llama.cpp ends its process where an assertion fails. The
 cache is F32 and flash attention off. Weights must be F32: with others, llama.cpp rounds activations too.

@@ -57,10 +57,12 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var splits: [Placement.Split]
     /// Whether a token's position may be further than the next of its sequence.
     public var admitsGaps: Bool
+    /// Contexts are whole multiples of this.
+    public var contextUnit: Int
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
-        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true
+        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true, contextUnit: Int = 1
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
@@ -68,6 +70,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.choosesUnifiedCache = choosesUnifiedCache
         self.splits = splits
         self.admitsGaps = admitsGaps
+        self.contextUnit = contextUnit
     }
 
     /// What engines that are tested together can all be asked for. What only some choose, the others leave alone.
@@ -77,7 +80,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             choosesFlashAttention: choosesFlashAttention || other.choosesFlashAttention,
             choosesThreads: choosesThreads || other.choosesThreads,
             choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
-            splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps)
+            splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
+            contextUnit: max(contextUnit, other.contextUnit))
     }
 }
 
@@ -155,8 +159,9 @@ public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whether a line looks like an assertion or an exception.
     static func isAssertion(_ line: String) -> Bool {
-        ["GGML_ASSERT", "GGML_ABORT", "Fatal error", "fatal error", "assert", "Assertion", "terminate called", "what():"]
-            .contains { line.contains($0) }
+        // `file.cpp:123: what is wrong`, as most of them are, or in words.
+        line.contains(#/\.(c|cc|cpp|h|hpp|cu|m|swift):[0-9]+: /#)
+            || ["Assertion", "terminate called", "what():"].contains { line.contains($0) }
     }
 
     /// The assertion that it died of, without the place, which differs from build to build; nil if it named none.

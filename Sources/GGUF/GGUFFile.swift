@@ -54,6 +54,9 @@ public final class GGUFFile: Sendable {
         return UnsafeRawBufferPointer(rebasing: contents.bytes[start..<start + tensor.byteCount])
     }
 
+    /// The size of the file.
+    public var byteCount: Int { contents.bytes.count }
+
     /// The same bytes, valid within `body`.
     public func withBytes<R>(
         of tensor: TensorDescription, _ body: (UnsafeRawBufferPointer) throws -> R
@@ -63,7 +66,7 @@ public final class GGUFFile: Sendable {
 
     /// The elements of one of the file's tensors, the fastest dimension first.
     ///
-    /// Throws `GGUFError` for a type that cannot be decoded.
+    /// Throws `GGUFError` for a type whose data is not defined in the byte order of the file.
     public func floats(of tensor: TensorDescription) throws -> [Float] {
         try elements(of: tensor) { try tensor.type.decode($0, order: byteOrder, into: $1) }
     }

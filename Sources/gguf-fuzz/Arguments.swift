@@ -67,7 +67,7 @@ extension DeviceSet {
 }
 
 extension CommandError {
-    fileprivate static func noDevice(_ name: String, _ known: [String], _ absences: [String]) -> CommandError {
+    static func noDevice(_ name: String, _ known: [String], _ absences: [String]) -> CommandError {
         let reason = absences.isEmpty ? "" : "; \(absences.joined(separator: "; "))"
         return CommandError("--device \(name): no such device; there are \(known.joined(separator: ", "))\(reason)")
     }

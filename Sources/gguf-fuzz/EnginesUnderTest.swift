@@ -13,12 +13,12 @@ struct EnginesUnderTest: ParsableArguments {
         valueName: "engine"))
     var engine: [String] = []
     @Option(help: ArgumentHelp(
-        "How long one answer of a worker process may take. (default: 60s)", valueName: "time"))
+        "How long one answer of a worker process may take. (default: 60s; for results without end)", valueName: "time"))
     var timeLimit: TimeSpan?
     @Option(help: ArgumentHelp(
-        "How much memory a worker process may use. (default: 4G)", valueName: "bytes"))
+        "How much memory a worker process may use. (default: 4G; for results without end)", valueName: "bytes"))
     var memoryLimit: ByteCount?
-    @Flag(help: "Run the builtin engine in this process: faster, but a crash or a hang ends it.")
+    @Flag(help: "Run the builtin engine in this process, as results do: faster, but a crash or a hang ends it.")
     var inProcess = false
 
     mutating func fill(from other: EnginesUnderTest) {
@@ -92,6 +92,8 @@ struct EngineMakers: Sendable {
     var devices: [String]?
     var isInProcess: Bool
     var limits: WorkerCommand.Limits
+    /// Of the builtin engine's cpu in this process.
+    var threads = 1
 
     /// The reference is always the builtin engine's.
     /// - Throws: `EngineStartError`.
@@ -105,7 +107,9 @@ struct EngineMakers: Sendable {
 
     private func builtin(_ devices: [String]?) throws -> any Engine {
         isInProcess
-            ? BuiltinEngine(.forCases(), fault: fault)
+            ? BuiltinEngine(
+                .forCases(threads: threads) { $0 == EngineSet.reference || devices?.contains($0) ?? true },
+                fault: fault)
             : try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
     }
 }
@@ -113,8 +117,8 @@ struct EngineMakers: Sendable {
 extension DeviceSet {
     /// The devices for cases, which are one thread each and run side by side: threads of the software Vulkan driver
     /// would only stand in their way. An environment that says how many it has goes before.
-    static func forCases(where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
-        setenv("LP_NUM_THREADS", "0", 0)
-        return .all(where: isWanted)
+    static func forCases(threads: Int = 1, where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
+        if threads == 1 { setenv("LP_NUM_THREADS", "0", 0) }
+        return .all(threads: threads, where: isWanted)
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engines
 import Foundation
 
 /// How the program ends.
@@ -17,6 +18,8 @@ enum ExitStatus {
             end(badInput, because: GGUFFuzz.message(for: error) + " (see gguf-fuzz --help)")
         case let code where error is ExitCode:
             end(code, because: nil)
+        case _ where error is EngineDeath:
+            end(propertyFailed, because: "the engine \(error)")
         default:
             end(badInput, because: "\(error)")
         }
@@ -49,6 +52,8 @@ struct CommandError: Error, CustomStringConvertible {
     static func naming<Result>(_ file: String, _ body: () throws -> Result) throws -> Result {
         do {
             return try body()
+        } catch let death as EngineDeath {
+            throw death
         } catch {
             let description = "\(error)"
             throw description.hasPrefix(file) ? error : CommandError("\(file): \(description)")

@@ -19,11 +19,13 @@ struct GGUFFuzz: ParsableCommand {
               gguf-fuzz show m.gguf
               gguf-fuzz results write --model m.gguf --tokens 1,2,3 -o m.results.gguf
               gguf-fuzz results check --model m.gguf --device cpu -i m.results.gguf
+              gguf-fuzz tokenize --model m.gguf --prompt 'Hello world'
+              gguf-fuzz bisect --good v1.2 --bad main ...   which commit changed them
             """,
         version: version,
         subcommands: [
             Run.self, Replay.self, Shrink.self, Export.self, Generate.self, Show.self, Archs.self, ListDevices.self,
-            FaultsCommand.self, Results.self, Bench.self, Worker.self,
+            FaultsCommand.self, ResultsCommand.self, Bisect.self, Tokenize.self, Bench.self, Worker.self,
         ])
 
     /// Unlike the default, usage errors end with status 2 and every error is one line.

@@ -1,6 +1,6 @@
 import GGUF
 
-/// How many parameters a file holds, and where they are.
+/// How many parameters a model's file or files hold, and where they are.
 struct ParameterCounts {
     private struct Sum {
         var elements = 0
@@ -20,7 +20,7 @@ struct ParameterCounts {
 
     var total: Int { whole.elements }
 
-    init(_ file: GGUFFile) {
+    init(_ model: GGUFParts) {
         func add(_ tensor: TensorDescription, to sums: inout [(name: String, sum: Sum)], _ name: String) {
             if let index = sums.firstIndex(where: { $0.name == name }) {
                 sums[index].sum.add(tensor)
@@ -29,7 +29,7 @@ struct ParameterCounts {
                 sums[sums.count - 1].sum.add(tensor)
             }
         }
-        for tensor in file.tensors {
+        for tensor in model.tensors {
             whole.add(tensor)
             let isExpert = tensor.name.contains("_exps.")
             if isExpert { experts += tensor.elementCount }
@@ -43,9 +43,9 @@ struct ParameterCounts {
             add(tensor, to: &parts, part)
             add(tensor, to: &types, tensor.type.name)
         }
-        if case .string(let architecture)? = file.metadata["general.architecture"],
-            let count = file.metadata["\(architecture).expert_count"]?.integer, count > 0,
-            let used = file.metadata["\(architecture).expert_used_count"]?.integer, (0...count).contains(used)
+        if case .string(let architecture)? = model.metadata["general.architecture"],
+            let count = model.metadata["\(architecture).expert_count"]?.integer, count > 0,
+            let used = model.metadata["\(architecture).expert_used_count"]?.integer, (0...count).contains(used)
         {
             usedShare = Double(used) / Double(count)
         }

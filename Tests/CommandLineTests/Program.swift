@@ -19,16 +19,41 @@ struct Program {
     /// Runs it to its end.
     /// - Parameter whileRunning: called once it has been started.
     init(arguments: [String], in folder: String, whileRunning: (Process) throws -> Void = { _ in }) throws {
+        let tool = try Tool(Self.executable.path, arguments, in: folder, whileRunning: whileRunning)
+        (status, output, errors) = (tool.status, tool.output, tool.errors)
+    }
+
+    /// Whether it refused its input: status 2, nothing on standard output, one line on standard error.
+    var isRefusal: Bool {
+        status == 2 && output.isEmpty && errors.hasPrefix("gguf-fuzz: ") && errors.hasSuffix("\n")
+            && errors.count { $0 == "\n" } == 1
+    }
+}
+
+/// A program that was run to its end.
+struct Tool {
+    /// Of a signal, the number below zero.
+    var status: Int32
+    var output: String
+    var errors: String
+
+    /// - Parameter whileRunning: called once it has been started.
+    init(
+        _ executable: String, _ arguments: [String], in folder: String,
+        whileRunning: (Process) throws -> Void = { _ in }
+    ) throws {
         let process = Process()
-        process.executableURL = Self.executable
+        process.executableURL = URL(fileURLWithPath: executable)
         process.arguments = arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder)
         // Files, not pipes: nothing has to read them while the program runs.
+        let logs = FileManager.default.temporaryDirectory
         let files = try ["output", "errors"].map { name in
-            let url = URL(fileURLWithPath: folder).appendingPathComponent(".\(name)-\(UUID().uuidString)")
+            let url = logs.appendingPathComponent("gguf-fuzz-\(name)-\(UUID().uuidString)")
             try Data().write(to: url)
             return (url, try FileHandle(forWritingTo: url))
         }
+        defer { for file in files { try? FileManager.default.removeItem(at: file.0) } }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = files[0].1
         process.standardError = files[1].1
@@ -39,12 +64,12 @@ struct Program {
         output = try String(contentsOf: files[0].0, encoding: .utf8)
         errors = try String(contentsOf: files[1].0, encoding: .utf8)
     }
+}
 
-    /// Whether it refused its input: status 2, nothing on standard output, one line on standard error.
-    var isRefusal: Bool {
-        status == 2 && output.isEmpty && errors.hasPrefix("gguf-fuzz: ") && errors.hasSuffix("\n")
-            && errors.count { $0 == "\n" } == 1
-    }
+/// Waits for something that happens soon.
+func wait(_ condition: () -> Bool) {
+    let deadline = Date(timeIntervalSinceNow: 20)
+    while !condition(), Date() < deadline { Thread.sleep(forTimeInterval: 0.02) }
 }
 
 func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {

@@ -307,9 +307,3 @@ private struct Record: Decodable, Equatable {
         }
     }
 }
-
-/// Waits for something that happens soon.
-private func wait(_ condition: () -> Bool) {
-    let deadline = Date(timeIntervalSinceNow: 20)
-    while !condition(), Date() < deadline { Thread.sleep(forTimeInterval: 0.02) }
-}

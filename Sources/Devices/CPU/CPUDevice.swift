@@ -35,7 +35,7 @@ public final class CPUDevice: Device {
 
     public func allocate(_ state: State, rows: Int, type: StateType) throws -> any DeviceState {
         try checkNative(type)
-        return CPUState(rows: rows, rowCount: state.row.count, type: type, kernels: kernels)
+        return try CPUState(rows: rows, rowCount: state.row.count, type: type, kernels: kernels)
     }
 
     public func compile(_ segment: Segment) throws -> any Executable {

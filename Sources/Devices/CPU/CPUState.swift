@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 import ModelGraph
 
 /// Rows of float32; caches of half precision hold floats that were rounded to it.
@@ -6,20 +7,25 @@ final class CPUState: DeviceState {
     let rows: Int
     let rowCount: Int
     let memory: UnsafeMutablePointer<Float>
+    private let allocation: UnsafeMutableRawPointer
     private let isHalf: Bool
     private let kernels: CPUKernelTable
 
-    init(rows: Int, rowCount: Int, type: StateType, kernels: CPUKernelTable) {
+    init(rows: Int, rowCount: Int, type: StateType, kernels: CPUKernelTable) throws {
         self.rows = rows
         self.rowCount = rowCount
         isHalf = type == .half
         self.kernels = kernels
-        let count = max(1, rows * rowCount)
-        memory = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 64).bindMemory(to: Float.self, capacity: count)
-        memory.initialize(repeating: 0, count: count)
+        let count = max(1, rows * rowCount), alignment = 64
+        // Zero without being written to: of a long context, the rows that no token needs take no memory.
+        guard let start = calloc(1, 4 * count + alignment) else {
+            throw CPUDevice.error("no memory for a state of \(rows) rows of \(rowCount)")
+        }
+        allocation = start
+        memory = start.alignedUp(toMultipleOf: alignment).bindMemory(to: Float.self, capacity: count)
     }
 
-    deinit { UnsafeMutableRawPointer(memory).deallocate() }
+    deinit { free(allocation) }
 
     /// Copies a row in, rounded to the state's type.
     func set(row: Int, to source: UnsafePointer<Float>) {

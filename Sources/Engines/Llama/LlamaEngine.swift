@@ -15,7 +15,8 @@ public final class LlamaEngine: Engine {
     public let refusesOnlyInvalid = false
     public let traits = EngineTraits(
         cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
-        splits: Placement.Split.allCases, admitsGaps: false)
+        splits: Placement.Split.allCases, admitsGaps: false,
+        contextUnit: 256)
     private let bridge: LlamaBridge
     private let ggmlDevices: LlamaDevices
 
@@ -92,7 +93,7 @@ extension Precision {
     /// ggml's CPU backend: products convert activations to what the kernel of the weights' type takes; gelu is read
     /// from a table of half precision; with keys and values in half precision, so are queries and the weights of
     /// values, and flash attention sums values in half precision.
-    static let ggmlCPU = Precision(
+    public static let ggmlCPU = Precision(
         storage: .float32, accumulation: .float32, activations: .likeWeights, gelu: .float16, attention: .float16,
         flashAttention: .float16)
 

@@ -179,39 +179,19 @@ enum SignalName {
     }
 }
 
-/// What a worker writes to standard error: a file without a name, so that nothing stays behind.
-private final class ErrorLog {
-    let handle: FileHandle
+/// What a worker writes to standard error.
+private struct ErrorLog {
+    private let file: UnnamedFile
     private static let longest = 1 << 20
 
-    init() throws {
-        let folder = FileManager.default.temporaryDirectory.path
-        var template = Array("\(folder)/gguf-fuzz-XXXXXX".utf8CString)
-        let descriptor = mkstemp(&template)
-        guard descriptor >= 0 else {
-            throw EngineStartError("\(folder): no temporary file can be made: \(String(cString: strerror(errno)))")
-        }
-        unlink(template)
-        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_APPEND)
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-    }
+    init() throws { file = try UnnamedFile() }
 
-    /// A worker that talks all the time does not fill the disk.
-    func shorten() {
-        var status = stat()
-        if fstat(handle.fileDescriptor, &status) == 0, status.st_size > Self.longest {
-            ftruncate(handle.fileDescriptor, 0)
-        }
-    }
+    var handle: FileHandle { file.handle }
+    func shorten() { file.shorten(Self.longest) }
 
     /// The last line that looks like an assertion, else the last that says anything.
     var lastWords: String {
-        let size = lseek(handle.fileDescriptor, 0, SEEK_END)
-        let start = max(0, size - 16384)
-        var bytes = [UInt8](repeating: 0, count: size - start)
-        let count = pread(handle.fileDescriptor, &bytes, bytes.count, start)
-        let lines = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(whereSeparator: \.isNewline)
+        let lines = file.end(16384).split(whereSeparator: \.isNewline)
             .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
         let line = lines.last(where: EngineDeath.isAssertion) ?? lines.last ?? ""
         return String(line.prefix(300))

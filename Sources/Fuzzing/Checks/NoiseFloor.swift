@@ -7,16 +7,16 @@ import Foundation
 /// A fixed tolerance is wrong both ways: it hides bugs in well-conditioned models and cries wolf on ill-conditioned
 /// ones. So the reference runs the script again a few times with every result rounded at random (`Rounding`); how far
 /// its rows then are from the exact ones is the floor. A device fails where its error is more than `limit` times that.
-final class NoiseFloor {
+public final class NoiseFloor {
     /// How far a row of correct arithmetic may be from the exact one, as a multiple of its floor.
     ///
     /// The floor is the largest of some random errors, so a device's own is seldom more than a few times that; but a
     /// device sums in another order than any sample does. Measured over 20,000 cases, correct devices stay at half
     /// of this.
-    static let limit = 16.0
+    public static let limit = 16.0
     /// Runs of the reference with random rounding: for a start, and before a device is accused. Where a row's error
     /// comes from a single rounding, two samples of it may both be small by chance, sixteen not.
-    static let samples = (few: 2, many: 16)
+    public static let samples = (few: 2, many: 16)
 
     private let script: Script
     private let exact: Transcript
@@ -25,7 +25,7 @@ final class NoiseFloor {
 
     /// - Parameter reference: runs a script on the reference.
     /// - Throws: what the reference throws.
-    init(
+    public init(
         _ script: Script, exact: Transcript, precision: Precision, reference: (Script) throws -> Transcript
     ) throws {
         self.script = script
@@ -35,9 +35,9 @@ final class NoiseFloor {
     }
 
     /// Whether it has as many samples as a failure needs.
-    var isRefined: Bool { rounded.count >= Self.samples.many }
+    public var isRefined: Bool { rounded.count >= Self.samples.many }
 
-    func refine(reference: (Script) throws -> Transcript) throws { try sample(Self.samples.many, reference) }
+    public func refine(reference: (Script) throws -> Transcript) throws { try sample(Self.samples.many, reference) }
 
     private func sample(_ count: Int, _ reference: (Script) throws -> Transcript) throws {
         while rounded.count < count {
@@ -51,7 +51,7 @@ final class NoiseFloor {
 
     /// Of one row: the Euclidean length of the largest error of a sample, or at least that of one rounding of each
     /// element.
-    func floor(step: Int, key: Int) -> Double {
+    public func floor(step: Int, key: Int) -> Double {
         guard let row = exact.results[step].rows?.row(of: key) else { return 0 }
         let spread = rounded.map { transcript -> Double in
             guard transcript.results.indices.contains(step),
@@ -66,7 +66,7 @@ final class NoiseFloor {
     }
 
     /// Whether a choice among experts was so narrow that correct arithmetic may choose otherwise.
-    var hasTies: Bool {
+    public var hasTies: Bool {
         let margins = exact.margins
         guard rounded.allSatisfy({ $0.margins.count == margins.count }) else { return true }
         let noises = margins.indices.map { index in
@@ -80,7 +80,7 @@ final class NoiseFloor {
 
 /// The Euclidean distance of two rows; infinite where they are not as long, or one holds a NaN or an infinity that the
 /// other has not.
-func distance(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
+public func distance(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
     guard a.count == b.count else { return .infinity }
     var sum = 0.0
     for (x, y) in zip(a, b) where x != y && !(x.isNaN && y.isNaN) { sum += (x - y) * (x - y) }

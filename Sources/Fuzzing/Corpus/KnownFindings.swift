@@ -78,12 +78,7 @@ public struct KnownFindings: Sendable {
     func explaining(_ failure: Failure, of subject: Case) -> Finding? {
         guard !findings.isEmpty else { return nil }
         let traits = subject.traits
-        return findings.first { finding in
-            let own = finding.entry.signature, signature = failure.signature
-            guard own.device == signature.device, finding.covers(subject, traits) else { return false }
-            guard let kinds = finding.kinds else { return own.kind == signature.kind && own.stage == signature.stage }
-            return kinds.contains { $0.matches(signature.kind) }
-        }
+        return findings.first { $0.covers(subject, traits) && $0.isLike(failure) }
     }
 
     /// A regular expression, for a whole text.
@@ -96,6 +91,14 @@ public struct KnownFindings: Sendable {
 }
 
 extension KnownFindings.Finding {
+    /// Whether a failure is of the kinds that it explains.
+    func isLike(_ failure: Failure) -> Bool {
+        let own = entry.signature, signature = failure.signature
+        guard own.device == signature.device else { return false }
+        guard let kinds else { return own.kind == signature.kind && own.stage == signature.stage }
+        return kinds.contains { $0.matches(signature.kind) }
+    }
+
     fileprivate func covers(_ subject: Case, _ traits: [String]) -> Bool {
         func fits(_ names: [String]?, _ name: String, _ own: String) -> Bool {
             names.map { $0.contains("all") || $0.contains(name) } ?? (name == own)

@@ -35,7 +35,8 @@ struct ScriptDrawing {
         _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, _ engine: EngineTraits,
         like target: Script.Options?
     ) throws -> Script.Options {
-        let contexts = Self.contexts.filter { $0 <= traits.positionLimit ?? .max }
+        let contexts = engine.contextUnit > 1
+            ? [engine.contextUnit] : Self.contexts.filter { $0 <= traits.positionLimit ?? .max }
         var options = Script.Options()
         options.context = try choices.element(of: contexts.isEmpty ? [32] : contexts, like: target?.context)
         options.sequences = check == .chunking

@@ -57,7 +57,7 @@ public struct FuzzRun: Sendable {
             guard !isCancelled() else { return [] }
             return judge.judge(finding.entry.case).filter { verdict in
                 guard plan.devices.contains(verdict.device) else { return false }
-                return verdict.failure?.signature.kind != finding.entry.signature.kind
+                return !(verdict.failure.map(finding.isLike) ?? false)
             }.map { (finding, $0) }
         }
     }

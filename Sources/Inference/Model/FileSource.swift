@@ -2,26 +2,34 @@ import Devices
 import GGUF
 import ModelGraph
 
-/// A model that lies in a GGUF file; its tensors stay where they are mapped.
+/// A model that lies in a GGUF file, or in the several that it was split into; its tensors stay where they are mapped.
 public final class FileSource: TensorSource {
-    public let file: GGUFFile
+    /// In their order; one where the model is not split.
+    public let files: [GGUFFile]
+    public let metadata: Metadata
 
-    public init(_ file: GGUFFile) { self.file = file }
+    public convenience init(_ file: GGUFFile) { self.init(GGUFParts(file)) }
 
+    /// - Parameter path: of the file, or of any of its parts.
     /// - Throws: `GGUFError`.
-    public convenience init(path: String) throws { self.init(try GGUFFile(path: path)) }
+    public convenience init(path: String) throws { self.init(try GGUFParts(path: path)) }
 
-    public var metadata: Metadata { file.metadata }
+    public init(_ parts: GGUFParts) {
+        files = parts.files
+        metadata = parts.metadata
+    }
+
     public var tensors: [TensorInfo] {
-        file.tensors.map { TensorInfo(name: $0.name, shape: Shape(gguf: $0.dimensions), type: $0.type) }
+        files.flatMap { $0.tensors.map { TensorInfo(name: $0.name, shape: Shape(gguf: $0.dimensions), type: $0.type) } }
     }
 
     public func data(of tensor: TensorInfo) throws -> TensorData {
-        guard let found = file.tensor(named: tensor.name) else {
-            throw ModelError(subject: tensor.name, reason: "is not in \(file.path)")
+        for file in files {
+            guard let found = file.tensor(named: tensor.name) else { continue }
+            return TensorData(
+                name: found.name, shape: Shape(gguf: found.dimensions), type: found.type, byteOrder: file.byteOrder,
+                bytes: TensorBytes(file.bytes(of: found), owner: file))
         }
-        return TensorData(
-            name: found.name, shape: Shape(gguf: found.dimensions), type: found.type, byteOrder: file.byteOrder,
-            bytes: TensorBytes(file.bytes(of: found), owner: file))
+        throw ModelError(subject: tensor.name, reason: "is not in \(files[0].path)")
     }
 }

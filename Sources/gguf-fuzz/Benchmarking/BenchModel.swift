@@ -79,13 +79,18 @@ struct BenchModel {
         let session = try session(model, device, devices)
         let run = try stopwatch.median {
             try session.clear()
-            _ = try Evaluation(session, tokens: tokens, encoderTokens: tokens)
+            try Self.process(tokens, session)
         }
         let all = try stopwatch.median {
             let session = try self.session(self.model(), device, devices)
-            _ = try Evaluation(session, tokens: tokens, encoderTokens: tokens)
+            try Self.process(tokens, session)
         }
         return Stages(load: load, compile: compile, run: run, all: all)
+    }
+
+    private static func process(_ tokens: [Int], _ session: Session) throws {
+        if session.model.architecture.traits.hasEncoder { try session.encode(Batch(tokens)) }
+        try session.process(Batch(tokens))
     }
 
     private func session(_ model: Model, _ device: any Device, _ devices: DeviceSet) throws -> Session {

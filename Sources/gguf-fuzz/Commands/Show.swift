@@ -11,8 +11,8 @@ struct Show: ParsableCommand {
             Of a GGUF file: metadata, tensors and parameter counts. Of a corpus file (.json): the case in words, and \
             its script step by step.
 
-            Tensors that differ only in their block are one line. Any GGUF file can be shown, whether or not \
-            its architecture can be run.
+            Of a model that was split into parts, all of them. Tensors that differ only in their block are one line. \
+            Any GGUF file can be shown, whether or not its architecture can be run.
 
             Examples:
               gguf-fuzz show toy.gguf
@@ -32,24 +32,28 @@ struct Show: ParsableCommand {
             let entry = try CorpusEntry(path: file)
             return json ? print(try entry.text(), terminator: "") : CaseText.print(entry, file, full: full)
         }
-        let file = try GGUFFile(path: file)
-        if json { return try printJSON(FileDescription(file)) }
+        let model = try GGUFParts(path: file)
+        if json { return try printJSON(FileDescription(model)) }
 
-        let order = file.byteOrder == .little ? "little-endian" : "big-endian"
-        print("\(file.path): GGUF version \(file.version), \(order), tensor data aligned to \(file.alignment)")
-        print("\n\(file.metadata.count) metadata keys")
-        file.metadata.table(full: full).print()
+        for file in model.files {
+            let order = file.byteOrder == .little ? "little-endian" : "big-endian"
+            print("\(file.path): GGUF version \(file.version), \(order), tensor data aligned to \(file.alignment)")
+        }
+        print("\n\(model.metadata.count) metadata keys")
+        model.metadata.table(full: full).print()
 
-        print("\n\(file.tensors.count) tensors")
+        print("\n\(model.tensors.count) tensors")
         var tensors = TextTable(rightAligned: [2, 3, 4], indentation: 2)
         if full {
-            for tensor in file.tensors {
-                tensors.append(
-                    tensor.name, tensor.type.name, tensor.extents, Format.count(tensor.elementCount),
-                    "at \(file.dataOffset + tensor.offset)")
+            for file in model.files {
+                for tensor in file.tensors {
+                    tensors.append(
+                        tensor.name, tensor.type.name, tensor.extents, Format.count(tensor.elementCount),
+                        "at \(file.dataOffset + tensor.offset)" + (model.files.count > 1 ? " of \(file.path)" : ""))
+                }
             }
         } else {
-            for group in TensorGroup.groups(of: file.tensors) {
+            for group in TensorGroup.groups(of: model.tensors) {
                 tensors.append(
                     group.name, group.type.name, group.extents, Format.count(group.elementCount),
                     group.layers.count > 1 ? "× \(group.layers.count)" : "")
@@ -58,9 +62,9 @@ struct Show: ParsableCommand {
         tensors.print()
 
         print("")
-        ParameterCounts(file).table.print()
+        ParameterCounts(model).table.print()
         do {
-            _ = try Model(FileSource(file))
+            _ = try Model(FileSource(model))
         } catch {
             print("\ncannot be run: \(error)")
         }
@@ -88,34 +92,41 @@ extension MetadataValue {
     }
 }
 
-/// A file as JSON.
+/// A model's file, or its parts, as JSON.
 private struct FileDescription: Encodable {
+    struct File: Encodable {
+        var path: String
+        var version: UInt32
+        var byteOrder: String
+        var alignment: Int
+    }
     struct Tensor: Encodable {
         var name: String
         var type: String
         var dimensions: [Int]
+        /// The index of its file.
+        var file: Int
         var offset: Int
         var bytes: Int
     }
-    var file: String
-    var version: UInt32
-    var byteOrder: String
-    var alignment: Int
+    /// One, or the parts in their order.
+    var files: [File]
     var metadata: [String: JSONValue]
     var tensors: [Tensor]
     var parameters: Int
 
-    init(_ file: GGUFFile) {
-        self.file = file.path
-        version = file.version
-        byteOrder = file.byteOrder.rawValue
-        alignment = file.alignment
-        metadata = Dictionary(file.metadata.map { ($0.key, JSONValue($0.value)) }) { first, _ in first }
-        tensors = file.tensors.map {
-            Tensor(
-                name: $0.name, type: $0.type.name, dimensions: $0.dimensions, offset: file.dataOffset + $0.offset,
-                bytes: $0.byteCount)
+    init(_ model: GGUFParts) {
+        files = model.files.map {
+            File(path: $0.path, version: $0.version, byteOrder: $0.byteOrder.rawValue, alignment: $0.alignment)
         }
-        parameters = ParameterCounts(file).total
+        metadata = Dictionary(model.metadata.map { ($0.key, JSONValue($0.value)) }) { first, _ in first }
+        tensors = model.files.enumerated().flatMap { index, file in
+            file.tensors.map {
+                Tensor(
+                    name: $0.name, type: $0.type.name, dimensions: $0.dimensions, file: index,
+                    offset: file.dataOffset + $0.offset, bytes: $0.byteCount)
+            }
+        }
+        parameters = ParameterCounts(model).total
     }
 }

@@ -97,7 +97,7 @@ struct Shrink: ParsableCommand {
     }
 
     private func modelCandidates() throws -> Candidates {
-        let file = try GGUFFile(path: file)
+        let file = try GGUFParts(path: file)
         let fault = try injection.fault(of: nil)
         let set = try engines.makers(fault: fault).make()
         let devices = try (device ?? .all).devices(of: set)

@@ -59,7 +59,7 @@ struct Worker: ParsableCommand {
     }
 
     /// This very program.
-    private static var executable: String {
+    static var executable: String {
         #if os(Linux)
             // Even where its file has been moved, or replaced by a later build.
             "/proc/self/exe"

@@ -1,130 +1,157 @@
-import Architectures
 import Devices
+import Engines
 import Foundation
 import GGUF
 
 /// What a model gave for one sequence of tokens, kept to be compared with what it gives elsewhere or later.
 ///
-/// A GGUF file: `results.*` metadata, and tensors `tokens` (I32), `encoder_tokens` (I32, for models with an
-/// encoder and a decoder) and `logits` or `embeddings` (a row for each token; one row where pooled), F64
-/// from devices that compute in float64, else F32.
+/// A GGUF file that llama.cpp's `llama-results` can check: `path_model`, the tensor `tokens` (I32), and the tensor
+/// `logits` (F32, a row for each token). What else there is, that tool does not look at: where the results come from,
+/// as `results.*` metadata; `encoder_tokens` (I32), of models with an encoder and a decoder; `positions` (I32), where
+/// there are results of some tokens only; `embeddings` instead of `logits`, of models that have no logits, one row if
+/// they pool; `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are kept.
 struct ResultsFile {
-    var architecture: String
-    /// Name of the model's file, without folders.
-    var modelName: String
-    /// SHA-256 of the model's file.
-    var modelHash: String
-    var engine: String
-    var engineVersion: String
-    var device: String
-    var deviceSummary: String
-    var placement: String
-    var cacheType: StateType
-    var context: Int
-    var pooling: Pooling
+    /// As it was named on the command line, which `llama-results` compares.
+    var modelPath: String
+    var origin: Origin
     var tokens: [Int]
-    var encoderTokens: [Int]
-    var kind: Evaluation.Kind
+    var encoderTokens: [Int] = []
+    /// The tokens that the rows are of, ascending; nil: of all, or one row of a model that pools.
+    var positions: [Int]?
+    var kind: Results.Kind
     var width: Int
     /// `[rows, width]`
-    var elements: HostTensor
+    var elements: [Float]
+    /// `[rows, width]`: the tokens that the logits are of, the greatest logit first; nil: of the whole vocabulary.
+    var tops: [Int32]?
 
-    var rows: [[Double]] {
-        let all = elements.doubles
-        return stride(from: 0, to: all.count, by: width).map { Array(all[$0..<$0 + width]) }
+    /// Where results come from. `llama-results` says nothing of this.
+    struct Origin {
+        var architecture = ""
+        /// SHA-256 of the model's content.
+        var modelHash: String?
+        var engine = ""
+        var engineVersion = ""
+        var device = ""
+        var deviceSummary = ""
+        var precision: Precision
+        var placement = ""
+        var cacheType: StateType
+        /// Of engines that have the choice; nil: none was made.
+        var flashAttention: Bool?
+        /// nil: as the model says.
+        var context: Int?
+        /// The raw value of how the embeddings became one.
+        var pooling = 0
+
+        /// A file of `llama-results` with the tool's default cache and attention, of ggml's CPU backend.
+        static let llamaResults = Origin(
+            engine: "llama-results", device: "llama-results", precision: .ggmlCPU, placement: "llama-results",
+            cacheType: .half, flashAttention: true)
+    }
+
+    var rowCount: Int { elements.count / width }
+    func row(_ index: Int) -> ArraySlice<Float> { elements[index * width..<(index + 1) * width] }
+    /// The tokens of a row; nil: all of the vocabulary.
+    func tops(_ index: Int) -> ArraySlice<Int32>? { tops.map { $0[index * width..<(index + 1) * width] } }
+
+    /// The token that a row is of; nil where it is of all.
+    func position(_ index: Int) -> Int? {
+        positions.map { $0[index] } ?? (rowCount == tokens.count && origin.pooling == 0 ? index : nil)
+    }
+}
+
+// MARK: Writing
+
+extension ResultsFile {
+    /// - Parameter top: how many of a row's logits are kept; nil: all.
+    init(
+        _ results: Results, of evaluation: Evaluation, model: ModelFile, hash: String?, engine: PlacedEngine, top: Int?
+    ) {
+        let rows = results.rows
+        modelPath = model.path
+        origin = Origin(
+            architecture: model.architectureName ?? "", modelHash: hash, engine: engine.engine.name,
+            engineVersion: engine.version, device: engine.device.name, deviceSummary: engine.device.summary,
+            precision: engine.device.precision, placement: engine.placement.description,
+            cacheType: evaluation.cacheType, flashAttention: evaluation.flashAttention, context: evaluation.context,
+            pooling: results.kind == .embeddings ? model.architecture?.traits.pooling.rawValue ?? 0 : 0)
+        tokens = evaluation.tokens
+        encoderTokens = evaluation.encoderTokens
+        positions = evaluation.positions
+        kind = results.kind
+        guard let top, top < rows.width else {
+            width = rows.width
+            elements = rows.elements.map(Float.init)
+            return
+        }
+        let greatest = rows.keys.indices.map { GreatestElements.indices(of: rows.row(at: $0), count: top) }
+        width = top
+        elements = zip(rows.keys.indices, greatest).flatMap { index, ids in
+            let row = rows.row(at: index)
+            return ids.map { Float(row[row.startIndex + $0]) }
+        }
+        tops = greatest.joined().map(Int32.init)
     }
 
     func write(to path: String) throws {
         var metadata = Metadata()
         metadata["general.type"] = .string("results")
+        metadata["path_model"] = .string(modelPath)
         for (key, text) in [
-            ("architecture", architecture), ("model.name", modelName), ("model.sha256", modelHash), ("engine", engine),
-            ("engine.version", engineVersion), ("device", device), ("device.summary", deviceSummary),
-            ("placement", placement), ("cache_type", cacheType.rawValue),
-        ] { metadata["results.\(key)"] = .string(text) }
-        metadata["results.context"] = .uint32(UInt32(clamping: context))
-        metadata["results.pooling"] = .uint32(UInt32(pooling.rawValue))
+            ("architecture", origin.architecture), ("model.sha256", origin.modelHash), ("engine", origin.engine),
+            ("engine.version", origin.engineVersion), ("device", origin.device),
+            ("device.summary", origin.deviceSummary), ("precision", origin.precision.json),
+            ("placement", origin.placement), ("cache_type", origin.cacheType.rawValue),
+            ("writer", "gguf-fuzz \(GGUFFuzz.version)"),
+        ] {
+            if let text { metadata["results.\(key)"] = .string(text) }
+        }
+        metadata["results.flash_attention"] = origin.flashAttention.map(MetadataValue.bool)
+        if let context = origin.context { metadata["results.context"] = .uint32(UInt32(clamping: context)) }
+        metadata["results.pooling"] = .uint32(UInt32(clamping: origin.pooling))
 
-        func tensor<Element>(
-            _ name: String, _ type: TensorType, _ dimensions: [Int], _ elements: [Element]
-        ) -> GGUFWriter.Tensor {
-            GGUFWriter.Tensor(name: name, dimensions: dimensions, type: type) { try elements.withUnsafeBytes($0) }
+        func indices(_ name: String, _ dimensions: [Int], _ values: some Sequence<Int>) -> GGUFWriter.Tensor {
+            let elements = values.map { Int32(clamping: $0).littleEndian }
+            return GGUFWriter.Tensor(name: name, dimensions: dimensions, type: .i32) {
+                try elements.withUnsafeBytes($0)
+            }
         }
-        var tensors = [tensor("tokens", .i32, [tokens.count], tokens.map { Int32(clamping: $0).littleEndian })]
-        if !encoderTokens.isEmpty {
-            tensors.append(
-                tensor(
-                    "encoder_tokens", .i32, [encoderTokens.count],
-                    encoderTokens.map { Int32(clamping: $0).littleEndian }))
-        }
-        let dimensions = [width, elements.count / width]
-        switch elements {
-        case .double(let elements):
-            tensors.append(tensor(kind.rawValue, .f64, dimensions, elements.map(\.bitPattern.littleEndian)))
-        default:
-            tensors.append(tensor(kind.rawValue, .f32, dimensions, elements.floats.map(\.bitPattern.littleEndian)))
-        }
+        var tensors = [indices("tokens", [tokens.count], tokens)]
+        if !encoderTokens.isEmpty { tensors.append(indices("encoder_tokens", [encoderTokens.count], encoderTokens)) }
+        if let positions { tensors.append(indices("positions", [positions.count], positions)) }
+        let name = tops == nil ? kind.rawValue : "top_logits"
+        tensors.append(
+            GGUFWriter.Tensor(name: name, dimensions: [width, rowCount], type: .f32) { write in
+                try elements.map(\.bitPattern.littleEndian).withUnsafeBytes(write)
+            })
+        if let tops { tensors.append(indices("top_tokens", [width, rowCount], tops.lazy.map(Int.init))) }
         try GGUFWriter.write(metadata, tensors, to: path)
     }
 }
 
-extension ResultsFile {
-    init(reading path: String) throws {
-        let file = try GGUFFile(path: path)
-        func missing(_ what: String) -> GGUFError { GGUFError(file: path, reason: "is no results file: \(what)") }
-        func text(_ key: String) throws -> String {
-            guard let text = file.metadata["results.\(key)"]?.string else {
-                throw missing("results.\(key) is missing or no string")
-            }
-            return text
-        }
-        func integer(_ key: String) throws -> Int {
-            guard let integer = file.metadata["results.\(key)"]?.integer else {
-                throw missing("results.\(key) is missing or no integer")
-            }
-            return integer
-        }
-        func tensor(_ name: String) throws -> (dimensions: [Int], elements: HostTensor)? {
-            guard let found = file.tensor(named: name) else { return nil }
-            let elements: HostTensor = switch found.type {
-            case .i32: .index(try file.doubles(of: found).map { Int32($0) })
-            case .f32: .float(try file.floats(of: found))
-            case .f64: .double(try file.doubles(of: found))
-            default: throw missing("\(name) is of type \(found.type.name)")
-            }
-            return (found.dimensions, elements)
-        }
-        func ids(_ name: String) throws -> [Int]? { try tensor(name)?.elements.indices?.map(Int.init) }
+extension Precision {
+    /// As a key's value: `{"accumulation":"float32","storage":"float32"}`.
+    fileprivate var json: String? {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) }
+    }
+}
 
-        architecture = try text("architecture")
-        modelName = try text("model.name")
-        modelHash = try text("model.sha256")
-        engine = try text("engine")
-        engineVersion = try text("engine.version")
-        device = try text("device")
-        deviceSummary = try text("device.summary")
-        placement = try text("placement")
-        guard let cacheType = StateType(rawValue: try text("cache_type")) else {
-            throw missing("results.cache_type is unknown")
+/// The greatest of many elements.
+enum GreatestElements {
+    /// The indices, from 0, of the greatest elements, the greatest first; of equal ones the first.
+    static func indices(of elements: ArraySlice<Double>, count: Int) -> [Int] {
+        var best: [(index: Int, element: Double)] = []
+        for (index, element) in elements.enumerated() {
+            if best.count == count, let last = best.last, element <= last.element { continue }
+            // Few enter, so that a search from the end is short.
+            var place = best.count
+            while place > 0, best[place - 1].element < element { place -= 1 }
+            best.insert((index, element), at: place)
+            if best.count > count { best.removeLast() }
         }
-        self.cacheType = cacheType
-        context = try integer("context")
-        guard let pooling = Pooling(rawValue: try integer("pooling")) else {
-            throw missing("results.pooling is unknown")
-        }
-        self.pooling = pooling
-        guard let tokens = try ids("tokens"), !tokens.isEmpty else { throw missing("there are no tokens") }
-        self.tokens = tokens
-        encoderTokens = try ids("encoder_tokens") ?? []
-        if let logits = try tensor("logits") {
-            (kind, elements, width) = (.logits, logits.elements, logits.dimensions.first ?? 0)
-        } else if let embeddings = try tensor("embeddings") {
-            (kind, elements, width) = (.embeddings, embeddings.elements, embeddings.dimensions.first ?? 0)
-        } else {
-            throw missing("there are neither logits nor embeddings")
-        }
-        guard width > 0, elements.count > 0, elements.indices == nil else {
-            throw missing("\(kind.rawValue) are empty")
-        }
+        return best.map(\.index)
     }
 }

@@ -1,11 +1,10 @@
-import Dispatch
 import Foundation
 import Fuzzing
 
 /// How far a run has come: on a terminal one line that is redrawn, elsewhere a line now and then.
 final class RunDisplay: @unchecked Sendable {
     private let lock = NSLock()
-    private let timer: any DispatchSourceTimer
+    private var progress: ProgressLine?
     private let start = ContinuousClock.now
     private let goal: String
     private var cases = 0
@@ -20,12 +19,7 @@ final class RunDisplay: @unchecked Sendable {
         case .cases(let count) where shard.count == 1: " of \(Format.count(Int(count)))"
         default: ""
         }
-        // Ten times a second is as often as an eye can follow.
-        timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "display"))
-        let interval = DispatchTimeInterval.milliseconds(Terminal.isInteractive ? 100 : 10_000)
-        timer.schedule(deadline: .now() + interval, repeating: interval)
-        timer.setEventHandler { [weak self] in self?.draw() }
-        timer.resume()
+        progress = ProgressLine { [weak self] in self?.line ?? "" }
     }
 
     func show(_ event: FuzzRun.Event) {
@@ -50,14 +44,10 @@ final class RunDisplay: @unchecked Sendable {
     }
 
     /// Nothing is drawn from now on.
-    func end() {
-        lock.withLock { timer.cancel() }
-        Terminal.progress("")
-    }
+    func end() { progress?.end() }
 
-    private func draw() {
+    private var line: String {
         lock.withLock {
-            guard !timer.isCancelled else { return }
             let elapsed = ContinuousClock.now - start
             let rate = Double(cases) / max(elapsed.seconds, 1e-9)
             let work = switch shrinking.count {
@@ -65,10 +55,9 @@ final class RunDisplay: @unchecked Sendable {
             case 1: "shrinking \(shrinking[0])"
             default: "shrinking \(shrinking.count) failures"
             }
-            let line = "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, "
+            return "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, "
                 + "\(Format.count(discards)) discarded, \(Format.count(failures)) failed, "
                 + "\(Format.duration(elapsed)), \(work)"
-            if Terminal.isInteractive { Terminal.progress(line) } else { Terminal.error(line) }
         }
     }
 }

@@ -1,0 +1,140 @@
+import Architectures
+import Devices
+import Engines
+import Inference
+
+/// What is asked of a model: everything that its results depend on, but for the engine and the device.
+struct Evaluation {
+    var tokens: [Int]
+    /// Of a model with an encoder and a decoder; else empty.
+    var encoderTokens: [Int]
+    /// The tokens whose results are wanted, ascending; nil: all, or the one row of a model that pools.
+    var positions: [Int]?
+    var cacheType: StateType
+    /// Of engines that have the choice; nil: as they like.
+    var flashAttention: Bool?
+    /// Cells of the caches.
+    var context: Int
+    /// Whether the tokens see each other, or are pooled: then they are one batch.
+    private var isWhole: Bool
+
+    /// Tokens that are computed together, as many as llama.cpp does.
+    private static let microBatch = 512
+    /// Whatever a file says, caches are not larger than this, nor than the model's own context, which is at least 4096.
+    private static let greatestContext = 1 << 20
+
+    /// - Parameters:
+    ///   - encoderTokens: nil: the same as the decoder's.
+    ///   - context: nil: the model's own, 4096 at most.
+    /// - Throws: `CommandError` for what the model cannot be asked.
+    init(
+        _ model: ModelFile, tokens: [Int], encoderTokens: [Int]?, positions: [Int]? = nil, cacheType: StateType,
+        flashAttention: Bool?, context: Int?
+    ) throws {
+        let traits = model.architecture?.traits
+        let hasEncoder = traits?.hasEncoder ?? !(encoderTokens ?? []).isEmpty
+        guard hasEncoder || (encoderTokens ?? []).isEmpty else {
+            throw CommandError("\(model.path): has no encoder for tokens of an encoder")
+        }
+        let greatest = min(Self.greatestContext, max(4096, model.context ?? 0))
+        let context = context ?? max(tokens.count, min(4096, model.context ?? 4096))
+        guard (1...greatest).contains(context), tokens.count <= context, (encoderTokens ?? []).count <= greatest else {
+            throw CommandError(
+                "\(model.path): \(tokens.count) tokens in a context of \(context); "
+                    + "it must hold them, and is at most \(greatest)")
+        }
+        self.tokens = tokens
+        self.encoderTokens = hasEncoder ? encoderTokens ?? tokens : []
+        self.positions = positions
+        self.cacheType = cacheType
+        self.flashAttention = flashAttention
+        self.context = context
+        isWhole = traits.map { $0.isBidirectional || $0.pooling != .none } ?? false
+    }
+
+    /// - Parameter threads: nil: the engine's own choice.
+    func script(_ placement: Placement, threads: Int?) -> Script {
+        var all = Batch(tokens)
+        if let positions {
+            let wanted = Set(positions)
+            for index in all.tokens.indices { all.tokens[index].wantsOutput = wanted.contains(index) }
+        }
+        let length = isWhole ? tokens.count : Self.microBatch
+        let batches = stride(from: 0, to: tokens.count, by: length).map { start in
+            Batch(Array(all.tokens[start..<min(start + length, tokens.count)]))
+        }
+        var options = Script.Options(
+            context: context, microBatch: max(Self.microBatch, encoderTokens.count, isWhole ? tokens.count : 0),
+            cacheType: cacheType)
+        options.threads = threads
+        options.flashAttention = flashAttention
+        return Script(
+            placement: placement, options: options,
+            steps: (encoderTokens.isEmpty ? [] : [.encode(Batch(encoderTokens))]) + batches.map(Step.process))
+    }
+
+    /// Runs the model, and shows that it does.
+    /// - Throws: `CommandError` that names the model; `EngineDeath` where the engine did not survive.
+    func results(of model: ModelFile, on engine: PlacedEngine) throws -> Results {
+        try CommandError.naming(model.path) {
+            let script = script(engine.placement, threads: engine.threads)
+            let (work, amount) = ("\(model.path) on \(engine.placement)", Format.amount(tokens.count, "token"))
+            let transcript = try ProgressLine.during("\(work): loading") { update in
+                let loaded = try engine.engine.load(file: model.path)
+                update("\(work): \(amount)")
+                return try loaded.run(script) { step in
+                    update("\(work): \(amount), step \(step + 1) of \(script.steps.count)")
+                }
+            }
+            return try Results(transcript, of: script)
+        }
+    }
+}
+
+/// Rows that a model gave.
+struct Results {
+    enum Kind: String, Sendable { case logits, embeddings }
+
+    var kind: Kind
+    /// The keys are indices of tokens; of a model that pools, 0.
+    var rows: Rows
+    /// Ops that ran elsewhere than they were placed, and why.
+    var fallbacks: [String]
+
+    /// The rows of all steps, one after the other.
+    /// - Throws: `CommandError` where the script failed, or gave no rows.
+    init(_ transcript: Transcript, of script: Script) throws {
+        if let failure = transcript.failure { throw CommandError(failure.reason) }
+        var all: Rows?
+        var kind = Kind.logits
+        var start = 0
+        for (step, result) in zip(script.steps, transcript.results) {
+            guard case .process(let batch) = step else { continue }
+            defer { start += batch.tokens.count }
+            guard let rows = result.rows, !rows.keys.isEmpty else { continue }
+            kind = result.logits == nil ? .embeddings : .logits
+            guard var known = all else {
+                all = Rows(keys: rows.keys.map { $0 + start }, width: rows.width, elements: rows.elements)
+                continue
+            }
+            guard known.width == rows.width else {
+                throw CommandError("the engine gives rows of \(rows.width) after rows of \(known.width)")
+            }
+            all = nil  // So that there is one owner, and nothing is copied.
+            known.keys += rows.keys.map { $0 + start }
+            known.elements += rows.elements
+            all = known
+        }
+        guard let all, all.width > 0, all.elements.count == all.keys.count * all.width else {
+            throw CommandError("the model gives neither logits nor embeddings")
+        }
+        rows = all
+        self.kind = kind
+        fallbacks = transcript.fallbacks
+    }
+}
+
+extension Rows {
+    /// The key of the first row that holds a NaN.
+    var firstRowWithoutNumber: Int? { elements.firstIndex(where: \.isNaN).map { keys[$0 / width] } }
+}

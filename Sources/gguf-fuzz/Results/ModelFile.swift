@@ -1,0 +1,70 @@
+import Architectures
+import Crypto
+import Foundation
+import GGUF
+import Inference
+
+/// A model's GGUF file, or the parts that it was split into, as results files know it.
+struct ModelFile {
+    let path: String
+    let source: FileSource
+    /// nil where the architecture is none of ours, or the metadata contradicts itself: other engines may know better.
+    let architecture: (any Architecture)?
+
+    init(path: String) throws {
+        self.path = path
+        source = try FileSource(path: path)
+        architecture = try? ArchitectureCatalog.read(source.metadata)
+    }
+
+    var architectureName: String? { source.metadata.string("general.architecture") }
+    /// Positions that the model was trained on, where its metadata says so.
+    var context: Int? { architectureName.flatMap { source.metadata.integer("\($0).context_length") } }
+
+    /// - Throws: `CommandError`.
+    func tokens(of prompt: String) throws -> [Int] {
+        throw CommandError("--prompt: there is no tokenizer yet; --tokens takes token ids")
+    }
+
+    /// Reads all of the model, so that it lies in memory before it is needed, and shows how far that has come.
+    /// - Parameter hashing: whether to work out the SHA-256 of the content, of all parts in their order.
+    /// - Returns: the hash, in hexadecimal.
+    /// - Throws: `CommandError`.
+    func read(hashing: Bool) throws -> String? {
+        let size = source.files.reduce(0) { $0 + $1.byteCount }
+        // What does not fit into memory would be read for nothing.
+        guard hashing || UInt64(size) <= ProcessInfo.processInfo.physicalMemory else { return nil }
+        var (hash, done) = (SHA256(), 0)
+        try ProgressLine.during("\(path): reading") { update in
+            for file in source.files {
+                // Not where it is mapped: the pages would count as this process's a second time.
+                try FileBytes.forEachPiece(of: file.path) { piece in
+                    if hashing { hash.update(bufferPointer: piece) }
+                    done += piece.count
+                    update("\(path): reading, \(Format.bytes(done)) of \(Format.bytes(size))")
+                }
+            }
+        }
+        return hashing ? hash.finalize().map { String(format: "%02x", $0) }.joined() : nil
+    }
+}
+
+/// A file that is read from its start to its end.
+private enum FileBytes {
+    /// - Throws: `CommandError`.
+    static func forEachPiece(of path: String, _ body: (UnsafeRawBufferPointer) -> Void) throws {
+        func failure() -> CommandError { CommandError("\(path): cannot be read: \(String(cString: strerror(errno)))") }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure() }
+        defer { close(descriptor) }
+        try withUnsafeTemporaryAllocation(byteCount: 1 << 22, alignment: 4096) { buffer in
+            while true {
+                let count = Foundation.read(descriptor, buffer.baseAddress, buffer.count)
+                if count < 0 && errno == EINTR { continue }
+                guard count >= 0 else { throw failure() }
+                if count == 0 { return }
+                body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            }
+        }
+    }
+}
