@@ -78,10 +78,10 @@ public struct Dimensions: Hashable, Sendable {
 
 /// Fuzz domains that many hyperparameters share: sizes at and around tile edges, simplest first.
 public enum Domains {
-    public static let sizes = [32, 64, 96, 128, 160, 33, 40, 48, 63, 65, 72, 80, 112, 120, 127, 129, 192]
+    public static let sizes = [32, 64, 96, 128, 160, 33, 40, 48, 63, 65, 72, 80, 112, 120, 127, 129, 192, 256]
     /// Widths that heads can split into parts that can be rotated.
     public static let evenSizes = sizes.filter { $0 % 2 == 0 }
-    public static let feedForward = [32, 64, 96, 128, 31, 33, 63, 65, 1, 2, 3, 127, 129]
+    public static let feedForward = [32, 64, 96, 128, 31, 33, 63, 65, 1, 2, 3, 127, 129, 256]
     public static let vocabularies = [32, 33, 63, 64, 65, 100, 128, 129]
     public static let headSizes = [16, 32, 64, 8, 2, 4, 6, 40, 72, 80, 96, 112]
     public static let epsilons = [1e-5, 1e-6, 1e-3, 1e-12]

@@ -100,8 +100,8 @@ static void attention(const CPUAttention *a, long first_head, long last_head) {
             const CPUMatmul scores = {
                 .x = a->queries + t * query_stride + h * a->key_size, .x_stride = query_stride,
                 .weight = a->keys + first * key_stride + key_head * a->key_size, .weight_stride = 4 * key_stride,
-                .format = CPU_F32, .y = a->scratch, .y_stride = cells, .rows = rows, .outputs = cells,
-                .inputs = a->key_size,
+                .weight_step = 4 * CPU_WEIGHT_COLUMNS, .type = QUANTS_F32, .y = a->scratch, .y_stride = cells,
+                .rows = rows, .outputs = cells, .inputs = a->key_size,
             };
             matmul(&scores);
             float totals[CPU_ATTENTION_ROWS];

@@ -1,15 +1,7 @@
 // Decoding of weight rows, and matrix products.
 
-/// Exact for every half: the exponent is rebiased by a multiplication, which also normalises subnormals.
-INLINE vf half_to_float(vu h) {
-    const vu magnitude = (h & 0x7fffu) << 13;
-    const vf scaled = (vf)magnitude * splat(0x1p112f);
-    const vu infinite = (vu)((h & 0x7c00u) == 0x7c00u) & 0x7f800000u;
-    return (vf)((vu)scaled | infinite | ((h & 0x8000u) << 16));
-}
-INLINE float scalar_half(const unsigned char *p) {
-    return half_to_float((vu)(unsigned)(p[0] | p[1] << 8))[0];
-}
+#include "CQuants.h"
+#include "Decoders.h"
 
 /// Rounds the significand at bit 13; below the normal halves, at 2⁻²⁴ by an addition that drops the rest.
 INLINE vf rounded_to_half(vf x) {
@@ -24,67 +16,41 @@ static void round_to_half(const float *x, float *y, long count) {
     FOR_EACH_VECTOR(count, STORE(y + i, rounded_to_half(LOAD(x + i)));)
 }
 
-INLINE vf load_halves(const unsigned char *p) {
 #if LANES > 4 || defined(__aarch64__)
-    // These instruction sets convert by themselves.
-    return __builtin_convertvector(*(const unaligned_f16 *)p, vf);
-#else
-    return half_to_float(__builtin_convertvector(*(const unaligned_u16 *)p, vu));
-#endif
-}
-
+/// These instruction sets convert by themselves.
 static void decode_halves(const unsigned char *source, float *result, long count) {
     long i = 0;
-    for (; i + LANES <= count; i += LANES) store(result + i, load_halves(source + 2 * i));
-    for (; i < count; i++) result[i] = scalar_half(source + 2 * i);
+    for (; i + LANES <= count; i += LANES) {
+        store(result + i, __builtin_convertvector(*(const unaligned_f16 *)(source + 2 * i), vf));
+    }
+    decode_elements(QUANTS_F16, source + 2 * i, result + i, count - i);
 }
+#endif
 
 static void decode_bfloats(const unsigned char *source, float *result, long count) {
     long i = 0;
     for (; i + LANES <= count; i += LANES) {
         store(result + i, (vf)(__builtin_convertvector(*(const unaligned_u16 *)(source + 2 * i), vu) << 16));
     }
-    for (; i < count; i++) {
-        const unsigned bits = (unsigned)(source[2 * i] | source[2 * i + 1] << 8) << 16;
-        memcpy(result + i, &bits, 4);
+    decode_elements(QUANTS_BF16, source + 2 * i, result + i, count - i);
+}
+
+static void decode(uint32_t type, const void *source, float *result, long count) {
+    switch (type) {
+    case QUANTS_F32: memcpy(result, source, 4 * count); break;
+#if LANES > 4 || defined(__aarch64__)
+    case QUANTS_F16: decode_halves(source, result, count); break;
+#endif
+    case QUANTS_BF16: decode_bfloats(source, result, count); break;
+    default: decode_elements(type, source, result, count);
     }
 }
 
-static void decode_q8_0(const unsigned char *source, float *result, long count) {
-    for (long block = 0; block < count / 32; block++, source += 34, result += 32) {
-        const vf scale = splat(scalar_half(source));
-        for (long i = 0; i < 32; i += LANES) {
-            store(result + i, scale * __builtin_convertvector(*(const unaligned_i8 *)(source + 2 + i), vf));
-        }
-    }
-}
-
-static void decode_q4_0(const unsigned char *source, float *result, long count) {
-    for (long block = 0; block < count / 32; block++, source += 18, result += 32) {
-        const vf scale = splat(scalar_half(source));
-        for (long i = 0; i < 16; i += LANES) {
-            const vi pair = __builtin_convertvector(*(const unaligned_i8 *)(source + 2 + i), vi);
-            store(result + i, scale * __builtin_convertvector((pair & 15) - 8, vf));
-            store(result + 16 + i, scale * __builtin_convertvector(((pair >> 4) & 15) - 8, vf));
-        }
-    }
-}
-
-static void decode(CPUFormat format, const void *source, float *result, long count) {
-    switch (format) {
-    case CPU_F32: memcpy(result, source, 4 * count); break;
-    case CPU_F16: decode_halves(source, result, count); break;
-    case CPU_BF16: decode_bfloats(source, result, count); break;
-    case CPU_Q8_0: decode_q8_0(source, result, count); break;
-    case CPU_Q4_0: decode_q4_0(source, result, count); break;
-    }
-}
-
-/// `rows × columns` dot products of `count` elements, all sums in registers. The extents are constants
-/// at each call, so the loops over them unroll.
+/// `rows × columns` dot products of `count` elements, all sums in registers; `adds` to what `y` holds. The extents are
+/// constants at each call, so the loops over them unroll.
 INLINE void dot_tile(
     const long rows, const long columns, const float *const *x, const float *w, long w_stride, float *const *y,
-    long column, long count) {
+    long column, long count, int adds) {
     vf sums[TILE_SUMS];
     for (long s = 0; s < rows * columns; s++) sums[s] = 0;
     FOR_EACH_VECTOR(count, {
@@ -98,52 +64,74 @@ INLINE void dot_tile(
     for (long r = 0; r < rows; r++) {
         const vf *s = sums + r * columns;
         float *result = y[r] + column;
-        if (columns == 1) *result = sum(s[0]);
-        else for (long c = 0; c < columns; c += 4) *(unaligned_f4 *)(result + c) = sum4(s[c], s[c + 1], s[c + 2], s[c + 3]);
+        if (columns == 1) {
+            *result = adds ? *result + sum(s[0]) : sum(s[0]);
+            continue;
+        }
+        for (long c = 0; c < columns; c += 4) {
+            const f4 four = sum4(s[c], s[c + 1], s[c + 2], s[c + 3]);
+            unaligned_f4 *place = (unaligned_f4 *)(result + c);
+            *place = adds ? *place + four : four;
+        }
     }
 }
 
 /// All columns for a few rows; fewer rows take more columns at a time, to keep as many sums under way.
 INLINE void dot_tiles(
-    const long rows, const float *const *x, const float *w, long w_stride, float *const *y, long columns, long count) {
-    const long wide = TILE_SUMS / rows / 4 * 4;
+    const long rows, const float *const *x, const float *w, long w_stride, float *const *y, long columns, long count,
+    int adds) {
+    const long fitting = TILE_SUMS / rows / 4 * 4, wide = fitting < CPU_WEIGHT_ROWS ? fitting : CPU_WEIGHT_ROWS;
     long c = 0;
-    for (; c + wide <= columns; c += wide) dot_tile(rows, wide, x, w, w_stride, y, c, count);
-    for (; c + 4 <= columns; c += 4) dot_tile(rows, 4, x, w, w_stride, y, c, count);
-    for (; c < columns; c++) dot_tile(rows, 1, x, w, w_stride, y, c, count);
+    for (; c + wide <= columns; c += wide) dot_tile(rows, wide, x, w, w_stride, y, c, count, adds);
+    for (; c + 4 <= columns; c += 4) dot_tile(rows, 4, x, w, w_stride, y, c, count, adds);
+    for (; c < columns; c++) dot_tile(rows, 1, x, w, w_stride, y, c, count, adds);
+}
+
+/// A panel of decoded weights, `columns` rows of `count` elements, with all rows of `x` from element `start` on.
+static void matmul_panel(
+    const CPUMatmul *m, const float *w, long w_stride, long first, long columns, long start, long count) {
+    for (long row = 0; row < m->rows; row += TILE_ROWS) {
+        const long rows = m->rows - row < TILE_ROWS ? m->rows - row : TILE_ROWS;
+        const float *x[TILE_ROWS];
+        float *y[TILE_ROWS];
+        for (long r = 0; r < rows; r++) {
+            x[r] = m->x + (m->x_rows ? m->x_rows[row + r] : row + r) * m->x_stride + start;
+            y[r] = m->y + (m->y_rows ? m->y_rows[row + r] : row + r) * m->y_stride + first;
+        }
+        switch (rows) {
+#define ROWS(n) case n: dot_tiles(n, x, w, w_stride, y, columns, count, start > 0); break;
+        ROWS(1)
+        ROWS(2)
+#if TILE_ROWS > 2
+        ROWS(3)
+#endif
+#if TILE_ROWS > 3
+        ROWS(4)
+#endif
+#if TILE_ROWS > 4
+        ROWS(5)
+        ROWS(6)
+#endif
+#undef ROWS
+        }
+    }
 }
 
 static void matmul(const CPUMatmul *m) {
     for (long first = 0; first < m->outputs; first += CPU_WEIGHT_ROWS) {
         const long columns = m->outputs - first < CPU_WEIGHT_ROWS ? m->outputs - first : CPU_WEIGHT_ROWS;
         const char *encoded = (const char *)m->weight + first * m->weight_stride;
-        const float *w = (const float *)encoded;
-        long w_stride = m->weight_stride / 4;
-        if (m->format != CPU_F32) {
+        for (long start = 0; start < m->inputs || start == 0; start += CPU_WEIGHT_COLUMNS) {
+            const long count = m->inputs - start < CPU_WEIGHT_COLUMNS ? m->inputs - start : CPU_WEIGHT_COLUMNS;
+            const char *part = encoded + start / CPU_WEIGHT_COLUMNS * m->weight_step;
+            if (m->type == QUANTS_F32) {
+                matmul_panel(m, (const float *)part, m->weight_stride / 4, first, columns, start, count);
+                continue;
+            }
             for (long c = 0; c < columns; c++) {
-                decode(m->format, encoded + c * m->weight_stride, m->scratch + c * m->inputs, m->inputs);
+                decode(m->type, part + c * m->weight_stride, m->scratch + c * count, count);
             }
-            w = m->scratch;
-            w_stride = m->inputs;
-        }
-        for (long row = 0; row < m->rows; row += TILE_ROWS) {
-            const long rows = m->rows - row < TILE_ROWS ? m->rows - row : TILE_ROWS;
-            const float *x[TILE_ROWS];
-            float *y[TILE_ROWS];
-            for (long r = 0; r < rows; r++) {
-                x[r] = m->x + (m->x_rows ? m->x_rows[row + r] : row + r) * m->x_stride;
-                y[r] = m->y + (m->y_rows ? m->y_rows[row + r] : row + r) * m->y_stride + first;
-            }
-            switch (rows) {
-            case 1: dot_tiles(1, x, w, w_stride, y, columns, m->inputs); break;
-            case 2: dot_tiles(2, x, w, w_stride, y, columns, m->inputs); break;
-#if TILE_ROWS > 2
-            case 3: dot_tiles(3, x, w, w_stride, y, columns, m->inputs); break;
-#endif
-#if TILE_ROWS > 3
-            case 4: dot_tiles(4, x, w, w_stride, y, columns, m->inputs); break;
-#endif
-            }
+            matmul_panel(m, m->scratch, count, first, columns, start, count);
         }
     }
 }

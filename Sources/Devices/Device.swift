@@ -54,6 +54,8 @@ public struct Precision: Hashable, Sendable, Codable {
     /// Of queries and of the weights of values where keys and values are kept in half precision or narrower, and in
     /// flash attention always.
     public var attention: Format?
+    /// The same where keys and values are kept in float32.
+    public var fullAttention: Format?
     /// Of the sums of values in flash attention.
     public var flashAttention: Format?
 
@@ -74,13 +76,13 @@ public struct Precision: Hashable, Sendable, Codable {
             storage: coarser(storage, other.storage) ?? storage,
             accumulation: coarser(accumulation, other.accumulation) ?? accumulation,
             activations: activations ?? other.activations, products: coarser(products, other.products),
-            gelu: coarser(gelu, other.gelu), attention: coarser(attention, other.attention),
+            gelu: coarser(gelu, other.gelu), attention: coarser(attention, other.attention), fullAttention: coarser(fullAttention, other.fullAttention),
             flashAttention: coarser(flashAttention, other.flashAttention))
     }
 
     public init(
         storage: Format, accumulation: Format, activations: Activations? = nil, products: Format? = nil,
-        gelu: Format? = nil, attention: Format? = nil, flashAttention: Format? = nil
+        gelu: Format? = nil, attention: Format? = nil, fullAttention: Format? = nil, flashAttention: Format? = nil
     ) {
         self.storage = storage
         self.accumulation = accumulation
@@ -88,6 +90,7 @@ public struct Precision: Hashable, Sendable, Codable {
         self.products = products
         self.gelu = gelu
         self.attention = attention
+        self.fullAttention = fullAttention
         self.flashAttention = flashAttention
     }
 }

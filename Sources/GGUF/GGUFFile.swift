@@ -66,7 +66,7 @@ public final class GGUFFile: Sendable {
 
     /// The elements of one of the file's tensors, the fastest dimension first.
     ///
-    /// Throws `GGUFError` for a type that cannot be decoded.
+    /// Throws `GGUFError` for a type whose data is not defined in the byte order of the file.
     public func floats(of tensor: TensorDescription) throws -> [Float] {
         try elements(of: tensor) { try tensor.type.decode($0, order: byteOrder, into: $1) }
     }

@@ -52,39 +52,6 @@ public enum TensorType: UInt32, CaseIterable, Hashable, Sendable {
     public var bytesPerBlock: Int { layout.bytes }
     public var isQuantized: Bool { blockSize > 1 }
 
-    private var layout: (elements: Int, bytes: Int) {
-        switch self {
-        case .i8: (1, 1)
-        case .f16, .bf16, .i16: (1, 2)
-        case .f32, .i32: (1, 4)
-        case .f64, .i64: (1, 8)
-        case .q4_0, .iq4_NL: (32, 18)
-        case .q4_1: (32, 20)
-        case .q5_0: (32, 22)
-        case .q5_1: (32, 24)
-        case .q8_0: (32, 34)
-        case .q8_1: (32, 36)
-        case .mxfp4: (32, 17)
-        case .q2_0: (64, 18)
-        case .nvfp4: (64, 36)
-        case .q1_0: (128, 18)
-        case .q2_K: (256, 84)
-        case .q3_K, .iq3_S: (256, 110)
-        case .q4_K: (256, 144)
-        case .q5_K: (256, 176)
-        case .q6_K: (256, 210)
-        case .q8_K: (256, 292)
-        case .iq2_XXS, .tq2_0: (256, 66)
-        case .iq2_XS: (256, 74)
-        case .iq2_S: (256, 82)
-        case .iq3_XXS: (256, 98)
-        case .iq1_S: (256, 50)
-        case .iq1_M: (256, 56)
-        case .iq4_XS: (256, 136)
-        case .tq1_0: (256, 54)
-        }
-    }
-
     /// Bytes of a tensor whose rows are `rowLength` long; nil if a row is no whole number of blocks or
     /// the count overflows.
     public func byteCount(rowLength: Int, rows: Int) -> Int? {

@@ -6,7 +6,7 @@ struct Dispatch {
     enum Place: Hashable {
         /// Bytes of the segment's arena, from this one on.
         case arena(Int, bytes: Int)
-        /// A weight in its own format, which then is the shader's first specialisation constant.
+        /// A weight in its own format, which specialisation constants then give.
         case weight(Int)
         /// A weight as float32.
         case floats(Int)
@@ -28,11 +28,15 @@ struct Dispatch {
     /// Who sets a specialisation constant.
     enum Constant {
         case value(UInt32)
-        /// The format of the weight bound here, `float32` for other places.
-        case format(binding: Int)
+        /// Of the format of the weight bound here, `float32` for other places.
+        case format(WeightFormat.Property, binding: Int)
         /// Whether this state is kept in half precision.
         case isHalf(StateID)
 
+        /// All that there is to say of a format.
+        static func format(binding: Int) -> [Constant] {
+            WeightFormat.Property.allCases.map { .format($0, binding: binding) }
+        }
         static func flag(_ value: Bool) -> Constant { .value(value ? 1 : 0) }
     }
 

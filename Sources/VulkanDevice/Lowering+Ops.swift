@@ -16,7 +16,7 @@ extension Lowering {
         case .rows:
             check(node, operands[1], .count(shapes[0][0]))
             elementwise(
-                .rows, constants: [.format(binding: 0)],
+                .rows, constants: Dispatch.Constant.format(binding: 0),
                 [.read(try table(operands[0])), try read(1), try result()], count,
                 [shapes[0].count / max(shapes[0][0], 1)])
 

@@ -32,7 +32,8 @@ extension Lowering {
         let groups = tilesM * tilesN * product.batches
         let tile = [rows, columns, height].map { Dispatch.Constant.value(UInt32($0)) }
         append(
-            .matmul, [.format(binding: 1), .flag(experts != nil)] + tile + [.flag(product.skipsZeros)],
+            .matmul,
+            Dispatch.Constant.format(binding: 1) + [.flag(experts != nil)] + tile + [.flag(product.skipsZeros)],
             [x, weight, experts ?? x, y],
             [
                 groups, tilesM, tilesN, product.m, product.n, product.k,

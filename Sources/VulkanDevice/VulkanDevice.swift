@@ -20,13 +20,7 @@ public final class VulkanDevice: Device {
     }
 
     public func unsupported(_ node: Node, in graph: Graph, weightTypes: [TensorType]) -> String? {
-        for operand in node.operands {
-            guard case .weight(let index) = graph.values[operand].source, weightTypes.indices.contains(index)
-            else { continue }
-            let type = weightTypes[index]
-            if !type.canDecode { return "weights of type \(type.name)" }
-        }
-        return Lowering.refusal(node, in: graph)
+        Lowering.refusal(node, in: graph)
     }
 
     public func load(_ tensor: TensorData) throws -> any DeviceTensor {

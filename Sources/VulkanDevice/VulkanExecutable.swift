@@ -235,11 +235,11 @@ final class VulkanExecutable: Executable {
         switch constant {
         case .value(let value): return value
         case .isHalf(let id): return states[id]?.isHalf == true ? 1 : 0
-        case .format(let binding):
+        case .format(let property, let binding):
             guard case .weight(let index) = dispatch.bindings[binding].place, let tensor = weights[index] else {
-                return WeightFormat.float32.rawValue
+                return WeightFormat.float32[property]
             }
-            return tensor.format.rawValue
+            return tensor.format[property]
         }
     }
 

@@ -18,12 +18,14 @@ final class VulkanTensor: DeviceTensor {
             throw context.error(
                 "\(tensor.name): \(tensor.bytes.count) bytes of \(tensor.type.name) are not \(tensor.shape)")
         }
-        // Shaders read little-endian words; other weights are few, and converted.
-        if let format = WeightFormat(tensor.type), tensor.byteOrder == .little {
+        // Numbers that are no usual weights are few, and converted.
+        if let format = WeightFormat(tensor.type) {
             self.format = format
-            ownBytes = tensor.bytes.count
+            ownBytes = format.grid.count + tensor.bytes.count
             own = try Self.region(context, tensor, bytes: ownBytes)
-            try tensor.bytes.withBytes { try context.write($0, to: own) }
+            try format.grid.withUnsafeBytes { if !$0.isEmpty { try context.write($0, to: own) } }
+            let (region, offset) = (own, format.grid.count)
+            try tensor.littleEndian().withBytes { try context.write($0, to: region, at: offset) }
         } else {
             format = .float32
             let values = try tensor.floats()
@@ -52,7 +54,7 @@ final class VulkanTensor: DeviceTensor {
 
     /// Where the elements lie as float32; made when first asked for.
     func floatRegion() throws -> Region {
-        if format == .float32 { return own }
+        if format.type == .f32 { return own }
         if let floats { return floats }
         let made = try Self.region(context, tensor, bytes: count * 4)
         try hostFloats().withUnsafeBytes { try context.write($0, to: made) }

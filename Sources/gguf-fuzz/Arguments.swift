@@ -139,7 +139,7 @@ struct TokenList: ExpressibleByArgument {
 struct MatrixType: ExpressibleByArgument, CustomStringConvertible {
     let type: TensorType
     static let f32 = MatrixType(type: .f32)
-    private static let all: [TensorType] = [.f32, .f16, .bf16, .q8_0, .q4_0]
+    private static let all = WeightRecipe.drawnTypes
 
     private init(type: TensorType) { self.type = type }
     init?(argument: String) {

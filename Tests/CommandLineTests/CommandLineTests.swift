@@ -74,8 +74,8 @@ struct CommandLineTests {
         (["generate", "--arch", "llama", "-o", "x.gguf"], "--seed"),
         (["generate", "--arch", "lama", "--seed", "1", "-o", "x.gguf"], "\"lama\" is not supported"),
         (
-            ["generate", "--arch", "llama", "--seed", "1", "--type", "Q4_K", "-o", "x.gguf"],
-            "'Q4_K' is invalid for '--type"
+            ["generate", "--arch", "llama", "--seed", "1", "--type", "Q8_1", "-o", "x.gguf"],
+            "'Q8_1' is invalid for '--type"
         ),
         (["generate", "--arch", "llama", "--seed", "1", "-o", "nowhere/x.gguf"], "nowhere/x.gguf"),
         (["show", "missing.gguf"], "missing.gguf"),

@@ -7,44 +7,64 @@ public let opCases: [OpCase] =
     productCases + elementwiseCases + shapeCases + reductionCases + positionCases + attentionCases
     + routingCases + cacheCases + recurrentCases + outputCases
 
-/// The types in which a product's weights come.
-public let weightTypes: [TensorType] = [.f32, .f16, .bf16, .q8_0, .q4_0]
+/// The types in which a product's weights come: all but those of whole numbers, and of numbers that floats cannot hold.
+public let weightTypes: [TensorType] = [.f32, .f16, .bf16] + TensorType.allCases.filter(\.isQuantized)
 
 // MARK: Tables and products with weights
 
 private let productCases: [OpCase] = cases {
     for type in weightTypes {
+        // Two types of blocks get all sizes. What the others add is how their blocks are read.
+        let block = type.blockSize
         let sizes =
-            type.isQuantized
-            ? [(1, 1, 32), (1, 65, 64), (3, 33, 32), (33, 3, 96), (65, 31, 160)]
-            : [(1, 1, 1), (1, 65, 33), (3, 33, 31), (33, 3, 65), (65, 31, 3), (31, 64, 96)]
+            switch type {
+            case .f32, .f16, .bf16: [(1, 1, 1), (1, 65, 33), (3, 33, 31), (33, 3, 65), (65, 31, 3), (31, 64, 96)]
+            case .q8_0, .q4_K:
+                [(1, 1, block), (1, 65, 2 * block), (3, 33, block), (33, 3, 3 * block), (65, 31, 5 * block)]
+            default: [(1, 5, 2 * block), (7, 37, 3 * block)]
+            }
         for (t, n, k) in sizes {
             OpCase("matmul \(type.name) \(t)x\(n)x\(k)") { [$0.real([t, k]).matmul($0.weight([n, k], type))] }
         }
-        OpCase("matmul \(type.name) of rank 3") { [$0.real([3, 2, 64]).matmul($0.weight([5, 64], type))] }
+        if [.f32, .q8_0].contains(type) {
+            OpCase("matmul \(type.name) of rank 3") { [$0.real([3, 2, 64]).matmul($0.weight([5, 64], type))] }
+        }
 
-        for (n, d) in type.isQuantized ? [(1, 32), (33, 96)] : [(1, 1), (33, 65)] {
+        for (n, d) in type.isQuantized ? [(1, block), (5, 3 * block)] : [(1, 1), (33, 65)] {
             OpCase("rows \(type.name) \(n)x\(d)") {
                 let indices = $0.index(.tokens, [7], below: n)
                 return [$0.weight([n, d], type).rows(indices)]
             }
         }
 
-        for (t, k, e) in [(1, 1, 1), (3, 1, 4), (3, 5, 5), (31, 3, 33)] {
+        let width = max(32, block), hasAllSizes = [.f32, .f16, .bf16, .q8_0, .q4_K].contains(type)
+        for (t, k, e) in hasAllSizes ? [(1, 1, 1), (3, 1, 4), (3, 5, 5), (31, 3, 33)] : [(3, 2, 4)] {
             for own in [false, true] {
                 OpCase("expertMatmul \(type.name) T\(t) k\(k) E\(e)\(own ? " own rows" : "")") {
-                    let x = $0.real([t, own ? k : 1, 32])
+                    let x = $0.real([t, own ? k : 1, width])
                     let experts = $0.index(.tokens, [t, k], below: e)
-                    return [$0.graph.apply(.expertMatmul, x, $0.weight([e, 3, 32], type), experts)]
+                    return [$0.graph.apply(.expertMatmul, x, $0.weight([e, 3, width], type), experts)]
                 }
             }
         }
-        for (t, h, n) in [(1, 1, 1), (3, 3, 33), (33, 2, 5)] {
+        for (t, h, n) in hasAllSizes ? [(1, 1, 1), (3, 3, 33), (33, 2, 5)] : [(3, 2, 5)] {
             OpCase("headMatmul \(type.name) T\(t) H\(h) N\(n)") {
-                let x = $0.real([t, h, 64])
-                return [$0.graph.apply(.headMatmul, x, $0.weight([h, n, 64], type))]
+                let x = $0.real([t, h, 2 * width])
+                return [$0.graph.apply(.headMatmul, x, $0.weight([h, n, 2 * width], type))]
             }
         }
+        if type.isQuantized {
+            OpCase("a sum with a weight of type \(type.name)") { [$0.real([3, 256]) + $0.weight([256], type)] }
+        }
+    }
+    for type in [TensorType.f64, .i8, .i16, .i32, .i64] {
+        OpCase("matmul \(type.name)") {
+            let x = $0.real([3, 33])
+            return [x.matmul($0.weight([5, 33], type, (0..<165).map { Float($0 % 19) - 9 }))]
+        }
+    }
+    OpCase("matmul of a row longer than what is decoded at once") {
+        [$0.real([3, 1300]).matmul($0.weight([5, 1300], .f16))]
     }
     OpCase("matmul of a vector") { [$0.real([33]).matmul($0.weight([5, 33]))] }
     OpCase("expertMatmul K33") {
@@ -403,7 +423,7 @@ private let routingCases: [OpCase] = cases {
 // MARK: Caches
 
 private let cacheCases: [OpCase] = cases {
-    for type in StateType.allCases {
+    for type in StateType.allCases where type.isNative {
         OpCase("store \(type.rawValue)", steps: 2, stateRows: 7, stateType: type) {
             let x = $0.real([3, 2, 5], in: -100...100)
             let cells = $0.index(.cells, [3]) { step in step == 0 ? [4, 0, 2] : [2, 5, 6] }

@@ -14,7 +14,7 @@ import Testing
         #expect(y == [-2, 4, -2, 13])
     }
 
-    @Test("matmul takes weights of every type at their decoded value", arguments: weightTypes.filter { $0 != .q8_0 })
+    @Test("matmul takes weights at their decoded value", arguments: [TensorType.f32, .f16, .bf16, .q4_0])
     func decoding(type: TensorType) throws {
         // The multiples −8 ... 7 of 1/16 are exact in each type, given that both ends occur in a block.
         let weight = (0..<64).map { Float($0 * 5 % 16 - 8) / 16 }

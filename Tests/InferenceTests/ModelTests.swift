@@ -71,8 +71,6 @@ struct ModelTests {
         #expect(missing?.description.hasPrefix("output_norm.weight: is missing; expected [") == true)
         let misshapen = #expect(throws: ModelError.self) { try load { $0[index($0)].shape = [7] } }
         #expect(misshapen?.description.hasPrefix("output_norm.weight: is [7], expected [") == true)
-        let undecodable = #expect(throws: ModelError.self) { try load { $0[index($0)].type = .iq2_XXS } }
-        #expect(undecodable?.description == "output_norm.weight: is of type IQ2_XXS, which cannot be decoded")
         _ = try load { $0.append(TensorInfo(name: "unused", shape: [256], type: .iq2_XXS)) }
         _ = try load { $0[index($0)].shape = Shape([1, 1] + $0[index($0)].shape.dimensions) }
     }
@@ -128,6 +126,6 @@ struct ModelTests {
         #expect(try swapped(.f32, [1, 2, 3, 4, 5, 6, 7, 8]) == [4, 3, 2, 1, 8, 7, 6, 5])
         #expect(try swapped(.f16, [1, 2, 3, 4]) == [2, 1, 4, 3])
         #expect(try swapped(.q4_0, Array(1...18)) == [2, 1] + Array(3...18))
-        #expect(throws: GGUFError.self) { try swapped(.q5_K, Array(repeating: 0, count: 176)) }
+        #expect(throws: GGUFError.self) { try swapped(.q5_0, Array(repeating: 0, count: 22)) }
     }
 }

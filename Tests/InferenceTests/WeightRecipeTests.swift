@@ -90,20 +90,29 @@ struct WeightRecipeTests {
         #expect(try recipe.type(of: weight("blk.0.ffn_up.weight", [8, 64], .projection)) == .q8_0)
         #expect(try recipe.type(of: weight("blk.0.ffn_up.weight", [8, 65], .projection)) == .f32)
         #expect(try recipe.type(of: weight("blk.1.ffn_up.weight", [8, 65], .projection)) == .f16)
+        for (type, smaller) in [(TensorType.q4_K, TensorType.q5_0), (.iq1_M, .iq4_NL), (.q2_0, .q4_0), (.nvfp4, .f32)] {
+            let recipe = WeightRecipe(seed: 0, type: type)
+            #expect(try recipe.type(of: weight("a", [8, 512], .projection)) == type)
+            #expect(try recipe.type(of: weight("a", [8, 32], .projection)) == smaller)
+            #expect(try recipe.type(of: weight("a", [8, 100], .projection)) == .f32)
+        }
         #expect(try recipe.type(of: weight("blk.1.attn_norm.weight", [64], .scale)) == .f32)
         #expect(try recipe.type(of: weight("blk.1.ffn_gate_inp.weight", [8, 64], .router)) == .f32)
         #expect(try recipe.type(of: weight("blk.1.ssm_conv1d.weight", [64, 4], .convolution)) == .f32)
     }
 
-    @Test("each type that can be encoded is, in whole rows", arguments: [TensorType.f16, .bf16, .q8_0, .q4_0])
-    func encoding(_ type: TensorType) throws {
-        let shape: Shape = [3, 50, 96]
+    @Test("types are encoded in whole rows", arguments: [
+        (TensorType.f16, 2e-4), (.bf16, 2e-4), (.q8_0, 2e-4), (.q4_0, 2e-2), (.mxfp4, 3e-2), (.q4_K, 1e-2),
+        (.q6_K, 1e-3), (.iq3_S, 5e-2), (.iq1_S, 0.4),
+    ])
+    func encoding(_ type: TensorType, bound: Double) throws {
+        let shape: Shape = [3, 50, 256]
         let exact = try floats(WeightRecipe(seed: 5).draw(weight("w", shape, .projection)))
         let data = try WeightRecipe(seed: 5, type: type).draw(weight("w", shape, .projection))
         #expect(data.type == type)
         let error = zip(try floats(data), exact).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
         let power = exact.reduce(0.0) { $0 + Double($1 * $1) }
-        #expect(error / power < (type == .q4_0 ? 2e-2 : 2e-4))
+        #expect(error / power < bound)
         #expect(error > 0)
     }
 

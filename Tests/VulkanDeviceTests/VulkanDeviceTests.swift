@@ -16,8 +16,8 @@ func devicesOrReason() {
 struct VulkanDeviceTests {
     @Test("a product with a weight uses the weight in its own type", arguments: TestDevice.allCases, [1, 3, 37])
     func matmul(on device: TestDevice, tokens: Int) throws {
-        for type in [TensorType.f32, .f16, .bf16, .q8_0, .q4_0, .f64] {
-            let (n, k) = (67, type == .f64 ? 45 : 96)
+        for type in [TensorType.f32, .f16, .bf16, .q8_0, .q4_0, .q4_K, .iq2_XS, .f64] {
+            let (n, k) = (67, type == .f64 ? 45 : max(96, 2 * type.blockSize))
             let w = reals(n * k, seed: 1), x = reals(tokens * k, seed: 2)
             let run = try Run(on: device.device(), weights: ["w": (type, w)]) {
                 $0.input(.pooling, [tokens, k]).matmul($0.weight("w", [n, k], .projection))

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdint.h>
+
 /// The CPU device's inner loops, each compiled for several instruction sets; `cpu_kernels` picks the
 /// best one of this machine. All arrays are dense and row-major unless a stride is given; strides count
 /// elements of 4 bytes except where they are said to be bytes. No kernel allocates.
@@ -9,17 +11,6 @@
 
 #pragma clang assume_nonnull begin
 
-/// How a weight's rows are stored. Little-endian, as in GGUF files.
-typedef enum {
-    CPU_F32,
-    CPU_F16,
-    CPU_BF16,
-    /// Blocks of 32: a half scale, 32 signed bytes.
-    CPU_Q8_0,
-    /// Blocks of 32: a half scale, 16 bytes of two 4-bit numbers (low: first half), minus 8.
-    CPU_Q4_0,
-} CPUFormat;
-
 typedef enum {
     CPU_SILU, CPU_GELU, CPU_RELU, CPU_SQUARED_RELU, CPU_SIGMOID, CPU_TANH, CPU_EXP, CPU_SOFTPLUS
 } CPUUnary;
@@ -27,8 +18,9 @@ typedef enum { CPU_ADD, CPU_SUBTRACT, CPU_MULTIPLY, CPU_DIVIDE, CPU_SECOND } CPU
 typedef enum { CPU_SWIGLU, CPU_GEGLU, CPU_CLAMPED_SWIGLU } CPUGated;
 typedef enum { CPU_LAYER_NORM, CPU_RMS_NORM, CPU_L2_NORM, CPU_UNIT_NORM } CPUNorm;
 
-/// Rows of weights that one call decodes at a time: `scratch` below holds so many rows.
-enum { CPU_WEIGHT_ROWS = 16 };
+/// Rows of weights, and elements of each, that one call decodes at a time: `scratch` below holds so many. They stay
+/// in the nearest caches while all rows of `x` pass by; a row's elements are whole blocks of every type.
+enum { CPU_WEIGHT_ROWS = 32, CPU_WEIGHT_COLUMNS = 512 };
 /// Queries whose scores one call keeps at a time.
 enum { CPU_ATTENTION_ROWS = 16 };
 /// Greatest rank of a broadcast once neighbouring dimensions of equal kind are merged.
@@ -43,13 +35,16 @@ typedef struct {
     const void *weight;
     /// Bytes from one row of the weight to the next.
     long weight_stride;
-    CPUFormat format;
+    /// Bytes of `CPU_WEIGHT_COLUMNS` elements.
+    long weight_step;
+    /// The tensor type's number in GGUF files; the data is little-endian.
+    uint32_t type;
     float *y;
     long y_stride;
     /// Which row of `y` is row `i`, or null for `i`.
     const int *_Nullable y_rows;
     long rows, outputs, inputs;
-    /// `CPU_WEIGHT_ROWS × inputs` floats, unused for F32.
+    /// `CPU_WEIGHT_ROWS × min(inputs, CPU_WEIGHT_COLUMNS)` floats, unused for F32.
     float *scratch;
 } CPUMatmul;
 
@@ -80,7 +75,8 @@ typedef struct {
     /// The instruction set's common name.
     const char *name;
 
-    void (*decode)(CPUFormat format, const void *source, float *result, long count);
+    /// Tensor data of the type with this number in GGUF files: `count` elements, which are whole blocks.
+    void (*decode)(uint32_t type, const void *source, float *result, long count);
     /// Rounds to IEEE half precision, ties to even.
     void (*round_to_half)(const float *x, float *y, long count);
 

@@ -12,7 +12,7 @@ extension CPUCompiler {
             try run.check(indices, count: count, below: shape[0], "row")
             let matrix = try run.matrix(source, columns: size)
             for (i, index) in UnsafeBufferPointer(start: run.indices(indices), count: count).enumerated() {
-                decode(matrix.format, matrix.pointer + Int(index) * matrix.rowBytes, run[y] + i * size, size)
+                decode(matrix.type.rawValue, matrix.pointer + Int(index) * matrix.rowBytes, run[y] + i * size, size)
             }
         }
     }
@@ -27,8 +27,8 @@ extension CPUCompiler {
             product(
                 CPUMatmul(
                     x: run[x], x_stride: k, x_rows: nil, weight: matrix.pointer, weight_stride: matrix.rowBytes,
-                    format: matrix.format, y: run[y], y_stride: n, y_rows: nil, rows: rows, outputs: n, inputs: k,
-                    scratch: run.scratch))
+                    weight_step: matrix.stepBytes, type: matrix.type.rawValue, y: run[y], y_stride: n, y_rows: nil,
+                    rows: rows, outputs: n, inputs: k, scratch: run.scratch))
         }
     }
 
@@ -64,8 +64,8 @@ extension CPUCompiler {
                             CPUMatmul(
                                 x: run[x], x_stride: k, x_rows: xRows + first,
                                 weight: matrix.pointer + expert * n * matrix.rowBytes, weight_stride: matrix.rowBytes,
-                                format: matrix.format, y: run[y], y_stride: n, y_rows: yRows + first,
-                                rows: starts[expert + 1] - first, outputs: n, inputs: k, scratch: run.scratch))
+                                weight_step: matrix.stepBytes, type: matrix.type.rawValue, y: run[y], y_stride: n,
+                                y_rows: yRows + first, rows: starts[expert + 1] - first, outputs: n, inputs: k, scratch: run.scratch))
                     }
                 }
             }
@@ -84,8 +84,8 @@ extension CPUCompiler {
                     CPUMatmul(
                         x: run[x] + head * k, x_stride: heads * k, x_rows: nil,
                         weight: matrix.pointer + head * n * matrix.rowBytes, weight_stride: matrix.rowBytes,
-                        format: matrix.format, y: run[y] + head * n, y_stride: heads * n, y_rows: nil, rows: tokens,
-                        outputs: n, inputs: k, scratch: run.scratch))
+                        weight_step: matrix.stepBytes, type: matrix.type.rawValue, y: run[y] + head * n,
+                        y_stride: heads * n, y_rows: nil, rows: tokens, outputs: n, inputs: k, scratch: run.scratch))
             }
         }
     }
@@ -94,7 +94,7 @@ extension CPUCompiler {
     private mutating func product(outputs: Int, inputs: Int) -> (CPUMatmul) -> Void {
         let (kernel, threads) = (kernels.matmul, threads)
         let tile = Int(CPU_WEIGHT_ROWS)
-        let scratch = tile * inputs
+        let scratch = tile * min(inputs, Int(CPU_WEIGHT_COLUMNS))
         temporary(scratch * threads)
         return { product in
             let parts = min(threads, outputs / (2 * tile))

@@ -1,4 +1,5 @@
 import CKernels
+import GGUF
 import ModelGraph
 
 /// What the steps of an executable work on during one run.
@@ -26,14 +27,14 @@ struct CPURun {
     func matrix(_ source: CPUMatrixSource, columns: Int) throws -> CPUMatrix {
         switch source {
         case .value(let value):
-            return CPUMatrix(pointer: UnsafeRawPointer(values[value]), rowBytes: 4 * columns, format: CPU_F32)
+            return CPUMatrix(UnsafeRawPointer(values[value]), rowBytes: 4 * columns, type: .f32)
         case .weight(let index):
             guard let tensor = tensors[index] else { throw CPUDevice.error("no weight \(index)") }
             // Rows lie without gaps, so that a weight may have been reshaped, to rows of whole blocks.
             guard let rowBytes = tensor.type.byteCount(elements: columns) else {
                 throw CPUDevice.error("\(tensor.name): rows of \(columns) are no whole blocks of \(tensor.type.name)")
             }
-            return CPUMatrix(pointer: tensor.pointer, rowBytes: rowBytes, format: tensor.format)
+            return CPUMatrix(tensor.pointer, rowBytes: rowBytes, type: tensor.type)
         }
     }
 
@@ -52,7 +53,16 @@ enum CPUMatrixSource {
 struct CPUMatrix {
     var pointer: UnsafeRawPointer
     var rowBytes: Int
-    var format: CPUFormat
+    /// Of `CPU_WEIGHT_COLUMNS` elements.
+    var stepBytes: Int
+    var type: TensorType
+
+    init(_ pointer: UnsafeRawPointer, rowBytes: Int, type: TensorType) {
+        self.pointer = pointer
+        self.rowBytes = rowBytes
+        stepBytes = Int(CPU_WEIGHT_COLUMNS) / type.blockSize * type.bytesPerBlock
+        self.type = type
+    }
 }
 
 typealias CPUStep = (CPURun) throws -> Void

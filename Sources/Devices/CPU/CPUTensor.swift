@@ -8,29 +8,13 @@ final class CPUTensor: DeviceTensor {
     let name: String
     let shape: Shape
     let type: TensorType
-    let format: CPUFormat
     let pointer: UnsafeRawPointer
     private let bytes: TensorBytes
     private let kernels: CPUKernelTable
     private let lock = NSLock()
     private var decoded: TensorBytes?
 
-    /// The kernels' name of a type, or nil if they cannot decode it.
-    static func format(of type: TensorType) -> CPUFormat? {
-        switch type {
-        case .f32: CPU_F32
-        case .f16: CPU_F16
-        case .bf16: CPU_BF16
-        case .q8_0: CPU_Q8_0
-        case .q4_0: CPU_Q4_0
-        default: nil
-        }
-    }
-
     init(_ tensor: TensorData, kernels: CPUKernelTable) throws {
-        guard let format = Self.format(of: tensor.type) else {
-            throw CPUDevice.error("\(tensor.name): no kernel for \(tensor.type.name)")
-        }
         let (row, rows) = (tensor.shape.last, tensor.shape.rows)
         guard let size = tensor.type.byteCount(rowLength: row, rows: rows), tensor.bytes.count == size else {
             throw CPUDevice.error("\(tensor.name): \(tensor.bytes.count) bytes for \(tensor.shape) of \(tensor.type.name)")
@@ -38,7 +22,6 @@ final class CPUTensor: DeviceTensor {
         name = tensor.name
         shape = tensor.shape
         type = tensor.type
-        self.format = format
         self.kernels = kernels
         bytes = Self.aligned(try tensor.littleEndian(), to: tensor.type == .f32 ? 4 : 2)
         // `bytes` neither move nor change while this object keeps them.
@@ -55,12 +38,12 @@ final class CPUTensor: DeviceTensor {
 
     /// All elements as floats.
     var floats: UnsafePointer<Float> {
-        if format == CPU_F32 { return pointer.assumingMemoryBound(to: Float.self) }
+        if type == .f32 { return pointer.assumingMemoryBound(to: Float.self) }
         let all = lock.withLock {
             if let decoded { return decoded }
             let result = TensorBytes(count: 4 * max(1, shape.count)) { memory in
                 guard let start = memory.assumingMemoryBound(to: Float.self).baseAddress else { return }
-                kernels.functions.decode(format, pointer, start, shape.count)
+                kernels.functions.decode(type.rawValue, pointer, start, shape.count)
             }
             decoded = result
             return result

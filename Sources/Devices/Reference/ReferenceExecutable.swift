@@ -123,7 +123,7 @@ final class ReferenceExecutable: Executable {
             Ops.attention(
                 attention, x[0], x[1], x[2], x[3], bias: attention.bias ? x[4] : nil,
                 sinks: attention.sinks ? x[x.count - 1] : nil,
-                cache: try cache(of: node.operands[1]).map { try states[$0].type }, y, rounder)
+                cache: cache(of: node.operands[1]).flatMap { states.type(of: $0) }, y, rounder)
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset, y)
 
@@ -145,6 +145,7 @@ final class ReferenceExecutable: Executable {
     }
 
     /// The state that keys come from, as they are or in another shape; nil: they were computed.
+    /// Another device may have it.
     private func cache(of id: ValueID) -> StateID? {
         guard case .node(let index) = graph.values[id].source else { return nil }
         let node = graph.nodes[index]
@@ -175,6 +176,9 @@ final class ReferenceExecutable: Executable {
                 return state
             }
         }
+
+        /// Nil: another device has it.
+        func type(of id: StateID) -> StateType? { states.indices.contains(id) ? states[id]?.type : nil }
     }
 
     private struct Missing: Error, CustomStringConvertible {

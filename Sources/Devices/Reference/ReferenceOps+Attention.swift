@@ -10,7 +10,7 @@ extension ReferenceOps {
     ///     y[t, h] = Σ_c exp(score[c]) · values[c, g] / (Σ_c exp(score[c]) + exp(sinks[h]))
     ///
     /// The bias, the softcap and the sink's term are there only where the model has them.
-    /// `cache` is what keys and values are kept in; nil: nothing has kept them.
+    /// `cache` is what keys and values are kept in; nil: nothing here has kept them.
     /// A cell of mask −∞ takes no part, whatever it holds; a token that sees no cell gets zeros.
     /// Sources: Vaswani et al. 2017; Ainslie et al. 2023 (groups); Xiao et al. 2023 (sinks).
     static func attention(

@@ -181,6 +181,7 @@ final class Rounder {
     /// always.
     private func isNarrow(_ cache: StateType?) -> Bool {
         guard precision?.attention == .float16 else { return false }
+        if precision?.fullAttention == .float16 { return true }
         return usesFlashAttention || cache.map { $0 != .full } ?? false
     }
 

@@ -101,5 +101,5 @@ extension Precision {
     /// precision; attention takes half precision throughout.
     static let ggmlAccelerator = Precision(
         storage: .float32, accumulation: .float32, activations: .likeWeights, products: .float16, gelu: .float32,
-        attention: .float16, flashAttention: .float16)
+        attention: .float16, fullAttention: .float16, flashAttention: .float16)
 }

@@ -9,6 +9,8 @@ public struct KnownFindings: Sendable {
         public var architectures: [String]?
         /// Checks, or `all`; absent: that of the signature.
         public var checks: [String]?
+        /// Devices, or `all`; absent: that of the signature.
+        public var devices: [String]?
         /// Regular expressions of kinds of failures; absent: the signature's own kind and stage.
         public var kinds: [String]?
         /// What a case has that it explains: regular expressions, each of which one of the case's `traits` fits as a
@@ -18,11 +20,12 @@ public struct KnownFindings: Sendable {
         public var avoids: Bool?
 
         public init(
-            architectures: [String]? = nil, checks: [String]? = nil, kinds: [String]? = nil, when: [String]? = nil,
-            avoids: Bool? = nil
+            architectures: [String]? = nil, checks: [String]? = nil, devices: [String]? = nil,
+            kinds: [String]? = nil, when: [String]? = nil, avoids: Bool? = nil
         ) {
             self.architectures = architectures
             self.checks = checks
+            self.devices = devices
             self.kinds = kinds
             self.when = when
             self.avoids = avoids
@@ -68,7 +71,7 @@ public struct KnownFindings: Sendable {
 
     /// The finding because of which a case is not run on a device.
     func avoiding(_ subject: Case, on device: String) -> Finding? {
-        let candidates = findings.filter { $0.scope.avoids ?? false && $0.entry.signature.device == device }
+        let candidates = findings.filter { $0.scope.avoids ?? false && $0.isAbout(device) }
         guard !candidates.isEmpty else { return nil }
         let traits = subject.traits
         return candidates.first { $0.covers(subject, traits) }
@@ -94,16 +97,19 @@ extension KnownFindings.Finding {
     /// Whether a failure is of the kinds that it explains.
     func isLike(_ failure: Failure) -> Bool {
         let own = entry.signature, signature = failure.signature
-        guard own.device == signature.device else { return false }
+        guard isAbout(signature.device) else { return false }
         guard let kinds else { return own.kind == signature.kind && own.stage == signature.stage }
         return kinds.contains { $0.matches(signature.kind) }
     }
 
+    fileprivate func isAbout(_ device: String) -> Bool { fits(scope.devices, device, entry.signature.device) }
+
+    private func fits(_ names: [String]?, _ name: String, _ own: String) -> Bool {
+        names.map { $0.contains("all") || $0.contains(name) } ?? (name == own)
+    }
+
     fileprivate func covers(_ subject: Case, _ traits: [String]) -> Bool {
-        func fits(_ names: [String]?, _ name: String, _ own: String) -> Bool {
-            names.map { $0.contains("all") || $0.contains(name) } ?? (name == own)
-        }
-        return fits(scope.architectures, subject.architecture, entry.signature.architecture)
+        fits(scope.architectures, subject.architecture, entry.signature.architecture)
             && fits(scope.checks, subject.check.rawValue, entry.signature.check.rawValue)
             && conditions.allSatisfy { condition in traits.contains { condition.matches($0) } }
     }

@@ -47,7 +47,7 @@ public struct CaseDrawing: Sendable {
         let applies = wanted.applies(to: traits, placeable: placeable.count)
             && (wanted != .metamorphic || !transformations.isEmpty)
         let check = applies ? wanted : .agrees
-        let recipe = try WeightRecipe.draw(&choices, like: target?.recipe)
+        let recipe = try WeightRecipe.draw(&choices, width: traits.dimensions.embedding, like: target?.recipe)
         var result = Case(
             check: check, metadata: drawn.metadata, optionalTensors: drawn.optionalTensors.sorted(), recipe: recipe,
             script: Script(placement: Placement(devices[0]), steps: []), devices: devices)

@@ -17,7 +17,7 @@ public final class Model: Sendable {
 
     /// Tensors that the model does not use are no error.
     /// - Throws: `MetadataError`, `GraphError`, or `ModelError` that names the tensor that is missing, of
-    ///   another shape than the metadata asks for, or of a type that cannot be decoded.
+    ///   another shape than the metadata asks for.
     public init(_ source: any TensorSource) throws {
         self.source = source
         architecture = try ArchitectureCatalog.read(source.metadata)
@@ -33,9 +33,6 @@ public final class Model: Sendable {
         }
         guard tensor.shape.significant == weight.shape.significant else {
             throw ModelError(subject: weight.name, reason: "is \(tensor.shape.gguf), expected \(weight.shape.gguf)")
-        }
-        guard tensor.type.canDecode else {
-            throw ModelError(subject: weight.name, reason: "is of type \(tensor.type.name), which cannot be decoded")
         }
     }
 

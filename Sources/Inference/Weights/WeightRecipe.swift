@@ -65,13 +65,14 @@ public struct WeightRecipe: Hashable, Sendable, Codable {
     ///
     /// Vectors, and matrices that are not applied to activations (routers, decays, convolution kernels,
     /// position biases), are F32 whatever the recipe says: so they are in released files, and ggml's ops
-    /// take nothing else. So is a matrix whose rows are no multiple of the type's block.
+    /// take nothing else. A matrix whose rows are no multiple of the type's block takes a type of smaller blocks, as
+    /// `llama-quantize` would have it, or else F32.
     public func type(of weight: Weight) throws -> TensorType {
         guard weight.shape.rank >= 2, [.projection, .unscaledQuery, .embedding].contains(weight.role) else {
             return .f32
         }
         let wanted = try rules.first { try $0.type != nil && $0.matches(weight) }?.type ?? type
-        return weight.shape.last % wanted.blockSize == 0 ? wanted : .f32
+        return [wanted, wanted.ofSmallerBlocks].first { weight.shape.last % $0.blockSize == 0 } ?? .f32
     }
 
     /// The distribution of a tensor's elements, before zeros and outliers.
@@ -103,8 +104,7 @@ extension WeightRecipe {
         let (zeros, outliers) = try (share(\.zeros, of: weight), share(\.outliers, of: weight))
         let type = try type(of: weight)
         let count = weight.shape.count
-        guard type.canEncode, let byteCount = type.byteCount(rowLength: weight.shape.last, rows: weight.shape.rows)
-        else {
+        guard let byteCount = type.byteCount(rowLength: weight.shape.last, rows: weight.shape.rows) else {
             throw ModelError(subject: weight.name, reason: "cannot be encoded as \(type.name)")
         }
 
@@ -136,6 +136,20 @@ extension WeightRecipe {
             }
         }
         return TensorData(name: weight.name, shape: weight.shape, type: type, bytes: bytes)
+    }
+}
+
+extension TensorType {
+    /// What takes the place of a type of large blocks where rows are no multiple of them. Source: `llama-quant.cpp`.
+    fileprivate var ofSmallerBlocks: TensorType {
+        switch self {
+        case .q2_0, .q2_K, .q3_K, .tq1_0, .tq2_0: .q4_0
+        case .q4_K: .q5_0
+        case .q5_K: .q5_1
+        case .q6_K: .q8_0
+        case _ where blockSize == 256: .iq4_NL
+        default: self
+        }
     }
 }
 

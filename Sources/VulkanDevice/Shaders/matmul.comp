@@ -1,22 +1,21 @@
 // y[b][m][n] = Σ_k x[b][m][k] · w[b or e(m)][n][k]: all products, with weights, experts, heads, keys and
 // values.
 //
-// A workgroup makes a tile of y. Slices of x and w of 32 columns, one block of a quantised type, are
+// A workgroup makes a tile of y. Slices of x and w of 32 columns, at most one block of a quantised type, are
 // decoded once into shared memory; each invocation sums ROWS × COLUMNS elements of y in registers.
 // A tile of a single row shares nothing, so there each invocation reads what it needs.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "weight_types.glsl"
 
-layout(constant_id = 0) const uint TYPE = 0;
 // Whether each row of x has a matrix of its own, given by `experts`. Needs a tile of one row.
-layout(constant_id = 1) const bool EXPERTS = false;
+layout(constant_id = 4) const bool EXPERTS = false;
 // Rows and columns of an invocation, and invocations along the rows of a tile.
-layout(constant_id = 2) const uint ROWS = 4;
-layout(constant_id = 3) const uint COLUMNS = 4;
-layout(constant_id = 4) const uint TILE_HEIGHT = 8;
+layout(constant_id = 5) const uint ROWS = 4;
+layout(constant_id = 6) const uint COLUMNS = 4;
+layout(constant_id = 7) const uint TILE_HEIGHT = 8;
 // Whether zeros of x take nothing from w, be it infinite: attention's shares of cells that are not seen.
-layout(constant_id = 5) const bool SKIP_ZEROS = false;
+layout(constant_id = 8) const bool SKIP_ZEROS = false;
 
 layout(local_size_x = 64) in;
 

@@ -4,7 +4,6 @@
 #include "common.glsl"
 #include "weight_types.glsl"
 
-layout(constant_id = 0) const uint TYPE = 0;
 
 layout(set = 0, binding = 0) readonly buffer Table { uint weight[]; };
 layout(set = 0, binding = 1) readonly buffer Indices { int indices[]; };
