@@ -22,7 +22,7 @@ struct Evaluation {
 
     /// As many as llama.cpp computes together, but not many more logits than this: of a large vocabulary they would
     /// take more memory than a small model does, and more tokens make little faster.
-    private static let microBatches = 32...512, greatestLogits = 1 << 23
+    private static let microBatches = 32...512, greatestLogits = 1 << 22
     /// Whatever a file says, caches are not larger than this, nor than the model's own context, which is at least 4096.
     private static let greatestContext = 1 << 20
 
@@ -53,7 +53,8 @@ struct Evaluation {
         self.flashAttention = flashAttention
         self.context = context
         let vocabulary = positions == nil ? model.architecture?.dimensions.vocabulary ?? 1 : 1
-        microBatch = min(max(Self.greatestLogits / max(1, vocabulary), Self.microBatches.lowerBound), Self.microBatches.upperBound)
+        let fitting = Self.greatestLogits / max(1, vocabulary)
+        microBatch = min(max(fitting, Self.microBatches.lowerBound), Self.microBatches.upperBound)
         isWhole = traits.map { $0.isBidirectional || $0.pooling != .none } ?? false
     }
 
@@ -112,7 +113,9 @@ struct Evaluation {
             let script = script(engine.placement, threads: engine.threads)
             let (work, amount) = ("\(model.path) on \(engine.placement)", Format.amount(tokens.count, "token"))
             return try ProgressLine.during("\(work): loading") { update in
-                let loaded = try engine.engine.load(file: model.path)
+                // The builtin engine takes the file that is open here: neither its metadata nor its pages count twice.
+                let loaded = try (engine.engine as? BuiltinEngine)?.load(model.source)
+                    ?? engine.engine.load(file: model.path)
                 update("\(work): \(amount)")
                 return try body(script, loaded) { step in
                     update("\(work): \(amount), step \(step + 1) of \(script.steps.count)")

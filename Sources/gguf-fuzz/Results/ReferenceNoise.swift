@@ -22,7 +22,7 @@ struct ReferenceNoise {
         (model, script, exact, places, floors) = try CommandError.naming(file.path) {
             try ProgressLine.during("\(file.path): the reference") { _ in
                 let engine = BuiltinEngine(.all { $0 == EngineSet.reference })
-                let model = try engine.load(file: file.path)
+                let model = try engine.load(file.source)
                 let script = evaluation.script(Placement(EngineSet.reference), threads: nil)
                 let exact = try Self.run(script, model, expected)
                 let places = exact.results.enumerated().flatMap { step, result in

@@ -60,9 +60,7 @@ final class RowFile {
         }
         width = elements.count
         do {
-            try elements.withUnsafeBytes { bytes in
-                try file.handle.write(contentsOf: Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: bytes.baseAddress.unsafelyUnwrapped), count: bytes.count, deallocator: .none))
-            }
+            try file.handle.write(contentsOf: elements.withUnsafeBytes { Data($0) })
         } catch {
             failure = CommandError("\(path): cannot be written: \(error.localizedDescription)")
         }
