@@ -27,11 +27,6 @@ struct ModelFile {
     /// - Throws: `CommandError` where the file has no tokenizer, or the prompt has no tokens.
     func tokens(of prompt: String) throws -> [Int] {
         let ids = try CommandError.naming(path) { try Tokenizer(source.metadata).encode(prompt, addSpecial: true) }
-        #if canImport(Glibc)
-            // A tokenizer of a large vocabulary takes more memory than a small model's caches, and the C library would
-            // keep it.
-            malloc_trim(0)
-        #endif
         guard !ids.isEmpty else { throw CommandError("--prompt: has no tokens") }
         return ids
     }
