@@ -59,10 +59,13 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var admitsGaps: Bool
     /// Contexts are whole multiples of this.
     public var contextUnit: Int
+    /// Whether it refuses sizes beyond those of any model, rather than to take the memory that they ask for.
+    public var boundsSizes: Bool
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
-        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true, contextUnit: Int = 1
+        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true, contextUnit: Int = 1,
+        boundsSizes: Bool = true
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
@@ -71,6 +74,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.splits = splits
         self.admitsGaps = admitsGaps
         self.contextUnit = contextUnit
+        self.boundsSizes = boundsSizes
     }
 
     /// What engines that are tested together can all be asked for. What only some choose, the others leave alone.
@@ -81,7 +85,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             choosesThreads: choosesThreads || other.choosesThreads,
             choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
             splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
-            contextUnit: max(contextUnit, other.contextUnit))
+            contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes)
     }
 }
 

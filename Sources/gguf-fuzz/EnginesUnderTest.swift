@@ -1,4 +1,5 @@
 import ArgumentParser
+import Devices
 import Engines
 import Faults
 import Foundation
@@ -13,7 +14,8 @@ struct EnginesUnderTest: ParsableArguments {
         valueName: "engine"))
     var engine: [String] = []
     @Option(help: ArgumentHelp(
-        "How long one answer of a worker process may take. (default: 60s; for results without end)", valueName: "time"))
+        "How long one answer of a worker process may take. (default: 60s, of llama.cpp, whose GPUs compile shaders, 180s; "
+            + "for results without end)", valueName: "time"))
     var timeLimit: TimeSpan?
     @Option(help: ArgumentHelp(
         "How much memory a worker process may use. (default: 4G; for results without end)", valueName: "bytes"))
@@ -48,6 +50,9 @@ struct EnginesUnderTest: ParsableArguments {
                 workers[name] = WorkerCommand(
                     executable: words[0], arguments: Array(words.dropFirst()), limits: limits)
             case .llama(let prefix):
+                var limits = limits
+                // The first use of a shader on a software driver compiles it, which can take a minute.
+                if timeLimit == nil { limits.time = .seconds(180) }
                 workers[name] = try Worker.command(LlamaInstallation(prefix: prefix), limits: limits)
             }
         }
@@ -95,14 +100,15 @@ struct EngineMakers: Sendable {
     /// Of the builtin engine's cpu in this process.
     var threads = 1
 
-    /// The reference is always the builtin engine's.
+    /// The reference is always the builtin engine's. Where that is not under test itself, it is in this process: what
+    /// is believed may be trusted not to crash.
     /// - Throws: `EngineStartError`.
     func make() throws -> EngineSet {
         let engines = try names.map { name -> any Engine in
             try workers[name].map(WorkerEngine.init) ?? builtin(devices)
         }
         let own = names.firstIndex(of: .builtin).map { engines[$0] }
-        return EngineSet(oracle: try own ?? builtin([EngineSet.reference]), engines: engines)
+        return EngineSet(oracle: own ?? BuiltinEngine(DeviceSet([ReferenceDevice()])), engines: engines)
     }
 
     private func builtin(_ devices: [String]?) throws -> any Engine {

@@ -50,6 +50,19 @@ import Testing
         #expect(abs(rootMeanSquare(try errors(opCase, on: device())) / expected - 1) < 0.05)
     }
 
+    @Test("activations whose block has a step beyond half precision are infinite")
+    func overflowingActivations() throws {
+        // A block of Q8_0 has 127 steps to a side.
+        let precision = Precision(storage: .float32, accumulation: .float32, activations: .likeWeights)
+        for (step, isFinite) in [(65_519, true), (65_521, false)] as [(Float, Bool)] {
+            let opCase = OpCase("overflow") {
+                let x = $0.real([1, 32]) { _ in Array(repeating: 127 * step, count: 32) }
+                return [x.matmul($0.weight([1, 32], .q8_0, Array(repeating: 1, count: 32)))]
+            }
+            #expect(try errors(opCase, on: device(1, precision)).allSatisfy { $0.isFinite == isFinite })
+        }
+    }
+
     @Test("a seed always gives the same bits, another seed others; so do the runs of a script")
     func seeds() throws {
         let opCase = OpCase("steps", steps: 2) {

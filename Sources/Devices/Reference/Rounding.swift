@@ -34,9 +34,10 @@ import GGUF
 ///   greatest magnitude over as many levels as the type has to a side.
 /// - *Activations like weights*: the activations of a product are rounded as its weights were: a relative error of
 ///   half precision or BF16, or of half a step of a block of 8-bit integers.
+/// - *Overflow of half precision*, where it is the format of an element or of a block's step: infinities.
 /// - *Narrow products, attention and gelu*: sums, operands, argument and result err as the format named for them.
 ///
-/// Overflow and gradual underflow of the narrower formats are not modelled.
+/// Neither overflow elsewhere nor gradual underflow of the narrower formats is modelled.
 public struct Rounding: Hashable, Sendable, Codable {
     public var seed: UInt64
     public var precision: Precision
@@ -202,6 +203,9 @@ final class Rounder {
         }
     }
 
+    /// The least magnitude that half precision rounds to infinity.
+    private static let halfOverflow = 65520.0
+
     /// The unit roundoff of BF16: eight bits of significand.
     private static let bfloatUnit = 0x1p-8
 
@@ -221,15 +225,17 @@ final class Rounder {
 
     /// An error as that of rounding to the nearest half, its smallest numbers and its overflow included.
     private func roundedHalf(_ x: Double) -> Double {
-        guard abs(x) < 65520 else { return x * .infinity }
+        guard abs(x) < Self.halfOverflow else { return x * .infinity }
         return x == 0 ? x : x + max(abs(x) * Precision.Format.float16.unit, 0x1p-25) * (2 * fraction() - 1)
     }
 
-    /// Half a step of each block of `size` elements, which has `levels` steps to a side.
+    /// Half a step of each block of `size` elements, which has `levels` steps to a side. Blocks of 32 keep the step in
+    /// half precision: one beyond that makes their elements infinite.
     private func blocks(_ x: Doubles, _ count: Int, of size: Int, levels: Double) {
         for start in stride(from: 0, to: count, by: size) {
             let range = start..<min(start + size, count)
-            let step = (range.lazy.map { abs(x[$0]) }.max() ?? 0) / levels
+            var step = (range.lazy.map { abs(x[$0]) }.max() ?? 0) / levels
+            if size == 32, step >= Self.halfOverflow { step = .infinity }
             for i in range where x[i] != 0 { x[i] += step / 2 * (2 * fraction() - 1) }
         }
     }

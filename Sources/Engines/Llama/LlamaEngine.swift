@@ -16,7 +16,7 @@ public final class LlamaEngine: Engine {
     public let traits = EngineTraits(
         cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
         splits: Placement.Split.allCases, admitsGaps: false,
-        contextUnit: 256)
+        contextUnit: 256, boundsSizes: false)
     private let bridge: LlamaBridge
     private let ggmlDevices: LlamaDevices
 

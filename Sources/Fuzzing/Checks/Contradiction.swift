@@ -22,13 +22,15 @@ public struct Contradiction: Hashable, Sendable, Codable {
     public var value: MetadataValue?
 
     /// Draws a contradiction to valid metadata, or recovers it (`like`).
+    /// - Parameter boundsSizes: whether a size may be beyond any model's.
     static func draw(
-        _ choices: inout Choices, _ architecture: any Architecture, _ metadata: Metadata, like target: Contradiction?
+        _ choices: inout Choices, _ architecture: any Architecture, _ metadata: Metadata, boundsSizes: Bool,
+        like target: Contradiction?
     ) throws -> Contradiction {
         let declarations = try DeclarationRecorder.declarations(of: type(of: architecture), metadata)
         let all = declarations.flatMap { key, declaration in
             contradictions(to: declaration).map { Contradiction(key: key, kind: $0, value: $1) }
-        }
+        }.filter { boundsSizes || $0.kind != .aboveRange || ($0.value?.integer ?? 0) <= 1 << 16 }
         return try choices.element(of: all, like: target)
     }
 

@@ -54,7 +54,9 @@ public struct CaseDrawing: Sendable {
         switch check {
         case .rejects:
             result.contradiction = try choices.span("contradiction") {
-                try Contradiction.draw(&$0, drawn.architecture, drawn.metadata, like: target?.contradiction)
+                try Contradiction.draw(
+                    &$0, drawn.architecture, drawn.metadata, boundsSizes: self.traits.boundsSizes,
+                    like: target?.contradiction)
             }
             if let contradiction = result.contradiction { result.metadata = contradiction.applied(to: drawn.metadata) }
             return result

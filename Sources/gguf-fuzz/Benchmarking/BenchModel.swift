@@ -1,5 +1,7 @@
 import Architectures
 import Devices
+import Engines
+import Fuzzing
 import GGUF
 import Inference
 import ModelGraph
@@ -26,6 +28,17 @@ struct BenchModel {
     }
 
     func model() throws -> Model { try Model(MemorySource(metadata, optional: .none, recipe: recipe)) }
+
+    /// The model as a case of a check: one batch of its tokens.
+    func subject(_ check: Check, _ devices: [String]) -> Case {
+        let batch = Batch(tokens)
+        var steps: [Step] = architecture.traits.hasEncoder ? [.encode(batch)] : []
+        steps.append(.process(batch))
+        let options = Script.Options(context: max(256, tokens.count), microBatch: tokens.count)
+        return Case(
+            check: check, metadata: metadata, optionalTensors: [], recipe: recipe,
+            script: Script(placement: Placement(devices[0]), options: options, steps: steps), devices: devices)
+    }
 
     func drawWeights(_ stopwatch: Stopwatch) throws -> (Duration, bytes: Int) {
         let weights = try model().weights

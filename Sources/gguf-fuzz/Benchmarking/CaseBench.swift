@@ -44,10 +44,14 @@ struct CaseBench {
     init(_ engines: EngineSet) {
         let times = StageTimes()
         let timed = engines.engines.map { TimedEngine($0, times) }
-        self.engines = EngineSet(oracle: timed[0], engines: timed)
+        let own = engines.engines.firstIndex { $0 === engines.oracle }
+        self.engines = EngineSet(oracle: own.map { timed[$0] } ?? TimedEngine(engines.oracle, times), engines: timed)
         self.times = times
         judge = Judge(self.engines)
     }
+
+    /// A case that is there already.
+    func measure(_ subject: Case) -> [Verdict] { times.measure(.checks) { judge.judge(subject) } }
 
     /// - Throws: what drawing throws.
     func measure(_ index: UInt64, of plan: FuzzPlan) throws {
@@ -68,7 +72,14 @@ private final class TimedEngine: Engine {
 
     var name: String { engine.name }
     var devices: [EngineDevice] { engine.devices }
+    var version: String { engine.version }
     var absences: [String] { engine.absences }
+    var refusesOnlyInvalid: Bool { engine.refusesOnlyInvalid }
+    var traits: EngineTraits { engine.traits }
+
+    func load(bytes: [UInt8]) throws -> any EngineModel {
+        try times.measure(.load) { TimedModel(try engine.load(bytes: bytes), times) }
+    }
 
     func load(_ source: any TensorSource) throws -> any EngineModel {
         // They are drawn when they are first asked for, which may be in the middle of a script.

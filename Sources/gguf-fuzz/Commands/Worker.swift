@@ -55,6 +55,8 @@ struct Worker: ParsableCommand {
                 "GGML_NO_BACKTRACE": "1",
                 // Cases run side by side: threads that spin, or those of a software driver, stand in their way.
                 "OMP_WAIT_POLICY": "passive", "LP_NUM_THREADS": "0",
+                // Each session's buffers come from memory that the last one's had, not anew from the system.
+                "MALLOC_MMAP_THRESHOLD_": "\(64 << 20)", "MALLOC_TRIM_THRESHOLD_": "\(256 << 20)",
             ])
     }
 
