@@ -98,7 +98,10 @@ struct CommandLineTests {
         (["generate", "--arch", "llama", "--seed", "1", "--typ", "F16", "-o", "x.gguf"], "Did you mean '--type'?"),
         (["generate", "--arch", "llama", "-o", "x.gguf"], "--seed"),
         (["generate", "--seed", "1", "-o", "x.gguf"], "one of --arch and --like"),
-        (["generate", "--arch", "llama", "--like", "x.gguf", "--seed", "1", "-o", "x.gguf"], "one of --arch and --like"),
+        (
+            ["generate", "--arch", "llama", "--like", "x.gguf", "--seed", "1", "-o", "x.gguf"],
+            "one of --arch and --like"
+        ),
         (["generate", "--like", "nowhere.gguf", "--seed", "1", "-o", "x.gguf"], "nowhere.gguf"),
         (["generate", "--like", "x.gguf", "--cases", "2", "--seed", "1", "-o", "x.gguf"], "--like: is one model"),
         (["generate", "--arch", "llama", "--set", "a", "--seed", "1", "-o", "x.gguf"], "'a' is invalid for '--set"),

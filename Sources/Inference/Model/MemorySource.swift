@@ -15,8 +15,8 @@ public final class MemorySource: TensorSource {
     /// - Parameters:
     ///   - optional: the optional tensors that the model has.
     ///   - type: of each tensor.
-    ///   - keepsTensors: whether a tensor, once supplied, stays in memory; else it is supplied whenever it is needed, so
-    ///     that a model larger than memory can be saved.
+    ///   - keepsTensors: whether a tensor, once supplied, stays in memory; else it is supplied whenever it is needed,
+    ///     so that a model larger than memory can be saved.
     ///   - supply: gives each tensor's elements, in the shape and type asked for, when it is needed: of tensors that
     ///     are kept the first time only.
     public init(
