@@ -153,11 +153,11 @@ struct ResultsTests {
             #expect(try write("--prompt", "abc", in: folder).errors.contains("toy.gguf: "), "it has no tokenizer")
             // Token 0 begins a text, the others are single characters.
             var metadata = toy.metadata
-            let texts = ["<s>"] + (0..<31).map { String(UnicodeScalar(UInt8(97 + $0 % 26))) + ($0 < 26 ? "" : "!") }
+            let texts = ["<s>"] + "abcdefghijklmnopqrstuvwxyz01234".map(String.init)
             metadata["tokenizer.ggml.model"] = .string("llama")
             metadata["tokenizer.ggml.tokens"] = .array(.string(texts))
-            metadata["tokenizer.ggml.scores"] = .array(.float32(Array(repeating: 0, count: 32)))
-            metadata["tokenizer.ggml.token_type"] = .array(.int32([3] + Array(repeating: 4, count: 31)))
+            metadata["tokenizer.ggml.scores"] = .array(.float32([Float](repeating: 0, count: 32)))
+            metadata["tokenizer.ggml.token_type"] = .array(.int32([3] + [Int32](repeating: 4, count: 31)))
             metadata["tokenizer.ggml.bos_token_id"] = .uint32(0)
             metadata["tokenizer.ggml.add_bos_token"] = .bool(true)
             metadata["tokenizer.ggml.add_space_prefix"] = .bool(false)
