@@ -79,9 +79,15 @@ final class LlamaModel: EngineModel {
 
     func saved() throws -> [UInt8] {
         let model = try load(loaded?.placement ?? Placement(devices.usable[0].engineDevice.name))
-        let path = FileManager.default.temporaryDirectory
-            .appendingPathComponent("gguf-fuzz-\(ProcessInfo.processInfo.processIdentifier).gguf").path
-        defer { unlink(path) }
+        #if os(Linux)
+            // Nothing stays behind where saving ends the process.
+            let file = try UnnamedFile()
+            let path = "/proc/self/fd/\(file.handle.fileDescriptor)"
+        #else
+            let path = FileManager.default.temporaryDirectory
+                .appendingPathComponent("gguf-fuzz-\(ProcessInfo.processInfo.processIdentifier).gguf").path
+            defer { unlink(path) }
+        #endif
         functions.pointee.save_model(model, path)
         return try Array(Data(contentsOf: URL(fileURLWithPath: path)))
     }
