@@ -98,12 +98,27 @@ public protocol EngineModel: AnyObject {
     /// - Throws: `Unsupported`, or `EngineDeath` where the engine did not survive.
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript
 
+    /// The same, but the transcript has no results: they are handed over and not kept, so that those of many tokens
+    /// need not be in memory.
+    /// - Parameter didGive: told the number of a step and what it gave, where an engine can soon, and perhaps in
+    ///   several pieces, whose keys ascend.
+    func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
+
     /// The model as the bytes of a GGUF file.
     func saved() throws -> [UInt8]
 }
 
 extension EngineModel {
     public func run(_ script: Script) throws -> Transcript { try run(script) { _ in } }
+
+    public func run(
+        _ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void
+    ) throws -> Transcript {
+        var transcript = try run(script, willBegin: willBegin)
+        for (step, result) in transcript.results.enumerated() { didGive(step, result) }
+        transcript.results = []
+        return transcript
+    }
 }
 
 /// A device of an engine.

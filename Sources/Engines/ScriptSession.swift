@@ -4,6 +4,8 @@ import Inference
 public protocol ScriptSession: AnyObject {
     func encode(_ batch: Batch) throws -> StepResult
     func process(_ batch: Batch) throws -> StepResult
+    /// The same, in pieces whose keys ascend.
+    func process(_ batch: Batch, take: (StepResult) -> Void) throws
     /// - Returns: false, with nothing changed, where the model cannot: recurrent state has no past.
     func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool
     func keep(_ sequence: Int) throws
@@ -20,6 +22,7 @@ public protocol ScriptSession: AnyObject {
 
 extension ScriptSession {
     public var fallbacks: [String] { [] }
+    public func process(_ batch: Batch, take: (StepResult) -> Void) throws { take(try process(batch)) }
 }
 
 extension Script {
@@ -27,6 +30,28 @@ extension Script {
     /// becomes the transcript's failure.
     public func play(
         willBegin: (Int) -> Void = { _ in }, on open: () throws -> any ScriptSession
+    ) throws -> Transcript {
+        var results: [StepResult] = []
+        var transcript = try play(willBegin, on: open) { session, _, step, saved in
+            results.append(try session.perform(step, &saved))
+        }
+        transcript.results = results
+        return transcript
+    }
+
+    /// The same, for `EngineModel.run(_:willBegin:didGive:)`.
+    func play(
+        willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void, on open: () throws -> any ScriptSession
+    ) throws -> Transcript {
+        try play(willBegin, on: open) { session, index, step, saved in
+            if case .process(let batch) = step { return try session.process(batch) { didGive(index, $0) } }
+            didGive(index, try session.perform(step, &saved))
+        }
+    }
+
+    private func play(
+        _ willBegin: (Int) -> Void, on open: () throws -> any ScriptSession,
+        perform: (any ScriptSession, Int, Step, inout [UInt8]) throws -> Void
     ) throws -> Transcript {
         var transcript = Transcript()
         var current: Int?
@@ -36,7 +61,7 @@ extension Script {
             for (index, step) in steps.enumerated() {
                 current = index
                 willBegin(index)
-                transcript.results.append(try session.perform(step, &saved))
+                try perform(session, index, step, &saved)
             }
             transcript.fallbacks = session.fallbacks
         } catch let error as Unsupported {

@@ -9,7 +9,7 @@ public enum GGUFWriter {
         /// In the format's order: the fastest dimension first.
         public var dimensions: [Int]
         public var type: TensorType
-        /// Hands the tensor's bytes, little-endian, to its argument, once.
+        /// Hands the tensor's bytes, little-endian, to its argument: at once, or in pieces of whole blocks.
         public var withBytes: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
 
         public init(
@@ -62,21 +62,19 @@ public enum GGUFWriter {
     ) throws {
         try layout.header.withUnsafeBytes(sink)
         for (tensor, description) in zip(tensors, layout.tensors) {
-            var calls = 0
+            var count = 0
             try tensor.withBytes { bytes in
-                calls += 1
-                guard bytes.count == description.byteCount else {
-                    throw GGUFError(
-                        reason: "tensor \(quoted(tensor.name)) has \(bytes.count) bytes of data "
-                            + "where its shape needs \(description.byteCount)")
-                }
+                count += bytes.count
+                guard count <= description.byteCount else { return }
                 if layout.byteOrder == .little { return try sink(bytes) }
                 var copy = Array(bytes)
                 try copy.withUnsafeMutableBytes { try tensor.type.swapBytes($0) }
                 try copy.withUnsafeBytes(sink)
             }
-            guard calls == 1 else {
-                throw GGUFError(reason: "tensor \(quoted(tensor.name)) handed its data over \(calls) times")
+            guard count == description.byteCount else {
+                throw GGUFError(
+                    reason: "tensor \(quoted(tensor.name)) has \(count) bytes of data "
+                        + "where its shape needs \(description.byteCount)")
             }
             let padding = -description.byteCount & (layout.alignment - 1)
             try [UInt8](repeating: 0, count: padding).withUnsafeBytes(sink)

@@ -20,7 +20,24 @@ public final class VulkanDevice: Device {
     }
 
     public func unsupported(_ node: Node, in graph: Graph, weightTypes: [TensorType]) -> String? {
-        Lowering.refusal(node, in: graph)
+        Lowering.refusal(node, in: graph) ?? oversize(node, in: graph, weightTypes)
+    }
+
+    /// Shaders bind weights and values whole, and drivers have a limit to that: 128 MiB at the least.
+    private func oversize(_ node: Node, in graph: Graph, _ weightTypes: [TensorType]) -> String? {
+        let limit = context.limits.bindingBytes
+        for id in node.operands + [node.result] {
+            let value = graph.values[id]
+            var (type, what) = (TensorType.f32, "a value of \(value.shape)")
+            if case .weight(let index) = value.source {
+                type = WeightFormat(weightTypes[index])?.type ?? .f32
+                what = graph.weights[index].name
+            }
+            if type.byteCount(elements: value.shape.count) ?? .max > limit {
+                return "\(what) is larger than the \(limit >> 20) MiB of a binding"
+            }
+        }
+        return nil
     }
 
     public func load(_ tensor: TensorData) throws -> any DeviceTensor {

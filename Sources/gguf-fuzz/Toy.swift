@@ -3,18 +3,30 @@ import GGUF
 import Inference
 import PropertyTesting
 
-/// Case `index` of a seed: a toy model of an architecture.
+/// A model whose weights are drawn, one after the other as it is saved.
 struct Toy {
     let model: Model
 
-    /// The same on every machine: all of it depends on the arguments and nothing else.
+    /// Case `index` of a seed, the same on every machine: all of it depends on the arguments and nothing else.
     init(
-        _ architecture: any Architecture.Type, seed: UInt64, index: UInt64, type: TensorType = .f32,
-        adversities: [Adversity] = []
+        _ architecture: any Architecture.Type, index: UInt64, settings: [MetadataSetting], recipe: WeightRecipe
     ) throws {
-        var choices = Choices(seed: seed, stream: index)
+        var choices = Choices(seed: recipe.seed, stream: index)
         let drawn = try DrawnModel.draw(architecture, &choices)
-        let recipe = WeightRecipe(seed: seed, type: type, adversities: adversities)
-        model = try Model(MemorySource(drawn.metadata, optional: .only(drawn.optionalTensors), recipe: recipe))
+        try self.init(drawn.metadata, settings, optional: .only(drawn.optionalTensors), recipe)
+    }
+
+    /// A model of the shape of another: its metadata, tokenizer included, and those optional tensors that it has; none
+    /// where the file holds metadata alone.
+    init(like file: FileSource, settings: [MetadataSetting], recipe: WeightRecipe) throws {
+        try self.init(file.metadata, settings, optional: .only(Set(file.tensors.map(\.name))), recipe)
+    }
+
+    private init(
+        _ metadata: Metadata, _ settings: [MetadataSetting], optional: OptionalTensors, _ recipe: WeightRecipe
+    ) throws {
+        var metadata = metadata
+        for setting in settings { try setting.apply(to: &metadata) }
+        model = try Model(MemorySource(metadata, optional: optional, recipe: recipe, keepsTensors: false))
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 import Testing
 
 @Suite("The command line")
@@ -59,6 +60,30 @@ struct CommandLineTests {
         }
     }
 
+    @Test("a model like another has its metadata, with the keys that were set, and weights of its own")
+    func like() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "toy.gguf", in: folder)
+            let arguments = ["--like", "toy.gguf", "--seed", "2", "--type", "Q8_0", "--set", "llama.block_count=1"]
+            let made = try Program(
+                arguments: ["generate", "-o", "other.gguf", "--set", "general.name=a=b"] + arguments, in: folder)
+            #expect(made.status == 0, "\(made)")
+            let (toy, other) = try (GGUFFile(path: folder + "/toy.gguf"), GGUFFile(path: folder + "/other.gguf"))
+            var expected = toy.metadata
+            expected["llama.block_count"] = .uint32(1)
+            expected["general.name"] = .string("a=b")
+            #expect(Set(other.metadata.keys) == Set(expected.keys))
+            for (key, value) in expected { #expect(other.metadata[key] == value, "\(key)") }
+            #expect(other.tensors.allSatisfy { !$0.name.hasPrefix("blk.1.") })
+            let names = Set(toy.tensors.map(\.name))
+            #expect(!other.tensors.isEmpty && other.tensors.allSatisfy { names.contains($0.name) })
+            #expect(other.tensor(named: "token_embd.weight")?.type == .q8_0)
+            try GGUFWriter.write(toy.metadata, [], to: folder + "/toy.gguf")
+            let bare = try Program(arguments: ["generate", "-o", "bare.gguf"] + arguments, in: folder)
+            #expect(bare.status == 0 && !bare.output.contains(" 0 tensors"), "\(bare)")
+        }
+    }
+
     @Test("a version is printed")
     func version() throws {
         try withTemporaryFolder { folder in
@@ -72,6 +97,22 @@ struct CommandLineTests {
         (["generte"], "generte"),
         (["generate", "--arch", "llama", "--seed", "1", "--typ", "F16", "-o", "x.gguf"], "Did you mean '--type'?"),
         (["generate", "--arch", "llama", "-o", "x.gguf"], "--seed"),
+        (["generate", "--seed", "1", "-o", "x.gguf"], "one of --arch and --like"),
+        (
+            ["generate", "--arch", "llama", "--like", "x.gguf", "--seed", "1", "-o", "x.gguf"],
+            "one of --arch and --like"
+        ),
+        (["generate", "--like", "nowhere.gguf", "--seed", "1", "-o", "x.gguf"], "nowhere.gguf"),
+        (["generate", "--like", "x.gguf", "--cases", "2", "--seed", "1", "-o", "x.gguf"], "--like: is one model"),
+        (["generate", "--arch", "llama", "--set", "a", "--seed", "1", "-o", "x.gguf"], "'a' is invalid for '--set"),
+        (
+            ["generate", "--arch", "llama", "--set", "llama.block_count=-1", "--seed", "1", "-o", "x.gguf"],
+            "--set llama.block_count=-1: is no uint32"
+        ),
+        (
+            ["generate", "--arch", "llama", "--set", "llama.block_count=1.5", "--seed", "1", "-o", "x.gguf"],
+            "llama.block_count=1.5"
+        ),
         (["generate", "--arch", "lama", "--seed", "1", "-o", "x.gguf"], "\"lama\" is not supported"),
         (
             ["generate", "--arch", "llama", "--seed", "1", "--type", "Q8_1", "-o", "x.gguf"],

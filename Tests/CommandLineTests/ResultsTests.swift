@@ -146,6 +146,34 @@ struct ResultsTests {
         }
     }
 
+    @Test("a prompt is what the tokenizer of the file makes of it, its beginning marked, control tokens mere text")
+    func prompt() throws {
+        try withToy { folder in
+            let toy = try GGUFFile(path: folder + "/toy.gguf")
+            #expect(try write("--prompt", "abc", in: folder).errors.contains("toy.gguf: "), "it has no tokenizer")
+            // Token 0 begins a text, the others are single characters.
+            var metadata = toy.metadata
+            let texts = ["<s>"] + "abcdefghijklmnopqrstuvwxyz01234".map(String.init)
+            metadata["tokenizer.ggml.model"] = .string("llama")
+            metadata["tokenizer.ggml.tokens"] = .array(.string(texts))
+            metadata["tokenizer.ggml.scores"] = .array(.float32([Float](repeating: 0, count: 32)))
+            metadata["tokenizer.ggml.token_type"] = .array(.int32([3] + [Int32](repeating: 4, count: 31)))
+            metadata["tokenizer.ggml.bos_token_id"] = .uint32(0)
+            metadata["tokenizer.ggml.add_bos_token"] = .bool(true)
+            metadata["tokenizer.ggml.add_space_prefix"] = .bool(false)
+            try GGUFWriter.write(metadata, Self.tensors(of: toy), to: folder + "/toy.gguf")
+            let written = try write("--prompt", "cab", in: folder)
+            #expect(written.status == 0, "\(written)")
+            #expect(try rows(GGUFFile(path: folder + "/r.gguf"), "tokens") == [0, 3, 1, 2])
+            #expect(try check("--device", "reference", in: folder).status == 0)
+
+            metadata["tokenizer.ggml.add_bos_token"] = .bool(false)
+            try GGUFWriter.write(metadata, Self.tensors(of: toy), to: folder + "/toy.gguf")
+            let none = try write("--prompt", "", in: folder)
+            #expect(none.isRefusal && none.errors.contains("--prompt: has no tokens"), "\(none)")
+        }
+    }
+
     // MARK: What differs
 
     @Test("results that differ end with status 1 and name the worst row")

@@ -66,7 +66,8 @@ struct ContradictionTests {
         var found: [Contradiction] = []
         while true {
             var choices = Choices(replaying: [UInt64(found.count)])
-            let next = try Contradiction.draw(&choices, drawn.architecture, drawn.metadata, like: nil)
+            let next = try Contradiction.draw(
+                &choices, drawn.architecture, drawn.metadata, boundsSizes: true, like: nil)
             // A choice beyond the last is the last.
             if choices.made.first?.value != UInt64(found.count) { return found }
             found.append(next)

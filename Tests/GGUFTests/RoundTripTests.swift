@@ -120,7 +120,7 @@ struct RoundTripTests {
     }
 
     @Test("is refused where other readers would refuse it")
-    func refusedToWrite() {
+    func refusedToWrite() throws {
         func tensor(_ name: String, _ dimensions: [Int], _ type: TensorType, _ count: Int) -> GGUFWriter.Tensor {
             .init(name: name, dimensions: dimensions, type: type, bytes: [UInt8](repeating: 0, count: count))
         }
@@ -139,7 +139,12 @@ struct RoundTripTests {
         #expect(message([:], [tensor("a", [.max, 2], .i8, 1)]).contains("overflows"))
         #expect(message([:], [tensor("a", [.max], .i8, 1), tensor("b", [.max], .i8, 1)]).contains("overflows"))
         let silent = GGUFWriter.Tensor(name: "a", dimensions: [1], type: .i8) { _ in }
-        #expect(message([:], [silent]) == "tensor \"a\" handed its data over 0 times")
+        #expect(message([:], [silent]) == "tensor \"a\" has 0 bytes of data where its shape needs 1")
+        let halves = GGUFWriter.Tensor(name: "a", dimensions: [2], type: .i8) { write in
+            for byte: UInt8 in [7, 8] { try withUnsafeBytes(of: byte, write) }
+        }
+        let whole = GGUFWriter.Tensor(name: "a", dimensions: [2], type: .i8, bytes: [7, 8])
+        #expect(try GGUFWriter.bytes([:], [halves]) == GGUFWriter.bytes([:], [whole]))
     }
 }
 

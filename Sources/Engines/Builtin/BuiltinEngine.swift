@@ -51,6 +51,16 @@ private final class BuiltinModel: EngineModel {
     }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
+        try run(script) { open in try script.play(willBegin: willBegin, on: open) }
+    }
+
+    func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript {
+        try run(script) { open in try script.play(willBegin: willBegin, didGive: didGive, on: open) }
+    }
+
+    private func run(
+        _ script: Script, _ play: (() throws -> any ScriptSession) throws -> Transcript
+    ) throws -> Transcript {
         let isReference = script.placement.namedDevices.allSatisfy { $0 == "reference" }
         guard isReference || script.options.cacheType.isNative else {
             throw Unsupported("the cache type \(script.options.cacheType.rawValue)")
@@ -62,7 +72,7 @@ private final class BuiltinModel: EngineModel {
             device is ReferenceDevice
                 ? ReferenceDevice(rounding: script.options.rounding, decisions: decisions) : device
         }
-        var transcript = try script.play(willBegin: willBegin) {
+        var transcript = try play {
             try BuiltinSession(
                 Session(
                     model, placement: script.placement, devices: devices,
@@ -85,6 +95,15 @@ private final class BuiltinSession: ScriptSession {
 
     func encode(_ batch: Batch) throws -> StepResult { StepResult(try session.encode(batch)) }
     func process(_ batch: Batch) throws -> StepResult { StepResult(try session.process(batch)) }
+    /// A row at a time, since they are wider here than the device made them.
+    func process(_ batch: Batch, take: (StepResult) -> Void) throws {
+        let output = try session.process(batch)
+        guard let all = output.logits ?? output.embeddings else { return }
+        for (index, key) in all.keys.enumerated() {
+            let row = Rows(keys: [key], width: all.width, elements: all.row(at: index))
+            take(output.logits == nil ? StepResult(embeddings: row) : StepResult(logits: row))
+        }
+    }
     func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool { try session.remove(sequence, positions) }
     func keep(_ sequence: Int) throws { try session.keep(sequence) }
     func copy(_ source: Int, to destination: Int) throws -> Bool { try session.copy(source, to: destination) }

@@ -1,12 +1,14 @@
 import Foundation
 
-/// A file without a name, so that nothing stays behind: what another process writes, to be read when it has ended.
+/// A file without a name, so that nothing stays behind: what another process writes, to be read when it has ended, or
+/// what need not be in memory.
 public final class UnnamedFile {
     public let handle: FileHandle
 
+    /// - Parameter folder: whose disk it is on; nil: the one for temporary files.
     /// - Throws: `EngineStartError` where there is no place for it.
-    public init() throws {
-        let folder = FileManager.default.temporaryDirectory.path
+    public init(in folder: String? = nil) throws {
+        let folder = folder ?? FileManager.default.temporaryDirectory.path
         var template = Array("\(folder)/gguf-fuzz-XXXXXX".utf8CString)
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else {

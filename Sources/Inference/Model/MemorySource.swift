@@ -9,26 +9,34 @@ public final class MemorySource: TensorSource {
     public let inventory: Inventory
     private let weights: [String: Weight]
     private let supply: @Sendable (Inventory.Tensor) throws -> TensorData
-    private let cache = Cache()
+    /// nil where tensors are not kept.
+    private let cache: Cache?
 
     /// - Parameters:
     ///   - optional: the optional tensors that the model has.
     ///   - type: of each tensor.
-    ///   - supply: gives each tensor's elements, in the shape and type asked for. It is called once at most
-    ///     for each tensor, when it is first needed.
+    ///   - keepsTensors: whether a tensor, once supplied, stays in memory; else it is supplied whenever it is needed,
+    ///     so that a model larger than memory can be saved.
+    ///   - supply: gives each tensor's elements, in the shape and type asked for, when it is needed: of tensors that
+    ///     are kept the first time only.
     public init(
         _ metadata: Metadata, optional: OptionalTensors = .all, type: (Weight) throws -> TensorType = { _ in .f32 },
-        supply: @escaping @Sendable (Inventory.Tensor) throws -> TensorData
+        keepsTensors: Bool = true, supply: @escaping @Sendable (Inventory.Tensor) throws -> TensorData
     ) throws {
         self.metadata = metadata
         self.supply = supply
+        cache = keepsTensors ? Cache() : nil
         inventory = try Inventory(metadata, optional: optional, type: type)
         weights = Dictionary(inventory.tensors.map { ($0.name, $0.weight) }) { first, _ in first }
     }
 
     /// A toy model: every weight drawn by the recipe.
-    public convenience init(_ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe) throws {
-        try self.init(metadata, optional: optional, type: recipe.type(of:)) { try recipe.draw($0.weight) }
+    public convenience init(
+        _ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe, keepsTensors: Bool = true
+    ) throws {
+        try self.init(metadata, optional: optional, type: recipe.type(of:), keepsTensors: keepsTensors) {
+            try recipe.draw($0.weight)
+        }
     }
 
     /// The model that a file holds, by the loader of models in memory: it asks for the tensors that the metadata says
@@ -59,7 +67,7 @@ public final class MemorySource: TensorSource {
         guard let weight = weights[tensor.name] else {
             throw ModelError(subject: tensor.name, reason: "is not in this model")
         }
-        return try cache.data(of: tensor.name) {
+        func make() throws -> TensorData {
             let data = try supply(Inventory.Tensor(weight: weight, type: tensor.type))
             guard data.shape == tensor.shape, data.type == tensor.type,
                 data.bytes.count == tensor.byteCount
@@ -71,6 +79,7 @@ public final class MemorySource: TensorSource {
             }
             return data
         }
+        return try cache?.data(of: tensor.name, make) ?? make()
     }
 
     /// Tensors supplied so far, for sessions on any thread.

@@ -81,17 +81,16 @@ extension ResultsCommand {
                 flashAttention: engine.flashAttention.map { $0 == .on }, context: context)
             let engine = try engine.open()
             let hash = try file.read(hashing: !noHash)
-            let results = try evaluation.results(of: file, on: engine)
-            try engine.check(results)
-            if let row = results.rows.firstRowWithoutNumber {
-                let what = "\(results.kind.rawValue) of row \(row)"
+            let rows = try RowFile(top: top, beside: output)
+            try engine.check(evaluation.write(rows, of: file, on: engine))
+            if let row = rows.firstWithoutNumber {
+                let what = "\(rows.kind.rawValue) of row \(row)"
                 Terminal.line("\(model): \(what) are not a number on \(engine.placement)")
                 throw ExitStatus.propertyFailed
             }
-            let kept = ResultsFile(results, of: evaluation, model: file, hash: hash, engine: engine, top: top)
-            try kept.write(to: output)
-            let width = kept.tops == nil ? "\(kept.width)" : "the top \(kept.width) of \(results.rows.width)"
-            print("\(output): \(kept.kind.rawValue), \(kept.rowCount) × \(width), \(engine.device.name)")
+            try ResultsFile.write(rows, of: evaluation, model: file, hash: hash, engine: engine, to: output)
+            let width = rows.tops == nil ? "\(rows.width)" : "the top \(rows.width) of \(rows.modelWidth)"
+            print("\(output): \(rows.kind.rawValue), \(rows.keys.count) × \(width), \(engine.device.name)")
         }
     }
 
@@ -166,7 +165,7 @@ extension ResultsCommand {
             try check(hash, expected)
 
             let results = try evaluation.results(of: file, on: engine)
-            try engine.check(results)
+            try engine.check(results.fallbacks)
             var comparison = try RowComparison(expected, results, path: input)
             var limit = ComparisonReport.Limit.tolerance(tolerance ?? 1e-6)
             if noiseFloor {

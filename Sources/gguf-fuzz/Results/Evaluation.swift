@@ -17,9 +17,12 @@ struct Evaluation {
     var context: Int
     /// Whether the tokens see each other, or are pooled: then they are one batch.
     private var isWhole: Bool
+    /// Tokens that are computed together.
+    private let microBatch: Int
 
-    /// Tokens that are computed together, as many as llama.cpp does.
-    private static let microBatch = 512
+    /// As many as llama.cpp computes together, but not many more logits than this: of a large vocabulary they would
+    /// take more memory than a small model does, and more tokens make little faster.
+    private static let microBatches = 16...512, greatestLogits = 3 << 20
     /// Whatever a file says, caches are not larger than this, nor than the model's own context, which is at least 4096.
     private static let greatestContext = 1 << 20
 
@@ -49,6 +52,9 @@ struct Evaluation {
         self.cacheType = cacheType
         self.flashAttention = flashAttention
         self.context = context
+        let vocabulary = positions == nil ? model.architecture?.dimensions.vocabulary ?? 1 : 1
+        let fitting = Self.greatestLogits / max(1, vocabulary)
+        microBatch = min(max(fitting, Self.microBatches.lowerBound), Self.microBatches.upperBound)
         isWhole = traits.map { $0.isBidirectional || $0.pooling != .none } ?? false
     }
 
@@ -59,12 +65,12 @@ struct Evaluation {
             let wanted = Set(positions)
             for index in all.tokens.indices { all.tokens[index].wantsOutput = wanted.contains(index) }
         }
-        let length = isWhole ? tokens.count : Self.microBatch
+        let length = isWhole ? tokens.count : microBatch
         let batches = stride(from: 0, to: tokens.count, by: length).map { start in
             Batch(Array(all.tokens[start..<min(start + length, tokens.count)]))
         }
         var options = Script.Options(
-            context: context, microBatch: max(Self.microBatch, encoderTokens.count, isWhole ? tokens.count : 0),
+            context: context, microBatch: max(microBatch, encoderTokens.count, isWhole ? tokens.count : 0),
             cacheType: cacheType)
         options.threads = threads
         options.flashAttention = flashAttention
@@ -76,19 +82,52 @@ struct Evaluation {
     /// Runs the model, and shows that it does.
     /// - Throws: `CommandError` that names the model; `EngineDeath` where the engine did not survive.
     func results(of model: ModelFile, on engine: PlacedEngine) throws -> Results {
+        try run(model, on: engine) { script, loaded, willBegin in
+            try Results(loaded.run(script, willBegin: willBegin), of: script)
+        }
+    }
+
+    /// Runs the model, and shows that it does.
+    /// - Parameter rows: takes what it gives.
+    /// - Returns: ops that ran elsewhere than they were placed, and why.
+    /// - Throws: as `results`.
+    func write(_ rows: RowFile, of model: ModelFile, on engine: PlacedEngine) throws -> [String] {
+        try run(model, on: engine) { script, loaded, willBegin in
+            let starts = script.steps.reduce(into: [0]) { starts, step in
+                starts.append((starts.last ?? 0) + (step.processed?.tokens.count ?? 0))
+            }
+            let transcript = try loaded.run(script, willBegin: willBegin) { step, result in
+                if script.steps[step].processed != nil { rows.append(result, start: starts[step]) }
+            }
+            if let failure = transcript.failure { throw CommandError(failure.reason) }
+            try rows.finish()
+            return transcript.fallbacks
+        }
+    }
+
+    private func run<Outcome>(
+        _ model: ModelFile, on engine: PlacedEngine,
+        _ body: (Script, any EngineModel, (Int) -> Void) throws -> Outcome
+    ) throws -> Outcome {
         try CommandError.naming(model.path) {
             let script = script(engine.placement, threads: engine.threads)
             let (work, amount) = ("\(model.path) on \(engine.placement)", Format.amount(tokens.count, "token"))
-            let transcript = try ProgressLine.during("\(work): loading") { update in
-                let loaded = try engine.engine.load(file: model.path)
+            return try ProgressLine.during("\(work): loading") { update in
+                // The builtin engine takes the file that is open here: neither its metadata nor its pages count twice.
+                let loaded = try (engine.engine as? BuiltinEngine)?.load(model.source)
+                    ?? engine.engine.load(file: model.path)
                 update("\(work): \(amount)")
-                return try loaded.run(script) { step in
+                return try body(script, loaded) { step in
                     update("\(work): \(amount), step \(step + 1) of \(script.steps.count)")
                 }
             }
-            return try Results(transcript, of: script)
         }
     }
+}
+
+extension Step {
+    /// The batch that it processes; nil of other steps.
+    var processed: Batch? { if case .process(let batch) = self { batch } else { nil } }
 }
 
 /// Rows that a model gave.
@@ -109,7 +148,7 @@ struct Results {
         var kind = Kind.logits
         var start = 0
         for (step, result) in zip(script.steps, transcript.results) {
-            guard case .process(let batch) = step else { continue }
+            guard let batch = step.processed else { continue }
             defer { start += batch.tokens.count }
             guard let rows = result.rows, !rows.keys.isEmpty else { continue }
             kind = result.logits == nil ? .embeddings : .logits
@@ -132,9 +171,4 @@ struct Results {
         self.kind = kind
         fallbacks = transcript.fallbacks
     }
-}
-
-extension Rows {
-    /// The key of the first row that holds a NaN.
-    var firstRowWithoutNumber: Int? { elements.firstIndex(where: \.isNaN).map { keys[$0 / width] } }
 }

@@ -3,6 +3,7 @@ import Crypto
 import Foundation
 import GGUF
 import Inference
+import Tokenizers
 
 /// A model's GGUF file, or the parts that it was split into, as results files know it.
 struct ModelFile {
@@ -21,9 +22,13 @@ struct ModelFile {
     /// Positions that the model was trained on, where its metadata says so.
     var context: Int? { architectureName.flatMap { source.metadata.integer("\($0).context_length") } }
 
-    /// - Throws: `CommandError`.
+    /// The tokens that llama.cpp's `llama-results` makes of a prompt: those that mark beginning and end as the model
+    /// wants them, and control tokens that the text spells out only as text.
+    /// - Throws: `CommandError` where the file has no tokenizer, or the prompt has no tokens.
     func tokens(of prompt: String) throws -> [Int] {
-        throw CommandError("--prompt: there is no tokenizer yet; --tokens takes token ids")
+        let ids = try CommandError.naming(path) { try Tokenizer(source.metadata).encode(prompt, addSpecial: true) }
+        guard !ids.isEmpty else { throw CommandError("--prompt: has no tokens") }
+        return ids
     }
 
     /// Reads all of the model, so that it lies in memory before it is needed, and shows how far that has come.

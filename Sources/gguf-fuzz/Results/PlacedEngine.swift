@@ -83,8 +83,8 @@ struct PlacedEngine {
 
     /// Says what ran elsewhere than it was placed.
     /// - Throws: `CommandError` if that is refused.
-    func check(_ results: Results) throws {
-        for fallback in results.fallbacks {
+    func check(_ fallbacks: [String]) throws {
+        for fallback in fallbacks {
             if isStrict { throw CommandError("--strict: \(fallback)") }
             Terminal.error("note: \(fallback); it ran on cpu")
         }

@@ -22,11 +22,11 @@ struct ReferenceNoise {
         (model, script, exact, places, floors) = try CommandError.naming(file.path) {
             try ProgressLine.during("\(file.path): the reference") { _ in
                 let engine = BuiltinEngine(.all { $0 == EngineSet.reference })
-                let model = try engine.load(file: file.path)
+                let model = try engine.load(file.source)
                 let script = evaluation.script(Placement(EngineSet.reference), threads: nil)
                 let exact = try Self.run(script, model, expected)
                 let places = exact.results.enumerated().flatMap { step, result in
-                    (script.steps[step].isProcess ? result.rows?.keys ?? [] : []).map { (step: step, key: $0) }
+                    (script.steps[step].processed != nil ? result.rows?.keys ?? [] : []).map { (step: step, key: $0) }
                 }
                 // One floor where both sides compute alike.
                 let floors = try Set([precision, expected.origin.precision]).map { precision in
@@ -72,7 +72,7 @@ struct ReferenceNoise {
         if let failure = transcript.failure { throw CommandError("the reference failed: \(failure.reason)") }
         guard expected.tops != nil else { return transcript }
         var index = 0
-        for step in transcript.results.indices where script.steps[step].isProcess {
+        for step in transcript.results.indices where script.steps[step].processed != nil {
             guard let rows = transcript.results[step].logits else { continue }
             var elements: [Double] = []
             for row in rows.keys.indices {
@@ -87,8 +87,4 @@ struct ReferenceNoise {
     private static func kept(_ row: ArraySlice<Double>, _ tops: ArraySlice<Int32>?) -> [Double] {
         tops.map { $0.map { row[row.startIndex + Int($0)] } } ?? Array(row)
     }
-}
-
-extension Step {
-    fileprivate var isProcess: Bool { if case .process = self { true } else { false } }
 }

@@ -44,7 +44,7 @@ extension ResultsFile {
                 throw reader.failure("positions are not ascending ones of \(tokens.count) tokens")
             }
         }
-        if let index = elements.firstIndex(where: \.isNaN) {
+        if let index = elements.firstIndex(where: { $0.isNaN }) {
             throw reader.failure("\(name) are not a number in row \(index / width), at \(index % width)")
         }
         tops = try reader.indices("top_tokens")

@@ -64,68 +64,46 @@ struct ResultsFile {
 // MARK: Writing
 
 extension ResultsFile {
-    /// - Parameter top: how many of a row's logits are kept; nil: all.
-    init(
-        _ results: Results, of evaluation: Evaluation, model: ModelFile, hash: String?, engine: PlacedEngine, top: Int?
-    ) {
-        let rows = results.rows
-        modelPath = model.path
-        origin = Origin(
-            architecture: model.architectureName ?? "", modelHash: hash, engine: engine.engine.name,
-            engineVersion: engine.version, device: engine.device.name, deviceSummary: engine.device.summary,
-            precision: engine.device.precision, placement: engine.placement.description,
-            cacheType: evaluation.cacheType, flashAttention: evaluation.flashAttention, context: evaluation.context,
-            pooling: results.kind == .embeddings ? model.architecture?.traits.pooling.rawValue ?? 0 : 0)
-        tokens = evaluation.tokens
-        encoderTokens = evaluation.encoderTokens
-        positions = evaluation.positions
-        kind = results.kind
-        guard let top, top < rows.width else {
-            width = rows.width
-            elements = rows.elements.map(Float.init)
-            return
-        }
-        let greatest = rows.keys.indices.map { GreatestElements.indices(of: rows.row(at: $0), count: top) }
-        width = top
-        elements = zip(rows.keys.indices, greatest).flatMap { index, ids in
-            let row = rows.row(at: index)
-            return ids.map { Float(row[row.startIndex + $0]) }
-        }
-        tops = greatest.joined().map(Int32.init)
-    }
-
-    func write(to path: String) throws {
+    /// - Parameter hash: SHA-256 of the model's content.
+    /// - Throws: `GGUFError`, `CommandError`.
+    static func write(
+        _ rows: RowFile, of evaluation: Evaluation, model: ModelFile, hash: String?, engine: PlacedEngine,
+        to path: String
+    ) throws {
         var metadata = Metadata()
         metadata["general.type"] = .string("results")
-        metadata["path_model"] = .string(modelPath)
+        metadata["path_model"] = .string(model.path)
         for (key, text) in [
-            ("architecture", origin.architecture), ("model.sha256", origin.modelHash), ("engine", origin.engine),
-            ("engine.version", origin.engineVersion), ("device", origin.device),
-            ("device.summary", origin.deviceSummary), ("precision", origin.precision.json),
-            ("placement", origin.placement), ("cache_type", origin.cacheType.rawValue),
+            ("architecture", model.architectureName ?? ""), ("model.sha256", hash), ("engine", engine.engine.name),
+            ("engine.version", engine.version), ("device", engine.device.name),
+            ("device.summary", engine.device.summary), ("precision", engine.device.precision.json),
+            ("placement", engine.placement.description), ("cache_type", evaluation.cacheType.rawValue),
             ("writer", "gguf-fuzz \(GGUFFuzz.version)"),
         ] {
             if let text { metadata["results.\(key)"] = .string(text) }
         }
-        metadata["results.flash_attention"] = origin.flashAttention.map(MetadataValue.bool)
-        if let context = origin.context { metadata["results.context"] = .uint32(UInt32(clamping: context)) }
-        metadata["results.pooling"] = .uint32(UInt32(clamping: origin.pooling))
+        metadata["results.flash_attention"] = evaluation.flashAttention.map(MetadataValue.bool)
+        metadata["results.context"] = .uint32(UInt32(clamping: evaluation.context))
+        let pooling = rows.kind == .embeddings ? model.architecture?.traits.pooling.rawValue ?? 0 : 0
+        metadata["results.pooling"] = .uint32(UInt32(clamping: pooling))
 
-        func indices(_ name: String, _ dimensions: [Int], _ values: some Sequence<Int>) -> GGUFWriter.Tensor {
+        func indices(_ name: String, _ dimensions: [Int], _ values: [Int]) -> GGUFWriter.Tensor {
             let elements = values.map { Int32(clamping: $0).littleEndian }
             return GGUFWriter.Tensor(name: name, dimensions: dimensions, type: .i32) {
                 try elements.withUnsafeBytes($0)
             }
         }
-        var tensors = [indices("tokens", [tokens.count], tokens)]
-        if !encoderTokens.isEmpty { tensors.append(indices("encoder_tokens", [encoderTokens.count], encoderTokens)) }
-        if let positions { tensors.append(indices("positions", [positions.count], positions)) }
-        let name = tops == nil ? kind.rawValue : "top_logits"
+        var tensors = [indices("tokens", [evaluation.tokens.count], evaluation.tokens)]
+        if !evaluation.encoderTokens.isEmpty {
+            tensors.append(indices("encoder_tokens", [evaluation.encoderTokens.count], evaluation.encoderTokens))
+        }
+        if let positions = evaluation.positions { tensors.append(indices("positions", [positions.count], positions)) }
+        let dimensions = [rows.width, rows.keys.count]
         tensors.append(
-            GGUFWriter.Tensor(name: name, dimensions: [width, rowCount], type: .f32) { write in
-                try elements.map(\.bitPattern.littleEndian).withUnsafeBytes(write)
-            })
-        if let tops { tensors.append(indices("top_tokens", [width, rowCount], tops.lazy.map(Int.init))) }
+            GGUFWriter.Tensor(
+                name: rows.tops == nil ? rows.kind.rawValue : "top_logits", dimensions: dimensions, type: .f32,
+                withBytes: rows.forEachPiece))
+        if let tops = rows.tops { tensors.append(indices("top_tokens", dimensions, tops)) }
         try GGUFWriter.write(metadata, tensors, to: path)
     }
 }

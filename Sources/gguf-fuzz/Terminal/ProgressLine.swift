@@ -35,7 +35,7 @@ final class ProgressLine: @unchecked Sendable {
 
     /// Shows what `body` says that it is doing, and since when, while it runs.
     static func during<Result>(
-        _ text: String, _ body: (_ update: (String) -> Void) throws -> Result
+        _ text: String, _ body: (_ update: @escaping (String) -> Void) throws -> Result
     ) rethrows -> Result {
         let current = SharedText(text)
         let start = ContinuousClock.now
