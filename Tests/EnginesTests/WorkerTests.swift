@@ -66,17 +66,17 @@ struct WorkerTests {
         #expect(aborted.lastWords == "x.c:3: Assertion `n > 0` failed")
         #expect(aborted.description == "ended by SIGABRT: x.c:3: Assertion `n > 0` failed")
 
-        let killed = try death(of: Scripted("cat loaded; kill -SEGV $$"))
+        let killed = try death(of: Scripted("cat loaded; asked; kill -SEGV $$"))
         #expect(killed.cause == .signal(SIGSEGV, "SIGSEGV") && killed.step == nil && killed.lastWords.isEmpty)
     }
 
     @Test("that exit are told by their status")
     func exits() throws {
-        let dead = try death(of: Scripted("cat loaded; echo bye >&2; exit 3"))
+        let dead = try death(of: Scripted("cat loaded; asked; echo bye >&2; exit 3"))
         #expect(dead.cause == .exit(3) && dead.lastWords == "bye")
-        #expect(try death(of: Scripted("cat loaded; exit 0")).cause == .exit(0))
+        #expect(try death(of: Scripted("cat loaded; asked; exit 0")).cause == .exit(0))
         // In the middle of an answer.
-        #expect(try death(of: Scripted("cat loaded; head -c 9 loaded; exit 4")).cause == .exit(4))
+        #expect(try death(of: Scripted("cat loaded; asked; head -c 9 loaded; exit 4")).cause == .exit(4))
     }
 
     @Test("that give no answer in time are ended")

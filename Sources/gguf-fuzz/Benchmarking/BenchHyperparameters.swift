@@ -34,7 +34,8 @@ extension Declaration.Domain {
     fileprivate func allows(_ size: Int) -> Bool {
         switch self {
         case .integer(let valid, _): valid.contains(size)
-        case .perLayer(let domain, _), .layouts(_, let domain, _): domain.allows(size)
+        case .perLayer(let domain, _): domain.allows(size)
+        // What tells layers apart is as the architecture has it.
         default: false
         }
     }

@@ -17,7 +17,9 @@ struct BenchModel {
         var hyperparameters = BenchHyperparameters(
             type.name,
             sizes: [
-                "vocab_size": 128, "context_length": max(256, tokens), "embedding_length": 256, "block_count": 2,
+                "vocab_size": 128, "context_length": max(256, tokens), "embedding_length": 256,
+                // Every fourth layer of llama4 is another, and llama.cpp takes none without.
+                "block_count": type.name == "llama4" ? 4 : 2,
                 "feed_forward_length": 384, "attention.head_count": 2, "attention.head_count_kv": 2,
             ])
         architecture = try type.init(&hyperparameters)
