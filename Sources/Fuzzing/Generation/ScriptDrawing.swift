@@ -58,7 +58,8 @@ struct ScriptDrawing {
             options.unifiedCache = try choices.weighted([(true, 1), (false, 1)], like: target?.unifiedCache)
         }
         if engine.choosesThreads {
-            options.threads = try choices.weighted([(1, 6), (2, 1), (3, 1)], like: target?.threads)
+            // A toy's ops take less time than waking a thread for them.
+            options.threads = try choices.weighted([(1, 30), (2, 1), (3, 1)], like: target?.threads)
         }
         return options
     }
