@@ -64,8 +64,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
-        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true, contextUnit: Int = 1,
-        boundsSizes: Bool = true
+        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true,
+        contextUnit: Int = 1, boundsSizes: Bool = true
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention

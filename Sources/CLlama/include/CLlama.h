@@ -15,7 +15,7 @@
 #define LLAMA_BRIDGE_VERSION 1
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
-enum llama_bridge_level { LLAMA_BRIDGE_INFO, LLAMA_BRIDGE_WARNING, LLAMA_BRIDGE_ERROR };
+enum llama_bridge_level { LLAMA_BRIDGE_WARNING, LLAMA_BRIDGE_ERROR };
 
 // A ggml device.
 struct llama_bridge_device {
@@ -25,8 +25,6 @@ struct llama_bridge_device {
     const char *backend;
     // Whether layers are offloaded to it: GPUs, and accelerators with memory of their own.
     bool is_offload_target;
-    // Whether it computes in the memory of the CPU.
-    bool is_host;
 };
 
 enum llama_bridge_split { LLAMA_BRIDGE_SPLIT_LAYERS, LLAMA_BRIDGE_SPLIT_ROWS, LLAMA_BRIDGE_SPLIT_TENSORS };
@@ -47,14 +45,12 @@ struct llama_bridge_placement {
     int pattern_count;
 };
 
-// Types of the key and value caches, by ggml's own names: `f32`, `f16`, `q8_0`.
 struct llama_bridge_session {
     uint32_t context, batch, micro_batch, sequences;
     int threads;
-    const char *key_type, *value_type;
-    // -1: as llama.cpp decides.
-    int flash_attention;
-    bool embeddings, unified, offloads_operations, full_window_cache;
+    // Of keys and values, by ggml's own name: `f32`, `f16`, `q8_0`.
+    const char *cache_type;
+    bool flash_attention, embeddings, unified;
 };
 
 // Tokens; `sequences` is a set of bits, `wants_output` one byte a token.
@@ -74,7 +70,6 @@ struct llama_bridge {
     void (*start)(const char *library_folder, llama_bridge_log log);
     const char *(*ggml_version)(void);
     const char *(*ggml_commit)(void);
-    const char *(*system_info)(void);
 
     int (*device_count)(void);
     void (*device)(int index, struct llama_bridge_device *result);
@@ -97,11 +92,9 @@ struct llama_bridge {
     // Rather than embeddings.
     bool (*has_logits)(const void *model);
 
-    // NULL where it is refused; the log says why. `unsupported` is said instead where a cache type is not known.
+    // NULL where it is refused; the log says why.
     void *(*open)(void *model, const struct llama_bridge_session *session);
     void (*close)(void *context);
-    // Cells that a sequence has.
-    uint32_t (*sequence_context)(const void *context);
     // llama.cpp's own status: 0 all is well.
     int (*encode)(void *context, const struct llama_bridge_batch *batch);
     int (*decode)(void *context, const struct llama_bridge_batch *batch);
@@ -111,7 +104,6 @@ struct llama_bridge {
     const float *(*pooled)(void *context, int sequence, int *width);
     bool (*is_pooled)(void *context);
 
-    bool (*has_memory)(void *context);
     bool (*can_shift)(void *context);
     // Positions from ..< to; -1: without an end.
     bool (*remove)(void *context, int sequence, int from, int to);

@@ -55,11 +55,11 @@ final class LlamaLog: @unchecked Sendable {
         let first = lock.withLock { errors.first } ?? "gives no reason"
         // `function: error loading model: reason`
         let words = first.components(separatedBy: ": ")
-        let prefixes = ["error loading model", "failed to load model", "error"]
-        let kept = words.drop { word in
-            !word.contains(" ") && (word.contains("_") || word.contains("::") || word.contains("~"))
-                || prefixes.contains { word.hasPrefix($0) && words.last != word[...].description }
+        let reason = words.drop { word in
+            let isFunction = !word.contains(" ") && ["_", "::", "~"].contains { word.contains($0) }
+            let isPreamble = ["error", "failed to load model"].contains { word.hasPrefix($0) } && word != words.last
+            return isFunction || isPreamble
         }
-        return (kept.isEmpty ? words[...] : kept).joined(separator: ": ")
+        return (reason.isEmpty ? words[...] : reason).joined(separator: ": ")
     }
 }

@@ -24,18 +24,15 @@ final class LlamaSession: ScriptSession {
             ? session.batch : UInt32(min(max(options.microBatch, options.sequences), Int(session.batch)))
         session.sequences = UInt32(options.sequences)
         session.threads = Int32(options.threads ?? 1)
-        session.flash_attention = options.flashAttention.map { $0 ? 1 : 0 } ?? 0
+        session.flash_attention = options.flashAttention ?? false
         session.embeddings = !hasLogits || hasEncoder
-        session.offloads_operations = true
         // Tokens of several sequences need a cache that these share.
         let areShared = batches.contains { $0.tokens.contains { $0.sequences.elements.count > 1 } }
         session.unified = options.unifiedCache ?? areShared
         session.context = UInt32(session.unified ? options.context : options.context * options.sequences)
-        let type = options.cacheType.rawValue
         LlamaLog.shared.clear()
-        let opened = type.withCString { type in
-            session.key_type = type
-            session.value_type = type
+        let opened = options.cacheType.rawValue.withCString { type in
+            session.cache_type = type
             return functions.pointee.open(model, &session)
         }
         guard let opened else { throw Unsupported("a session: \(LlamaLog.shared.reason)") }

@@ -48,7 +48,6 @@ static void device(int index, struct llama_bridge_device *result) {
     result->description = ggml_backend_dev_description(device);
     result->backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(device));
     result->is_offload_target = type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
-    result->is_host = ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(device));
 }
 
 // Models
@@ -211,24 +210,21 @@ static void *open_context(void *model, const struct llama_bridge_session *sessio
     parameters.n_ubatch = session->micro_batch;
     parameters.n_seq_max = session->sequences;
     parameters.n_threads = parameters.n_threads_batch = session->threads;
-    parameters.type_k = type_named(session->key_type);
-    parameters.type_v = type_named(session->value_type);
-    if (parameters.type_k == GGML_TYPE_COUNT || parameters.type_v == GGML_TYPE_COUNT) {
+    parameters.type_k = parameters.type_v = type_named(session->cache_type);
+    if (parameters.type_k == GGML_TYPE_COUNT) {
         write_log(LLAMA_BRIDGE_ERROR, "no such type of cache\n");
         return NULL;
     }
-    parameters.flash_attn_type = session->flash_attention < 0    ? LLAMA_FLASH_ATTN_TYPE_AUTO
-                                 : session->flash_attention == 0 ? LLAMA_FLASH_ATTN_TYPE_DISABLED
-                                                                 : LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    parameters.flash_attn_type =
+        session->flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
     parameters.embeddings = session->embeddings;
     parameters.kv_unified = session->unified;
-    parameters.op_offload = session->offloads_operations;
-    parameters.swa_full = session->full_window_cache;
+    // A window's cache holds the window, as it is for long contexts.
+    parameters.swa_full = false;
     return llama_init_from_model(model, parameters);
 }
 
 static void close_context(void *context) { llama_free(context); }
-static uint32_t sequence_context(const void *context) { return llama_n_ctx_seq(context); }
 
 static int process(
     void *context, const struct llama_bridge_batch *tokens, int (*function)(struct llama_context *, struct llama_batch)
@@ -280,7 +276,6 @@ static bool is_pooled(void *context) { return llama_pooling_type(context) != LLA
 
 // Memory and state
 
-static bool has_memory(void *context) { return llama_get_memory(context) != NULL; }
 static bool can_shift(void *context) { return llama_memory_can_shift(llama_get_memory(context)); }
 
 static bool remove_positions(void *context, int sequence, int from, int to) {
@@ -318,7 +313,6 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .start = start,
     .ggml_version = ggml_version,
     .ggml_commit = ggml_commit,
-    .system_info = llama_print_system_info,
     .device_count = device_count,
     .device = device,
     .load = load,
@@ -331,14 +325,12 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .has_logits = has_logits,
     .open = open_context,
     .close = close_context,
-    .sequence_context = sequence_context,
     .encode = encode,
     .decode = decode,
     .logits = logits,
     .embeddings = embeddings,
     .pooled = pooled,
     .is_pooled = is_pooled,
-    .has_memory = has_memory,
     .can_shift = can_shift,
     .remove = remove_positions,
     .copy = copy,
