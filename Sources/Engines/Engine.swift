@@ -23,14 +23,14 @@ public protocol Engine: AnyObject {
     /// What its sessions can be asked for.
     var traits: EngineTraits { get }
 
-    /// Takes a model from memory.
+    /// Takes a model, in the way that costs the engine least.
     /// - Parameter source: metadata, and the tensors in the bytes of their types.
     /// - Throws: `Refusal` where the metadata or tensors make no model, naming the key or tensor.
     func load(_ source: any TensorSource) throws -> any EngineModel
 
-    /// Takes a model from the bytes of a GGUF file.
+    /// Takes a model as a program does that has it in memory: by another way than files take, where there is one.
     /// - Throws: as `load(_:)`.
-    func load(bytes: [UInt8]) throws -> any EngineModel
+    func load(inMemory source: any TensorSource) throws -> any EngineModel
 
     /// Takes a model from a GGUF file.
     /// - Throws: as `load(_:)`.
@@ -42,9 +42,7 @@ extension Engine {
     public var absences: [String] { [] }
     public var refusesOnlyInvalid: Bool { true }
     public var traits: EngineTraits { EngineTraits() }
-    public func load(bytes: [UInt8]) throws -> any EngineModel {
-        try load(Refusal.wrapping { try MemorySource(GGUFFile(bytes: bytes)) })
-    }
+    public func load(inMemory source: any TensorSource) throws -> any EngineModel { try load(source) }
 }
 
 /// What an engine's sessions can be asked for beyond what any session can: cases are drawn within it.

@@ -76,14 +76,12 @@ struct llama_bridge {
 
     // All of these: NULL where the model is refused; the log says why.
     //
-    // By `llama_model_init_from_user`, from a whole GGUF file in memory. It asks for optional tensors too: the first
-    // that the file lacks is named in `missing`, a buffer of `missing_size`, and the model is of no use. Of a file
-    // without any tensors, they are zeros.
-    void *(*load)(
+    // By `llama_model_init_from_user`, from a whole GGUF file in memory. It asks for optional tensors too. Those that
+    // the file lacks get elements that change nothing; the first for which there are none is named in `missing`, a
+    // buffer of `missing_size`, and the model is another one then.
+    void *(*load_memory)(
         const void *file, size_t size, const struct llama_bridge_placement *placement, char *missing,
         size_t missing_size);
-    // From the same bytes as from a file.
-    void *(*load_stream)(const void *file, size_t size, const struct llama_bridge_placement *placement);
     void *(*load_file)(const char *path, const struct llama_bridge_placement *placement);
     void (*free_model)(void *model);
     void (*save_model)(void *model, const char *path);

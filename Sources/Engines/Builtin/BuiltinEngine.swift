@@ -27,6 +27,10 @@ public final class BuiltinEngine: Engine {
         try BuiltinModel(Refusal.wrapping { try Model(source) }, deviceSet)
     }
 
+    public func load(inMemory source: any TensorSource) throws -> any EngineModel {
+        try load(Refusal.wrapping { try source as? MemorySource ?? MemorySource(source) })
+    }
+
     public func load(file path: String) throws -> any EngineModel {
         try BuiltinModel(Refusal.wrapping { try Model(FileSource(path: path)) }, deviceSet)
     }

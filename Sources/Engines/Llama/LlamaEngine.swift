@@ -33,9 +33,14 @@ public final class LlamaEngine: Engine {
         version = bridge.version
     }
 
-    public func load(_ source: any TensorSource) throws -> any EngineModel { try load(bytes: source.bytesOfFile()) }
+    /// As a file: that maps its tensors, and does not ask for those that a model may lack.
+    public func load(_ source: any TensorSource) throws -> any EngineModel {
+        try model(.temporaryFile(TemporaryFile(bytes: source.bytesOfFile())))
+    }
 
-    public func load(bytes: [UInt8]) throws -> any EngineModel { try model(.bytes(bytes)) }
+    public func load(inMemory source: any TensorSource) throws -> any EngineModel {
+        try model(.memory(WithOutput(source).bytesOfFile()))
+    }
 
     public func load(file path: String) throws -> any EngineModel { try model(.file(path)) }
 

@@ -1,19 +1,23 @@
 import CLlama
+import Devices
 import Foundation
+import GGUF
 import Inference
 
 /// A model in llama.cpp. Where its tensors are is decided when it is loaded, so each placement loads it anew.
 final class LlamaModel: EngineModel {
     enum Origin {
-        case bytes([UInt8])
+        /// Of a GGUF file.
+        case memory([UInt8])
         case file(String)
+        case temporaryFile(TemporaryFile)
     }
-    private let origin: Origin
+    private var origin: Origin
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
-    /// Whether the bytes hold every tensor that llama.cpp can use, as its loader from memory takes for granted.
-    private var isComplete = true
     private var loaded: (placement: Placement, model: UnsafeMutableRawPointer)?
+    /// What was done in another way than asked, and why.
+    private var fallbacks: [String] = []
 
     init(_ origin: Origin, _ functions: UnsafePointer<llama_bridge>, _ devices: LlamaDevices) {
         self.origin = origin
@@ -36,36 +40,30 @@ final class LlamaModel: EngineModel {
         let offloading = try LlamaOffloading(placement, layers: layers, devices)
         free()
         LlamaLog.shared.clear()
-        let model = offloading.withBridgePlacement { placement in
-            switch origin {
-            case .bytes(let bytes): load(bytes, placement)
-            case .file(let path): functions.pointee.load_file(path, placement)
-            }
-        }
+        let model = try offloading.withBridgePlacement { try load($0) }
         guard let model else { throw Refusal(LlamaLog.shared.reason) }
         loaded = (placement, model)
         return model
     }
 
-    /// By the loader of models in memory, or, for a model without some optional tensors, by that of files.
-    private func load(
-        _ bytes: [UInt8], _ placement: UnsafePointer<llama_bridge_placement>
-    ) -> UnsafeMutableRawPointer? {
-        bytes.withUnsafeBytes { file in
-            if isComplete {
-                var missing = [CChar](repeating: 0, count: 256)
-                let model = functions.pointee.load(file.baseAddress, file.count, placement, &missing, missing.count)
-                if missing[0] == 0 || file.count < 24 || tensorCount(bytes) == 0 { return model }
-                if let model { functions.pointee.free_model(model) }
-                isComplete = false
-                LlamaLog.shared.clear()
-            }
-            return functions.pointee.load_stream(file.baseAddress, file.count, placement)
+    private func load(_ placement: UnsafePointer<llama_bridge_placement>) throws -> UnsafeMutableRawPointer? {
+        switch origin {
+        case .file(let path): return functions.pointee.load_file(path, placement)
+        case .temporaryFile(let file): return functions.pointee.load_file(file.path, placement)
+        case .memory(let bytes):
+            var missing = [CChar](repeating: 0, count: 256)
+            let model = functions.pointee.load_memory(bytes, bytes.count, placement, &missing, missing.count)
+            guard let name = missing.withUnsafeBufferPointer({ $0.baseAddress.map { String(cString: $0) } }),
+                !name.isEmpty
+            else { return model }
+            if let model { functions.pointee.free_model(model) }
+            let tensor = name.replacing(#/\.[0-9]+\./#, with: ".N.")
+            fallbacks = ["a model in memory that lacks \(tensor), which llama.cpp takes as a file only"]
+            origin = .temporaryFile(try TemporaryFile(bytes: bytes))
+            LlamaLog.shared.clear()
+            return try load(placement)
         }
     }
-
-    /// Of a GGUF file: bytes 8 to 15.
-    private func tensorCount(_ bytes: [UInt8]) -> UInt64 { bytes[8..<16].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
         let model: UnsafeMutableRawPointer
@@ -74,21 +72,48 @@ final class LlamaModel: EngineModel {
         } catch let refusal as Refusal {
             throw Unsupported("\(script.placement): \(refusal.reason)")
         }
-        return try script.play(willBegin: willBegin) { [functions] in try LlamaSession(model, script, functions) }
+        var transcript = try script.play(willBegin: willBegin) { [functions] in
+            try LlamaSession(model, script, functions)
+        }
+        transcript.fallbacks += fallbacks
+        return transcript
     }
 
     func saved() throws -> [UInt8] {
         let model = try load(loaded?.placement ?? Placement(devices.usable[0].engineDevice.name))
-        #if os(Linux)
-            // Nothing stays behind where saving ends the process.
-            let file = try UnnamedFile()
-            let path = "/proc/self/fd/\(file.handle.fileDescriptor)"
-        #else
-            let path = FileManager.default.temporaryDirectory
-                .appendingPathComponent("gguf-fuzz-\(ProcessInfo.processInfo.processIdentifier).gguf").path
-            defer { unlink(path) }
-        #endif
-        functions.pointee.save_model(model, path)
-        return try Array(Data(contentsOf: URL(fileURLWithPath: path)))
+        // Nothing stays behind where saving ends the process.
+        let file = try TemporaryFile()
+        functions.pointee.save_model(model, file.path)
+        return try Array(Data(contentsOf: URL(fileURLWithPath: file.path)))
+    }
+}
+
+/// A model that names its output tensor, even where that is the token embedding: llama.cpp asks for it in memory.
+struct WithOutput: TensorSource {
+    private static let output = "output.weight"
+    private static let embedding = "token_embd.weight"
+    private let base: any TensorSource
+    let tensors: [TensorInfo]
+    var metadata: Metadata { base.metadata }
+
+    init(_ base: any TensorSource) {
+        self.base = base
+        var tensors = base.tensors
+        if !tensors.contains(where: { $0.name == Self.output }),
+            var tensor = tensors.first(where: { $0.name == Self.embedding }) {
+            tensor.name = Self.output
+            tensors.append(tensor)
+        }
+        self.tensors = tensors
+    }
+
+    func data(of tensor: TensorInfo) throws -> TensorData {
+        var original = tensor
+        if tensor.name == Self.output, !base.tensors.contains(where: { $0.name == tensor.name }) {
+            original.name = Self.embedding
+        }
+        var data = try base.data(of: original)
+        data.name = tensor.name
+        return data
     }
 }

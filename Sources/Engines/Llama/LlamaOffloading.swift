@@ -21,6 +21,8 @@ struct LlamaOffloading {
             let device = try known.named(name)
             if device.isOffloadTarget, !order.contains(where: { $0.index == device.index }) { order.append(device) }
         }
+        // All is on the CPU then, and needs no rule: llama.cpp compiles each anew for every tensor.
+        if order.isEmpty { return }
         let homes = try (0..<layers).map { try known.named(placement.device(ofLayer: $0)) }
         devices = order.map { Int32($0.index) }
         parts = order.map { _ in 1 }

@@ -75,7 +75,8 @@ struct Nothing: Codable {}
 /// One of its members is there.
 struct Request: Codable {
     struct Load: Codable {
-        var path: String?
+        var path: String
+        var inMemory: Bool?
     }
     var describe: Nothing?
     var load: Load?

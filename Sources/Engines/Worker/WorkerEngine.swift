@@ -44,29 +44,31 @@ public final class WorkerEngine: Engine {
     deinit { process?.stop() }
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {
-        try load(bytes: source.bytesOfFile())
+        let file = try TemporaryFile(bytes: source.bytesOfFile())
+        return try model(Request.Load(path: file.path), file)
     }
 
-    public func load(bytes: [UInt8]) throws -> any EngineModel {
-        let model = WorkerModel(self, Request.Load(), bytes)
-        try model.load()
-        return model
+    public func load(inMemory source: any TensorSource) throws -> any EngineModel {
+        let file = try TemporaryFile(bytes: source.bytesOfFile())
+        return try model(Request.Load(path: file.path, inMemory: true), file)
     }
 
-    public func load(file path: String) throws -> any EngineModel {
-        let model = WorkerModel(self, Request.Load(path: path), [])
+    public func load(file path: String) throws -> any EngineModel { try model(Request.Load(path: path)) }
+
+    private func model(_ request: Request.Load, _ file: TemporaryFile? = nil) throws -> any EngineModel {
+        let model = WorkerModel(self, request, file)
         try model.load()
         return model
     }
 
     /// - Parameter result: what the answer and its payload mean.
     fileprivate func answer<Result>(
-        _ request: Request, payload: [UInt8] = [], _ result: (Answer, [UInt8]) throws -> Result
+        _ request: Request, _ result: (Answer, [UInt8]) throws -> Result
     ) throws -> Result {
         do {
             let process = try self.process ?? WorkerProcess(command)
             self.process = process
-            let frame = try process.answer(Frame(.request, request, payload: payload))
+            let frame = try process.answer(Frame(.request, request))
             let answer = try frame.decoded(Answer.self)
             if let reason = answer.refused { throw Refusal(reason) }
             if let reason = answer.unsupported { throw Unsupported(reason) }
@@ -94,9 +96,10 @@ public struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
 private final class WorkerModel: EngineModel {
     private let engine: WorkerEngine
     private let request: Request.Load
-    private let file: [UInt8]
+    /// Where the worker reads the model, while that is needed.
+    private let file: TemporaryFile?
 
-    init(_ engine: WorkerEngine, _ request: Request.Load, _ file: [UInt8]) {
+    init(_ engine: WorkerEngine, _ request: Request.Load, _ file: TemporaryFile?) {
         self.engine = engine
         self.request = request
         self.file = file
@@ -104,9 +107,18 @@ private final class WorkerModel: EngineModel {
 
     func load() throws {
         engine.loaded = nil
-        try engine.answer(Request(load: request), payload: file) { _, _ in }
+        do {
+            try engine.answer(Request(load: request)) { _, _ in }
+        } catch let refusal as Refusal where file != nil {
+            throw Refusal(withoutPath(refusal.reason))
+        } catch let unsupported as Unsupported where file != nil {
+            throw Unsupported(withoutPath(unsupported.reason))
+        }
         engine.loaded = self
     }
+
+    /// The path is of this run only, and says nothing.
+    private func withoutPath(_ reason: String) -> String { reason.replacing(request.path, with: "the model") }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
         if engine.loaded !== self { try load() }

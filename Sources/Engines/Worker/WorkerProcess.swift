@@ -181,10 +181,10 @@ enum SignalName {
 
 /// What a worker writes to standard error.
 private struct ErrorLog {
-    private let file: UnnamedFile
+    private let file: TemporaryFile
     private static let longest = 1 << 20
 
-    init() throws { file = try UnnamedFile() }
+    init() throws { file = try TemporaryFile() }
 
     var handle: FileHandle { file.handle }
     func shorten() { file.shorten(Self.longest) }

@@ -47,7 +47,9 @@ public enum WorkerServer {
                         refusesOnlyInvalid: engine.refusesOnlyInvalid, traits: engine.traits))
             } else if let load = request.load {
                 model = nil
-                model = try load.path.map(engine.load(file:)) ?? engine.load(bytes: frame.payload)
+                model = load.inMemory == true
+                    ? try engine.load(inMemory: Refusal.wrapping { try FileSource(path: load.path) })
+                    : try engine.load(file: load.path)
                 return try Frame(.answer, Answer())
             }
             guard let model else { throw ProtocolError("no model has been loaded") }

@@ -14,39 +14,35 @@ public final class NoiseFloor {
     /// device sums in another order than any sample does. Measured over 20,000 cases, correct devices stay at half
     /// of this.
     public static let limit = 16.0
-    /// Runs of the reference with random rounding: for a start, and before a device is accused. Where a row's error
-    /// comes from a single rounding, two samples of it may both be small by chance, sixteen not.
-    public static let samples = (few: 2, many: 16)
+    /// Runs of the reference with random rounding before a device is accused. Where a row's error comes from a single
+    /// rounding, a few samples of it may all be small by chance, sixteen not.
+    public static let mostSamples = 16
 
     private let script: Script
     private let exact: Transcript
     private let precision: Precision
     private var rounded: [Transcript] = []
 
-    /// - Parameter reference: runs a script on the reference.
-    /// - Throws: what the reference throws.
-    public init(
-        _ script: Script, exact: Transcript, precision: Precision, reference: (Script) throws -> Transcript
-    ) throws {
+    public init(_ script: Script, exact: Transcript, precision: Precision) {
         self.script = script
         self.exact = exact
         self.precision = precision
-        try sample(Self.samples.few, reference)
     }
 
-    /// Whether it has as many samples as a failure needs.
-    public var isRefined: Bool { rounded.count >= Self.samples.many }
+    /// Whether errors, as multiples of the floor, call for another sample. More of them can only raise it, so what is
+    /// far below the limit already needs none, nor what is below one rounding of each element.
+    public func needsSample(for multiples: [Double]) -> Bool {
+        let tolerated = rounded.isEmpty ? 1 : Self.limit / 2
+        return rounded.count < Self.mostSamples && multiples.contains { $0 > tolerated }
+    }
 
-    public func refine(reference: (Script) throws -> Transcript) throws { try sample(Self.samples.many, reference) }
-
-    private func sample(_ count: Int, _ reference: (Script) throws -> Transcript) throws {
-        while rounded.count < count {
-            var script = script
-            script.options.rounding = Rounding(
-                seed: UInt64(rounded.count + 1), precision: precision,
-                usesFlashAttention: script.options.flashAttention)
-            rounded.append(try reference(script))
-        }
+    /// Runs the script on the reference, rounded at random once more.
+    /// - Throws: what the reference throws.
+    public func addSample(reference: (Script) throws -> Transcript) throws {
+        var script = script
+        script.options.rounding = Rounding(
+            seed: UInt64(rounded.count + 1), precision: precision, usesFlashAttention: script.options.flashAttention)
+        rounded.append(try reference(script))
     }
 
     /// Of one row: the Euclidean length of the largest error of a sample, or at least that of one rounding of each

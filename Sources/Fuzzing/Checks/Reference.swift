@@ -40,10 +40,10 @@ final class Reference {
     func floor(_ precision: Precision) throws -> NoiseFloor {
         if let known = floors[precision] { return known }
         let exact = try transcript()
-        let floor = try NoiseFloor(script, exact: exact, precision: precision, reference: run)
+        let floor = NoiseFloor(script, exact: exact, precision: precision)
         floors[precision] = floor
         return floor
     }
 
-    func refine(_ floor: NoiseFloor) throws { try floor.refine(reference: run) }
+    func addSample(to floor: NoiseFloor) throws { try floor.addSample(reference: run) }
 }

@@ -29,7 +29,9 @@ struct Trial {
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
         let source = try loaded.source()
-        let model = try load { [loaded] in try loaded.model(of: engine) }
+        let model = try load { [loaded, subject] in
+            subject.check == .loaders ? try engine.load(inMemory: source) : try loaded.model(of: engine)
+        }
         switch subject.check {
         case .agrees:
             try compareWithReference(try play(script, on: model))
@@ -59,13 +61,18 @@ struct Trial {
             let bytes = try survive { try model.saved() }
             let file = try wrong("save", "not a GGUF file") { try GGUFFile(bytes: bytes, name: "the saved model") }
             try expectSame(file, as: source)
-            let again = try load { try engine.load(bytes: bytes) }
-            try expectIdentical(first, try play(script, on: again), "the saved model")
+            let saved = try TemporaryFile(bytes: bytes)
+            try withExtendedLifetime(saved) {
+                let again = try load { try engine.load(file: saved.path) }
+                try expectIdentical(first, try play(script, on: again), "the saved model")
+            }
         case .loaders:
             let first = try playFirst(on: model)
             let file = try TemporaryFile(bytes: source.bytesOfFile())
-            let loaded = try load { try engine.load(file: file.path) }
-            try expectIdentical(first, try play(script, on: loaded), "the model in a file")
+            try withExtendedLifetime(file) {
+                let other = try load { try engine.load(file: file.path) }
+                try expectIdentical(first, try play(script, on: other), "the model in a file")
+            }
         case .metamorphic:
             let first = try playFirst(on: model)
             guard let transformation = subject.transformation else { throw Discard(reason: "no transformation") }

@@ -39,17 +39,16 @@ public final class MemorySource: TensorSource {
         }
     }
 
-    /// The model that a file holds, by the loader of models in memory: it asks for the tensors that the metadata says
-    /// there must be.
-    public convenience init(_ file: GGUFFile) throws {
-        let source = FileSource(file)
+    /// Another source's model, by the loader of models in memory: it asks for the tensors that the metadata says there
+    /// must be.
+    public convenience init(_ source: any TensorSource) throws {
         let known = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
         @Sendable func found(_ name: String) throws -> TensorInfo {
             guard let tensor = known[name] else { throw ModelError(subject: name, reason: "is missing") }
             return tensor
         }
         try self.init(
-            file.metadata, optional: OptionalTensors { known[$0] != nil }, type: { try found($0.name).type }
+            source.metadata, optional: OptionalTensors { known[$0] != nil }, type: { try found($0.name).type }
         ) { tensor in
             let info = try found(tensor.name)
             var data = try source.data(of: info)

@@ -77,14 +77,18 @@ private final class TimedEngine: Engine {
     var refusesOnlyInvalid: Bool { engine.refusesOnlyInvalid }
     var traits: EngineTraits { engine.traits }
 
-    func load(bytes: [UInt8]) throws -> any EngineModel {
-        try times.measure(.load) { TimedModel(try engine.load(bytes: bytes), times) }
+    func load(_ source: any TensorSource) throws -> any EngineModel { try load(source) { try engine.load(source) } }
+
+    func load(inMemory source: any TensorSource) throws -> any EngineModel {
+        try load(source) { try engine.load(inMemory: source) }
     }
 
-    func load(_ source: any TensorSource) throws -> any EngineModel {
+    private func load(
+        _ source: any TensorSource, _ body: () throws -> any EngineModel
+    ) throws -> any EngineModel {
         // They are drawn when they are first asked for, which may be in the middle of a script.
         try times.measure(.weights) { for tensor in source.tensors { _ = try source.data(of: tensor) } }
-        return try times.measure(.load) { TimedModel(try engine.load(source), times) }
+        return try times.measure(.load) { TimedModel(try body(), times) }
     }
 
     func load(file path: String) throws -> any EngineModel {

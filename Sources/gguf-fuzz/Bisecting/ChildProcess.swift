@@ -32,7 +32,7 @@ struct ChildProcess {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         // Files, not pipes: nothing has to read them while it runs, and no grandchild keeps them open.
-        let logs = [try UnnamedFile(), try UnnamedFile()]
+        let logs = [try TemporaryFile(), try TemporaryFile()]
         process.standardOutput = logs[0].handle
         process.standardError = logs[1].handle
         let ended = DispatchSemaphore(value: 0)

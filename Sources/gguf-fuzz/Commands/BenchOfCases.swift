@@ -65,9 +65,12 @@ extension Bench {
             let devices = try device.devices(of: engines)
             makers.devices = devices
             columns.append(("in a worker", CaseBench(try columns.isEmpty ? engines : makers.make())))
+            // One thread: with several, the time is that of waking them.
+            var traits = engines.traits
+            traits.choosesThreads = false
             let plan = FuzzPlan(
                 seed: seed, architectures: architectures, devices: devices,
-                placeable: engines.placeable(with: devices), traits: engines.traits)
+                placeable: engines.placeable(with: devices), traits: traits)
 
             Interrupt.watch()
             var done: UInt64 = 0

@@ -29,8 +29,8 @@ struct ReferenceNoise {
                     (script.steps[step].processed != nil ? result.rows?.keys ?? [] : []).map { (step: step, key: $0) }
                 }
                 // One floor where both sides compute alike.
-                let floors = try Set([precision, expected.origin.precision]).map { precision in
-                    try NoiseFloor(script, exact: exact, precision: precision) { try Self.run($0, model, expected) }
+                let floors = Set([precision, expected.origin.precision]).map { precision in
+                    NoiseFloor(script, exact: exact, precision: precision)
                 }
                 return (model, script, exact, places, floors)
             }
@@ -47,8 +47,8 @@ struct ReferenceNoise {
     /// The difference of each row as a multiple of what correct arithmetic may make.
     mutating func multiples(_ found: Results) throws -> [Double] {
         var multiples = self.multiples(of: found)
-        if multiples.contains(where: { $0 > NoiseFloor.limit / 2 }), !floors.allSatisfy(\.isRefined) {
-            for floor in floors { try floor.refine { try Self.run($0, model, expected) } }
+        while floors.contains(where: { $0.needsSample(for: multiples) }) {
+            for floor in floors { try floor.addSample { try Self.run($0, model, expected) } }
             multiples = self.multiples(of: found)
         }
         return multiples

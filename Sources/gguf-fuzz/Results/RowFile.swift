@@ -18,7 +18,7 @@ final class RowFile {
 
     private let top: Int?
     private let path: String
-    private let file: UnnamedFile
+    private let file: TemporaryFile
     private var failure: CommandError?
 
     /// - Parameters:
@@ -29,7 +29,7 @@ final class RowFile {
         self.top = top
         self.path = path
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        file = try CommandError.naming(path) { try UnnamedFile(in: folder) }
+        file = try CommandError.naming(path) { try TemporaryFile(in: folder) }
     }
 
     /// Takes rows; an error is thrown by `finish`.

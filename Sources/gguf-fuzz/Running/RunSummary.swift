@@ -50,7 +50,7 @@ struct RunSummary {
             let version = finding.entry.found.engine.map { " (seen on \($0))" } ?? ""
             Swift.print("  \(finding.path)\(version): \(now.words)")
         }
-        if !report.fallbacks.isEmpty { Swift.print("\nran on cpu instead of their device") }
+        if !report.fallbacks.isEmpty { Swift.print("\ndone in another way than asked") }
         for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
         if !absences.isEmpty { Swift.print("") }
         for absence in absences { Swift.print("not found: \(absence)") }

@@ -2,15 +2,11 @@
 //
 // gguf-fuzz compiles this file against the headers of the llama.cpp under test when it first meets it.
 
-#define _GNU_SOURCE
 #include "CLlama.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 #include "ggml-backend.h"
 #include "ggml.h"
@@ -99,9 +95,28 @@ struct source {
     size_t size;
     char *missing;
     size_t missing_size;
-    // Whether it has tensors at all, and then every one that is asked for.
-    bool is_complete;
 };
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), count = strlen(end);
+    return length >= count && strcmp(text + length - count, end) == 0;
+}
+
+// Of a tensor that the file lacks: elements with which it changes nothing.
+static void set_neutral(struct ggml_tensor *tensor, struct source *source) {
+    const char *name = ggml_get_name(tensor);
+    bool is_factor = ends_with(name, ".scale") || strcmp(name, "rope_freqs.weight") == 0;
+    if (!is_factor && !ends_with(name, ".bias") && source->missing[0] == 0) {
+        snprintf(source->missing, source->missing_size, "%s", name);
+    }
+    float *elements = calloc(1, ggml_nbytes(tensor));
+    if (elements == NULL) abort();
+    if (is_factor && tensor->type == GGML_TYPE_F32) {
+        for (int64_t i = 0; i < ggml_nelements(tensor); i++) elements[i] = 1;
+    }
+    ggml_backend_tensor_set(tensor, elements, 0, ggml_nbytes(tensor));
+    free(elements);
+}
 
 static void set_tensor(struct ggml_tensor *tensor, void *data) {
     struct source *source = data;
@@ -115,15 +130,10 @@ static void set_tensor(struct ggml_tensor *tensor, void *data) {
             return;
         }
     }
-    if (source->missing[0] == 0) snprintf(source->missing, source->missing_size, "%s", name);
-    if (source->is_complete) return;
-    void *zeros = calloc(1, wanted);
-    if (zeros == NULL) abort();
-    ggml_backend_tensor_set(tensor, zeros, 0, wanted);
-    free(zeros);
+    set_neutral(tensor, source);
 }
 
-static void *load(
+static void *load_memory(
     const void *file, size_t size, const struct llama_bridge_placement *placement, char *missing, size_t missing_size
 ) {
     missing[0] = 0;
@@ -137,37 +147,10 @@ static void *load(
         .missing_size = missing_size,
     };
     if (source.metadata == NULL) return NULL;
-    source.is_complete = gguf_get_n_tensors(source.metadata) > 0;
     struct parameters parameters = parameters_of(placement);
     void *model = llama_model_init_from_user(source.metadata, set_tensor, &source, parameters.model);
     free_parameters(&parameters);
     gguf_free(source.metadata);
-    return model;
-}
-
-// A file without a name. Where the system has none in memory, on disk.
-static FILE *anonymous_file(void) {
-#ifdef __linux__
-    int descriptor = memfd_create("gguf-fuzz", 0);
-    return descriptor < 0 ? NULL : fdopen(descriptor, "w+b");
-#else
-    return tmpfile();
-#endif
-}
-
-static void *load_stream(const void *file, size_t size, const struct llama_bridge_placement *placement) {
-    // llama.cpp goes by the descriptor, which a stream of `fmemopen` has not.
-    FILE *stream = anonymous_file();
-    if (stream == NULL || fwrite(file, 1, size, stream) != size || fflush(stream) != 0) {
-        write_log(LLAMA_BRIDGE_ERROR, "no room for a file in memory");
-        if (stream != NULL) fclose(stream);
-        return NULL;
-    }
-    rewind(stream);
-    struct parameters parameters = parameters_of(placement);
-    void *model = llama_model_load_from_file_ptr(stream, parameters.model);
-    free_parameters(&parameters);
-    fclose(stream);
     return model;
 }
 
@@ -315,8 +298,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .ggml_commit = ggml_commit,
     .device_count = device_count,
     .device = device,
-    .load = load,
-    .load_stream = load_stream,
+    .load_memory = load_memory,
     .load_file = load_file,
     .free_model = free_model,
     .save_model = save_model,
