@@ -39,10 +39,11 @@ let package = Package(
         .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice", "CWeights"]),
         // The table of functions by which llama.cpp is called; a header.
         .target(name: "CLlama"),
+        .target(name: "CSystem"),
         .target(
             name: "Engines",
             dependencies: [
-                "Inference", "Faults", "Devices", "Architectures", "GGUF", "CLlama",
+                "Inference", "Faults", "Devices", "Architectures", "GGUF", "CLlama", "CSystem",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             exclude: ["Worker/Protocol.md"],
@@ -57,7 +58,7 @@ let package = Package(
             name: "gguf-fuzz",
             dependencies: [
                 "Fuzzing", "Engines", "Faults", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
-                "Tokenizers",
+                "Tokenizers", "CSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Yams", package: "Yams"),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CSystem
 import Devices
 import Engines
 import Faults
@@ -104,6 +105,7 @@ struct EngineMakers: Sendable {
     /// is believed may be trusted not to crash.
     /// - Throws: `EngineStartError`.
     func make() throws -> EngineSet {
+        if !isInProcess { csystem_keep_freed_memory() }
         let engines = try names.map { name -> any Engine in
             try workers[name].map(WorkerEngine.init) ?? builtin(devices)
         }

@@ -43,6 +43,8 @@ public struct Experts: Hashable, Sendable {
     }
 
     private static let counts = [4, 2, 1, 3, 8, 5, 16, 33]
+    /// Many experts are small ones: all that are large would be most of the time that cases take.
+    private static func sizes(of count: Int) -> [Int] { Domains.feedForward.filter { $0 * count <= 33 * 33 } }
 
     /// A model that always has experts.
     public init(_ h: inout some Hyperparameters, _ options: Options, feedForward: Int) throws {
@@ -76,7 +78,7 @@ public struct Experts: Hashable, Sendable {
         }
         let shares = zip(feedForward, used).map { $0 == 0 ? 0 : $0 / $1 }
         let sizes = try h.integers(
-            sizeKey, 0...(1 << 20), fuzz: Domains.feedForward, layers: feedForward.count, default: shares,
+            sizeKey, 0...(1 << 20), fuzz: sizes(of: count), layers: feedForward.count, default: shares,
             drawsAbsence: zip(feedForward, shares).allSatisfy { $0 == 0 || $1 > 0 }, aboutSize
         ).enumerated().map { $1 == 0 ? shares[$0] : $1 }
         let common = try Experts(&h, options, count: count, used: used.max() ?? 1, size: 0)
@@ -99,9 +101,9 @@ public struct Experts: Hashable, Sendable {
         let size = if !options.declaresSize {
             feedForward
         } else if options.sharesSize, feedForward >= used {
-            try h.integer(key, 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward / used, about)
+            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count), default: feedForward / used, about)
         } else {
-            try h.integer(key, 1...(1 << 20), fuzz: Domains.feedForward, about)
+            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count), about)
         }
         try self.init(&h, options, count: count, used: used, size: size)
     }

@@ -17,6 +17,9 @@ public final class LlamaEngine: Engine {
         cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
         splits: Placement.Split.allCases, admitsGaps: false,
         contextUnit: 256, boundsSizes: false)
+    /// Whether a child of the process can go on with it: a driver of a GPU cannot.
+    public var survivesFork: Bool { bridge.functions.pointee.device_count() == 1 && absences.isEmpty
+        && !ggmlDevices.usable[0].isOffloadTarget }
     private let bridge: LlamaBridge
     private let ggmlDevices: LlamaDevices
 

@@ -14,11 +14,15 @@ final class FileDescriptorStream {
     /// The longest payload that is read: what claims to be longer is not the protocol.
     var longestPayload = Frame.longestPayload
     /// One call of the system serves the short frames that come one after the other.
-    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    private var buffer: [UInt8]
     /// What of the buffer has been received, and not been taken.
     private var received = 0..<0
 
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
+    /// - Parameter readsAhead: whether what follows a frame may be taken from the system with it.
+    init(_ descriptor: Int32, readsAhead: Bool = true) {
+        self.descriptor = descriptor
+        buffer = [UInt8](repeating: 0, count: readsAhead ? 1 << 16 : 1)
+    }
 
     /// - Throws: `Ended`, `TimedOut`, `ProtocolError`, or what `whileWaiting` throws.
     func read() throws -> Frame {

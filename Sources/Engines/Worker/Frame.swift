@@ -6,6 +6,12 @@ struct Frame {
         case request = 0x51
         case note = 0x4E
         case answer = 0x41
+        /// The process that computes, whose memory counts.
+        case process = 0x50
+        /// How that one ended: another takes its place.
+        case death = 0x44
+        /// What has been sent up to here was for the one that ended.
+        case resume = 0x52
     }
     var kind: Kind
     /// JSON.
@@ -86,6 +92,16 @@ struct Request: Codable {
 
 struct StepNote: Codable {
     var step: Int
+}
+
+struct ProcessNote: Codable {
+    var process: Int32
+}
+
+/// One of its members is there.
+struct DeathNote: Codable {
+    var signal: Int32?
+    var exit: Int32?
 }
 
 /// What the answers to all requests may hold.

@@ -1,3 +1,4 @@
+import CSystem
 import Foundation
 
 /// A file that goes when nobody needs it any more: a model for another process, what another process writes, or what
@@ -14,7 +15,8 @@ public final class TemporaryFile {
     public init(in folder: String? = nil) throws {
         let descriptor: Int32
         var name: String?
-        if folder == nil, let inMemory = Self.inMemory() {
+        let inMemory = folder == nil ? csystem_memory_file() : -1
+        if inMemory >= 0 {
             descriptor = inMemory
         } else {
             let folder = folder ?? FileManager.default.temporaryDirectory.path
@@ -26,8 +28,6 @@ public final class TemporaryFile {
             }
             name = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } }
         }
-        // What is written after it was shortened begins at its start.
-        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_APPEND)
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         #if os(Linux)
@@ -41,18 +41,31 @@ public final class TemporaryFile {
     /// - Throws: `EngineStartError` where there is no place for it.
     public convenience init(bytes: [UInt8]) throws {
         try self.init()
+        try replaceContents(with: bytes)
+    }
+
+    /// Where there were other bytes already, their memory is used again.
+    /// - Throws: `EngineStartError` where there is no place for them.
+    func replaceContents(with bytes: [UInt8]) throws {
+        func check(_ isDone: Bool) throws {
+            guard isDone || errno == EINTR else {
+                throw EngineStartError("a temporary file cannot be written: \(String(cString: strerror(errno)))")
+            }
+        }
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { all in
                 let rest = UnsafeRawBufferPointer(rebasing: all[sent...])
-                return write(handle.fileDescriptor, rest.baseAddress, rest.count)
+                return pwrite(handle.fileDescriptor, rest.baseAddress, rest.count, off_t(sent))
             }
-            guard count > 0 || errno == EINTR else {
-                throw EngineStartError("a temporary file cannot be written: \(String(cString: strerror(errno)))")
-            }
+            try check(count > 0)
             sent += max(0, count)
         }
+        try check(ftruncate(handle.fileDescriptor, off_t(bytes.count)) == 0)
     }
+
+    /// What is written from now on begins at the end, also where others shorten the file.
+    func appends() { _ = fcntl(handle.fileDescriptor, F_SETFL, fcntl(handle.fileDescriptor, F_GETFL) | O_APPEND) }
 
     deinit {
         #if !os(Linux)
@@ -60,28 +73,19 @@ public final class TemporaryFile {
         #endif
     }
 
-    /// The descriptor of a file in memory; nil where the system has none.
-    private static func inMemory() -> Int32? {
-        #if os(Linux)
-            // Headers show this function to GNU programs only, which Swift's are not.
-            typealias Create = @convention(c) (UnsafePointer<CChar>, UInt32) -> Int32
-            guard let symbol = dlsym(nil, "memfd_create") else { return nil }
-            let descriptor = unsafeBitCast(symbol, to: Create.self)("gguf-fuzz", 0)
-            return descriptor < 0 ? nil : descriptor
-        #else
-            return nil
-        #endif
+    /// In bytes.
+    var size: Int {
+        var status = stat()
+        return fstat(handle.fileDescriptor, &status) == 0 ? Int(status.st_size) : 0
     }
 
     /// A file of more bytes than this is emptied: a process that talks all the time does not fill the disk.
-    func shorten(_ longest: Int) {
-        var status = stat()
-        if fstat(handle.fileDescriptor, &status) == 0, status.st_size > longest { ftruncate(handle.fileDescriptor, 0) }
-    }
+    /// - Returns: whether it was.
+    func shorten(_ longest: Int) -> Bool { size > longest && ftruncate(handle.fileDescriptor, 0) == 0 }
 
     /// The last bytes, at most so many, as text.
     public func end(_ longest: Int) -> String {
-        let size = Int(max(0, lseek(handle.fileDescriptor, 0, SEEK_END)))
+        let size = size
         let start = max(0, size - longest)
         var bytes = [UInt8](repeating: 0, count: size - start)
         let count = pread(handle.fileDescriptor, &bytes, bytes.count, off_t(start))

@@ -11,6 +11,7 @@ public final class WorkerEngine: Engine {
     public let refusesOnlyInvalid: Bool
     public let traits: EngineTraits
     private let command: WorkerCommand
+    fileprivate var spareFiles: [TemporaryFile] = []
     private var process: WorkerProcess?
     /// The model that the worker has; whatever else was loaded is loaded again when it is used.
     fileprivate weak var loaded: WorkerModel?
@@ -44,13 +45,21 @@ public final class WorkerEngine: Engine {
     deinit { process?.stop() }
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {
-        let file = try TemporaryFile(bytes: source.bytesOfFile())
+        let file = try file(source)
         return try model(Request.Load(path: file.path), file)
     }
 
     public func load(inMemory source: any TensorSource) throws -> any EngineModel {
-        let file = try TemporaryFile(bytes: source.bytesOfFile())
+        let file = try file(source)
         return try model(Request.Load(path: file.path, inMemory: true), file)
+    }
+
+    /// A file of a model that is no longer needed serves the next one.
+    private func file(_ source: any TensorSource) throws -> TemporaryFile {
+        let bytes = try source.bytesOfFile()
+        let file = try spareFiles.popLast() ?? TemporaryFile()
+        try file.replaceContents(with: bytes)
+        return file
     }
 
     public func load(file path: String) throws -> any EngineModel { try model(Request.Load(path: path)) }
@@ -75,7 +84,7 @@ public final class WorkerEngine: Engine {
             if let reason = answer.error { throw EngineError(reason) }
             return try result(answer, frame.payload)
         } catch let error as EngineDeath {
-            process = nil
+            if process?.isAlive != true { process = nil }
             loaded = nil
             throw error
         } catch let error as ProtocolError {
@@ -103,6 +112,10 @@ private final class WorkerModel: EngineModel {
         self.engine = engine
         self.request = request
         self.file = file
+    }
+
+    deinit {
+        if let file { engine.spareFiles.append(file) }
     }
 
     func load() throws {

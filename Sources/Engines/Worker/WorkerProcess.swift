@@ -42,6 +42,10 @@ final class WorkerProcess {
     private let limits: WorkerCommand.Limits
     /// Header of the last note, not decoded: only of a worker that died does it matter.
     private var lastNote: Frame?
+    /// Whose memory counts: a child, where the worker says so.
+    private var computing: Int32 = 0
+    /// Whether it serves on: not after a death that was more than a child's.
+    private(set) var isAlive = true
 
     /// - Throws: `EngineStartError` where there is no such program.
     init(_ command: WorkerCommand) throws {
@@ -99,9 +103,13 @@ final class WorkerProcess {
                 switch frame.kind {
                 case .note: lastNote = frame
                 case .answer: return frame
-                case .request: throw ProtocolError("a request from a worker")
+                case .process: computing = try frame.decoded(ProcessNote.self).process
+                case .death: throw try deathOfChild(frame.decoded(DeathNote.self))
+                case .request, .resume: throw ProtocolError("a request from a worker")
                 }
             }
+        } catch let death as EngineDeath {
+            throw death
         } catch is FileDescriptorStream.TimedOut {
             throw end(.hang(limits.time))
         } catch is MemoryExceeded {
@@ -111,6 +119,18 @@ final class WorkerProcess {
         } catch {
             throw end(nil)
         }
+    }
+
+    /// What a worker says that goes on with another child.
+    private func deathOfChild(_ note: DeathNote) throws -> EngineDeath {
+        try input.write(Frame(kind: .resume, header: Data(), payload: []))
+        let cause = note.signal.map { EngineDeath.Cause.signal($0, SignalName.of($0)) } ?? .exit(note.exit ?? 0)
+        defer { errors.startAnew() }
+        return death(cause)
+    }
+
+    private func death(_ cause: EngineDeath.Cause) -> EngineDeath {
+        EngineDeath(cause, lastWords: errors.lastWords, step: (try? lastNote?.decoded(StepNote.self))?.step)
     }
 
     /// Ends the worker, whatever it does, and waits for it: no zombie stays.
@@ -127,6 +147,7 @@ final class WorkerProcess {
 
     /// - Parameter cause: nil: the worker's own end says it.
     private func end(_ cause: EngineDeath.Cause?) -> EngineDeath {
+        isAlive = false
         var cause = cause
         if cause == nil {
             // Its end of the pipe may close before the process has ended.
@@ -143,14 +164,14 @@ final class WorkerProcess {
         let own: EngineDeath.Cause = process.terminationReason == .uncaughtSignal
             ? .signal(status, SignalName.of(status)) : .exit(status)
         stop()
-        return EngineDeath(
-            cause ?? own, lastWords: errors.lastWords, step: (try? lastNote?.decoded(StepNote.self))?.step)
+        return death(cause ?? own)
     }
 
     private struct MemoryExceeded: Error {}
 
     private func checkMemory() throws {
-        if let resident = ResidentMemory.of(process.processIdentifier), resident > limits.memory {
+        let process = computing == 0 ? process.processIdentifier : computing
+        if let resident = ResidentMemory.of(process), resident > limits.memory {
             throw MemoryExceeded()
         }
         errors.shorten()
@@ -180,18 +201,25 @@ enum SignalName {
 }
 
 /// What a worker writes to standard error.
-private struct ErrorLog {
+private final class ErrorLog {
     private let file: TemporaryFile
+    /// Where the words of the process that writes now begin.
+    private var start = 0
     private static let longest = 1 << 20
 
-    init() throws { file = try TemporaryFile() }
+    init() throws {
+        file = try TemporaryFile()
+        file.appends()
+    }
 
     var handle: FileHandle { file.handle }
-    func shorten() { file.shorten(Self.longest) }
+    func shorten() { if file.shorten(Self.longest) { start = 0 } }
+    /// What has been written is another process's.
+    func startAnew() { start = file.size }
 
     /// The last line that looks like an assertion, else the last that says anything.
     var lastWords: String {
-        let lines = file.end(16384).split(whereSeparator: \.isNewline)
+        let lines = file.end(min(16384, max(0, file.size - start))).split(whereSeparator: \.isNewline)
             .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
         let line = lines.last(where: EngineDeath.isAssertion) ?? lines.last ?? ""
         return String(line.prefix(300))

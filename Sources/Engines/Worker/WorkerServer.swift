@@ -1,3 +1,4 @@
+import CSystem
 import Foundation
 import GGUF
 import Inference
@@ -7,19 +8,23 @@ public enum WorkerServer {
     /// Answers requests until standard input ends.
     ///
     /// Standard input is read by a thread of its own, so that a worker whose supervisor is gone ends even if it hangs.
-    /// - Parameter version: of the engine, for reports.
-    public static func serve(_ engine: any Engine, version: String) -> Never {
+    /// - Parameters:
+    ///   - version: of the engine, for reports.
+    ///   - survives: whether a death of the engine shall cost less than a new worker: it then lives in a child of this
+    ///     process, which must have no other thread nor hold a device that children cannot share.
+    public static func serve(_ engine: any Engine, version: String, survives: Bool = false) -> Never {
+        // What the engine prints must not get between the frames.
+        let descriptor = dup(STDOUT_FILENO)
+        dup2(STDERR_FILENO, STDOUT_FILENO)
+        let output = FileDescriptorStream(descriptor)
+        if survives { goOnInChild(output) }
+
         let requests = RequestQueue()
         Thread.detachNewThread {
             let input = FileDescriptorStream(STDIN_FILENO)
             while let frame = try? input.read() { requests.append(frame) }
             _exit(0)
         }
-        // What the engine prints must not get between the frames.
-        let descriptor = dup(STDOUT_FILENO)
-        dup2(STDERR_FILENO, STDOUT_FILENO)
-        let output = FileDescriptorStream(descriptor)
-
         var model: (any EngineModel)?
         while true {
             let request = requests.next()
@@ -29,6 +34,30 @@ public enum WorkerServer {
                 guard let frame = try? Frame(.answer, Answer(error: "\(error)")),
                     (try? output.write(frame)) != nil
                 else { exit(0) }
+            }
+        }
+    }
+
+    /// Returns in a child of this process, and again in another one after each death.
+    private static func goOnInChild(_ output: FileDescriptorStream) {
+        let input = FileDescriptorStream(STDIN_FILENO, readsAhead: false)
+        while true {
+            let child = csystem_fork()
+            if child < 0 { return }
+            if child == 0 {
+                if let note = try? Frame(.process, ProcessNote(process: getpid())) { try? output.write(note) }
+                return
+            }
+            var status: Int32 = 0
+            while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+            let (signal, code) = (status & 0x7F, status >> 8 & 0xFF)
+            if status == 0 { exit(0) }
+            do {
+                try output.write(
+                    Frame(.death, signal == 0 ? DeathNote(exit: code) : DeathNote(signal: signal)))
+                while try input.read().kind != .resume {}
+            } catch {
+                exit(1)
             }
         }
     }

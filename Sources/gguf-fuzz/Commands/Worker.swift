@@ -1,4 +1,5 @@
 import ArgumentParser
+import CSystem
 import Engines
 import Faults
 import Foundation
@@ -24,9 +25,10 @@ struct Worker: ParsableCommand {
         // An interrupt from the keyboard goes to the whole process group; when this process ends is up to its
         // supervisor, whose end of the pipe says it.
         for number in [SIGINT, SIGTERM] { signal(number, SIG_IGN) }
+        csystem_keep_freed_memory()
         if let llamaBridge {
             let engine = try LlamaEngine(bridge: llamaBridge, libraryFolder: llamaLibraries ?? "")
-            WorkerServer.serve(engine, version: engine.version)
+            WorkerServer.serve(engine, version: engine.version, survives: engine.survivesFork)
         }
         let devices = DeviceSet.forCases { $0 == EngineSet.reference || device.names?.contains($0) ?? true }
         WorkerServer.serve(
@@ -55,8 +57,6 @@ struct Worker: ParsableCommand {
                 "GGML_NO_BACKTRACE": "1",
                 // Cases run side by side: threads that spin, or those of a software driver, stand in their way.
                 "OMP_WAIT_POLICY": "passive", "LP_NUM_THREADS": "0",
-                // Each session's buffers come from memory that the last one's had, not anew from the system.
-                "MALLOC_MMAP_THRESHOLD_": "\(64 << 20)", "MALLOC_TRIM_THRESHOLD_": "\(256 << 20)",
             ])
     }
 

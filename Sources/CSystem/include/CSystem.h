@@ -1,0 +1,15 @@
+// Calls of the system that its headers do not show to Swift.
+#ifndef CSYSTEM_H
+#define CSYSTEM_H
+
+// The descriptor of a new file in memory, without a name; negative where the system has none.
+int csystem_memory_file(void);
+
+// What has been freed, up to 256 MiB, stays with the process for what it needs next. Toy models come and go by the
+// hundred each second, and memory that comes anew from the system each time is a tenth of what they take.
+void csystem_keep_freed_memory(void);
+
+// As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
+int csystem_fork(void);
+
+#endif
