@@ -67,8 +67,12 @@ public struct Dimensions: Hashable, Sendable {
     ) throws {
         vocabulary = try h.integer("vocab_size", 1...(1 << 24), fuzz: Domains.vocabularies, "tokens in the vocabulary")
         context = try h.integer("context_length", 1...(1 << 30), fuzz: [256, 128, 64], "positions trained on")
-        embedding = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
-        self.layers = try h.integer("block_count", 1...512, fuzz: layers, "number of blocks")
+        let width = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
+        embedding = width
+        // What is wide is shallow: else the few large toys would take most of the time.
+        let affordable = layers.filter { $0 * width <= 512 }
+        self.layers = try h.integer(
+            "block_count", 1...512, fuzz: affordable.isEmpty ? [layers.min() ?? 1] : affordable, "number of blocks")
         // The last of the blocks would be of that kind.
         _ = try h.integer(
             "nextn_predict_layers", 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
