@@ -42,7 +42,7 @@ public final class LlamaEngine: Engine {
     }
 
     public func load(inMemory source: any TensorSource) throws -> any EngineModel {
-        try model(.memory(WithOutput(source).bytesOfFile()))
+        try model(.memory(source))
     }
 
     public func load(file path: String) throws -> any EngineModel { try model(.file(path)) }

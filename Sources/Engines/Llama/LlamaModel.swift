@@ -7,8 +7,7 @@ import Inference
 /// A model in llama.cpp. Where its tensors are is decided when it is loaded, so each placement loads it anew.
 final class LlamaModel: EngineModel {
     enum Origin {
-        /// Of a GGUF file.
-        case memory([UInt8])
+        case memory(any TensorSource)
         case file(String)
         case temporaryFile(TemporaryFile)
     }
@@ -50,8 +49,9 @@ final class LlamaModel: EngineModel {
         switch origin {
         case .file(let path): return functions.pointee.load_file(path, placement)
         case .temporaryFile(let file): return functions.pointee.load_file(file.path, placement)
-        case .memory(let bytes):
+        case .memory(let source):
             var missing = [CChar](repeating: 0, count: 256)
+            let bytes = try WithOutput(source).bytesOfFile()
             let model = functions.pointee.load_memory(bytes, bytes.count, placement, &missing, missing.count)
             guard let name = missing.withUnsafeBufferPointer({ $0.baseAddress.map { String(cString: $0) } }),
                 !name.isEmpty
@@ -59,7 +59,7 @@ final class LlamaModel: EngineModel {
             if let model { functions.pointee.free_model(model) }
             let tensor = name.replacing(#/\.[0-9]+\./#, with: ".N.")
             fallbacks = ["a model in memory that lacks \(tensor), which llama.cpp takes as a file only"]
-            origin = .temporaryFile(try TemporaryFile(bytes: bytes))
+            origin = .temporaryFile(try TemporaryFile(bytes: source.bytesOfFile()))
             LlamaLog.shared.clear()
             return try load(placement)
         }

@@ -30,7 +30,7 @@ struct Trial {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
         let source = try loaded.source()
         let model = try load { [loaded, subject] in
-            subject.check == .loaders ? try engine.load(inMemory: source) : try loaded.model(of: engine)
+            subject.check.isOfLoaders ? try engine.load(inMemory: source) : try loaded.model(of: engine)
         }
         switch subject.check {
         case .agrees:
@@ -63,14 +63,14 @@ struct Trial {
             try expectSame(file, as: source)
             let saved = try TemporaryFile(bytes: bytes)
             try withExtendedLifetime(saved) {
-                let again = try load { try engine.load(file: saved.path) }
+                let again = try load(isTaken: true) { try engine.load(file: saved.path) }
                 try expectIdentical(first, try play(script, on: again), "the saved model")
             }
         case .loaders:
             let first = try playFirst(on: model)
             let file = try TemporaryFile(bytes: source.bytesOfFile())
             try withExtendedLifetime(file) {
-                let other = try load { try engine.load(file: file.path) }
+                let other = try load(isTaken: true) { try engine.load(file: file.path) }
                 try expectIdentical(first, try play(script, on: other), "the model in a file")
             }
         case .metamorphic:
@@ -86,12 +86,13 @@ struct Trial {
     // MARK: Running
 
     /// Loads a model that is valid.
-    private mutating func load(_ body: () throws -> any EngineModel) throws -> any EngineModel {
+    /// - Parameter isTaken: whether the engine has taken this very model before.
+    private mutating func load(isTaken: Bool = false, _ body: () throws -> any EngineModel) throws -> any EngineModel {
         stage = "load"
         do {
             return try survive(body)
         } catch let refusal as Refusal {
-            guard refusesOnlyInvalid else { throw Discard(reason: "unsupported: \(refusal.reason)") }
+            guard refusesOnlyInvalid || isTaken else { throw Discard(reason: "unsupported: \(refusal.reason)") }
             throw Wrong(stage: "load", kind: "refused", seen: refusal.reason)
         }
     }
@@ -138,8 +139,15 @@ struct Trial {
 
     private mutating func expectRefusal(by engine: any Engine) throws {
         guard let contradiction = subject.contradiction else { throw Discard(reason: "no contradiction") }
+        let source = try loaded.source()
+        for body in [{ try engine.load(inMemory: source) }, { try engine.load(source) }] {
+            try expectRefusal(contradiction, body)
+        }
+    }
+
+    private func expectRefusal(_ contradiction: Contradiction, _ body: () throws -> any EngineModel) throws {
         do {
-            _ = try survive { try loaded.model(of: engine) }
+            _ = try survive(body)
         } catch let refusal as Refusal {
             guard !refusesOnlyInvalid || refusal.reason.contains(contradiction.key) else {
                 throw Wrong(
@@ -156,6 +164,11 @@ struct Trial {
             seen: "\(contradiction.key) (\(contradiction.kind.rawValue): "
                 + "\(contradiction.value?.summary ?? "absent")) is accepted")
     }
+}
+
+extension Check {
+    /// Whether the model that it begins with is one in memory, beside which there is one from a file.
+    fileprivate var isOfLoaders: Bool { self == .loaders || self == .roundtrip }
 }
 
 extension EngineDeath {
