@@ -102,8 +102,9 @@ public protocol EngineModel: AnyObject {
     ///   several pieces, whose keys ascend.
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
 
-    /// The model as the bytes of a GGUF file.
-    func saved() throws -> [UInt8]
+    /// Writes the model as a GGUF file.
+    /// - Parameter path: of a file that is there, whose contents it replaces.
+    func save(to path: String) throws
 }
 
 extension EngineModel {

@@ -89,7 +89,7 @@ private final class BuiltinModel: EngineModel {
         return transcript
     }
 
-    func saved() throws -> [UInt8] { try model.savedBytes() }
+    func save(to path: String) throws { try Data(model.savedBytes()).write(to: URL(fileURLWithPath: path)) }
 }
 
 private final class BuiltinSession: ScriptSession {

@@ -79,12 +79,8 @@ final class LlamaModel: EngineModel {
         return transcript
     }
 
-    func saved() throws -> [UInt8] {
-        let model = try load(loaded?.placement ?? Placement(devices.usable[0].engineDevice.name))
-        // Nothing stays behind where saving ends the process.
-        let file = try TemporaryFile()
-        functions.pointee.save_model(model, file.path)
-        return try Array(Data(contentsOf: URL(fileURLWithPath: file.path)))
+    func save(to path: String) throws {
+        functions.pointee.save_model(try load(loaded?.placement ?? Placement(devices.usable[0].engineDevice.name)), path)
     }
 }
 

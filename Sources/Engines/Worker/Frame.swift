@@ -84,10 +84,13 @@ struct Request: Codable {
         var path: String
         var inMemory: Bool?
     }
+    struct Save: Codable {
+        var path: String
+    }
     var describe: Nothing?
     var load: Load?
     var run: Script?
-    var save: Nothing?
+    var save: Save?
 }
 
 struct StepNote: Codable {

@@ -9,14 +9,23 @@ public final class TemporaryFile {
     public let handle: FileHandle
     /// By which other processes can open it, while this object lives.
     public let path: String
+    private let isInMemory: Bool
+    /// Models are written by the hundred each second, and memory that comes anew from the system is half of what that
+    /// takes: a file that is not needed any more serves the next one.
+    private static let spares = Spares()
 
     /// - Parameter folder: whose disk it is on; nil: in memory where the system can, else among the temporary files.
     /// - Throws: `EngineStartError` where there is no place for it.
-    public init(in folder: String? = nil) throws {
+    public convenience init(in folder: String? = nil) throws {
+        try self.init(in: folder, spare: nil)
+    }
+
+    private init(in folder: String?, spare: Int32?) throws {
         let descriptor: Int32
         var name: String?
-        let inMemory = folder == nil ? csystem_memory_file() : -1
-        if inMemory >= 0 {
+        let inMemory = spare ?? (folder == nil ? csystem_memory_file() : -1)
+        isInMemory = inMemory >= 0
+        if isInMemory {
             descriptor = inMemory
         } else {
             let folder = folder ?? FileManager.default.temporaryDirectory.path
@@ -29,7 +38,7 @@ public final class TemporaryFile {
             name = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } }
         }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)
         #if os(Linux)
             if let name { unlink(name) }
             path = "/proc/\(ProcessInfo.processInfo.processIdentifier)/fd/\(descriptor)"
@@ -40,13 +49,7 @@ public final class TemporaryFile {
 
     /// - Throws: `EngineStartError` where there is no place for it.
     public convenience init(bytes: [UInt8]) throws {
-        try self.init()
-        try replaceContents(with: bytes)
-    }
-
-    /// Where there were other bytes already, their memory is used again.
-    /// - Throws: `EngineStartError` where there is no place for them.
-    func replaceContents(with bytes: [UInt8]) throws {
+        try self.init(in: nil, spare: Self.spares.take())
         func check(_ isDone: Bool) throws {
             guard isDone || errno == EINTR else {
                 throw EngineStartError("a temporary file cannot be written: \(String(cString: strerror(errno)))")
@@ -64,14 +67,32 @@ public final class TemporaryFile {
         try check(ftruncate(handle.fileDescriptor, off_t(bytes.count)) == 0)
     }
 
-    /// What is written from now on begins at the end, also where others shorten the file.
-    func appends() { _ = fcntl(handle.fileDescriptor, F_SETFL, fcntl(handle.fileDescriptor, F_GETFL) | O_APPEND) }
-
     deinit {
         #if !os(Linux)
             unlink(path)
         #endif
+        if !isInMemory || !Self.spares.give(handle.fileDescriptor, size: size) { close(handle.fileDescriptor) }
     }
+
+    /// What the file holds.
+    /// - Parameter limit: the most that is read, since others write to it.
+    /// - Returns: nil where there is more, or it cannot be read.
+    public func contents(limit: Int) -> [UInt8]? {
+        let size = size
+        guard size <= limit else { return nil }
+        return try? [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            while count < size {
+                let read = pread(
+                    handle.fileDescriptor, buffer.baseAddress.map { $0 + count }, size - count, off_t(count))
+                if read < 0 && errno == EINTR { continue }
+                guard read > 0 else { throw EngineStartError("a temporary file cannot be read") }
+                count += read
+            }
+        }
+    }
+
+    /// What is written from now on begins at the end, also where others shorten the file.
+    func appends() { _ = fcntl(handle.fileDescriptor, F_SETFL, fcntl(handle.fileDescriptor, F_GETFL) | O_APPEND) }
 
     /// In bytes.
     var size: Int {
@@ -90,5 +111,22 @@ public final class TemporaryFile {
         var bytes = [UInt8](repeating: 0, count: size - start)
         let count = pread(handle.fileDescriptor, &bytes, bytes.count, off_t(start))
         return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+}
+
+/// Descriptors of files in memory that nobody needs, with what they held: few, and no large ones.
+private final class Spares: @unchecked Sendable {
+    private let lock = NSLock()
+    private var descriptors: [Int32] = []
+
+    func take() -> Int32? { lock.withLock { descriptors.popLast() } }
+
+    func give(_ descriptor: Int32, size: Int) -> Bool {
+        lock.withLock {
+            let isAppended = fcntl(descriptor, F_GETFL) & O_APPEND != 0
+            guard descriptors.count < 8, size <= 32 << 20, !isAppended else { return false }
+            descriptors.append(descriptor)
+            return true
+        }
     }
 }

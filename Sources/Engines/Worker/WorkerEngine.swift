@@ -11,7 +11,6 @@ public final class WorkerEngine: Engine {
     public let refusesOnlyInvalid: Bool
     public let traits: EngineTraits
     private let command: WorkerCommand
-    fileprivate var spareFiles: [TemporaryFile] = []
     private var process: WorkerProcess?
     /// The model that the worker has; whatever else was loaded is loaded again when it is used.
     fileprivate weak var loaded: WorkerModel?
@@ -45,21 +44,13 @@ public final class WorkerEngine: Engine {
     deinit { process?.stop() }
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {
-        let file = try file(source)
+        let file = try TemporaryFile(bytes: source.bytesOfFile())
         return try model(Request.Load(path: file.path), file)
     }
 
     public func load(inMemory source: any TensorSource) throws -> any EngineModel {
-        let file = try file(source)
+        let file = try TemporaryFile(bytes: source.bytesOfFile())
         return try model(Request.Load(path: file.path, inMemory: true), file)
-    }
-
-    /// A file of a model that is no longer needed serves the next one.
-    private func file(_ source: any TensorSource) throws -> TemporaryFile {
-        let bytes = try source.bytesOfFile()
-        let file = try spareFiles.popLast() ?? TemporaryFile()
-        try file.replaceContents(with: bytes)
-        return file
     }
 
     public func load(file path: String) throws -> any EngineModel { try model(Request.Load(path: path)) }
@@ -114,10 +105,6 @@ private final class WorkerModel: EngineModel {
         self.file = file
     }
 
-    deinit {
-        if let file { engine.spareFiles.append(file) }
-    }
-
     func load() throws {
         engine.loaded = nil
         do {
@@ -138,8 +125,8 @@ private final class WorkerModel: EngineModel {
         return try engine.answer(Request(run: script)) { answer, payload in try answer.transcript(payload) }
     }
 
-    func saved() throws -> [UInt8] {
+    func save(to path: String) throws {
         if engine.loaded !== self { try load() }
-        return try engine.answer(Request(save: Nothing())) { _, payload in payload }
+        try engine.answer(Request(save: Request.Save(path: path))) { _, _ in }
     }
 }

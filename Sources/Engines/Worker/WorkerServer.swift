@@ -88,8 +88,9 @@ public enum WorkerServer {
                         if let frame = try? Frame(.note, StepNote(step: step)) { note(frame) }
                     })
                 return try Frame(.answer, answer, payload: payload)
-            } else if request.save != nil {
-                return try Frame(.answer, Answer(), payload: model.saved())
+            } else if let save = request.save {
+                try model.save(to: save.path)
+                return try Frame(.answer, Answer())
             }
             throw ProtocolError("an unknown request")
         } catch let error as Refusal {

@@ -123,7 +123,7 @@ public final class Session {
         if let plan = plans[shape] { return plan }
         // Batches of ever new shapes must not fill the memory.
         if plans.count >= 64 { plans.removeAll() }
-        let plan = try compile(model.graph(shape))
+        let plan = try compile(weights.graph(shape))
         plans[shape] = plan
         return plan
     }

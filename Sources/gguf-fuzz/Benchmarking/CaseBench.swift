@@ -112,5 +112,5 @@ private final class TimedModel: EngineModel {
         return try times.measure(stage) { try model.run(script, willBegin: willBegin) }
     }
 
-    func saved() throws -> [UInt8] { try times.measure(.load) { try model.saved() } }
+    func save(to path: String) throws { try times.measure(.load) { try model.save(to: path) } }
 }
