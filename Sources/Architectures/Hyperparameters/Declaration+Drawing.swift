@@ -6,12 +6,18 @@ extension Declaration.Domain {
     ///
     /// Whatever is valid has choices: what the fuzz domain lacks is an escape. Integers are written as `uint32` and
     /// reals as `float32`, whichever types a target has, and of labels their number is kept.
-    /// - Parameter target: the value, where it is given; `validate` accepts it.
+    /// - Parameters:
+    ///   - isLarge: whether large sizes are as likely as others.
+    ///   - target: the value, where it is given; `validate` accepts it.
     /// - Throws: `Unreachable`, `MetadataError`.
-    func draw(_ choices: inout Choices, _ key: String, like target: MetadataValue? = nil) throws -> MetadataValue {
+    func draw(
+        _ choices: inout Choices, _ key: String, isLarge: Bool, like target: MetadataValue? = nil
+    ) throws -> MetadataValue {
         switch self {
         case .integer(let valid, let fuzz):
-            return .uint32(UInt32(try choices.element(of: fuzz, or: .integers(in: valid), like: target?.integer(key))))
+            return .uint32(UInt32(try choices.element(
+                of: fuzz, or: .integers(in: valid), like: target?.integer(key),
+                weight: { isLarge ? 1 : Self.weight($0) })))
         case .real(let valid, let fuzz):
             let numbers = Float(valid.lowerBound)...Float(valid.upperBound)
             return .float32(try choices.element(
@@ -27,7 +33,7 @@ extension Declaration.Domain {
             return .array(.string((0..<count).map { "label \($0)" }))
         case .pattern(let valid, let fuzz, let count):
             guard choices.boolean(like: target.map { $0.array != nil }) else {
-                return try Self.integer(valid: valid, fuzz: fuzz).draw(&choices, key, like: target)
+                return try Self.integer(valid: valid, fuzz: fuzz).draw(&choices, key, isLarge: isLarge, like: target)
             }
             guard case .flags(let flags)? = try target?.pattern(key, count: count) else {
                 return try Self.flags(&choices, count)
@@ -39,24 +45,28 @@ extension Declaration.Domain {
             let index = try choices.element(
                 of: Array(layouts.indices), or: .integers(in: another...another), like: layout)
             return index == another
-                ? try Self.perLayer(domain, count: count).draw(&choices, key, like: target) : .array(layouts[index])
+                ? try Self.perLayer(domain, count: count).draw(&choices, key, isLarge: isLarge, like: target) : .array(layouts[index])
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
-            if case .boolean = domain { return try domain.drawLayers(&choices, key, count, like: target) }
+            if case .boolean = domain { return try domain.drawLayers(&choices, key, count, isLarge: isLarge, like: target) }
             return choices.boolean(like: target.map { $0.array != nil })
-                ? try domain.drawLayers(&choices, key, count, like: target)
-                : try domain.draw(&choices, key, like: target)
+                ? try domain.drawLayers(&choices, key, count, isLarge: isLarge, like: target)
+                : try domain.draw(&choices, key, isLarge: isLarge, like: target)
         }
     }
 
+    /// How often a toy that is not large has a size: what is beyond a few tiles costs most of the time and seldom
+    /// shows more. The block of k-quants is, though half as often.
+    private static func weight(_ size: Int) -> Int { size <= 96 ? 2 : size == 256 ? 1 : 0 }
+
     private func drawLayers(
-        _ choices: inout Choices, _ key: String, _ count: Int, like target: MetadataValue?
+        _ choices: inout Choices, _ key: String, _ count: Int, isLarge: Bool, like target: MetadataValue?
     ) throws -> MetadataValue {
         let targets = target.map { $0.elements ?? Array(repeating: $0, count: count) }
         let values = try (0..<count).map { layer in
-            try choices.span("layer") { try draw(&$0, key, like: targets?[layer]) }
+            try choices.span("layer") { try draw(&$0, key, isLarge: isLarge, like: targets?[layer]) }
         }
-        return try MetadataArray(values).map(MetadataValue.array) ?? draw(&choices, key, like: target)
+        return try MetadataArray(values).map(MetadataValue.array) ?? draw(&choices, key, isLarge: isLarge, like: target)
     }
 
     /// A flag a layer, of which one at least is set: a pattern of nothing is another kind of model, and an escape.

@@ -40,10 +40,13 @@ extension Escapes<Float> {
 
 extension Choices {
     /// One of `alternatives`, the first being the simplest; or, where it is replayed or given, one of `escapes`.
-    /// - Parameter target: the outcome, where it is given.
+    /// - Parameters:
+    ///   - target: the outcome, where it is given.
+    ///   - weight: how often an alternative is drawn; where all weights are zero, all are equally likely.
     /// - Throws: `Unreachable` if the target is neither.
     public mutating func element<Element: Equatable>(
-        of alternatives: [Element], or escapes: Escapes<Element>, like target: Element?
+        of alternatives: [Element], or escapes: Escapes<Element>, like target: Element?,
+        weight: (Element) -> Int = { _ in 1 }
     ) throws -> Element {
         let index = try target.map { target in
             if let index = alternatives.firstIndex(of: target) { return UInt64(index) }
@@ -51,7 +54,9 @@ extension Choices {
             return Choice.firstEscape + escape
         }
         let bound = UInt64(alternatives.count)
-        let chosen = choose(below: bound, escapes: escapes.count, like: index) { $0.next(below: bound) }
+        let chosen = choose(below: bound, escapes: escapes.count, like: index) {
+            $0.index(weights: alternatives.map(weight))
+        }
         return chosen < bound ? alternatives[Int(chosen)] : escapes.outcome(chosen - Choice.firstEscape)
     }
 

@@ -10,15 +10,8 @@ extension Choices {
             guard let index = alternatives.firstIndex(where: { $0.0 == target }) else { throw Unreachable(target) }
             return UInt64(index)
         }
-        let total = alternatives.reduce(0) { $0 + $1.1 }
         let chosen = choose(below: UInt64(alternatives.count), like: index) { random in
-            guard total > 0 else { return random.next(below: UInt64(alternatives.count)) }
-            var left = random.next(below: UInt64(total))
-            for (index, alternative) in alternatives.enumerated() {
-                if left < UInt64(alternative.1) { return UInt64(index) }
-                left -= UInt64(alternative.1)
-            }
-            return 0
+            random.index(weights: alternatives.map(\.1))
         }
         return alternatives[Int(chosen)].0
     }
@@ -44,5 +37,19 @@ extension Choices {
     public mutating func swarmHint<Feature>(of features: [Feature]) -> [Feature] {
         let density = Int(hint(below: 5))
         return features.filter { _ in chance(density, in: 4) }
+    }
+}
+
+extension RandomStream {
+    /// An index of `weights`, each as often as its weight says; where all are zero, all are equally likely.
+    mutating func index(weights: [Int]) -> UInt64 {
+        let total = weights.reduce(0, +)
+        guard total > 0 else { return next(below: UInt64(weights.count)) }
+        var left = next(below: UInt64(total))
+        for (index, weight) in weights.enumerated() {
+            if left < UInt64(weight) { return UInt64(index) }
+            left -= UInt64(weight)
+        }
+        return 0
     }
 }
