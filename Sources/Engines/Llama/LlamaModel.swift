@@ -89,25 +89,23 @@ struct WithOutput: TensorSource {
     private static let output = "output.weight"
     private static let embedding = "token_embd.weight"
     private let base: any TensorSource
+    private let addsOutput: Bool
     let tensors: [TensorInfo]
     var metadata: Metadata { base.metadata }
 
     init(_ base: any TensorSource) {
         self.base = base
         var tensors = base.tensors
-        if !tensors.contains(where: { $0.name == Self.output }),
-            var tensor = tensors.first(where: { $0.name == Self.embedding }) {
-            tensor.name = Self.output
-            tensors.append(tensor)
-        }
+        var embedding = tensors.first { $0.name == Self.embedding }
+        addsOutput = embedding != nil && !tensors.contains { $0.name == Self.output }
+        embedding?.name = Self.output
+        if addsOutput, let embedding { tensors.append(embedding) }
         self.tensors = tensors
     }
 
     func data(of tensor: TensorInfo) throws -> TensorData {
         var original = tensor
-        if tensor.name == Self.output, !base.tensors.contains(where: { $0.name == tensor.name }) {
-            original.name = Self.embedding
-        }
+        if addsOutput, tensor.name == Self.output { original.name = Self.embedding }
         var data = try base.data(of: original)
         data.name = tensor.name
         return data
