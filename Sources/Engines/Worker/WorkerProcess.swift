@@ -157,6 +157,11 @@ final class WorkerProcess {
                 cause = .protocolViolation("it closed its input or output and went on")
             }
         }
+        // A child ends with its input, and its parent waits for it: killed before, it would leave a zombie to others.
+        if computing != 0 {
+            try? pipes.input.fileHandleForWriting.close()
+            if ended.wait(timeout: .now() + 1) == .success { ended.signal() }
+        }
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         ended.wait()
         ended.signal()
