@@ -7,7 +7,7 @@ import ModelGraph
 /// Each op is a function of its own name in `ReferenceOps`; its comment gives formula, shapes and source.
 /// Weights are decoded to float64 when they are loaded, once for all instances.
 public final class ReferenceDevice: Device {
-    static let name = "reference"
+    public static let name = "reference"
     private static let tensorOwner = ReferenceDevice()
 
     private let rounding: Rounding?

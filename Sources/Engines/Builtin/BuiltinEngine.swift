@@ -65,7 +65,7 @@ private final class BuiltinModel: EngineModel {
     private func run(
         _ script: Script, _ play: (() throws -> any ScriptSession) throws -> Transcript
     ) throws -> Transcript {
-        let isReference = script.placement.namedDevices.allSatisfy { $0 == "reference" }
+        let isReference = script.placement.namedDevices.allSatisfy { $0 == ReferenceDevice.name }
         guard isReference || script.options.cacheType.isNative else {
             throw Unsupported("the cache type \(script.options.cacheType.rawValue)")
         }

@@ -1,3 +1,4 @@
+import Devices
 import Engines
 
 /// The engines that devices belong to, and the one that is believed.
@@ -36,5 +37,5 @@ public final class EngineSet {
     /// Why devices that might be expected are not there.
     public var absences: [String] { engines.flatMap(\.absences) }
 
-    public static let reference = "reference"
+    public static let reference = ReferenceDevice.name
 }
