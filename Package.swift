@@ -27,8 +27,9 @@ let package = Package(
         .target(name: "ModelGraph", dependencies: ["GGUF"]),
         .target(name: "Architectures", dependencies: ["ModelGraph", "PropertyTesting"]),
         .target(name: "CKernels", dependencies: ["CQuants"]),
-        .target(name: "CReference"),
-        .target(name: "CWeights"),
+        .target(name: "CInstructionSets"),
+        .target(name: "CReference", dependencies: ["CInstructionSets"], cSettings: [.headerSearchPath(".")]),
+        .target(name: "CWeights", dependencies: ["CInstructionSets"], cSettings: [.headerSearchPath(".")]),
         .target(name: "Devices", dependencies: ["ModelGraph", "CKernels", "CReference"]),
         .target(name: "CVulkan", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(

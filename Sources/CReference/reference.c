@@ -13,29 +13,8 @@ static inline double symmetric(uint64_t counter, long i) {
     return 2 * (number - 1.5);
 }
 
-#define NAME(f) base_##f
-#include "Loops.h"
-#undef NAME
-
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
-#define NAME(f) v3_##f
-#include "Loops.h"
-#undef NAME
-#pragma clang attribute pop
-
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v4"), min_vector_width(512))), apply_to = function)
-#define NAME(f) v4_##f
-#include "Loops.h"
-#undef NAME
-#pragma clang attribute pop
-
-#define BEST(f)                                            \
-    (__builtin_cpu_supports("x86-64-v4") ? v4_##f          \
-     : __builtin_cpu_supports("x86-64-v3") ? v3_##f : base_##f)
-#else
-#define BEST(f) base_##f
-#endif
+#define LOOPS "Loops.h"
+#include "InstructionSets.h"
 
 void reference_products(
     const double *x, const double *w, double *y, double *squares, long rows, long outputs, long inputs) {

@@ -11,29 +11,8 @@ static inline uint64_t mix(uint64_t z) {
 
 static inline uint64_t element(uint64_t counter, long i) { return mix(counter + (uint64_t)(i + 1) * WEIGHTS_STEP); }
 
-#define NAME(f) base_##f
-#include "Loops.h"
-#undef NAME
-
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
-#define NAME(f) v3_##f
-#include "Loops.h"
-#undef NAME
-#pragma clang attribute pop
-
-#pragma clang attribute push(__attribute__((target("arch=x86-64-v4"), min_vector_width(512))), apply_to = function)
-#define NAME(f) v4_##f
-#include "Loops.h"
-#undef NAME
-#pragma clang attribute pop
-
-#define BEST(f)                                   \
-    (__builtin_cpu_supports("x86-64-v4") ? v4_##f \
-     : __builtin_cpu_supports("x86-64-v3") ? v3_##f : base_##f)
-#else
-#define BEST(f) base_##f
-#endif
+#define LOOPS "Loops.h"
+#include "InstructionSets.h"
 
 void weights_normal(float *y, long count, uint64_t counter, double mean, double step) {
     BEST(normal)(y, count, counter, mean, step);
