@@ -63,6 +63,21 @@ import Testing
         }
     }
 
+    @Test("activations whose block has a sum beyond half precision are infinite, where weights have minima")
+    func overflowingSums() throws {
+        let precision = Precision(storage: .float32, accumulation: .float32, activations: .likeWeights)
+        let cases: [(TensorType, Float, Bool)] = [
+            (.q4_1, 2047, true), (.q4_1, 2048, false), (.q5_1, 2048, false), (.q8_0, 2048, true),
+        ]
+        for (type, element, isFinite) in cases {
+            let opCase = OpCase("overflow") {
+                let x = $0.real([1, 32]) { _ in Array(repeating: element, count: 32) }
+                return [x.matmul($0.weight([1, 32], type, Array(repeating: 1, count: 32)))]
+            }
+            #expect(try errors(opCase, on: device(1, precision)).allSatisfy { $0.isFinite == isFinite }, "\(type)")
+        }
+    }
+
     @Test("a seed always gives the same bits, another seed others; so do the runs of a script")
     func seeds() throws {
         let opCase = OpCase("steps", steps: 2) {

@@ -16,7 +16,8 @@ struct WorkerTests {
         let command: WorkerCommand
 
         /// - Parameter body: may use the folder's files: `loaded`, an answer to a load, `began`, the note of step 0;
-        ///   and `asked`, which returns when there is a third request.
+        ///   `frame`, which takes one, `asked`, which returns when there is a third, and `say`, which makes one of a
+        ///   kind and a header.
         init(_ body: String, time: Duration = .seconds(20), memory: Int = 4 << 30) throws {
             folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -30,15 +31,12 @@ struct WorkerTests {
             for (name, frame) in frames {
                 try Data(frame.prefix + frame.header).write(to: folder.appendingPathComponent(name))
             }
-            let requests = try [
-                Frame(.request, Request(describe: Nothing())),
-                Frame(.request, Request(load: .init()), payload: Toy.source().bytesOfFile()),
-            ]
-            let asked = requests.reduce(1) { $0 + $1.prefix.count + $1.header.count + $1.payload.count }
-            // Only the first process is asked what it is.
+            // Only the first process is asked what it is. A frame's second to fifth bytes are its header's length.
             let script = """
                 cd '\(folder.path)'
-                asked() { head -c \(asked) >/dev/null; }
+                frame() { n=$(head -c 5 | tail -c 4 | od -An -tu4); head -c $((8 + n)) >/dev/null; }
+                asked() { frame; frame; head -c 1 >/dev/null; }
+                say() { printf "$1\\\\$(printf %03o ${#2})\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0%s" "$2"; }
                 mkdir first 2>/dev/null && cat described
                 \(body)
                 """
@@ -97,6 +95,33 @@ struct WorkerTests {
                 of: Scripted("cat loaded; exec 3>&1 4<&0; exec dd if=/dev/zero of=/dev/null bs=256M", memory: limit))
             #expect(dead.cause == .memory(limit))
         }
+
+        @Test("whose child grows past the limit are ended")
+        func memoryOfChild() throws {
+            let limit = 64 << 20
+            let dead = try death(
+                of: Scripted(
+                    """
+                    dd if=/dev/zero of=/dev/null bs=256M count=200 >/dev/null 2>&1 &
+                    say P "{\\"process\\":$!}"; cat loaded; asked; wait
+                    """, memory: limit))
+            #expect(dead.cause == .memory(limit))
+        }
+
+        @Test("are given a model's file, which nobody finds by a name, and which serves the next model")
+        func temporaryFiles() throws {
+            let bytes: [UInt8] = (0..<100_000).map { UInt8(truncatingIfNeeded: $0) }
+            var path = ""
+            do {
+                let file = try TemporaryFile(bytes: bytes)
+                path = file.path
+                #expect(file.contents(limit: 100_000) == bytes && file.contents(limit: 99_999) == nil)
+            }
+            let next = try TemporaryFile(bytes: [1, 2, 3])
+            #expect(next.contents(limit: 100) == [1, 2, 3])
+            #expect(try Data(contentsOf: URL(fileURLWithPath: next.path)) == Data([1, 2, 3]))
+            #expect(path.hasPrefix("/proc/"))
+        }
     #endif
 
     @Test("that speak something else break the protocol")
@@ -135,9 +160,33 @@ struct WorkerTests {
         defer { withExtendedLifetime(worker) {} }
         let engine = try WorkerEngine(worker.command)
         let model = try engine.load(Toy.source())
-        #expect(throws: EngineDeath.self) { try model.saved() }
+        #expect(throws: EngineDeath.self) { try model.save(to: "/nowhere") }
         // The new worker has no model: it is loaded again first.
-        #expect(try model.saved() == [])
+        try model.save(to: "/nowhere")
+        #expect(try engine.load(Toy.source()) !== model)
+    }
+
+    @Test("that go on in another child after a death are told by it, and not started again")
+    func goesOn() throws {
+        let worker = try Scripted(
+            """
+            mkdir second || exit 9
+            frame
+            frame; cat loaded; frame; cat began; echo 'x.c:3: n > 0' >&2; say D '{"signal":6}'
+            # What was sent to the dead is dropped: a frame that says so.
+            frame
+            frame; cat loaded; frame; say D '{"exit":3}'; frame
+            frame; cat loaded; exec cat >/dev/null
+            """)
+        defer { withExtendedLifetime(worker) {} }
+        let engine = try WorkerEngine(worker.command)
+        let model = try engine.load(Toy.source())
+        let script = Script(placement: Placement("shell:x"), steps: [.clear])
+        let first = try #require(throws: EngineDeath.self) { try model.run(script) }
+        #expect(first.cause == .signal(SIGABRT, "SIGABRT") && first.step == 0 && first.lastWords == "x.c:3: n > 0")
+        // The last words of one are not the next one's.
+        let second = try #require(throws: EngineDeath.self) { try model.run(script) }
+        #expect(second.cause == .exit(3) && second.step == nil && second.lastWords.isEmpty)
         #expect(try engine.load(Toy.source()) !== model)
     }
 
@@ -188,7 +237,9 @@ struct WorkerTests {
         let transcript = try model.run(script)
         #expect(transcript == (try Toy.engine.load(Toy.source()).run(script)))
         #expect(transcript.failure?.step == 2 || transcript.failure?.step == 4)
-        #expect(try model.saved() == Toy.source().bytesOfFile())
+        let saved = try TemporaryFile()
+        try model.save(to: saved.path)
+        #expect(try saved.contents(limit: 1 << 20) == Toy.source().bytesOfFile())
 
         var metadata = Toy.metadata
         metadata["llama.attention.head_count"] = 0
@@ -213,9 +264,10 @@ struct WorkerTests {
         let process = try WorkerProcess(Self.builtin())
         defer { process.stop() }
         struct Dance: Encodable { var dance = "tango" }
-        let load = try Frame(.request, Request(load: .init()), payload: Toy.source().bytesOfFile())
+        let file = try TemporaryFile(bytes: Toy.source().bytesOfFile())
+        let load = try Frame(.request, Request(load: .init(path: file.path)))
         let senseless = [
-            try Frame(.request, Dance()), try Frame(.request, Request(save: Nothing())),
+            try Frame(.request, Dance()), try Frame(.request, Request(save: .init(path: file.path))),
             Frame(kind: .request, header: Data("no JSON".utf8), payload: []),
             Frame(kind: .request, header: Data(#"{"run": {"steps": [{"fly": {}}]}}"#.utf8), payload: []),
         ]
@@ -223,9 +275,11 @@ struct WorkerTests {
             let answer = try process.answer(frame).decoded(Answer.self)
             #expect(answer.error != nil && answer.refused == nil, "\(answer)")
         }
-        let garbage = try process.answer(Frame(.request, Request(load: .init()), payload: [1, 2, 3])).decoded(
-            Answer.self)
-        #expect(garbage.refused != nil)
+        let garbage = try TemporaryFile(bytes: [1, 2, 3])
+        for inMemory in [false, true] {
+            let load = try Frame(.request, Request(load: .init(path: garbage.path, inMemory: inMemory)))
+            #expect(try process.answer(load).decoded(Answer.self).refused != nil)
+        }
         #expect(try process.answer(load).decoded(Answer.self).error == nil)
         let unknown = try process.answer(Frame(.request, Dance())).decoded(Answer.self)
         #expect(unknown.error?.contains("an unknown request") ?? false)

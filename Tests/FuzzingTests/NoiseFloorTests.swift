@@ -14,24 +14,35 @@ struct NoiseFloorTests {
         Transcript(results: [StepResult(logits: Rows(keys: [0], width: row.count, elements: row))], margins: margins)
     }
 
+    /// A floor of two samples.
     /// - Parameter sample: what the reference gives with rounding of this seed.
-    private func floor(_ exact: Transcript, _ sample: @escaping (UInt64) -> Transcript) throws -> NoiseFloor {
-        try NoiseFloor(script, exact: exact, precision: single) { script in
-            guard let rounding = script.options.rounding, rounding.precision == single else {
-                Issue.record("a sample that is not rounded")
-                return exact
+    private func floor(_ exact: Transcript, _ sample: (UInt64) -> Transcript) throws -> NoiseFloor {
+        let floor = NoiseFloor(script, exact: exact, precision: single)
+        for _ in 0..<2 {
+            try floor.addSample { script in
+                guard let rounding = script.options.rounding, rounding.precision == single else {
+                    Issue.record("a sample that is not rounded")
+                    return exact
+                }
+                return sample(rounding.seed)
             }
-            return sample(rounding.seed)
         }
+        return floor
     }
 
-    @Test("is the largest error of the samples, of which there are more before a device is accused")
+    @Test("is the largest error of the samples, of which there are as many as an error calls for")
     func samples() throws {
-        let reference = { (script: Script) in transcript([3, 4 + Double(script.options.rounding?.seed ?? 0) * 0.01]) }
-        let floor = try NoiseFloor(script, exact: transcript([3, 4]), precision: single, reference: reference)
-        #expect(abs(floor.floor(step: 0, key: 0) - 0.02) < 1e-12 && !floor.isRefined)
-        try floor.refine(reference: reference)
-        #expect(abs(floor.floor(step: 0, key: 0) - 0.16) < 1e-12 && floor.isRefined)
+        let floor = NoiseFloor(script, exact: transcript([3, 4]), precision: single)
+        func addSample() throws {
+            try floor.addSample { transcript([3, 4 + Double($0.options.rounding?.seed ?? 0) * 0.01]) }
+        }
+        // None for what is below a rounding, or where nothing differs.
+        #expect(!floor.needsSample(for: []) && !floor.needsSample(for: [0.5, 1]) && floor.needsSample(for: [0, 1.1]))
+        try addSample()
+        #expect(abs(floor.floor(step: 0, key: 0) - 0.01) < 1e-12)
+        #expect(!floor.needsSample(for: [NoiseFloor.limit / 2]) && floor.needsSample(for: [NoiseFloor.limit]))
+        while floor.needsSample(for: [NoiseFloor.limit]) { try addSample() }
+        #expect(abs(floor.floor(step: 0, key: 0) - 0.16) < 1e-12)
     }
 
     @Test("is at least one rounding of the row")

@@ -96,7 +96,7 @@ final class TinyModel: EngineModel {
         return try script.play(willBegin: willBegin) { TinySession(self) }
     }
 
-    func saved() throws -> [UInt8] { throw Unsupported("saving a model") }
+    func save(to path: String) throws { throw Unsupported("saving a model") }
 
     // MARK: Arithmetic
 

@@ -16,7 +16,7 @@ struct TinyEngineTests {
 
     @Test("with a defect, it is caught, by the smallest case that shows it", arguments: TinyEngine.Defect.allCases)
     func defectIsCaught(_ defect: TinyEngine.Defect) throws {
-        var suite = FuzzSuite(architectures: ["llama"], checks: [.agrees, .state], cases: 40, seed: 1) {
+        var suite = FuzzSuite(architectures: ["llama"], checks: [.agrees, .state], cases: 120, seed: 1) {
             TinyEngine(defect)
         }
         suite.shrinking.budget = 300

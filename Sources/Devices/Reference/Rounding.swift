@@ -34,7 +34,7 @@ import GGUF
 ///   greatest magnitude over as many levels as the type has to a side.
 /// - *Activations like weights*: the activations of a product are rounded as its weights were: a relative error of
 ///   half precision or BF16, or of half a step of a block of 8-bit integers.
-/// - *Overflow of half precision*, where it is the format of an element or of a block's step: infinities.
+/// - *Overflow of half precision*, where it is the format of an element, or of a block's step or sum: infinities.
 /// - *Narrow products, attention and gelu*: sums, operands, argument and result err as the format named for them.
 ///
 /// Neither overflow elsewhere nor gradual underflow of the narrower formats is modelled.
@@ -143,6 +143,8 @@ final class Rounder {
             switch type {
             case .f16: half(copy, x.count)
             case .bf16: round(copy, x.count, Self.bfloatUnit)
+            // Weights with minima are multiplied with the sums of blocks too.
+            case .q4_1, .q5_1: blocks(copy, x.count, of: 32, levels: 127, hasSums: true)
             default: blocks(copy, x.count, of: type.blockSize >= 256 ? 256 : 32, levels: 127)
             }
             return try body(copy)
@@ -229,13 +231,14 @@ final class Rounder {
         return x == 0 ? x : x + max(abs(x) * Precision.Format.float16.unit, 0x1p-25) * (2 * fraction() - 1)
     }
 
-    /// Half a step of each block of `size` elements, which has `levels` steps to a side. Blocks of 32 keep the step in
-    /// half precision: one beyond that makes their elements infinite.
-    private func blocks(_ x: Doubles, _ count: Int, of size: Int, levels: Double) {
+    /// Half a step of each block of `size` elements, which has `levels` steps to a side. Blocks of 32 keep the step, and
+    /// their sum where that is needed, in half precision: one beyond that makes their elements infinite.
+    private func blocks(_ x: Doubles, _ count: Int, of size: Int, levels: Double, hasSums: Bool = false) {
         for start in stride(from: 0, to: count, by: size) {
             let range = start..<min(start + size, count)
             var step = (range.lazy.map { abs(x[$0]) }.max() ?? 0) / levels
-            if size == 32, step >= Self.halfOverflow { step = .infinity }
+            let sum = hasSums ? range.lazy.map { x[$0] }.reduce(0, +) : 0
+            if size == 32, max(step, abs(sum)) >= Self.halfOverflow { step = .infinity }
             for i in range where x[i] != 0 { x[i] += step / 2 * (2 * fraction() - 1) }
         }
     }

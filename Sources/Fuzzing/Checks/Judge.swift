@@ -15,8 +15,22 @@ public final class Judge {
     func engineVersion(of device: String) -> String? { engines.engine(of: device)?.version }
 
     /// A verdict for each device of the case, in its order.
-    public func judge(_ subject: Case) -> [Verdict] {
-        let loaded = LoadedCase(subject)
+    public func judge(_ subject: Case) -> [Verdict] { judge(LoadedCase(subject)) }
+
+    /// The verdicts of several checks of one model and script: what these share is done once.
+    public func judge(_ subject: Case, _ checks: [Check]) -> [Verdict] {
+        var loaded: LoadedCase?
+        return checks.flatMap { check in
+            var subject = subject
+            subject.check = check
+            let next = LoadedCase(subject, sharing: loaded)
+            loaded = next
+            return judge(next)
+        }
+    }
+
+    private func judge(_ loaded: LoadedCase) -> [Verdict] {
+        let subject = loaded.subject
         let reference = Reference(loaded, engines.oracle)
         return subject.devices.map { device in
             if let finding = known.avoiding(subject, on: device) {

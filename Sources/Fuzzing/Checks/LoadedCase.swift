@@ -4,21 +4,53 @@ import Inference
 /// A case and its model: drawn once, and loaded once by each engine, for the reference and for all devices.
 final class LoadedCase {
     let subject: Case
-    private var drawn: (any TensorSource)?
-    private var models: [ObjectIdentifier: any EngineModel] = [:]
+    private let made: Made
 
-    init(_ subject: Case) { self.subject = subject }
+    private final class Made {
+        var source: (any TensorSource)?
+        var models: [ModelKey: any EngineModel] = [:]
+        var transcripts: [TranscriptKey: Transcript] = [:]
+    }
+
+    private struct ModelKey: Hashable {
+        var engine: ObjectIdentifier
+        var isInMemory: Bool
+    }
+
+    private struct TranscriptKey: Hashable {
+        var device: String
+        var isInMemory: Bool
+    }
+
+    /// - Parameter other: a case that differs only in its check: what was made for it serves this one.
+    init(_ subject: Case, sharing other: LoadedCase? = nil) {
+        self.subject = subject
+        made = other?.made ?? Made()
+    }
 
     func source() throws -> any TensorSource {
-        let source = try drawn ?? subject.source()
-        drawn = source
+        let source = try made.source ?? subject.source()
+        made.source = source
         return source
     }
 
-    func model(of engine: any Engine) throws -> any EngineModel {
-        if let known = models[ObjectIdentifier(engine)] { return known }
-        let model = try engine.load(source())
-        models[ObjectIdentifier(engine)] = model
+    /// - Parameter isInMemory: as a program loads a model that it has in memory; else in the engine's cheapest way.
+    func model(of engine: any Engine, isInMemory: Bool = false) throws -> any EngineModel {
+        let key = ModelKey(engine: ObjectIdentifier(engine), isInMemory: isInMemory)
+        if let known = made.models[key] { return known }
+        let model = try isInMemory ? engine.load(inMemory: source()) : engine.load(source())
+        made.models[key] = model
         return model
+    }
+
+    /// What the script gives on a device.
+    func transcript(
+        on device: String, isInMemory: Bool, _ play: () throws -> Transcript
+    ) rethrows -> Transcript {
+        let key = TranscriptKey(device: device, isInMemory: isInMemory)
+        if let known = made.transcripts[key] { return known }
+        let transcript = try play()
+        made.transcripts[key] = transcript
+        return transcript
     }
 }

@@ -32,7 +32,7 @@ struct Trial {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
         let source = try loaded.source()
         let model = try load { [loaded, subject] in
-            subject.check.isOfLoaders ? try engine.load(inMemory: source) : try loaded.model(of: engine)
+            try loaded.model(of: engine, isInMemory: subject.check.isOfLoaders)
         }
         switch subject.check {
         case .agrees:
@@ -104,7 +104,9 @@ struct Trial {
     /// The script as it is. Numbers that are none are judged by the reference's, whatever the property: what is wrong
     /// in the same way twice is still wrong.
     private mutating func playFirst(on model: any EngineModel) throws -> Transcript {
-        let transcript = try play(script, on: model)
+        let transcript = try loaded.transcript(on: device, isInMemory: subject.check.isOfLoaders) {
+            try play(script, on: model)
+        }
         if !transcript.results.allSatisfy({ $0.rows?.elements.allSatisfy(\.isFinite) ?? true }) {
             try compareWithReference(transcript)
         }

@@ -51,7 +51,9 @@ struct CaseBench {
     }
 
     /// A case that is there already.
-    func measure(_ subject: Case) -> [Verdict] { times.measure(.checks) { judge.judge(subject) } }
+    func measure(_ subject: Case, _ checks: [Check]) -> [Verdict] {
+        times.measure(.checks) { judge.judge(subject, checks) }
+    }
 
     /// - Throws: what drawing throws.
     func measure(_ index: UInt64, of plan: FuzzPlan) throws {

@@ -105,9 +105,8 @@ extension Bench {
             for architecture in architectures where !Interrupt.isRequested {
                 Terminal.progress("fixture of \(architecture.name)")
                 let model = try BenchModel(architecture, tokens: 128)
-                for check in [Check.loaders, .roundtrip] {
-                    verdicts += bench.measure(model.subject(check, devices))
-                }
+                // In this order the model in memory is loaded once.
+                verdicts += bench.measure(model.subject(.roundtrip, devices), [.roundtrip, .loaders])
                 configurations += devices.count
             }
             Terminal.progress("")
@@ -115,7 +114,7 @@ extension Bench {
             let failures = verdicts.compactMap(\.failure)
             print(
                 "\n\(Format.amount(configurations, "configuration")) with the shapes and checks of llama.cpp's "
-                    + "test-llama-archs (128 tokens; loaders and roundtrip): "
+                    + "test-llama-archs (128 tokens; roundtrip and loaders): "
                     + "\(Format.rate(Double(configurations) / bench.times.sum.seconds)) a second, "
                     + "\(failures.count) of \(verdicts.count) verdicts failed")
             for failure in failures { print("  \(failure.signature)") }
