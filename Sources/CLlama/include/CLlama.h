@@ -15,8 +15,6 @@
 #define LLAMA_BRIDGE_VERSION 1
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
-enum llama_bridge_level { LLAMA_BRIDGE_WARNING, LLAMA_BRIDGE_ERROR };
-
 // A ggml device.
 struct llama_bridge_device {
     const char *name;
@@ -61,12 +59,12 @@ struct llama_bridge_batch {
     const bool *wants_output;
 };
 
-typedef void (*llama_bridge_log)(int level, const char *text);
+typedef void (*llama_bridge_log)(const char *text);
 
 struct llama_bridge {
     int version;
 
-    // Begins: backends are loaded, those that are libraries from `library_folder`; log lines go to `log`.
+    // Begins: backends are loaded, those that are libraries from `library_folder`; errors go to `log`.
     void (*start)(const char *library_folder, llama_bridge_log log);
     const char *(*ggml_version)(void);
     const char *(*ggml_commit)(void);

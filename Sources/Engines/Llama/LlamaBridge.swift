@@ -20,9 +20,8 @@ final class LlamaBridge: Sendable {
             throw EngineStartError(
                 "\(path): is a bridge of version \(functions.pointee.version), expected \(LLAMA_BRIDGE_VERSION)")
         }
-        functions.pointee.start(libraryFolder) { level, text in
-            guard let text else { return }
-            LlamaLog.shared.append(String(cString: text), isError: level == LLAMA_BRIDGE_ERROR.rawValue)
+        functions.pointee.start(libraryFolder) { text in
+            if let text { LlamaLog.shared.append(String(cString: text)) }
         }
     }
 
@@ -40,10 +39,9 @@ final class LlamaLog: @unchecked Sendable {
     private let lock = NSLock()
     private var errors: [String] = []
 
-    func append(_ text: String, isError: Bool) {
+    func append(_ text: String) {
         // The supervisor reads it if the worker dies.
         FileHandle.standardError.write(Data(text.utf8))
-        guard isError else { return }
         let line = text.trimmingCharacters(in: .whitespacesAndNewlines)
         lock.withLock { if !line.isEmpty && errors.count < 100 { errors.append(line) } }
     }

@@ -18,8 +18,9 @@ public final class LlamaEngine: Engine {
         splits: Placement.Split.allCases, admitsGaps: false,
         contextUnit: 256, boundsSizes: false)
     /// Whether a child of the process can go on with it: a driver of a GPU cannot.
-    public var survivesFork: Bool { bridge.functions.pointee.device_count() == 1 && absences.isEmpty
-        && !ggmlDevices.usable[0].isOffloadTarget }
+    public var survivesFork: Bool {
+        bridge.functions.pointee.device_count() == 1 && !ggmlDevices.usable.contains(where: \.isOffloadTarget)
+    }
     private let bridge: LlamaBridge
     private let ggmlDevices: LlamaDevices
 
@@ -41,9 +42,7 @@ public final class LlamaEngine: Engine {
         try model(.temporaryFile(TemporaryFile(bytes: source.bytesOfFile())))
     }
 
-    public func load(inMemory source: any TensorSource) throws -> any EngineModel {
-        try model(.memory(source))
-    }
+    public func load(inMemory source: any TensorSource) throws -> any EngineModel { try model(.memory(source)) }
 
     public func load(file path: String) throws -> any EngineModel { try model(.file(path)) }
 

@@ -92,6 +92,7 @@ final class WorkerProcess {
     func answer(_ request: Frame) throws -> Frame {
         let deadline = ContinuousClock.now + limits.time
         lastNote = nil
+        errors.startAnew()
         for stream in [input, output] {
             stream.deadline = deadline
             stream.whileWaiting = { [weak self] in try self?.checkMemory() }
@@ -125,7 +126,6 @@ final class WorkerProcess {
     private func deathOfChild(_ note: DeathNote) throws -> EngineDeath {
         try input.write(Frame(kind: .resume, header: Data(), payload: []))
         let cause = note.signal.map { EngineDeath.Cause.signal($0, SignalName.of($0)) } ?? .exit(note.exit ?? 0)
-        defer { errors.startAnew() }
         return death(cause)
     }
 
@@ -156,6 +156,11 @@ final class WorkerProcess {
             } else {
                 cause = .protocolViolation("it closed its input or output and went on")
             }
+        }
+        // A child ends with its input, and its parent waits for it: killed before, it would leave a zombie to others.
+        if computing != 0 {
+            try? pipes.input.fileHandleForWriting.close()
+            if ended.wait(timeout: .now() + 1) == .success { ended.signal() }
         }
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         ended.wait()
@@ -203,7 +208,7 @@ enum SignalName {
 /// What a worker writes to standard error.
 private final class ErrorLog {
     private let file: TemporaryFile
-    /// Where the words of the process that writes now begin.
+    /// Where the words begin that were said since the last request.
     private var start = 0
     private static let longest = 1 << 20
 
@@ -214,7 +219,7 @@ private final class ErrorLog {
 
     var handle: FileHandle { file.handle }
     func shorten() { if file.shorten(Self.longest) { start = 0 } }
-    /// What has been written is another process's.
+    /// What has been written has nothing to do with what comes.
     func startAnew() { start = file.size }
 
     /// The last line that looks like an assertion, else the last that says anything.

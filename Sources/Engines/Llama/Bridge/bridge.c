@@ -19,11 +19,7 @@ static llama_bridge_log write_log;
 
 static void take_log(enum ggml_log_level level, const char *text, void *data) {
     (void)data;
-    if (level == GGML_LOG_LEVEL_ERROR) {
-        write_log(LLAMA_BRIDGE_ERROR, text);
-    } else if (level == GGML_LOG_LEVEL_WARN) {
-        write_log(LLAMA_BRIDGE_WARNING, text);
-    }
+    if (level == GGML_LOG_LEVEL_ERROR) write_log(text);
 }
 
 static void start(const char *library_folder, llama_bridge_log log) {
@@ -195,7 +191,7 @@ static void *open_context(void *model, const struct llama_bridge_session *sessio
     parameters.n_threads = parameters.n_threads_batch = session->threads;
     parameters.type_k = parameters.type_v = type_named(session->cache_type);
     if (parameters.type_k == GGML_TYPE_COUNT) {
-        write_log(LLAMA_BRIDGE_ERROR, "no such type of cache\n");
+        write_log("no such type of cache\n");
         return NULL;
     }
     parameters.flash_attn_type =
