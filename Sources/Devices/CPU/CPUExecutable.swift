@@ -62,7 +62,8 @@ final class CPUExecutable: Executable {
         let tensors = try self.tensors(weights)
         let states = try self.states(states)
         return try device.arenas.withMemory(count: plan.arenaSize + compiler.tableSize + compiler.temporarySize) { arena in
-            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: max(1, graph.values.count)) { values in
+            let count = max(1, graph.values.count)
+            return try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: count) { values in
                 for value in graph.values.indices {
                     switch plan[value] {
                     case .arena(let offset): values.initializeElement(at: value, to: arena + offset)
@@ -75,7 +76,8 @@ final class CPUExecutable: Executable {
                     }
                 }
                 let run = CPURun(
-                    values: UnsafePointer(values.baseAddress.unsafelyUnwrapped), tensors: tensors, states: states, tables: arena + plan.arenaSize,
+                    values: UnsafePointer(values.baseAddress.unsafelyUnwrapped), tensors: tensors, states: states,
+                    tables: arena + plan.arenaSize,
                     scratch: arena + plan.arenaSize + compiler.tableSize)
                 try write(inputs, to: run)
                 return try body(run)
