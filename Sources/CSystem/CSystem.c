@@ -26,6 +26,12 @@ void csystem_keep_freed_memory(void) {
 #endif
 }
 
+void csystem_return_freed_memory(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 int csystem_fork(void) {
 #ifdef __linux__
     pid_t parent = getpid();

@@ -226,6 +226,23 @@ public protocol Executable: AnyObject {
     func run(
         weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor]
     ) throws -> [HostTensor]
+
+    /// The same of a segment with one output, which is handed over in pieces where it is large: all rows of some
+    /// columns, the first columns first.
+    /// - Parameter take: is given the first column of a piece, and its elements.
+    func run(
+        weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor],
+        take: (_ firstColumn: Int, HostTensor) -> Void
+    ) throws
+}
+
+extension Executable {
+    public func run(
+        weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor],
+        take: (_ firstColumn: Int, HostTensor) -> Void
+    ) throws {
+        for output in try run(weights: weights, states: states, inputs: inputs) { take(0, output) }
+    }
 }
 
 /// Values on the host, as they pass between devices and callers.

@@ -99,7 +99,8 @@ public protocol EngineModel: AnyObject {
     /// The same, but the transcript has no results: they are handed over and not kept, so that those of many tokens
     /// need not be in memory.
     /// - Parameter didGive: told the number of a step and what it gave, where an engine can soon, and perhaps in
-    ///   several pieces, whose keys ascend.
+    ///   several pieces: some of the rows, or some columns of them. Each row begins with its first column and goes on
+    ///   without a gap; those that begin later have greater keys.
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
 
     /// Writes the model as a GGUF file.

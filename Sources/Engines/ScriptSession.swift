@@ -4,7 +4,7 @@ import Inference
 public protocol ScriptSession: AnyObject {
     func encode(_ batch: Batch) throws -> StepResult
     func process(_ batch: Batch) throws -> StepResult
-    /// The same, in pieces whose keys ascend.
+    /// The same, in pieces, as `EngineModel.run(_:willBegin:didGive:)` hands them over.
     func process(_ batch: Batch, take: (StepResult) -> Void) throws
     /// - Returns: false, with nothing changed, where the model cannot: recurrent state has no past.
     func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool

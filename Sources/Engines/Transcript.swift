@@ -54,11 +54,17 @@ public struct Rows: Hashable, Sendable {
     public var width: Int
     /// `[keys.count, width]`
     public var elements: [Double]
+    /// Of a piece that has some columns only: the first of them.
+    public var firstColumn: Int
+    /// Columns of whole rows; nil where these are whole.
+    public var wholeWidth: Int?
 
-    public init(keys: [Int], width: Int, elements: [Double]) {
+    public init(keys: [Int], width: Int, elements: [Double], firstColumn: Int = 0, wholeWidth: Int? = nil) {
         self.keys = keys
         self.width = width
         self.elements = elements
+        self.firstColumn = firstColumn
+        self.wholeWidth = wholeWidth
     }
 
     /// The row of `keys[index]`.

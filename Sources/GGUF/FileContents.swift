@@ -12,7 +12,9 @@ import Darwin
 /// someone cuts short while it is mapped is beyond help: the system ends the process that reads it.
 final class FileContents: @unchecked Sendable {
     let bytes: UnsafeRawBufferPointer
-    private let unmap: (UnsafeRawBufferPointer) -> Void
+    /// Bytes at the beginning that are mapped no more.
+    private var released = 0
+    private let isMapped: Bool
 
     init(mapping path: String) throws {
         func failure(_ call: String) -> GGUFError {
@@ -27,7 +29,7 @@ final class FileContents: @unchecked Sendable {
         guard fstat(descriptor, &status) == 0 else { throw failure("cannot stat") }
         guard status.st_mode & S_IFMT == S_IFREG else { throw GGUFError(file: path, reason: "not a regular file") }
         guard let count = Int(exactly: status.st_size) else { throw GGUFError(file: path, reason: "too large to map") }
-        unmap = { munmap(UnsafeMutableRawPointer(mutating: $0.baseAddress), $0.count) }
+        isMapped = true
         guard count > 0 else {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
             return
@@ -42,8 +44,25 @@ final class FileContents: @unchecked Sendable {
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: source.count, alignment: 4096)
         copy.copyBytes(from: source)
         bytes = UnsafeRawBufferPointer(copy)
-        unmap = { UnsafeMutableRawBufferPointer(mutating: $0).deallocate() }
+        isMapped = false
     }
 
-    deinit { unmap(bytes) }
+    /// Gives the pages back that lie wholly within the first bytes, which nobody may read any more. Only while there is
+    /// one owner.
+    func release(first count: Int) {
+        guard isMapped, let page = Int(exactly: sysconf(Int32(_SC_PAGESIZE))), page > 0 else { return }
+        let end = count / page * page
+        guard end > released, let start = bytes.baseAddress else { return }
+        munmap(UnsafeMutableRawPointer(mutating: start + released), end - released)
+        released = end
+    }
+
+    deinit {
+        if isMapped {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[released...])
+            munmap(UnsafeMutableRawPointer(mutating: rest.baseAddress), rest.count)
+        } else {
+            UnsafeMutableRawBufferPointer(mutating: bytes).deallocate()
+        }
+    }
 }

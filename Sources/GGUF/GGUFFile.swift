@@ -30,6 +30,8 @@ public final class GGUFFile: Sendable {
 
     private init(path: String, contents: FileContents) throws {
         let header = try withExtendedLifetime(contents) { try Header(contents.bytes, file: path) }
+        // A tokenizer's texts are megabytes, and lie in the metadata now.
+        contents.release(first: header.dataOffset)
         self.path = path
         self.contents = contents
         version = header.version
@@ -39,6 +41,18 @@ public final class GGUFFile: Sendable {
         tensors = header.tensors
         dataOffset = header.dataOffset
         indices = header.indices
+    }
+
+    /// The same file, mapped once, without some of its metadata.
+    private init(_ file: GGUFFile, metadata: Metadata) {
+        (path, version, byteOrder, alignment) = (file.path, file.version, file.byteOrder, file.alignment)
+        (tensors, dataOffset, contents, indices) = (file.tensors, file.dataOffset, file.contents, file.indices)
+        self.metadata = metadata
+    }
+
+    /// The same file, mapped once, without the values of some keys: they can take more memory than all else.
+    public func removingMetadata(where isRemoved: (String, MetadataValue) -> Bool) -> GGUFFile {
+        GGUFFile(self, metadata: metadata.removing(where: isRemoved))
     }
 
     public func tensor(named name: String) -> TensorDescription? {

@@ -43,6 +43,17 @@ public struct GGUFParts: Sendable {
                 }))
     }
 
+    /// The same model, mapped once, without the values of some keys.
+    public func removingMetadata(where isRemoved: (String, MetadataValue) -> Bool) -> GGUFParts {
+        GGUFParts(
+            files: files.map { $0.removingMetadata(where: isRemoved) }, metadata: metadata.removing(where: isRemoved))
+    }
+
+    private init(files: [GGUFFile], metadata: Metadata) {
+        self.files = files
+        self.metadata = metadata
+    }
+
     private init(checked files: [GGUFFile]) {
         var metadata = files[0].metadata
         for key in [Self.numberKey, Self.countKey, Self.tensorCountKey] { metadata.remove(key) }

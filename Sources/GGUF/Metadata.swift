@@ -35,6 +35,13 @@ public struct Metadata: Sendable {
         return values.remove(at: index)
     }
 
+    /// Without the keys and values that a condition holds for.
+    func removing(where isRemoved: (String, MetadataValue) -> Bool) -> Metadata {
+        var rest = Metadata()
+        for (key, value) in self where !isRemoved(key, value) { rest[key] = value }
+        return rest
+    }
+
     /// The value of a key that has any integer type, where it fits; nil otherwise.
     public func integer(_ key: String) -> Int? { self[key]?.integer }
 

@@ -94,6 +94,30 @@ struct ResultsTests {
         }
     }
 
+    @Test("logits of a large vocabulary, which come in pieces, are those of the reference, and so are the greatest")
+    func largeVocabulary() throws {
+        try withTemporaryFolder { folder in
+            _ = try Program("generate", "--arch", "llama", "--seed", "1", "-o", "small.gguf", in: folder)
+            let toy = try Program(
+                "generate", "--like", "small.gguf", "--set", "llama.vocab_size=70000", "--seed", "1", "-o", "toy.gguf",
+                in: folder)
+            #expect(toy.status == 0, "\(toy)")
+            #expect(try write("--tokens", "1,2,69999", in: folder).status == 0)
+            #expect(try check("--device", "reference", "--quiet", in: folder).status == 0)
+            let file = try GGUFFile(path: folder + "/r.gguf")
+            let all = try rows(file, "logits")
+            #expect(try write("--tokens", "1,2,69999", "--top", "3", in: folder).status == 0)
+            let parts = try GGUFFile(path: folder + "/r.gguf")
+            let (logits, ids) = try (rows(parts, "top_logits"), rows(parts, "top_tokens"))
+            for row in 0..<3 {
+                let whole = Array(all[row * 70000..<(row + 1) * 70000])
+                let greatest = whole.indices.sorted { (-whole[$0], $0) < (-whole[$1], $1) }.prefix(3)
+                #expect(ids[row * 3..<row * 3 + 3].map { Int($0) } == Array(greatest))
+                #expect(logits[row * 3..<row * 3 + 3].elementsEqual(greatest.map { whole[$0] }))
+            }
+        }
+    }
+
     @Test("the comparison is one JSON object if it is asked for")
     func json() throws {
         struct Report: Decodable {

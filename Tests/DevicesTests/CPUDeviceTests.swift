@@ -45,6 +45,30 @@ import Testing
         }
     }
 
+    @Test("a large product as the only output comes in pieces, first columns first, which are the whole bit for bit")
+    func pieces() throws {
+        let opCase = OpCase("logits of a large vocabulary") {
+            [$0.real([3, 64]).matmul($0.weight([70_001, 64], .q8_0))]
+        }
+        for threads in [1, 2] {
+            let device = CPUDevice(threads: threads)
+            let whole = try #require(run(opCase, on: device).outputs.first?.first).floats
+            var rows: [[Float]] = [[], [], []]
+            var pieces = 0
+            let weights = try opCase.weights.map { try $0.map(device.load) }
+            let executable = try device.compile(opCase.segment)
+            try executable.run(weights: weights, states: [], inputs: opCase.steps[0]) { first, piece in
+                let columns = piece.count / 3
+                for row in 0..<3 {
+                    #expect(rows[row].count == first)
+                    rows[row] += piece.floats[row * columns..<(row + 1) * columns]
+                }
+                pieces += 1
+            }
+            #expect(pieces > 1 && rows.flatMap { $0 } == whole, "\(threads) threads")
+        }
+    }
+
     @Test("a row does not depend on the rows beside it", arguments: weightTypes)
     func rowsAlone(_ type: TensorType) throws {
         var values: [Float] = []

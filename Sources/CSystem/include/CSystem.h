@@ -9,6 +9,9 @@ int csystem_memory_file(void);
 // hundred each second, and memory that comes anew from the system each time is a tenth of what they take.
 void csystem_keep_freed_memory(void);
 
+// Gives the system back what has been freed and lies between what has not.
+void csystem_return_freed_memory(void);
+
 // As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
 int csystem_fork(void);
 

@@ -20,23 +20,24 @@ extension CPUCompiler {
     mutating func matmul(_ x: ValueID, _ weight: ValueID, _ y: ValueID) {
         let (n, k) = (shape(weight)[0], shape(weight)[1])
         let (rows, source) = (shape(x).rows, matrix(weight))
-        let product = product(outputs: n, inputs: k)
+        let product = product(inputs: k)
         floats(x)
-        step { run in
+        step(CPUProduct(result: y, rows: rows, width: n) { run, columns in
             let matrix = try run.matrix(source, columns: k)
             product(
                 CPUMatmul(
-                    x: run[x], x_stride: k, x_rows: nil, weight: matrix.pointer, weight_stride: matrix.rowBytes,
-                    weight_step: matrix.stepBytes, type: matrix.type.rawValue, y: run[y], y_stride: n, y_rows: nil,
-                    rows: rows, outputs: n, inputs: k, scratch: run.scratch))
-        }
+                    x: run[x], x_stride: k, x_rows: nil,
+                    weight: matrix.pointer + columns.lowerBound * matrix.rowBytes, weight_stride: matrix.rowBytes,
+                    weight_step: matrix.stepBytes, type: matrix.type.rawValue, y: run[y], y_stride: columns.count,
+                    y_rows: nil, rows: rows, outputs: columns.count, inputs: k, scratch: run.scratch))
+        })
     }
 
     mutating func expertMatmul(_ x: ValueID, _ weight: ValueID, _ experts: ValueID, _ y: ValueID) {
         let (shape, tokens, used) = (shape(weight), shape(experts)[0], shape(experts)[1])
         let (count, n, k) = (shape[0], shape[1], shape[2])
         let (hasOneRow, source) = (self.shape(x)[1] == 1, matrix(weight))
-        let product = product(outputs: n, inputs: k)
+        let product = product(inputs: k)
         floats(x)
         step { run in
             try run.check(experts, count: tokens * used, below: count, "expert")
@@ -75,7 +76,7 @@ extension CPUCompiler {
     mutating func headMatmul(_ x: ValueID, _ weight: ValueID, _ y: ValueID) {
         let (tokens, heads, n, k) = (shape(x)[0], shape(x)[1], shape(weight)[1], shape(weight)[2])
         let source = matrix(weight)
-        let product = product(outputs: n, inputs: k)
+        let product = product(inputs: k)
         floats(x)
         step { run in
             let matrix = try run.matrix(source, columns: k)
@@ -91,12 +92,13 @@ extension CPUCompiler {
     }
 
     /// A product of this size, its outputs shared among the threads where that pays.
-    private mutating func product(outputs: Int, inputs: Int) -> (CPUMatmul) -> Void {
+    private mutating func product(inputs: Int) -> (CPUMatmul) -> Void {
         let (kernel, threads) = (kernels.matmul, threads)
         let tile = Int(CPU_WEIGHT_ROWS)
         let scratch = tile * min(inputs, Int(CPU_WEIGHT_COLUMNS))
         temporary(scratch * threads)
         return { product in
+            let outputs = product.outputs
             let parts = min(threads, outputs / (2 * tile))
             guard parts > 1, product.rows * outputs * inputs > 1 << 20 else {
                 withUnsafePointer(to: product, kernel)

@@ -17,6 +17,8 @@ struct CPUCompiler {
     private var ropeTables: [RopeTable: Int] = [:]
     /// Elements of all tables.
     private(set) var tableSize = 0
+    /// The product with a weight that is the last step so far; nil if that is another op.
+    private(set) var lastProduct: CPUProduct?
     /// Elements that the neediest step needs while it runs.
     private(set) var temporarySize = 0
 
@@ -109,7 +111,15 @@ struct CPUCompiler {
 
     // MARK: For the ops, in their own files
 
-    mutating func step(_ step: @escaping CPUStep) { steps.append(step) }
+    mutating func step(_ step: @escaping CPUStep) {
+        steps.append(step)
+        lastProduct = nil
+    }
+
+    mutating func step(_ product: CPUProduct) {
+        step { try product.columns($0, 0..<product.width) }
+        lastProduct = product
+    }
 
     func shape(_ value: ValueID) -> Shape { graph.values[value].shape }
     func count(_ value: ValueID) -> Int { graph.values[value].shape.count }
@@ -139,6 +149,15 @@ struct CPUCompiler {
         tableSize += (count + BufferPlan.alignment - 1) / BufferPlan.alignment * BufferPlan.alignment
         return (offset, true)
     }
+}
+
+/// A product with a weight, some of whose columns can be had at a time.
+struct CPUProduct {
+    let result: ValueID
+    let rows: Int
+    let width: Int
+    /// Computes `[rows, columns.count]` elements, which lie where all would.
+    let columns: (CPURun, Range<Int>) throws -> Void
 }
 
 /// What the angles of a rotation depend on.

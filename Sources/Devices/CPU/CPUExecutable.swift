@@ -19,14 +19,51 @@ final class CPUExecutable: Executable {
         self.compiler = compiler
     }
 
+    /// Elements of a piece of an output: more do not make it faster.
+    private static let pieceSize = 1 << 17
+
     func run(
         weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor]
     ) throws -> [HostTensor] {
+        try withRun(weights, states, inputs) { run in
+            for step in compiler.steps { try step(run) }
+            return segment.outputs.map { read($0, from: run) }
+        }
+    }
+
+    func run(
+        weights: [(any DeviceTensor)?], states: [(any DeviceState)?], inputs: [HostTensor],
+        take: (_ firstColumn: Int, HostTensor) -> Void
+    ) throws {
+        guard let product = compiler.lastProduct, segment.outputs == [product.result],
+            product.rows * product.width > Self.pieceSize
+        else {
+            for output in try run(weights: weights, states: states, inputs: inputs) { take(0, output) }
+            return
+        }
+        // Whole tiles of each thread.
+        let columns = max(1, Self.pieceSize / product.rows / 128) * 128
+        try withRun(weights, states, inputs) { run in
+            for step in compiler.steps.dropLast() { try step(run) }
+            for first in stride(from: 0, to: product.width, by: columns) {
+                let some = first..<min(first + columns, product.width)
+                try product.columns(run, some)
+                let piece = UnsafeBufferPointer(start: run[product.result], count: product.rows * some.count)
+                take(first, .float(Array(piece)))
+            }
+        }
+    }
+
+    private func withRun<Result>(
+        _ weights: [(any DeviceTensor)?], _ states: [(any DeviceState)?], _ inputs: [HostTensor],
+        _ body: (CPURun) throws -> Result
+    ) throws -> Result {
         let graph = segment.graph
         let tensors = try self.tensors(weights)
         let states = try self.states(states)
         return try device.arenas.withMemory(count: plan.arenaSize + compiler.tableSize + compiler.temporarySize) { arena in
-            try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: graph.values.count) { values in
+            let count = max(1, graph.values.count)
+            return try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: count) { values in
                 for value in graph.values.indices {
                     switch plan[value] {
                     case .arena(let offset): values.initializeElement(at: value, to: arena + offset)
@@ -38,13 +75,12 @@ final class CPUExecutable: Executable {
                     case nil: values.initializeElement(at: value, to: arena)
                     }
                 }
-                guard let table = values.baseAddress else { return [] }
                 let run = CPURun(
-                    values: UnsafePointer(table), tensors: tensors, states: states, tables: arena + plan.arenaSize,
+                    values: UnsafePointer(values.baseAddress.unsafelyUnwrapped), tensors: tensors, states: states,
+                    tables: arena + plan.arenaSize,
                     scratch: arena + plan.arenaSize + compiler.tableSize)
                 try write(inputs, to: run)
-                for step in compiler.steps { try step(run) }
-                return segment.outputs.map { read($0, from: run) }
+                return try body(run)
             }
         }
     }

@@ -101,11 +101,14 @@ private final class BuiltinSession: ScriptSession {
     func process(_ batch: Batch) throws -> StepResult { StepResult(try session.process(batch)) }
     /// A row at a time, since they are wider here than the device made them.
     func process(_ batch: Batch, take: (StepResult) -> Void) throws {
-        let output = try session.process(batch)
-        guard let all = output.logits ?? output.embeddings else { return }
-        for (index, key) in all.keys.enumerated() {
-            let row = Rows(keys: [key], width: all.width, elements: all.row(at: index))
-            take(output.logits == nil ? StepResult(embeddings: row) : StepResult(logits: row))
+        try session.process(batch) { output in
+            guard let all = output.logits ?? output.embeddings else { return }
+            for (index, key) in all.keys.enumerated() {
+                let row = Rows(
+                    keys: [key], width: all.width, elements: all.row(at: index), firstColumn: all.firstColumn,
+                    wholeWidth: all.wholeWidth)
+                take(output.logits == nil ? StepResult(embeddings: row) : StepResult(logits: row))
+            }
         }
     }
     func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool { try session.remove(sequence, positions) }

@@ -53,16 +53,12 @@ public final class Model: Sendable {
 
     private final class GraphCache: @unchecked Sendable {
         private let lock = NSLock()
-        private var graphs: [BatchShape: Graph] = [:]
+        private var graphs = ShapeCache<Graph>()
 
         func graph(_ batch: BatchShape, _ make: () throws -> Graph) throws -> Graph {
             if let known = lock.withLock({ graphs[batch] }) { return known }
             let made = try make()
-            lock.withLock {
-                // Batches of ever new shapes must not fill the memory.
-                if graphs.count >= 64 { graphs.removeAll() }
-                graphs[batch] = made
-            }
+            lock.withLock { graphs.insert(made, made, for: batch) }
             return made
         }
     }

@@ -8,7 +8,7 @@ import ModelGraph
 public final class LoadedWeights {
     public let model: Model
     private var owners: [ObjectIdentifier: Owner] = [:]
-    private var graphs: [BatchShape: Graph] = [:]
+    private var graphs = ShapeCache<Graph>()
 
     /// A device is kept with its tensors: its identity could otherwise become another device's.
     private struct Owner {
@@ -20,10 +20,8 @@ public final class LoadedWeights {
 
     func graph(_ shape: BatchShape) throws -> Graph {
         if let known = graphs[shape] { return known }
-        // Batches of ever new shapes must not fill the memory.
-        if graphs.count >= 64 { graphs.removeAll() }
         let graph = try model.graph(shape)
-        graphs[shape] = graph
+        graphs.insert(graph, graph, for: shape)
         return graph
     }
 

@@ -15,6 +15,10 @@ public struct Output: Sendable {
         public internal(set) var width: Int
         /// `[keys.count, width]`, in the precision of the device that made them.
         public internal(set) var elements: HostTensor
+        /// Of a piece that has some columns only: the first of them.
+        public internal(set) var firstColumn = 0
+        /// Columns of whole rows; nil where these are whole.
+        public internal(set) var wholeWidth: Int?
 
         /// The row of a token or sequence; nil where it was not asked for.
         public subscript(_ key: Int) -> [Double]? {

@@ -40,21 +40,8 @@ struct Plan {
     /// - Parameter inputs: at least those that the graph uses.
     /// - Returns: the wanted outputs that the graph has, with their shapes.
     func run(_ inputs: [Input: HostTensor], wanted: [Graph.Output]) throws -> [Graph.Output: (Shape, HostTensor)] {
-        var values: [ValueID: HostTensor] = [:]
-        for (input, id) in graph.inputs {
-            guard let tensor = inputs[input] else {
-                throw SessionError("the model's graph needs \(input.rawValue), which nothing supplies")
-            }
-            values[id] = tensor
-        }
-        for step in steps {
-            let operands = try step.segment.inputs.map { id in
-                guard let tensor = values[id] else { throw SessionError("value \(id) is used before it is made") }
-                return tensor
-            }
-            let results = try step.executable.run(weights: step.weights, states: step.states, inputs: operands)
-            for (id, result) in zip(step.segment.outputs, results) { values[id] = result }
-        }
+        var values = try values(of: inputs)
+        for step in steps { try run(step, &values) }
         var outputs: [Graph.Output: (Shape, HostTensor)] = [:]
         for output in wanted {
             if let id = graph.outputs[output], let tensor = values[id] {
@@ -64,6 +51,48 @@ struct Plan {
         return outputs
     }
 
+    /// - Parameters:
+    ///   - inputs: at least those that the graph uses.
+    ///   - output: one that the graph has, and the only one that was wanted.
+    ///   - take: is given pieces of it, as `Executable.run` hands them over.
+    func run(
+        _ inputs: [Input: HostTensor], output: ValueID, take: (_ firstColumn: Int, HostTensor) -> Void
+    ) throws {
+        var values = try values(of: inputs)
+        for step in steps.dropLast() { try run(step, &values) }
+        guard let last = steps.last else { return }
+        guard last.segment.outputs == [output] else {
+            try run(last, &values)
+            if let tensor = values[output] { take(0, tensor) }
+            return
+        }
+        try last.executable.run(
+            weights: last.weights, states: last.states, inputs: Self.operands(of: last, in: values), take: take)
+    }
+
+    private func values(of inputs: [Input: HostTensor]) throws -> [ValueID: HostTensor] {
+        var values: [ValueID: HostTensor] = [:]
+        for (input, id) in graph.inputs {
+            guard let tensor = inputs[input] else {
+                throw SessionError("the model's graph needs \(input.rawValue), which nothing supplies")
+            }
+            values[id] = tensor
+        }
+        return values
+    }
+
+    private func run(_ step: Step, _ values: inout [ValueID: HostTensor]) throws {
+        let results = try step.executable.run(
+            weights: step.weights, states: step.states, inputs: Self.operands(of: step, in: values))
+        for (id, result) in zip(step.segment.outputs, results) { values[id] = result }
+    }
+
+    private static func operands(of step: Step, in values: [ValueID: HostTensor]) throws -> [HostTensor] {
+        try step.segment.inputs.map { id in
+            guard let tensor = values[id] else { throw SessionError("value \(id) is used before it is made") }
+            return tensor
+        }
+    }
 }
 
 extension Graph {

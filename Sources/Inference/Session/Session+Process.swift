@@ -11,6 +11,19 @@ extension Session {
     ///   `DeviceError` if a device fails.
     @discardableResult
     public func process(_ batch: Batch) throws -> Output {
+        var output = Output()
+        try process(batch, inPieces: false) { output.append($0) }
+        return output
+    }
+
+    /// The same, but outputs are handed over as soon as they are there, and large ones in pieces: some of the rows, or
+    /// all columns of some rows bit by bit, the first columns first.
+    /// - Throws: as `process`, perhaps after some pieces.
+    public func process(_ batch: Batch, take: (Output) -> Void) throws {
+        try process(batch, inPieces: true, take: take)
+    }
+
+    private func process(_ batch: Batch, inPieces: Bool, take: (Output) -> Void) throws {
         try check(batch)
         if traits.hasEncoder, encoded == nil {
             throw SessionError("the decoder needs the encoder's output: encode first")
@@ -27,12 +40,10 @@ extension Session {
             throw SessionError("\(batch.tokens.count) tokens do not fit in \(cells.freeCount) free cells of \(context)")
         }
 
-        var output = Output()
         for start in stride(from: 0, to: batch.tokens.count, by: options.microBatch) {
             let end = min(start + options.microBatch, batch.tokens.count)
-            output.append(try processMicroBatch(batch.tokens[start..<end]))
+            try processMicroBatch(batch.tokens[start..<end], inPieces, take)
         }
-        return output
     }
 
     /// Runs the encoder; its output is what the decoder's cross-attention reads from then on.
@@ -63,7 +74,9 @@ extension Session {
 
     // MARK: One micro-batch
 
-    private func processMicroBatch(_ tokens: ArraySlice<Batch.Token>) throws -> Output {
+    private func processMicroBatch(
+        _ tokens: ArraySlice<Batch.Token>, _ inPieces: Bool, _ take: (Output) -> Void
+    ) throws {
         let before = cells
         var inputs = Self.inputs(tokens)
         if hasCells {
@@ -71,21 +84,22 @@ extension Session {
             inputs[.cells] = .index(taken.map { Int32($0) })
         }
         do {
-            let output = try run(tokens, inputs)
+            try run(tokens, inputs, inPieces, take)
             if isRecurrent {
                 for token in tokens {
                     guard let sequence = token.sequences.first else { continue }
                     seen[sequence] = (seen[sequence]?.lowerBound ?? token.position) ... token.position
                 }
             }
-            return output
         } catch {
             cells = before
             throw error
         }
     }
 
-    private func run(_ tokens: ArraySlice<Batch.Token>, _ common: [Input: HostTensor]) throws -> Output {
+    private func run(
+        _ tokens: ArraySlice<Batch.Token>, _ common: [Input: HostTensor], _ inPieces: Bool, _ take: (Output) -> Void
+    ) throws {
         let pooled = pooling == .none ? nil : Pool(tokens, pooling == .rank ? traits.classifierPooling : pooling)
         var rows = pooled == nil ? tokens.indices.filter { tokens[$0].wantsOutput } : Array(tokens.indices)
         let isWanted = !rows.isEmpty
@@ -108,8 +122,25 @@ extension Session {
             inputs[.encoderSequences] = .index(encoded.sequences.map(\.index))
         }
 
-        let results = try plan.run(inputs, wanted: wanted(of: plan.graph))
-        guard isWanted else { return Output() }
+        let wanted = wanted(of: plan.graph).filter { plan.graph.outputs[$0] != nil }
+        if inPieces, isWanted, pooled == nil, wanted.count == 1, let name = wanted.first,
+            let output = plan.graph.outputs[name]
+        {
+            let whole = plan.graph.values[output].shape
+            guard whole.rows == rows.count else {
+                throw SessionError("\(whole) \(name.rawValue) for \(rows.count) rows")
+            }
+            try plan.run(inputs, output: output) { firstColumn, elements in
+                let piece = Output.Rows(
+                    keys: rows, width: elements.count / rows.count, elements: elements, firstColumn: firstColumn,
+                    wholeWidth: whole.last)
+                take(name == .logits ? Output(logits: piece) : Output(embeddings: piece))
+            }
+            return
+        }
+
+        let results = try plan.run(inputs, wanted: wanted)
+        guard isWanted else { return }
         func found(_ name: Graph.Output, _ keys: [Int]) throws -> Output.Rows? {
             guard let (shape, elements) = results[name] else { return nil }
             guard shape.rows == keys.count else {
@@ -117,7 +148,7 @@ extension Session {
             }
             return Output.Rows(keys: keys, width: shape.last, elements: elements)
         }
-        return Output(logits: try found(.logits, rows), embeddings: try found(.embeddings, pooled?.sequences ?? rows))
+        take(Output(logits: try found(.logits, rows), embeddings: try found(.embeddings, pooled?.sequences ?? rows)))
     }
 
     /// The inputs that depend on the tokens alone.

@@ -26,7 +26,7 @@ public final class Session {
     private(set) var encoderWidth: Int?
     /// Positions that the model has learned embeddings for; nil where positions are not looked up.
     private(set) var positionLimit: Int?
-    private var plans: [BatchShape: Plan] = [:]
+    private var plans = ShapeCache<Plan>()
 
     /// What cross-attention reads.
     struct EncoderOutput {
@@ -121,10 +121,8 @@ public final class Session {
 
     func plan(for shape: BatchShape) throws -> Plan {
         if let plan = plans[shape] { return plan }
-        // Batches of ever new shapes must not fill the memory.
-        if plans.count >= 64 { plans.removeAll() }
         let plan = try compile(weights.graph(shape))
-        plans[shape] = plan
+        plans.insert(plan, plan.graph, for: shape)
         return plan
     }
 }

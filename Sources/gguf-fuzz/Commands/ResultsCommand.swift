@@ -71,9 +71,10 @@ extension ResultsCommand {
         func run() throws {
             let isModel = CommandError("--output \(output): is the model itself")
             guard output != model else { throw isModel }
-            let file = try ModelFile(path: model)
+            var file = try ModelFile(path: model)
             guard !file.source.files.contains(where: { $0.path == output }) else { throw isModel }
             let ids = try tokens?.ids ?? file.tokens(of: prompt ?? "")
+            file.removeTokenizer()
             let isPooled = file.architecture.map { $0.traits.pooling != .none } ?? false
             let evaluation = try Evaluation(
                 file, tokens: ids, encoderTokens: encoderTokens?.ids,
@@ -153,7 +154,8 @@ extension ResultsCommand {
 
         func run() throws {
             let expected = try ResultsFile(reading: input)
-            let file = try ModelFile(path: model)
+            var file = try ModelFile(path: model)
+            file.removeTokenizer()
             let evaluation = try Evaluation(
                 file, tokens: expected.tokens,
                 encoderTokens: expected.encoderTokens.isEmpty ? nil : expected.encoderTokens,

@@ -1,4 +1,5 @@
 import Architectures
+import CSystem
 import Devices
 import Engines
 import Inference
@@ -22,7 +23,7 @@ struct Evaluation {
 
     /// As many as llama.cpp computes together, but not many more logits than this: of a large vocabulary they would
     /// take more memory than a small model does, and more tokens make little faster.
-    private static let microBatches = 16...512, greatestLogits = 3 << 20
+    private static let microBatches = 16...512, greatestLogits = 5 << 20
     /// Whatever a file says, caches are not larger than this, nor than the model's own context, which is at least 4096.
     private static let greatestContext = 1 << 20
 
@@ -53,7 +54,8 @@ struct Evaluation {
         self.flashAttention = flashAttention
         self.context = context
         let vocabulary = positions == nil ? model.architecture?.dimensions.vocabulary ?? 1 : 1
-        let fitting = Self.greatestLogits / max(1, vocabulary)
+        // Whole tiles of the kernels.
+        let fitting = Self.greatestLogits / max(1, vocabulary) / 12 * 12
         microBatch = min(max(fitting, Self.microBatches.lowerBound), Self.microBatches.upperBound)
         isWhole = traits.map { $0.isBidirectional || $0.pooling != .none } ?? false
     }
@@ -116,6 +118,8 @@ struct Evaluation {
                 // The builtin engine takes the file that is open here: neither its metadata nor its pages count twice.
                 let loaded = try (engine.engine as? BuiltinEngine)?.load(model.source)
                     ?? engine.engine.load(file: model.path)
+                // Reading metadata and making tokens of a text leave much behind.
+                csystem_return_freed_memory()
                 update("\(work): \(amount)")
                 return try body(script, loaded) { step in
                     update("\(work): \(amount), step \(step + 1) of \(script.steps.count)")

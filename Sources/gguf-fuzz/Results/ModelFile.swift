@@ -8,27 +8,38 @@ import Tokenizers
 /// A model's GGUF file, or the parts that it was split into, as results files know it.
 struct ModelFile {
     let path: String
-    let source: FileSource
+    private var parts: GGUFParts
     /// nil where the architecture is none of ours, or the metadata contradicts itself: other engines may know better.
     let architecture: (any Architecture)?
 
+    var source: FileSource { FileSource(parts) }
+
     init(path: String) throws {
         self.path = path
-        source = try FileSource(path: path)
-        architecture = try? ArchitectureCatalog.read(source.metadata)
+        parts = try GGUFParts(path: path)
+        architecture = try? ArchitectureCatalog.read(parts.metadata)
     }
 
-    var architectureName: String? { source.metadata.string("general.architecture") }
+    var architectureName: String? { parts.metadata.string("general.architecture") }
     /// Positions that the model was trained on, where its metadata says so.
-    var context: Int? { architectureName.flatMap { source.metadata.integer("\($0).context_length") } }
+    var context: Int? { architectureName.flatMap { parts.metadata.integer("\($0).context_length") } }
 
     /// The tokens that llama.cpp's `llama-results` makes of a prompt: those that mark beginning and end as the model
     /// wants them, and control tokens that the text spells out only as text.
     /// - Throws: `CommandError` where the file has no tokenizer, or the prompt has no tokens.
     func tokens(of prompt: String) throws -> [Int] {
-        let ids = try CommandError.naming(path) { try Tokenizer(source.metadata).encode(prompt, addSpecial: true) }
+        let ids = try CommandError.naming(path) { try Tokenizer(parts.metadata).encode(prompt, addSpecial: true) }
         guard !ids.isEmpty else { throw CommandError("--prompt: has no tokens") }
         return ids
+    }
+
+    /// Lets go of what only the tokenizer needs: a large vocabulary and its merges take as much memory as some weights.
+    mutating func removeTokenizer() {
+        // A model may leave it to the tokens to say how many there are.
+        let isCounted = architectureName.map { parts.metadata["\($0).vocab_size"] != nil } ?? false
+        parts = parts.removingMetadata { key, value in
+            key.hasPrefix("tokenizer.") && value.array != nil && (isCounted || key != "tokenizer.ggml.tokens")
+        }
     }
 
     /// Reads all of the model, so that it lies in memory before it is needed, and shows how far that has come.

@@ -117,19 +117,23 @@ extension Precision {
     }
 }
 
-/// The greatest of many elements.
-enum GreatestElements {
-    /// The indices, from 0, of the greatest elements, the greatest first; of equal ones the first.
-    static func indices(of elements: ArraySlice<Double>, count: Int) -> [Int] {
-        var best: [(index: Int, element: Double)] = []
+/// The greatest of many elements, which come one after the other.
+struct GreatestElements {
+    let count: Int
+    /// With their indices, the greatest first; of equal ones the first.
+    private(set) var best: [(index: Int, element: Double)] = []
+
+    init(count: Int) { self.count = count }
+
+    /// - Parameter first: the index of the first one.
+    mutating func add(_ elements: ArraySlice<Double>, from first: Int) {
         for (index, element) in elements.enumerated() {
             if best.count == count, let last = best.last, element <= last.element { continue }
             // Few enter, so that a search from the end is short.
             var place = best.count
             while place > 0, best[place - 1].element < element { place -= 1 }
-            best.insert((index, element), at: place)
+            best.insert((first + index, element), at: place)
             if best.count > count { best.removeLast() }
         }
-        return best.map(\.index)
     }
 }

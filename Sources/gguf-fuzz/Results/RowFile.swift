@@ -20,6 +20,8 @@ final class RowFile {
     private let path: String
     private let file: TemporaryFile
     private var failure: CommandError?
+    /// The greatest elements of rows of which more columns are to come, by key.
+    private var unfinished: [Int: GreatestElements] = [:]
 
     /// - Parameters:
     ///   - top: how many of a row's elements are kept, the greatest; nil: all.
@@ -37,32 +39,56 @@ final class RowFile {
     func append(_ result: StepResult, start: Int) {
         guard failure == nil, let rows = result.rows, !rows.keys.isEmpty else { return }
         let kind = result.logits == nil ? Results.Kind.embeddings : .logits
-        guard keys.isEmpty || kind == self.kind && rows.width == modelWidth else {
-            failure = CommandError("the engine gives \(kind.rawValue) of \(rows.width) after others of \(modelWidth)")
+        let wholeWidth = rows.wholeWidth ?? rows.width
+        guard keys.isEmpty || kind == self.kind && wholeWidth == modelWidth else {
+            failure = CommandError(
+                "the engine gives \(kind.rawValue) of \(wholeWidth) after others of \(modelWidth)")
             return
         }
         guard rows.width > 0, rows.elements.count == rows.keys.count * rows.width else {
             failure = CommandError("the engine gives \(rows.elements.count) elements in rows of \(rows.width)")
             return
         }
-        (self.kind, modelWidth) = (kind, rows.width)
-        for (index, key) in rows.keys.enumerated() { append(rows.row(at: index), key: key + start) }
+        (self.kind, modelWidth) = (kind, wholeWidth)
+        for (index, key) in rows.keys.enumerated() {
+            append(rows.row(at: index), key: key + start, firstColumn: rows.firstColumn)
+        }
     }
 
-    private func append(_ row: ArraySlice<Double>, key: Int) {
-        keys.append(key)
-        if firstWithoutNumber == nil, row.contains(where: { $0.isNaN }) { firstWithoutNumber = key }
-        var elements = row.map { Float($0).bitPattern.littleEndian }
-        if let top, top < row.count {
-            let greatest = GreatestElements.indices(of: row, count: top)
-            tops = (tops ?? []) + greatest
-            elements = greatest.map { elements[$0] }
+    private func append(_ elements: ArraySlice<Double>, key: Int, firstColumn: Int) {
+        if firstColumn == 0 { keys.append(key) }
+        guard failure == nil, let row = keys.lastIndex(of: key) else { return }
+        if elements.contains(where: \.isNaN) { firstWithoutNumber = min(firstWithoutNumber ?? key, key) }
+        guard let top, top < modelWidth else {
+            width = modelWidth
+            return write(elements, at: row * width + firstColumn)
         }
-        width = elements.count
-        do {
-            try file.handle.write(contentsOf: elements.withUnsafeBytes { Data($0) })
-        } catch {
-            failure = CommandError("\(path): cannot be written: \(error.localizedDescription)")
+        width = top
+        var greatest = unfinished.removeValue(forKey: key) ?? GreatestElements(count: top)
+        greatest.add(elements, from: firstColumn)
+        guard firstColumn + elements.count == modelWidth else {
+            unfinished[key] = greatest
+            return
+        }
+        tops = (tops ?? []) + greatest.best.map(\.index)
+        write(greatest.best.map(\.element)[...], at: row * width)
+    }
+
+    /// - Parameter place: of the first one among all elements.
+    private func write(_ elements: ArraySlice<Double>, at place: Int) {
+        let encoded = elements.map { Float($0).bitPattern.littleEndian }
+        encoded.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+                let count = pwrite(file.handle.fileDescriptor, rest.baseAddress, rest.count, off_t(4 * place + done))
+                if count < 0 && errno == EINTR { continue }
+                guard count > 0 else {
+                    failure = CommandError("\(path): cannot be written: \(String(cString: strerror(errno)))")
+                    return
+                }
+                done += count
+            }
         }
     }
 
