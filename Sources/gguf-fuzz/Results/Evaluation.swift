@@ -23,7 +23,7 @@ struct Evaluation {
 
     /// As many as llama.cpp computes together, but not many more logits than this: of a large vocabulary they would
     /// take more memory than a small model does, and more tokens make little faster.
-    private static let microBatches = 16...512, greatestLogits = 5 << 20
+    private static let microBatches = 16...512, greatestLogits = 8 << 20
     /// Whatever a file says, caches are not larger than this, nor than the model's own context, which is at least 4096.
     private static let greatestContext = 1 << 20
 
