@@ -1,14 +1,13 @@
 import Devices
 import ModelGraph
 
-/// A model's weights on the devices that need them, each loaded when it is first used, and its graphs.
+/// A model's weights on the devices that need them, each loaded when it is first used.
 ///
-/// Sessions of one thread may share it, so that a second session of the same model loads and builds nothing; neither
+/// Sessions of one thread may share it, so that a second session of the same model loads nothing; neither
 /// does a session on another device of the same `tensorOwner`.
 public final class LoadedWeights {
     public let model: Model
     private var owners: [ObjectIdentifier: Owner] = [:]
-    private var graphs = ShapeCache<Graph>()
 
     /// A device is kept with its tensors: its identity could otherwise become another device's.
     private struct Owner {
@@ -17,13 +16,6 @@ public final class LoadedWeights {
     }
 
     public init(_ model: Model) { self.model = model }
-
-    func graph(_ shape: BatchShape) throws -> Graph {
-        if let known = graphs[shape] { return known }
-        let graph = try model.graph(shape)
-        graphs.insert(graph, graph, for: shape)
-        return graph
-    }
 
     func tensor(_ weight: Weight, on device: any Device) throws -> any DeviceTensor {
         let owner = device.tensorOwner

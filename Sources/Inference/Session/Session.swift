@@ -121,7 +121,7 @@ public final class Session {
 
     func plan(for shape: BatchShape) throws -> Plan {
         if let plan = plans[shape] { return plan }
-        let plan = try compile(weights.graph(shape))
+        let plan = try compile(model.graph(shape))
         plans.insert(plan, plan.graph, for: shape)
         return plan
     }
