@@ -50,21 +50,11 @@ public final class TemporaryFile {
     /// - Throws: `EngineStartError` where there is no place for it.
     public convenience init(bytes: [UInt8]) throws {
         try self.init(in: nil, spare: Self.spares.take())
-        func check(_ isDone: Bool) throws {
-            guard isDone || errno == EINTR else {
-                throw EngineStartError("a temporary file cannot be written: \(String(cString: strerror(errno)))")
-            }
+        guard bytes.withUnsafeBytes({ write($0, at: 0) }),
+            ftruncate(handle.fileDescriptor, off_t(bytes.count)) == 0
+        else {
+            throw EngineStartError("a temporary file cannot be written: \(String(cString: strerror(errno)))")
         }
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes.withUnsafeBytes { all in
-                let rest = UnsafeRawBufferPointer(rebasing: all[sent...])
-                return pwrite(handle.fileDescriptor, rest.baseAddress, rest.count, off_t(sent))
-            }
-            try check(count > 0)
-            sent += max(0, count)
-        }
-        try check(ftruncate(handle.fileDescriptor, off_t(bytes.count)) == 0)
     }
 
     deinit {
@@ -80,13 +70,33 @@ public final class TemporaryFile {
     public func contents(limit: Int) -> [UInt8]? {
         let size = size
         guard size <= limit else { return nil }
-        return try? [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            while count < size {
-                let read = pread(
-                    handle.fileDescriptor, buffer.baseAddress.map { $0 + count }, size - count, off_t(count))
+        let bytes = read(size, at: 0)
+        return bytes.count == size ? bytes : nil
+    }
+
+    /// - Parameter offset: of the first byte.
+    /// - Returns: false, with `errno`, where there is no place for all of them.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+            let count = pwrite(handle.fileDescriptor, rest.baseAddress, rest.count, off_t(offset + done))
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return false }
+            done += count
+        }
+        return true
+    }
+
+    /// - Returns: fewer bytes where there are no more.
+    private func read(_ count: Int, at offset: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            while done < count {
+                let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[done..<count])
+                let read = pread(handle.fileDescriptor, rest.baseAddress, rest.count, off_t(offset + done))
                 if read < 0 && errno == EINTR { continue }
-                guard read > 0 else { throw EngineStartError("a temporary file cannot be read") }
-                count += read
+                guard read > 0 else { return }
+                done += read
             }
         }
     }
@@ -108,9 +118,7 @@ public final class TemporaryFile {
     public func end(_ longest: Int) -> String {
         let size = size
         let start = max(0, size - longest)
-        var bytes = [UInt8](repeating: 0, count: size - start)
-        let count = pread(handle.fileDescriptor, &bytes, bytes.count, off_t(start))
-        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+        return String(decoding: read(size - start, at: start), as: UTF8.self)
     }
 }
 

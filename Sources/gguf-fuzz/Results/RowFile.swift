@@ -77,18 +77,9 @@ final class RowFile {
     /// - Parameter place: of the first one among all elements.
     private func write(_ elements: ArraySlice<Double>, at place: Int) {
         let encoded = elements.map { Float($0).bitPattern.littleEndian }
-        encoded.withUnsafeBytes { bytes in
-            var done = 0
-            while done < bytes.count {
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
-                let count = pwrite(file.handle.fileDescriptor, rest.baseAddress, rest.count, off_t(4 * place + done))
-                if count < 0 && errno == EINTR { continue }
-                guard count > 0 else {
-                    failure = CommandError("\(path): cannot be written: \(String(cString: strerror(errno)))")
-                    return
-                }
-                done += count
-            }
+        guard encoded.withUnsafeBytes({ file.write($0, at: 4 * place) }) else {
+            failure = CommandError("\(path): cannot be written: \(String(cString: strerror(errno)))")
+            return
         }
     }
 
