@@ -76,7 +76,8 @@ public struct Precision: Hashable, Sendable, Codable {
             storage: coarser(storage, other.storage) ?? storage,
             accumulation: coarser(accumulation, other.accumulation) ?? accumulation,
             activations: activations ?? other.activations, products: coarser(products, other.products),
-            gelu: coarser(gelu, other.gelu), attention: coarser(attention, other.attention), fullAttention: coarser(fullAttention, other.fullAttention),
+            gelu: coarser(gelu, other.gelu), attention: coarser(attention, other.attention),
+            fullAttention: coarser(fullAttention, other.fullAttention),
             flashAttention: coarser(flashAttention, other.flashAttention))
     }
 

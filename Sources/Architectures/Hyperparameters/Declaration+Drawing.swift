@@ -45,10 +45,13 @@ extension Declaration.Domain {
             let index = try choices.element(
                 of: Array(layouts.indices), or: .integers(in: another...another), like: layout)
             return index == another
-                ? try Self.perLayer(domain, count: count).draw(&choices, key, isLarge: isLarge, like: target) : .array(layouts[index])
+                ? try Self.perLayer(domain, count: count).draw(&choices, key, isLarge: isLarge, like: target)
+                : .array(layouts[index])
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
-            if case .boolean = domain { return try domain.drawLayers(&choices, key, count, isLarge: isLarge, like: target) }
+            if case .boolean = domain {
+                return try domain.drawLayers(&choices, key, count, isLarge: isLarge, like: target)
+            }
             return choices.boolean(like: target.map { $0.array != nil })
                 ? try domain.drawLayers(&choices, key, count, isLarge: isLarge, like: target)
                 : try domain.draw(&choices, key, isLarge: isLarge, like: target)

@@ -80,7 +80,8 @@ final class LlamaModel: EngineModel {
     }
 
     func save(to path: String) throws {
-        functions.pointee.save_model(try load(loaded?.placement ?? Placement(devices.usable[0].engineDevice.name)), path)
+        let placement = loaded?.placement ?? Placement(devices.usable[0].engineDevice.name)
+        functions.pointee.save_model(try load(placement), path)
     }
 }
 

@@ -101,7 +101,8 @@ static bool ends_with(const char *text, const char *end) {
 // Of a tensor that the file lacks: elements with which it changes nothing.
 static void set_neutral(struct ggml_tensor *tensor, struct source *source) {
     const char *name = ggml_get_name(tensor);
-    bool is_factor = ends_with(name, ".scale") || ends_with(name, ".input_scale") || strcmp(name, "rope_freqs.weight") == 0;
+    bool is_factor =
+        ends_with(name, ".scale") || ends_with(name, ".input_scale") || strcmp(name, "rope_freqs.weight") == 0;
     if (!is_factor && !ends_with(name, ".bias") && source->missing[0] == 0) {
         snprintf(source->missing, source->missing_size, "%s", name);
     }
