@@ -1,4 +1,5 @@
-// Searches for the scales of groups of elements, by least squares.
+// Searches for the scales of groups of elements, by least squares. Eight groups are searched at once, each in a lane of
+// its own, so that no instruction set has another order of a group's sums.
 #pragma once
 
 #define INLINE static inline __attribute__((always_inline))
@@ -6,26 +7,20 @@
 // All functions that take vectors are inlined, so that no calling convention matters.
 #pragma clang diagnostic ignored "-Wpsabi"
 
-/// Sixteen elements, whatever the instruction set, so that sums have one order.
-typedef float v16 __attribute__((ext_vector_type(16)));
-typedef int i16 __attribute__((ext_vector_type(16)));
-typedef float unaligned_v16 __attribute__((ext_vector_type(16), aligned(4)));
-typedef int unaligned_i16 __attribute__((ext_vector_type(16), aligned(4)));
 typedef float v8 __attribute__((ext_vector_type(8)));
-typedef float v4 __attribute__((ext_vector_type(4)));
+typedef int i8 __attribute__((ext_vector_type(8)));
+typedef float unaligned_v8 __attribute__((ext_vector_type(8), aligned(4)));
+typedef int unaligned_i8 __attribute__((ext_vector_type(8), aligned(4)));
 
-INLINE v16 load16(const float *x) { return *(const unaligned_v16 *)x; }
+INLINE v8 load8(const float *x) { return *(const unaligned_v8 *)x; }
+INLINE void store8(float *y, v8 x) { *(unaligned_v8 *)y = x; }
 /// Whole numbers; 0 for what is no number.
-INLINE void store_integers(int *y, v16 x) {
-    *(unaligned_i16 *)y = __builtin_convertvector(x == x ? x : (v16)0, i16);
-}
-INLINE float sum16(v16 x) {
-    const v8 half = x.lo + x.hi;
-    const v4 quarter = half.lo + half.hi;
-    return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+INLINE void store_integers(int *y, v8 x) {
+    *(unaligned_i8 *)y = __builtin_convertvector(x == x ? x : (v8)0, i8);
 }
 
 static inline float magnitude(float x) { return x < 0 ? -x : x; }
+INLINE v8 magnitudes(v8 x) { return __builtin_elementwise_abs(x); }
 static inline int clamped(int x, int lower, int upper) { return x < lower ? lower : x > upper ? upper : x; }
 
 /// The nearest integer, ties to even, of a value within ±2²²; 0 where the value is no number.
@@ -34,76 +29,142 @@ static inline int nearest(float x) {
     return (int)((x + 0x1.8p23f) - 0x1.8p23f);
 }
 /// The nearest integers in `lower ... upper`.
-INLINE v16 nearest_in(v16 x, float lower, float upper) {
-    x = x < (v16)lower ? (v16)lower : x;
-    x = x > (v16)upper ? (v16)upper : x;
+INLINE v8 nearest_in(v8 x, float lower, float upper) {
+    x = x < (v8)lower ? (v8)lower : x;
+    x = x > (v8)upper ? (v8)upper : x;
     return (x + 0x1.8p23f) - 0x1.8p23f;
 }
 
+/// Values that elements can become, ascending, and what lies half-way between neighbours.
+typedef struct { float values[16], middles[15]; } Levels;
+
+static Levels levels_of(const int8_t *values, int count) {
+    Levels levels;
+    for (int i = 0; i < count; i++) levels.values[i] = (float)values[i];
+    for (int i = 0; i + 1 < count; i++) levels.middles[i] = (levels.values[i] + levels.values[i + 1]) / 2;
+    return levels;
+}
+
+/// The nearest of `count` levels, and their places among them.
+INLINE v8 nearest_levels(const Levels *levels, const int count, v8 x, v8 *places) {
+    v8 values = levels->values[0];
+    *places = 0;
+    for (int i = 0; i + 1 < count; i++) {
+        const i8 above = x > (v8)levels->middles[i];
+        values = above ? (v8)levels->values[i + 1] : values;
+        *places = above ? (v8)(float)(i + 1) : *places;
+    }
+    return values;
+}
+
+// MARK: Groups in lanes
+
+/// Element i of eight groups of `size` elements becomes `columns[i]`; the first group stands for those that are missing.
+INLINE void load_groups(const float *x, const int size, int groups, v8 *columns) {
+    for (int first = 0; first < size; first += 8) {
+        v8 *rows = columns + first;
+        for (int i = 0; i < 8; i++) rows[i] = load8(x + size * (i < groups ? i : 0) + first);
+        // Each round moves the highest bit of the row's number to the end of the lane's, and that one's to the row's.
+        for (int round = 0; round < 3; round++) {
+            v8 mixed[8];
+            for (int i = 0; i < 4; i++) {
+                mixed[2 * i] = __builtin_shufflevector(rows[i], rows[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+                mixed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+            }
+            for (int i = 0; i < 8; i++) rows[i] = mixed[i];
+        }
+    }
+}
+
+/// The sums of sixteen.
+INLINE v8 sum16(const v8 *x) {
+    v8 sums[4];
+    for (int i = 0; i < 4; i++) sums[i] = (x[i] + x[i + 8]) + (x[i + 4] + x[i + 12]);
+    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+
 /// The element of the largest magnitude, the first of several.
-static inline float extreme(const float *x, int count) {
-    float result = x[0];
-    for (int i = 1; i < count; i++) if (magnitude(x[i]) > magnitude(result)) result = x[i];
+INLINE v8 extremes8(const v8 *x, const int size) {
+    v8 result = x[0];
+    for (int i = 1; i < size; i++) result = magnitudes(x[i]) > magnitudes(result) ? x[i] : result;
     return result;
 }
 
-/// The scale for which `scale · q`, with integers `lower ... upper`, comes nearest to sixteen elements.
-///
-/// Candidates put the extreme element at the end of the range, or a little inside or outside of it; for the integers
-/// that each gives, the best scale is Σxq / Σq², and takes (Σxq)² / Σq² off the error.
-static float best_scale(const float *elements, int lower, int upper) {
-    const v16 x = load16(elements);
-    const float end = extreme(elements, 16);
-    if (!(magnitude(end) > 0x1p-100f)) return 0;
-    float scale = 0, gain = 0;
-    for (int step = -4; step <= 4; step++) {
-        // The longer side of the range holds the extreme, whatever its sign.
-        const float inverse = ((float)lower - 0.2f * (float)step) / end;
-        const v16 q = nearest_in(x * inverse, (float)lower, (float)upper);
-        const float xq = sum16(x * q), qq = sum16(q * q);
-        if (qq > 0 && xq * xq > gain * qq) {
-            gain = xq * xq / qq;
-            scale = xq / qq;
-        }
+/// The least squared error's scale so far, and how much it takes off the error of no scale.
+typedef struct { v8 scale, gain; } Best;
+
+/// Tries the numbers q nearest to elements times `inverse`: of `count` levels or, where that is 0, whole numbers between
+/// the first two of `levels`. Their best scale is Σxq / Σq², and takes (Σxq)² / Σq² off the error.
+INLINE void try_scale(
+    const v8 *x, const int size, v8 inverse, const Levels *levels, const int count, const int positive, Best *best) {
+    v8 xq[16], qq[16];
+    for (int i = 0; i < size; i++) {
+        v8 places;
+        const v8 q = count == 0 ? nearest_in(x[i] * inverse, levels->values[0], levels->values[1])
+                                : nearest_levels(levels, count, x[i] * inverse, &places);
+        xq[i % 16] = i < 16 ? x[i] * q : xq[i % 16] + x[i] * q;
+        qq[i % 16] = i < 16 ? q * q : qq[i % 16] + q * q;
     }
-    return scale;
+    const v8 product = sum16(xq), square = sum16(qq);
+    i8 better = square > (v8)0 & product * product > best->gain * square;
+    if (positive) better &= product > (v8)0;
+    best->gain = better ? product * product / square : best->gain;
+    best->scale = better ? product / square : best->scale;
 }
 
-/// The scale and the minimum, which is to be subtracted and not negative, for which `scale · q − minimum`, with
-/// integers `0 ... upper`, comes nearest to 16 or 32 elements.
+/// The scales for which `scale · q`, with integers `lower ... upper`, comes nearest to eight groups of sixteen elements.
+///
+/// Candidates put the extreme element at the end of the range, or a little inside or outside of it.
+static void best_scales(const float *elements, int lower, int upper, float *scales) {
+    v8 x[16];
+    load_groups(elements, 16, 8, x);
+    const v8 end = extremes8(x, 16);
+    const Levels range = {{(float)lower, (float)upper}, {0}};
+    Best best = {0, 0};
+    for (int step = -4; step <= 4; step++) {
+        // The longer side of the range holds the extreme, whatever its sign.
+        try_scale(x, 16, (v8)((float)lower - 0.2f * (float)step) / end, &range, 0, 0, &best);
+    }
+    store8(scales, magnitudes(end) > (v8)0x1p-100f ? best.scale : (v8)0);
+}
+
+/// The scales and the minima, which are to be subtracted and not negative, for which `scale · q − minimum`, with
+/// integers `0 ... upper`, comes nearest to eight groups of 16 or 32 elements.
 ///
 /// As above; the integers of each candidate give scale and minimum by linear regression.
-INLINE float best_scale_and_minimum(const float *elements, const int count, int upper, float *minimum) {
-    const v16 x0 = load16(elements), x1 = count > 16 ? load16(elements + 16) : (v16)0;
-    float least = elements[0], most = elements[0];
-    for (int i = 1; i < count; i++) {
-        least = elements[i] < least ? elements[i] : least;
-        most = elements[i] > most ? elements[i] : most;
+INLINE void best_scales_and_minima(const float *elements, const int size, float upper, float *scales, float *minima) {
+    v8 x[32], sums[16];
+    load_groups(elements, size, 8, x);
+    v8 least = x[0], most = x[0];
+    for (int i = 1; i < size; i++) {
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
     }
-    if (least > 0) least = 0;
-    *minimum = -least;
-    if (!(most - least > 0x1p-100f)) return 0;
-    const float sum = sum16(x0 + x1), n = (float)count;
-    float scale = (most - least) / (float)upper, best = 0x1p127f;
+    least = least > (v8)0 ? (v8)0 : least;
+    for (int i = 0; i < 16; i++) sums[i] = size > 16 ? x[i] + x[i + 16] : x[i];
+    const v8 sum = sum16(sums), n = (float)size;
+    v8 scale = (most - least) / upper, minimum = -least, best = 0x1p127f;
     for (int step = -4; step <= 4; step++) {
-        const float inverse = ((float)upper + 0.2f * (float)step) / (most - least);
-        const v16 q0 = nearest_in((x0 - least) * inverse, 0, (float)upper);
-        const v16 q1 = count > 16 ? nearest_in((x1 - least) * inverse, 0, (float)upper) : (v16)0;
-        const float q = sum16(q0 + q1), qq = sum16(q0 * q0 + q1 * q1), xq = sum16(x0 * q0 + x1 * q1);
-        const float determinant = n * qq - q * q;
-        if (!(determinant > 0)) continue;
-        float slope = (n * xq - sum * q) / determinant, offset = (qq * sum - q * xq) / determinant;
-        if (offset > 0) {
-            offset = 0;
-            slope = xq / qq;
+        const v8 inverse = (upper + 0.2f * (float)step) / (most - least);
+        v8 numbers[16], squares[16], products[16];
+        for (int i = 0; i < size; i++) {
+            const v8 number = nearest_in((x[i] - least) * inverse, 0, upper);
+            numbers[i % 16] = i < 16 ? number : numbers[i % 16] + number;
+            squares[i % 16] = i < 16 ? number * number : squares[i % 16] + number * number;
+            products[i % 16] = i < 16 ? x[i] * number : products[i % 16] + x[i] * number;
         }
+        const v8 q = sum16(numbers), qq = sum16(squares), xq = sum16(products);
+        const v8 determinant = n * qq - q * q;
+        v8 slope = (n * xq - sum * q) / determinant, offset = (qq * sum - q * xq) / determinant;
+        slope = offset > (v8)0 ? xq / qq : slope;
+        offset = offset > (v8)0 ? (v8)0 : offset;
         // Σ(slope · q + offset − x)², less Σx².
-        const float error = slope * (slope * qq - 2 * xq) + offset * (n * offset + 2 * (slope * q - sum));
-        if (error < best) {
-            best = error;
-            scale = slope;
-            *minimum = -offset;
-        }
+        const v8 error = slope * (slope * qq - 2 * xq) + offset * (n * offset + 2 * (slope * q - sum));
+        const i8 better = determinant > (v8)0 & error < best;
+        best = better ? error : best;
+        scale = better ? slope : scale;
+        minimum = better ? -offset : minimum;
     }
-    return scale;
+    store8(scales, most - least > (v8)0x1p-100f ? scale : (v8)0);
+    store8(minima, most - least > (v8)0x1p-100f ? minimum : -least);
 }
