@@ -62,13 +62,17 @@ static float largest_magnitude(const float *x, int count) {
     return float_of_bits(largest);
 }
 
-/// The first element of the largest magnitude; the first NaN where there is one.
-static float first_extreme(const float *x, int count) {
-    float result = x[0];
-    for (int i = 1; i < count && result == result; i++) {
-        if (!(magnitude(x[i]) <= magnitude(result))) result = x[i];
+/// The first of 32 elements of the largest magnitude; the first NaN where there is one.
+static float first_extreme(const float *x) {
+    uint32_t sizes[32], largest = 0;
+    for (int i = 0; i < 32; i++) {
+        const uint32_t bits = bits_of(x[i]) & 0x7fffffffu;
+        sizes[i] = bits < 0x7f800001u ? bits : 0x7f800001u;
+        largest = sizes[i] > largest ? sizes[i] : largest;
     }
-    return result;
+    int first = 31;
+    for (int i = 0; i < 32; i++) first = sizes[i] == largest && i < first ? i : first;
+    return x[first];
 }
 
 /// NaN where one element is.
@@ -86,6 +90,13 @@ static void extremes(const float *x, int count, float *least, float *most) {
 static void pack_pairs(const int *numbers, uint8_t *bytes, int half) {
     for (int i = 0; i < half; i++) bytes[i] = (uint8_t)((numbers[i] & 15) | (numbers[i + half] & 15) << 4);
 }
+/// Two bits each, from `bit` up, of 128 numbers: element i lowest, then i + 32, i + 64 and i + 96.
+static void pack_quarters(const int *numbers, int bit, uint8_t *bytes) {
+    for (int i = 0; i < 32; i++) {
+        bytes[i] = 0;
+        for (int j = 0; j < 4; j++) bytes[i] |= (uint8_t)((numbers[32 * j + i] >> bit & 3) << 2 * j);
+    }
+}
 static Little32 pack_fifths(const int *numbers) {
     uint32_t bits = 0;
     for (int i = 0; i < 32; i++) bits |= (uint32_t)(numbers[i] >> 4 & 1) << i;
@@ -94,7 +105,7 @@ static Little32 pack_fifths(const int *numbers) {
 
 /// Numbers 0 ..< 2 · zero: the extreme becomes 0; rounded up where a half is left.
 static LittleHalf around_zero(const float *x, int zero, int *numbers) {
-    const float scale = first_extreme(x, 32) / (float)-zero, inverse = inverse_of(scale);
+    const float scale = first_extreme(x) / (float)-zero, inverse = inverse_of(scale);
     for (int i = 0; i < 32; i++) {
         const int number = truncated(x[i] * inverse + ((float)zero + 0.5f));
         numbers[i] = number < 2 * zero ? number : 2 * zero - 1;
@@ -239,10 +250,8 @@ static void encode_block_q2_k(const float *x, BlockQ2_K *b) {
     int scales[16], minima[16], numbers[256];
     encode_above_minima(x, 16, 16, 3, 15, &b->scale, &b->minimum, scales, minima, numbers);
     for (int i = 0; i < 16; i++) b->scales[i] = (uint8_t)(scales[i] | minima[i] << 4);
-    for (int i = 0; i < 64; i++) {
-        const int *first = numbers + i / 32 * 128 + i % 32;
-        b->quants[i] = (uint8_t)(first[0] | first[32] << 2 | first[64] << 4 | first[96] << 6);
-    }
+    pack_quarters(numbers, 0, b->quants);
+    pack_quarters(numbers + 128, 0, b->quants + 32);
 }
 
 static void pack_six_bits(const int *scales, const int *minima, uint8_t *bytes) {
@@ -292,12 +301,12 @@ static void encode_block_q3_k(const float *x, BlockQ3_K *b) {
         b->scales[i % 8] |= (uint8_t)((number & 15) << i / 8 * 4);
         b->scales[8 + i % 4] |= (uint8_t)(number >> 4 << i / 4 * 2);
     }
-    memset(b->high, 0, sizeof b->high);
-    memset(b->quants, 0, sizeof b->quants);
-    for (int i = 0; i < 256; i++) {
-        const int number = numbers[i] + 4;
-        b->quants[i / 128 * 32 + i % 32] |= (uint8_t)((number & 3) << i % 128 / 32 * 2);
-        b->high[i % 32] |= (uint8_t)(number >> 2 << i / 32);
+    for (int i = 0; i < 256; i++) numbers[i] += 4;
+    pack_quarters(numbers, 0, b->quants);
+    pack_quarters(numbers + 128, 0, b->quants + 32);
+    for (int i = 0; i < 32; i++) {
+        b->high[i] = 0;
+        for (int j = 0; j < 8; j++) b->high[i] |= (uint8_t)(numbers[32 * j + i] >> 2 << j);
     }
 }
 
@@ -305,12 +314,10 @@ static void encode_block_q6_k(const float *x, BlockQ6_K *b) {
     int scales[16], numbers[256];
     b->scale = encode_around_zero(x, -32, 31, 127, scales, numbers);
     for (int i = 0; i < 16; i++) b->scales[i] = (int8_t)scales[i];
-    memset(b->low, 0, sizeof b->low);
-    memset(b->high, 0, sizeof b->high);
-    for (int i = 0; i < 256; i++) {
-        const int number = numbers[i] + 32, part = i % 128 / 32;
-        b->low[i / 128 * 64 + part % 2 * 32 + i % 32] |= (uint8_t)((number & 15) << part / 2 * 4);
-        b->high[i / 128 * 32 + i % 32] |= (uint8_t)(number >> 4 << part * 2);
+    for (int i = 0; i < 256; i++) numbers[i] += 32;
+    for (int half = 0; half < 2; half++) {
+        pack_pairs(numbers + 128 * half, b->low + 64 * half, 64);
+        pack_quarters(numbers + 128 * half, 4, b->high + 32 * half);
     }
 }
 
@@ -341,10 +348,8 @@ static void encode_block_tq1_0(const float *x, BlockTQ1_0 *b) {
 static void encode_block_tq2_0(const float *x, BlockTQ2_0 *b) {
     int digits[256];
     b->scale = ternary_digits(x, digits);
-    for (int i = 0; i < 64; i++) {
-        const int *first = digits + i / 32 * 128 + i % 32;
-        b->quants[i] = (uint8_t)(first[0] | first[32] << 2 | first[64] << 4 | first[96] << 6);
-    }
+    pack_quarters(digits, 0, b->quants);
+    pack_quarters(digits + 128, 0, b->quants + 32);
 }
 
 // MARK: Tables

@@ -76,11 +76,12 @@ INLINE void load_groups(const float *x, const int size, int groups, v8 *columns)
     }
 }
 
-/// The sums of sixteen.
-INLINE v8 sum16(const v8 *x) {
-    v8 sums[4];
-    for (int i = 0; i < 4; i++) sums[i] = (x[i] + x[i + 8]) + (x[i + 4] + x[i + 12]);
-    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+/// The sums of 16 or 32 elements: the second half is added to the first until one is left. Overwrites them.
+INLINE v8 sums(v8 *x, const int size) {
+    for (int half = size / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) x[i] += x[i + half];
+    }
+    return x[0];
 }
 
 /// The element of the largest magnitude, the first of several.
@@ -97,15 +98,15 @@ typedef struct { v8 scale, gain; } Best;
 /// the first two of `levels`. Their best scale is Σxq / Σq², and takes (Σxq)² / Σq² off the error.
 INLINE void try_scale(
     const v8 *x, const int size, v8 inverse, const Levels *levels, const int count, const int positive, Best *best) {
-    v8 xq[16], qq[16];
+    v8 xq[32], qq[32];
     for (int i = 0; i < size; i++) {
         v8 places;
         const v8 q = count == 0 ? nearest_in(x[i] * inverse, levels->values[0], levels->values[1])
                                 : nearest_levels(levels, count, x[i] * inverse, &places);
-        xq[i % 16] = i < 16 ? x[i] * q : xq[i % 16] + x[i] * q;
-        qq[i % 16] = i < 16 ? q * q : qq[i % 16] + q * q;
+        xq[i] = x[i] * q;
+        qq[i] = q * q;
     }
-    const v8 product = sum16(xq), square = sum16(qq);
+    const v8 product = sums(xq, size), square = sums(qq, size);
     i8 better = square > (v8)0 & product * product > best->gain * square;
     if (positive) better &= product > (v8)0;
     best->gain = better ? product * product / square : best->gain;
@@ -133,7 +134,7 @@ static void best_scales(const float *elements, int lower, int upper, float *scal
 ///
 /// As above; the integers of each candidate give scale and minimum by linear regression.
 INLINE void best_scales_and_minima(const float *elements, const int size, float upper, float *scales, float *minima) {
-    v8 x[32], sums[16];
+    v8 x[32], elements_left[32];
     load_groups(elements, size, 8, x);
     v8 least = x[0], most = x[0];
     for (int i = 1; i < size; i++) {
@@ -141,19 +142,18 @@ INLINE void best_scales_and_minima(const float *elements, const int size, float 
         most = x[i] > most ? x[i] : most;
     }
     least = least > (v8)0 ? (v8)0 : least;
-    for (int i = 0; i < 16; i++) sums[i] = size > 16 ? x[i] + x[i + 16] : x[i];
-    const v8 sum = sum16(sums), n = (float)size;
+    for (int i = 0; i < size; i++) elements_left[i] = x[i];
+    const v8 sum = sums(elements_left, size), n = (float)size;
     v8 scale = (most - least) / upper, minimum = -least, best = 0x1p127f;
     for (int step = -4; step <= 4; step++) {
         const v8 inverse = (upper + 0.2f * (float)step) / (most - least);
-        v8 numbers[16], squares[16], products[16];
+        v8 numbers[32], squares[32], products[32];
         for (int i = 0; i < size; i++) {
-            const v8 number = nearest_in((x[i] - least) * inverse, 0, upper);
-            numbers[i % 16] = i < 16 ? number : numbers[i % 16] + number;
-            squares[i % 16] = i < 16 ? number * number : squares[i % 16] + number * number;
-            products[i % 16] = i < 16 ? x[i] * number : products[i % 16] + x[i] * number;
+            numbers[i] = nearest_in((x[i] - least) * inverse, 0, upper);
+            squares[i] = numbers[i] * numbers[i];
+            products[i] = x[i] * numbers[i];
         }
-        const v8 q = sum16(numbers), qq = sum16(squares), xq = sum16(products);
+        const v8 q = sums(numbers, size), qq = sums(squares, size), xq = sums(products, size);
         const v8 determinant = n * qq - q * q;
         v8 slope = (n * xq - sum * q) / determinant, offset = (qq * sum - q * xq) / determinant;
         slope = offset > (v8)0 ? xq / qq : slope;
