@@ -213,8 +213,8 @@ static void encode_block_q8_k(const float *x, BlockQ8_K *b) {
 /// What the elements of a group become once its scale and minimum are rounded.
 static void group_numbers(const float *x, int count, float scale, float minimum, int lower, int upper, int *numbers) {
     const float inverse = inverse_of(scale);
-    for (int i = 0; i < count; i += 8) {
-        store_integers(numbers + i, nearest_in((load8(x + i) + minimum) * inverse, (float)lower, (float)upper));
+    for (int i = 0; i < count; i += 16) {
+        store_integers(numbers + i, nearest_in((load16(x + i) + minimum) * inverse, (float)lower, (float)upper));
     }
 }
 
@@ -354,28 +354,28 @@ static void encode_block_tq2_0(const float *x, BlockTQ2_0 *b) {
 
 // MARK: Tables
 
-/// The first values of E2M1, times the scale, that lie nearest. Those of an element's sign do, and of these the positive
-/// ones come first; errors are compared as they are rounded.
+/// The places of the first values of E2M1, times the scale, that lie nearest: no value of the other sign does, and the
+/// zero that comes first is the positive one. Errors are compared as they are rounded.
 static void fp4_numbers(const float *x, int count, float scale, int *numbers) {
-    for (int i = 0; i < count; i += 8) {
-        const v8 elements = load8(x + i), sizes = magnitudes(elements);
-        v8 places = 0, least = sizes;
+    for (int i = 0; i < count; i += 16) {
+        const v16 elements = load16(x + i), sizes = __builtin_elementwise_abs(elements);
+        v16 places = 0, least = sizes;
         for (int place = 1; place < 8; place++) {
-            const v8 error = magnitudes(scale * (float)quants_fp4_values[place] - sizes);
-            const i8 nearer = error < least;
+            const v16 error = __builtin_elementwise_abs(scale * (float)quants_fp4_values[place] - sizes);
+            const i16 nearer = error < least;
             least = nearer ? error : least;
-            places = nearer ? (v8)(float)place : places;
+            places = nearer ? (v16)(float)place : places;
         }
-        store_integers(numbers + i, elements < (v8)0 & places > (v8)0 ? places + 8 : places);
+        store_integers(numbers + i, (elements < (v16)0 & places > (v16)0) ? places + 8 : places);
     }
 }
 
 /// The scales of up to eight groups of 32 elements that become values of IQ4's table: the best of some that put the
 /// extreme element near the one end or the other.
 static void iq4_scales(const float *elements, int groups, const Levels *levels, float *scales) {
-    v8 x[32];
+    v16 x[16];
     load_groups(elements, 32, groups, x);
-    const v8 end = extremes8(x, 32);
+    const v8 end = extreme_elements(x, 32);
     Best best = {0, 0};
     for (int step = 0; step < 6; step++) {
         const float place = (step & 1 ? 113.0f : -127.0f) * (1 + 0.0625f * (float)(step / 2 - 1));
@@ -386,9 +386,9 @@ static void iq4_scales(const float *elements, int groups, const Levels *levels, 
 
 static void iq4_numbers(const float *x, float scale, const Levels *levels, int *numbers) {
     const float inverse = inverse_of(scale);
-    for (int i = 0; i < 32; i += 8) {
-        v8 places;
-        nearest_levels(levels, 16, load8(x + i) * inverse, &places);
+    for (int i = 0; i < 32; i += 16) {
+        v16 places;
+        nearest_levels(levels, 16, load16(x + i) * inverse, &places);
         store_integers(numbers + i, places);
     }
 }
@@ -502,13 +502,13 @@ static Grid grid_of(uint32_t type) {
 
 /// Indices for `count` elements times `inverse`.
 static void grid_indices(const Grid *grid, const float *x, int count, float inverse, int *indices) {
-    for (int start = 0; start < count; start += 8) {
-        v8 places;
-        int digits[8];
-        if (grid->base == 3) nearest_levels(&grid->levels, 3, load8(x + start) * inverse, &places);
-        else nearest_levels(&grid->levels, 8, load8(x + start) * inverse, &places);
+    for (int start = 0; start < count; start += 16) {
+        v16 places;
+        int digits[16];
+        if (grid->base == 3) nearest_levels(&grid->levels, 3, load16(x + start) * inverse, &places);
+        else nearest_levels(&grid->levels, 8, load16(x + start) * inverse, &places);
         store_integers(digits, places);
-        for (int first = 0; first < 8; first += grid->elements) {
+        for (int first = 0; first < 16; first += grid->elements) {
             int number = 0;
             for (int i = grid->elements - 1; i >= 0; i--) number = number * grid->base + digits[first + i];
             indices[(start + first) / grid->elements] = grid->nearest[number];
@@ -519,15 +519,19 @@ static void grid_indices(const Grid *grid, const float *x, int count, float inve
 /// The scales of eight groups: the best of some that put the largest element at the top of the grid or beyond it, as if
 /// every combination were in the grid.
 INLINE void scales_on_grid(const Grid *grid, const int base, const float *elements, const int size, float *scales) {
-    v8 x[32], largest = 0;
+    v16 x[16];
     load_groups(elements, size, 8, x);
-    for (int i = 0; i < size; i++) largest = magnitudes(x[i]) > largest ? magnitudes(x[i]) : largest;
+    v8 largest = 0;
+    for (int i = 0; i < size; i++) {
+        const v8 other = magnitudes(element(x, size, i));
+        largest = other > largest ? other : largest;
+    }
     Best best = {0, 0};
     for (int step = 0; step < 5; step++) {
         const v8 inverse = grid->levels.values[base - 1] / (largest * (1 - 0.125f * (float)step));
         try_scale(x, size, inverse, &grid->levels, base, 1, &best);
     }
-    store8(scales, largest > (v8)0x1p-100f & largest < (v8)__builtin_inff() ? best.scale : (v8)0);
+    store8(scales, (largest > (v8)0x1p-100f & largest < (v8)__builtin_inff()) ? best.scale : (v8)0);
 }
 
 static void grid_scales(const Grid *grid, const float *x, int size, float *scales) {

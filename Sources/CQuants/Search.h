@@ -7,20 +7,28 @@
 // All functions that take vectors are inlined, so that no calling convention matters.
 #pragma clang diagnostic ignored "-Wpsabi"
 
+/// Elements: sixteen in a row, or two of each of eight groups.
+typedef float v16 __attribute__((ext_vector_type(16)));
+typedef int i16 __attribute__((ext_vector_type(16)));
+typedef float unaligned_v16 __attribute__((ext_vector_type(16), aligned(4)));
+typedef int unaligned_i16 __attribute__((ext_vector_type(16), aligned(4)));
+/// What eight groups have one of each.
 typedef float v8 __attribute__((ext_vector_type(8)));
 typedef int i8 __attribute__((ext_vector_type(8)));
 typedef float unaligned_v8 __attribute__((ext_vector_type(8), aligned(4)));
-typedef int unaligned_i8 __attribute__((ext_vector_type(8), aligned(4)));
 
+INLINE v16 load16(const float *x) { return *(const unaligned_v16 *)x; }
 INLINE v8 load8(const float *x) { return *(const unaligned_v8 *)x; }
 INLINE void store8(float *y, v8 x) { *(unaligned_v8 *)y = x; }
 /// Whole numbers; 0 for what is no number.
-INLINE void store_integers(int *y, v8 x) {
-    *(unaligned_i8 *)y = __builtin_convertvector(x == x ? x : (v8)0, i8);
+INLINE void store_integers(int *y, v16 x) {
+    *(unaligned_i16 *)y = __builtin_convertvector(x == x ? x : (v16)0, i16);
+}
+INLINE v16 joined(v8 lower, v8 upper) {
+    return __builtin_shufflevector(lower, upper, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
 static inline float magnitude(float x) { return x < 0 ? -x : x; }
-INLINE v8 magnitudes(v8 x) { return __builtin_elementwise_abs(x); }
 static inline int clamped(int x, int lower, int upper) { return x < lower ? lower : x > upper ? upper : x; }
 
 /// The nearest integer, ties to even, of a value within ±2²²; 0 where the value is no number.
@@ -29,9 +37,9 @@ static inline int nearest(float x) {
     return (int)((x + 0x1.8p23f) - 0x1.8p23f);
 }
 /// The nearest integers in `lower ... upper`.
-INLINE v8 nearest_in(v8 x, float lower, float upper) {
-    x = x < (v8)lower ? (v8)lower : x;
-    x = x > (v8)upper ? (v8)upper : x;
+INLINE v16 nearest_in(v16 x, float lower, float upper) {
+    x = x < (v16)lower ? (v16)lower : x;
+    x = x > (v16)upper ? (v16)upper : x;
     return (x + 0x1.8p23f) - 0x1.8p23f;
 }
 
@@ -46,63 +54,82 @@ static Levels levels_of(const int8_t *values, int count) {
 }
 
 /// The nearest of `count` levels, and their places among them.
-INLINE v8 nearest_levels(const Levels *levels, const int count, v8 x, v8 *places) {
-    v8 values = levels->values[0];
+INLINE v16 nearest_levels(const Levels *levels, const int count, v16 x, v16 *places) {
+    v16 values = levels->values[0];
     *places = 0;
     for (int i = 0; i + 1 < count; i++) {
-        const i8 above = x > (v8)levels->middles[i];
-        values = above ? (v8)levels->values[i + 1] : values;
-        *places = above ? (v8)(float)(i + 1) : *places;
+        const i16 above = x > (v16)levels->middles[i];
+        values = above ? (v16)levels->values[i + 1] : values;
+        *places = above ? (v16)(float)(i + 1) : *places;
     }
     return values;
 }
 
 // MARK: Groups in lanes
 
-/// Element i of eight groups of `size` elements becomes `columns[i]`; the first group stands for those that are missing.
-INLINE void load_groups(const float *x, const int size, int groups, v8 *columns) {
-    for (int first = 0; first < size; first += 8) {
-        v8 *rows = columns + first;
-        for (int i = 0; i < 8; i++) rows[i] = load8(x + size * (i < groups ? i : 0) + first);
-        // Each round moves the highest bit of the row's number to the end of the lane's, and that one's to the row's.
+/// Of up to eight groups of 16 or 32 elements, the i-th of each and then the i-th of its second half become `pairs[i]`;
+/// the first group stands for those that are missing.
+INLINE void load_groups(const float *x, const int size, int groups, v16 *pairs) {
+    for (int first = 0; first < size / 2; first += 8) {
+        v16 *rows = pairs + first;
+        for (int i = 0; i < 8; i++) {
+            const float *group = x + size * (i < groups ? i : 0) + first;
+            rows[i] = joined(load8(group), load8(group + size / 2));
+        }
+        // Each round moves the highest bit of a row's number to the end of a lane's, and that one's to the row's.
         for (int round = 0; round < 3; round++) {
-            v8 mixed[8];
+            v16 mixed[8];
             for (int i = 0; i < 4; i++) {
-                mixed[2 * i] = __builtin_shufflevector(rows[i], rows[i + 4], 0, 8, 1, 9, 2, 10, 3, 11);
-                mixed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+                mixed[2 * i] = __builtin_shufflevector(
+                    rows[i], rows[i + 4], 0, 16, 1, 17, 2, 18, 3, 19, 8, 24, 9, 25, 10, 26, 11, 27);
+                mixed[2 * i + 1] = __builtin_shufflevector(
+                    rows[i], rows[i + 4], 4, 20, 5, 21, 6, 22, 7, 23, 12, 28, 13, 29, 14, 30, 15, 31);
             }
             for (int i = 0; i < 8; i++) rows[i] = mixed[i];
         }
     }
 }
 
-/// The sums of 16 or 32 elements: the second half is added to the first until one is left. Overwrites them.
-INLINE v8 sums(v8 *x, const int size) {
-    for (int half = size / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++) x[i] += x[i + half];
-    }
-    return x[0];
+/// Element i of each group.
+INLINE v8 element(const v16 *pairs, const int size, int i) {
+    return i < size / 2 ? pairs[i].lo : pairs[i - size / 2].hi;
 }
 
+/// Each group's sum: the second half is added to the first until one is left.
+INLINE v8 sums(const v16 *pairs, const int size) {
+    v8 rest[16];
+    for (int i = 0; i < size / 2; i++) rest[i] = pairs[i].lo + pairs[i].hi;
+    for (int half = size / 4; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) rest[i] += rest[i + half];
+    }
+    return rest[0];
+}
+
+INLINE v8 magnitudes(v8 x) { return __builtin_elementwise_abs(x); }
+
 /// The element of the largest magnitude, the first of several.
-INLINE v8 extremes8(const v8 *x, const int size) {
-    v8 result = x[0];
-    for (int i = 1; i < size; i++) result = magnitudes(x[i]) > magnitudes(result) ? x[i] : result;
+INLINE v8 extreme_elements(const v16 *x, const int size) {
+    v8 result = element(x, size, 0);
+    for (int i = 1; i < size; i++) {
+        const v8 other = element(x, size, i);
+        result = magnitudes(other) > magnitudes(result) ? other : result;
+    }
     return result;
 }
 
-/// The least squared error's scale so far, and how much it takes off the error of no scale.
+/// The best scale so far, and how much it takes off the squared error that zeros have.
 typedef struct { v8 scale, gain; } Best;
 
-/// Tries the numbers q nearest to elements times `inverse`: of `count` levels or, where that is 0, whole numbers between
-/// the first two of `levels`. Their best scale is Σxq / Σq², and takes (Σxq)² / Σq² off the error.
+/// Tries the numbers q nearest to elements times `inverse`: of `count` levels or, where that is 0, whole numbers
+/// between the first two of `levels`. Their best scale, which may have to be `positive`, is Σxq / Σq², and takes
+/// (Σxq)² / Σq² off the error.
 INLINE void try_scale(
-    const v8 *x, const int size, v8 inverse, const Levels *levels, const int count, const int positive, Best *best) {
-    v8 xq[32], qq[32];
-    for (int i = 0; i < size; i++) {
-        v8 places;
-        const v8 q = count == 0 ? nearest_in(x[i] * inverse, levels->values[0], levels->values[1])
-                                : nearest_levels(levels, count, x[i] * inverse, &places);
+    const v16 *x, const int size, v8 inverse, const Levels *levels, const int count, const int positive, Best *best) {
+    v16 xq[16], qq[16], places;
+    for (int i = 0; i < size / 2; i++) {
+        const v16 scaled = x[i] * joined(inverse, inverse);
+        const v16 q = count == 0 ? nearest_in(scaled, levels->values[0], levels->values[1])
+                                 : nearest_levels(levels, count, scaled, &places);
         xq[i] = x[i] * q;
         qq[i] = q * q;
     }
@@ -113,13 +140,14 @@ INLINE void try_scale(
     best->scale = better ? product / square : best->scale;
 }
 
-/// The scales for which `scale · q`, with integers `lower ... upper`, comes nearest to eight groups of sixteen elements.
+/// The scales for which `scale · q`, with integers `lower ... upper`, comes nearest to eight groups of sixteen
+/// elements.
 ///
 /// Candidates put the extreme element at the end of the range, or a little inside or outside of it.
 static void best_scales(const float *elements, int lower, int upper, float *scales) {
-    v8 x[16];
+    v16 x[8];
     load_groups(elements, 16, 8, x);
-    const v8 end = extremes8(x, 16);
+    const v8 end = extreme_elements(x, 16);
     const Levels range = {{(float)lower, (float)upper}, {0}};
     Best best = {0, 0};
     for (int step = -4; step <= 4; step++) {
@@ -134,22 +162,22 @@ static void best_scales(const float *elements, int lower, int upper, float *scal
 ///
 /// As above; the integers of each candidate give scale and minimum by linear regression.
 INLINE void best_scales_and_minima(const float *elements, const int size, float upper, float *scales, float *minima) {
-    v8 x[32], elements_left[32];
+    v16 x[16];
     load_groups(elements, size, 8, x);
-    v8 least = x[0], most = x[0];
+    v8 least = x[0].lo, most = x[0].lo;
     for (int i = 1; i < size; i++) {
-        least = x[i] < least ? x[i] : least;
-        most = x[i] > most ? x[i] : most;
+        const v8 other = element(x, size, i);
+        least = other < least ? other : least;
+        most = other > most ? other : most;
     }
     least = least > (v8)0 ? (v8)0 : least;
-    for (int i = 0; i < size; i++) elements_left[i] = x[i];
-    const v8 sum = sums(elements_left, size), n = (float)size;
+    const v8 sum = sums(x, size), n = (float)size;
     v8 scale = (most - least) / upper, minimum = -least, best = 0x1p127f;
     for (int step = -4; step <= 4; step++) {
         const v8 inverse = (upper + 0.2f * (float)step) / (most - least);
-        v8 numbers[32], squares[32], products[32];
-        for (int i = 0; i < size; i++) {
-            numbers[i] = nearest_in((x[i] - least) * inverse, 0, upper);
+        v16 numbers[16], squares[16], products[16];
+        for (int i = 0; i < size / 2; i++) {
+            numbers[i] = nearest_in((x[i] - joined(least, least)) * joined(inverse, inverse), 0, upper);
             squares[i] = numbers[i] * numbers[i];
             products[i] = x[i] * numbers[i];
         }
