@@ -57,6 +57,8 @@ public final class GraphBuilder {
     public init(batch: BatchShape, hasTensor: @escaping (String) -> Bool) {
         self.batch = batch
         self.hasTensor = hasTensor
+        graph.values.reserveCapacity(256)
+        graph.nodes.reserveCapacity(256)
     }
 
     private struct SharedKey: Hashable {

@@ -6,8 +6,8 @@ extension Op {
     func result(
         of operands: [Graph.ValueInfo], states: [State]
     ) throws(Mismatch) -> (shape: Shape, element: Element) {
-        let shapes = operands.map(\.shape)
-        let check = Check(shapes: shapes, elements: operands.map(\.element))
+        let check = Check(operands: operands)
+        let shapes = check.shapes
 
         switch self {
         case .rows:
@@ -214,8 +214,10 @@ extension Op {
 }
 
 private struct Check {
-    var shapes: [Shape]
-    var elements: [Element]
+    let operands: [Graph.ValueInfo]
+    // Views: this is asked for every op of every graph.
+    var shapes: LazyMapCollection<[Graph.ValueInfo], Shape> { operands.lazy.map { $0.shape } }
+    var elements: LazyMapCollection<[Graph.ValueInfo], Element> { operands.lazy.map { $0.element } }
 
     func require(_ condition: Bool, _ reason: @autoclosure () -> String) throws(Op.Mismatch) {
         if !condition { throw Op.Mismatch(reason: reason()) }
