@@ -51,7 +51,7 @@ public enum WorkerServer {
     private static func goOnInChild(_ output: FileDescriptorStream) -> Bool {
         let input = FileDescriptorStream(STDIN_FILENO, readsAhead: false)
         // Each child's heap grows from nothing: by pages, that would be most of what a death costs.
-        csystem_use_huge_pages(24 << 20)
+        csystem_use_huge_pages(8 << 20)
         while true {
             var end: Int32 = -1
             let child = csystem_fork(&end)
