@@ -62,13 +62,17 @@ static float largest_magnitude(const float *x, int count) {
     return float_of_bits(largest);
 }
 
-/// The first element of the largest magnitude; the first NaN where there is one.
-static float first_extreme(const float *x, int count) {
-    float result = x[0];
-    for (int i = 1; i < count && result == result; i++) {
-        if (!(magnitude(x[i]) <= magnitude(result))) result = x[i];
+/// The first of 32 elements of the largest magnitude; the first NaN where there is one.
+static float first_extreme(const float *x) {
+    uint32_t sizes[32], largest = 0;
+    for (int i = 0; i < 32; i++) {
+        const uint32_t bits = bits_of(x[i]) & 0x7fffffffu;
+        sizes[i] = bits < 0x7f800001u ? bits : 0x7f800001u;
+        largest = sizes[i] > largest ? sizes[i] : largest;
     }
-    return result;
+    int first = 31;
+    for (int i = 0; i < 32; i++) first = sizes[i] == largest && i < first ? i : first;
+    return x[first];
 }
 
 /// NaN where one element is.
@@ -86,6 +90,13 @@ static void extremes(const float *x, int count, float *least, float *most) {
 static void pack_pairs(const int *numbers, uint8_t *bytes, int half) {
     for (int i = 0; i < half; i++) bytes[i] = (uint8_t)((numbers[i] & 15) | (numbers[i + half] & 15) << 4);
 }
+/// Two bits each, from `bit` up, of 128 numbers: element i lowest, then i + 32, i + 64 and i + 96.
+static void pack_quarters(const int *numbers, int bit, uint8_t *bytes) {
+    for (int i = 0; i < 32; i++) {
+        bytes[i] = 0;
+        for (int j = 0; j < 4; j++) bytes[i] |= (uint8_t)((numbers[32 * j + i] >> bit & 3) << 2 * j);
+    }
+}
 static Little32 pack_fifths(const int *numbers) {
     uint32_t bits = 0;
     for (int i = 0; i < 32; i++) bits |= (uint32_t)(numbers[i] >> 4 & 1) << i;
@@ -94,7 +105,7 @@ static Little32 pack_fifths(const int *numbers) {
 
 /// Numbers 0 ..< 2 · zero: the extreme becomes 0; rounded up where a half is left.
 static LittleHalf around_zero(const float *x, int zero, int *numbers) {
-    const float scale = first_extreme(x, 32) / (float)-zero, inverse = inverse_of(scale);
+    const float scale = first_extreme(x) / (float)-zero, inverse = inverse_of(scale);
     for (int i = 0; i < 32; i++) {
         const int number = truncated(x[i] * inverse + ((float)zero + 0.5f));
         numbers[i] = number < 2 * zero ? number : 2 * zero - 1;
@@ -221,9 +232,9 @@ static void encode_above_minima(
     const float *x, int groups, int size, int top, int scale_top, LittleHalf *scale, LittleHalf *minimum, int *scales,
     int *minima, int *numbers) {
     float d[16], m[16];
-    for (int group = 0; group < groups; group++) {
-        d[group] = size == 16 ? best_scale_and_minimum(x + 16 * group, 16, top, m + group)
-                              : best_scale_and_minimum(x + 32 * group, 32, top, m + group);
+    for (int group = 0; group < groups; group += 8) {
+        if (size == 16) best_scales_and_minima(x + 16 * group, 16, (float)top, d + group, m + group);
+        else best_scales_and_minima(x + 32 * group, 32, (float)top, d + group, m + group);
     }
     *scale = scale_of_scales(d, groups, scale_top, scales);
     *minimum = scale_of_scales(m, groups, scale_top, minima);
@@ -239,10 +250,8 @@ static void encode_block_q2_k(const float *x, BlockQ2_K *b) {
     int scales[16], minima[16], numbers[256];
     encode_above_minima(x, 16, 16, 3, 15, &b->scale, &b->minimum, scales, minima, numbers);
     for (int i = 0; i < 16; i++) b->scales[i] = (uint8_t)(scales[i] | minima[i] << 4);
-    for (int i = 0; i < 64; i++) {
-        const int *first = numbers + i / 32 * 128 + i % 32;
-        b->quants[i] = (uint8_t)(first[0] | first[32] << 2 | first[64] << 4 | first[96] << 6);
-    }
+    pack_quarters(numbers, 0, b->quants);
+    pack_quarters(numbers + 128, 0, b->quants + 32);
 }
 
 static void pack_six_bits(const int *scales, const int *minima, uint8_t *bytes) {
@@ -274,7 +283,7 @@ static void encode_block_q5_k(const float *x, BlockQ5_K *b) {
 /// Scales and numbers of sixteen groups around zero.
 static LittleHalf encode_around_zero(const float *x, int lower, int upper, int scale_top, int *scales, int *numbers) {
     float d[16];
-    for (int group = 0; group < 16; group++) d[group] = best_scale(x + 16 * group, lower, upper);
+    for (int group = 0; group < 16; group += 8) best_scales(x + 16 * group, lower, upper, d + group);
     const LittleHalf scale = scale_of_scales(d, 16, scale_top, scales);
     for (int group = 0; group < 16; group++) {
         group_numbers(
@@ -292,12 +301,12 @@ static void encode_block_q3_k(const float *x, BlockQ3_K *b) {
         b->scales[i % 8] |= (uint8_t)((number & 15) << i / 8 * 4);
         b->scales[8 + i % 4] |= (uint8_t)(number >> 4 << i / 4 * 2);
     }
-    memset(b->high, 0, sizeof b->high);
-    memset(b->quants, 0, sizeof b->quants);
-    for (int i = 0; i < 256; i++) {
-        const int number = numbers[i] + 4;
-        b->quants[i / 128 * 32 + i % 32] |= (uint8_t)((number & 3) << i % 128 / 32 * 2);
-        b->high[i % 32] |= (uint8_t)(number >> 2 << i / 32);
+    for (int i = 0; i < 256; i++) numbers[i] += 4;
+    pack_quarters(numbers, 0, b->quants);
+    pack_quarters(numbers + 128, 0, b->quants + 32);
+    for (int i = 0; i < 32; i++) {
+        b->high[i] = 0;
+        for (int j = 0; j < 8; j++) b->high[i] |= (uint8_t)(numbers[32 * j + i] >> 2 << j);
     }
 }
 
@@ -305,12 +314,10 @@ static void encode_block_q6_k(const float *x, BlockQ6_K *b) {
     int scales[16], numbers[256];
     b->scale = encode_around_zero(x, -32, 31, 127, scales, numbers);
     for (int i = 0; i < 16; i++) b->scales[i] = (int8_t)scales[i];
-    memset(b->low, 0, sizeof b->low);
-    memset(b->high, 0, sizeof b->high);
-    for (int i = 0; i < 256; i++) {
-        const int number = numbers[i] + 32, part = i % 128 / 32;
-        b->low[i / 128 * 64 + part % 2 * 32 + i % 32] |= (uint8_t)((number & 15) << part / 2 * 4);
-        b->high[i / 128 * 32 + i % 32] |= (uint8_t)(number >> 4 << part * 2);
+    for (int i = 0; i < 256; i++) numbers[i] += 32;
+    for (int half = 0; half < 2; half++) {
+        pack_pairs(numbers + 128 * half, b->low + 64 * half, 64);
+        pack_quarters(numbers + 128 * half, 4, b->high + 32 * half);
     }
 }
 
@@ -341,94 +348,73 @@ static void encode_block_tq1_0(const float *x, BlockTQ1_0 *b) {
 static void encode_block_tq2_0(const float *x, BlockTQ2_0 *b) {
     int digits[256];
     b->scale = ternary_digits(x, digits);
-    for (int i = 0; i < 64; i++) {
-        const int *first = digits + i / 32 * 128 + i % 32;
-        b->quants[i] = (uint8_t)(first[0] | first[32] << 2 | first[64] << 4 | first[96] << 6);
-    }
+    pack_quarters(digits, 0, b->quants);
+    pack_quarters(digits + 128, 0, b->quants + 32);
 }
 
 // MARK: Tables
 
-/// The first value of a table, times the scale, that lies nearest.
-static int nearest_value(float x, float scale, const int8_t *table) {
-    int best = 0;
-    float least = magnitude(scale * (float)table[0] - x);
-    for (int i = 1; i < 16; i++) {
-        const float error = magnitude(scale * (float)table[i] - x);
-        if (error < least) {
-            least = error;
-            best = i;
+/// The places of the first values of E2M1, times the scale, that lie nearest: no value of the other sign does, and the
+/// zero that comes first is the positive one. Errors are compared as they are rounded.
+static void fp4_numbers(const float *x, int count, float scale, int *numbers) {
+    for (int i = 0; i < count; i += 16) {
+        const v16 elements = load16(x + i), sizes = __builtin_elementwise_abs(elements);
+        v16 places = 0, least = sizes;
+        for (int place = 1; place < 8; place++) {
+            const v16 error = __builtin_elementwise_abs(scale * (float)quants_fp4_values[place] - sizes);
+            const i16 nearer = error < least;
+            least = nearer ? error : least;
+            places = nearer ? (v16)(float)place : places;
         }
+        store_integers(numbers + i, (elements < (v16)0 & places > (v16)0) ? places + 8 : places);
     }
-    return best;
 }
 
-static void table_numbers(const float *x, int count, float scale, const int8_t *table, int *numbers) {
-    for (int i = 0; i < count; i++) numbers[i] = nearest_value(x[i], scale, table);
-}
-
-/// The nearest values of IQ4's table, and their places in it.
-INLINE v16 iq4_values(v16 x, v16 *places) {
-    v16 value = (float)quants_iq4_values[0], place = 0;
-    for (int i = 0; i < 15; i++) {
-        const float low = quants_iq4_values[i], high = quants_iq4_values[i + 1];
-        const v16 above = x > (v16)((low + high) / 2) ? (v16)1 : (v16)0;
-        value += above * (high - low);
-        place += above;
-    }
-    *places = place;
-    return value;
-}
-
-/// The scale of a group of 32 elements that become values of IQ4's table: the best of some that put the extreme element
-/// near the one end or the other.
-static float iq4_scale(const float *x) {
-    const float end = extreme(x, 32);
-    if (!(magnitude(end) > 0x1p-100f)) return 0;
-    float scale = 0, gain = 0;
+/// The scales of up to eight groups of 32 elements that become values of IQ4's table: the best of some that put the
+/// extreme element near the one end or the other.
+static void iq4_scales(const float *elements, int groups, const Levels *levels, float *scales) {
+    v16 x[16];
+    load_groups(elements, 32, groups, x);
+    const v8 end = extreme_elements(x, 32);
+    Best best = {0, 0};
     for (int step = 0; step < 6; step++) {
-        const float inverse = (step & 1 ? 113.0f : -127.0f) * (1 + 0.0625f * (float)(step / 2 - 1)) / end;
-        v16 xv = 0, vv = 0;
-        for (int i = 0; i < 32; i += 16) {
-            v16 places;
-            const v16 some = load16(x + i), v = iq4_values(some * inverse, &places);
-            xv += some * v;
-            vv += v * v;
-        }
-        const float product = sum16(xv), square = sum16(vv);
-        if (square > 0 && product * product > gain * square) {
-            gain = product * product / square;
-            scale = product / square;
-        }
+        const float place = (step & 1 ? 113.0f : -127.0f) * (1 + 0.0625f * (float)(step / 2 - 1));
+        try_scale(x, 32, place / end, levels, 16, 0, &best);
     }
-    return scale;
+    store8(scales, magnitudes(end) > (v8)0x1p-100f ? best.scale : (v8)0);
 }
 
-static void iq4_numbers(const float *x, float scale, int *numbers) {
+static void iq4_numbers(const float *x, float scale, const Levels *levels, int *numbers) {
     const float inverse = inverse_of(scale);
     for (int i = 0; i < 32; i += 16) {
         v16 places;
-        iq4_values(load16(x + i) * inverse, &places);
+        nearest_levels(levels, 16, load16(x + i) * inverse, &places);
         store_integers(numbers + i, places);
     }
 }
 
-static void encode_block_iq4_nl(const float *x, BlockIQ4_NL *b) {
-    int numbers[32];
-    b->scale = half_of(iq4_scale(x));
-    iq4_numbers(x, value_of(b->scale), numbers);
-    pack_pairs(numbers, b->quants, 16);
+static void encode_blocks_iq4_nl(const float *x, BlockIQ4_NL *b, long blocks) {
+    const Levels levels = levels_of(quants_iq4_values, 16);
+    float scales[8];
+    for (long i = 0; i < blocks; i++) {
+        if (i % 8 == 0) iq4_scales(x + 32 * i, blocks - i < 8 ? (int)(blocks - i) : 8, &levels, scales);
+        int numbers[32];
+        b[i].scale = half_of(scales[i % 8]);
+        iq4_numbers(x + 32 * i, value_of(b[i].scale), &levels, numbers);
+        pack_pairs(numbers, b[i].quants, 16);
+    }
 }
 
 static void encode_block_iq4_xs(const float *x, BlockIQ4_XS *b) {
+    const Levels levels = levels_of(quants_iq4_values, 16);
     float d[8];
     int scales[8], high = 0;
-    for (int group = 0; group < 8; group++) d[group] = iq4_scale(x + 32 * group);
+    iq4_scales(x, 8, &levels, d);
     b->scale = scale_of_scales(d, 8, 31, scales);
     memset(b->low, 0, sizeof b->low);
     for (int group = 0; group < 8; group++) {
         int numbers[32];
-        iq4_numbers(x + 32 * group, value_of(b->scale) * (float)scales[group], numbers);
+        iq4_numbers(x + 32 * group, value_of(b->scale) * (float)scales[group], &levels, numbers);
         pack_pairs(numbers, b->quants + 16 * group, 16);
         b->low[group / 2] |= (uint8_t)(((scales[group] + 32) & 15) << group % 2 * 4);
         high |= (scales[group] + 32) >> 4 << 2 * group;
@@ -460,7 +446,7 @@ static void encode_block_mxfp4(const float *x, BlockMXFP4 *b) {
     int numbers[32];
     const float largest = largest_magnitude(x, 32);
     b->exponent = largest > 0 && is_finite(largest) ? (uint8_t)(rounded_exponent(largest) + 125) : 0;
-    table_numbers(x, 32, half_power(b->exponent), quants_fp4_values, numbers);
+    fp4_numbers(x, 32, half_power(b->exponent), numbers);
     pack_pairs(numbers, b->quants, 16);
 }
 
@@ -477,9 +463,13 @@ static uint8_t e4m3_of(float x) {
 static void encode_block_nvfp4(const float *x, BlockNVFP4 *b) {
     for (int group = 0; group < 4; group++) {
         int numbers[16];
-        const float largest = magnitude(extreme(x + 16 * group, 16));
+        float largest = magnitude(x[16 * group]);
+        for (int i = 1; i < 16; i++) {
+            const float size = magnitude(x[16 * group + i]);
+            largest = size > largest ? size : largest;
+        }
         b->scales[group] = e4m3_of(largest / 6);
-        table_numbers(x + 16 * group, 16, half_e4m3(b->scales[group]), quants_fp4_values, numbers);
+        fp4_numbers(x + 16 * group, 16, half_e4m3(b->scales[group]), numbers);
         pack_pairs(numbers, b->quants + 8 * group, 8);
     }
 }
@@ -492,48 +482,32 @@ typedef struct {
     const uint16_t *nearest;
     const int8_t *values;
     /// Elements of a combination, values that each can have, and those values.
-    int elements, base, levels[8];
+    int elements, base;
+    Levels levels;
 } Grid;
 
 static Grid grid_of(uint32_t type) {
-    static const Grid iq1 = {0, 0, 8, 3, {-1, 0, 1}}, iq2 = {0, 0, 8, 3, {8, 25, 43}};
-    static const Grid iq3_xxs = {0, 0, 4, 8, {4, 12, 20, 28, 36, 44, 52, 62}};
-    static const Grid iq3_s = {0, 0, 4, 8, {1, 3, 5, 7, 9, 11, 13, 15}};
-    Grid grid = iq1;
-    grid.values = *quants_iq1_values;
+    static const int8_t iq1[] = {-1, 0, 1}, iq2[] = {8, 25, 43}, iq3_xxs[] = {4, 12, 20, 28, 36, 44, 52, 62};
+    static const int8_t iq3_s[] = {1, 3, 5, 7, 9, 11, 13, 15};
+    const uint16_t *nearest = quants_nearest(type);
     switch (type) {
-    case QUANTS_IQ2_XXS: grid = iq2; grid.values = *quants_iq2_xxs_values; break;
-    case QUANTS_IQ2_XS: grid = iq2; grid.values = *quants_iq2_xs_values; break;
-    case QUANTS_IQ2_S: grid = iq2; grid.values = *quants_iq2_s_values; break;
-    case QUANTS_IQ3_XXS: grid = iq3_xxs; grid.values = *quants_iq3_xxs_values; break;
-    case QUANTS_IQ3_S: grid = iq3_s; grid.values = *quants_iq3_s_values; break;
-    default: break;
+    case QUANTS_IQ2_XXS: return (Grid){nearest, *quants_iq2_xxs_values, 8, 3, levels_of(iq2, 3)};
+    case QUANTS_IQ2_XS: return (Grid){nearest, *quants_iq2_xs_values, 8, 3, levels_of(iq2, 3)};
+    case QUANTS_IQ2_S: return (Grid){nearest, *quants_iq2_s_values, 8, 3, levels_of(iq2, 3)};
+    case QUANTS_IQ3_XXS: return (Grid){nearest, *quants_iq3_xxs_values, 4, 8, levels_of(iq3_xxs, 8)};
+    case QUANTS_IQ3_S: return (Grid){nearest, *quants_iq3_s_values, 4, 8, levels_of(iq3_s, 8)};
+    default: return (Grid){nearest, *quants_iq1_values, 8, 3, levels_of(iq1, 3)};
     }
-    grid.nearest = quants_nearest(type);
-    return grid;
-}
-
-/// The nearest of the grid's levels, and their numbers.
-INLINE v16 nearest_levels(const Grid *grid, const int base, v16 x, v16 *digits) {
-    v16 value = (float)grid->levels[0], digit = 0;
-    for (int i = 0; i + 1 < base; i++) {
-        const float low = (float)grid->levels[i], high = (float)grid->levels[i + 1];
-        const v16 above = x > (v16)((low + high) / 2) ? (v16)1 : (v16)0;
-        value += above * (high - low);
-        digit += above;
-    }
-    *digits = digit;
-    return value;
 }
 
 /// Indices for `count` elements times `inverse`.
 static void grid_indices(const Grid *grid, const float *x, int count, float inverse, int *indices) {
     for (int start = 0; start < count; start += 16) {
-        v16 levels;
+        v16 places;
         int digits[16];
-        if (grid->base == 3) nearest_levels(grid, 3, load16(x + start) * inverse, &levels);
-        else nearest_levels(grid, 8, load16(x + start) * inverse, &levels);
-        store_integers(digits, levels);
+        if (grid->base == 3) nearest_levels(&grid->levels, 3, load16(x + start) * inverse, &places);
+        else nearest_levels(&grid->levels, 8, load16(x + start) * inverse, &places);
+        store_integers(digits, places);
         for (int first = 0; first < 16; first += grid->elements) {
             int number = 0;
             for (int i = grid->elements - 1; i >= 0; i--) number = number * grid->base + digits[first + i];
@@ -542,32 +516,28 @@ static void grid_indices(const Grid *grid, const float *x, int count, float inve
     }
 }
 
-/// The scale of a group: the best of some that put the largest element at the top of the grid or beyond it, as if every
-/// combination were in the grid.
-static float grid_scale(const Grid *grid, const float *x, int count) {
-    float largest = 0;
-    for (int i = 0; i < count; i++) largest = magnitude(x[i]) > largest ? magnitude(x[i]) : largest;
-    if (!(largest > 0x1p-100f) || !is_finite(largest)) return 0;
-    const float top = (float)grid->levels[grid->base - 1];
-    float scale = 0, gain = 0;
-    for (int step = 0; step < 5; step++) {
-        const float inverse = top / (largest * (1 - 0.125f * (float)step));
-        v16 xv = 0, vv = 0;
-        for (int i = 0; i < count; i += 16) {
-            v16 digits;
-            const v16 some = load16(x + i);
-            const v16 v = grid->base == 3 ? nearest_levels(grid, 3, some * inverse, &digits)
-                                          : nearest_levels(grid, 8, some * inverse, &digits);
-            xv += some * v;
-            vv += v * v;
-        }
-        const float product = sum16(xv), square = sum16(vv);
-        if (square > 0 && product > 0 && product * product > gain * square) {
-            gain = product * product / square;
-            scale = product / square;
-        }
+/// The scales of eight groups: the best of some that put the largest element at the top of the grid or beyond it, as if
+/// every combination were in the grid.
+INLINE void scales_on_grid(const Grid *grid, const int base, const float *elements, const int size, float *scales) {
+    v16 x[16];
+    load_groups(elements, size, 8, x);
+    v8 largest = 0;
+    for (int i = 0; i < size; i++) {
+        const v8 other = magnitudes(element(x, size, i));
+        largest = other > largest ? other : largest;
     }
-    return scale;
+    Best best = {0, 0};
+    for (int step = 0; step < 5; step++) {
+        const v8 inverse = grid->levels.values[base - 1] / (largest * (1 - 0.125f * (float)step));
+        try_scale(x, size, inverse, &grid->levels, base, 1, &best);
+    }
+    store8(scales, (largest > (v8)0x1p-100f & largest < (v8)__builtin_inff()) ? best.scale : (v8)0);
+}
+
+static void grid_scales(const Grid *grid, const float *x, int size, float *scales) {
+    if (grid->base == 8) scales_on_grid(grid, 8, x, 32, scales);
+    else if (size == 32) scales_on_grid(grid, 3, x, 32, scales);
+    else scales_on_grid(grid, 3, x, 16, scales);
 }
 
 /// Magnitudes of 256 elements, and their signs by eights. Where the signs' number must be even, the least of the eight
@@ -593,10 +563,8 @@ static void split_signs(const float *x, int even, float *magnitudes, int *signs)
 static LittleHalf encode_on_grid(
     const Grid *grid, const float *x, int size, float step, float offset, int top, int *numbers, int *indices) {
     float scales[16], largest = 0;
-    for (int group = 0; group < 256 / size; group++) {
-        scales[group] = grid_scale(grid, x + size * group, size);
-        largest = scales[group] > largest ? scales[group] : largest;
-    }
+    for (int group = 0; group < 256 / size; group += 8) grid_scales(grid, x + size * group, size, scales + group);
+    for (int group = 0; group < 256 / size; group++) largest = scales[group] > largest ? scales[group] : largest;
     const LittleHalf half = half_of(largest / (step * (float)top + offset));
     const float unit = value_of(half);
     for (int group = 0; group < 256 / size; group++) {
@@ -751,7 +719,7 @@ static void encode_elements(uint32_t type, const float *x, void *result, long co
     GRID_CASE(IQ2_S, BlockIQ2_S, encode_block_iq2_s)
     GRID_CASE(IQ3_XXS, BlockIQ3_XXS, encode_block_iq3_xxs)
     GRID_CASE(IQ3_S, BlockIQ3_S, encode_block_iq3_s)
-    CASE(IQ4_NL, BlockIQ4_NL, 32, encode_block_iq4_nl)
+    case QUANTS_IQ4_NL: encode_blocks_iq4_nl(x, result, count / 32); break;
     CASE(IQ4_XS, BlockIQ4_XS, 256, encode_block_iq4_xs)
     CASE(MXFP4, BlockMXFP4, 32, encode_block_mxfp4)
     CASE(NVFP4, BlockNVFP4, 64, encode_block_nvfp4)

@@ -2,7 +2,8 @@
 
 static void NAME(normal)(float *y, long count, uint64_t counter, double mean, double step) {
     for (long i = 0; i < count; i++) {
-        uint64_t bits = element(counter, i);
+        counter += WEIGHTS_STEP;
+        uint64_t bits = mix(counter);
         // The four fields in two pairs, then both: no sum has more than 18 bits, so none reaches the next.
         uint64_t pairs = (bits & 0x0000FFFF0000FFFF) + (bits >> 16 & 0x0000FFFF0000FFFF);
         int32_t sum = (int32_t)(pairs + (pairs >> 32));
@@ -11,12 +12,16 @@ static void NAME(normal)(float *y, long count, uint64_t counter, double mean, do
 }
 
 static void NAME(uniform)(float *y, long count, uint64_t counter, double lower, double step) {
-    for (long i = 0; i < count; i++) y[i] = (float)(lower + (double)(int32_t)(element(counter, i) >> 40) * step);
+    for (long i = 0; i < count; i++) {
+        counter += WEIGHTS_STEP;
+        y[i] = (float)(lower + (double)(int32_t)(mix(counter) >> 40) * step);
+    }
 }
 
 static void NAME(disturb)(float *y, long count, uint64_t counter, uint32_t zeros, uint32_t outliers) {
     for (long i = 0; i < count; i++) {
-        uint64_t extra = mix(element(counter, i) ^ 0xD1B54A32D192ED03);
+        counter += WEIGHTS_STEP;
+        uint64_t extra = mix(mix(counter) ^ 0xD1B54A32D192ED03);
         float scale = (uint32_t)(extra >> 32 & 0xFFFF) < outliers ? 64 : 1;
         y[i] = (uint32_t)(extra >> 48) < zeros ? 0 : y[i] * scale;
     }

@@ -9,8 +9,6 @@ static inline uint64_t mix(uint64_t z) {
     return z ^ (z >> 31);
 }
 
-static inline uint64_t element(uint64_t counter, long i) { return mix(counter + (uint64_t)(i + 1) * WEIGHTS_STEP); }
-
 #define LOOPS "Loops.h"
 #include "InstructionSets.h"
 

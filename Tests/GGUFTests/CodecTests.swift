@@ -209,6 +209,17 @@ struct CodecTests {
         }
     }
 
+    @Test("does not depend on how many blocks are encoded at once")
+    func blocksAtOnce() throws {
+        for type in TensorType.allCases {
+            let values = (0..<11 * type.blockSize).map { Float($0 * 37 % 251 - 125) }
+            let blocks = try stride(from: 0, to: values.count, by: type.blockSize).flatMap {
+                try type.encoded(Array(values[$0..<$0 + type.blockSize]))
+            }
+            #expect(try type.encoded(values) == blocks, "\(type.name)")
+        }
+    }
+
     @Test("of the wrong size is an error")
     func refused() {
         #expect(reason { _ = try TensorType.q8_0.encoded([Float](repeating: 0, count: 31)) }

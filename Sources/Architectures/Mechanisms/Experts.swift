@@ -46,7 +46,7 @@ public struct Experts: Hashable, Sendable {
     /// Many experts are small ones, the more so in a wide or deep model: else they would be most of the time that cases
     /// take.
     private static func sizes(of count: Int, in dimensions: Dimensions) -> [Int] {
-        Domains.feedForward.filter { $0 * count * dimensions.embedding * dimensions.layers <= 1 << 16 }
+        Domains.feedForward.affordable { $0 * count * dimensions.embedding * dimensions.layers <= 1 << 16 }
     }
 
     /// A model that always has experts.
