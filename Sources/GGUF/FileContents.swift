@@ -15,6 +15,8 @@ final class FileContents: @unchecked Sendable {
     /// Bytes at the beginning that are mapped no more.
     private var released = 0
     private let isMapped: Bool
+    /// Whether all of the bytes may be read.
+    var isWhole: Bool { released == 0 }
 
     init(mapping path: String) throws {
         func failure(_ call: String) -> GGUFError {

@@ -71,7 +71,15 @@ public final class GGUFFile: Sendable {
     /// The size of the file.
     public var byteCount: Int { contents.bytes.count }
 
-    /// The same bytes, valid within `body`.
+    /// The bytes of the whole file, valid within `body`.
+    ///
+    /// Throws `GGUFError` where it has to be mapped once more and cannot be: the pages of its header were given back.
+    public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        let whole = contents.isWhole ? contents : try FileContents(mapping: path)
+        return try withExtendedLifetime(whole) { try body(whole.bytes) }
+    }
+
+    /// The bytes of a tensor, valid within `body`.
     public func withBytes<R>(
         of tensor: TensorDescription, _ body: (UnsafeRawBufferPointer) throws -> R
     ) rethrows -> R {

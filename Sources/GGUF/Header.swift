@@ -137,7 +137,7 @@ private struct TensorRecord {
     init(_ reader: inout ByteReader, index: Int) throws {
         position = reader.offset
         let name = try reader.string(for: "the name of tensor \(index)")
-        let purpose = "tensor \(quoted(name))"
+        var purpose: String { "tensor \(quoted(name))" }
         let dimensionCount = try reader.integer(UInt32.self, for: "the dimension count of " + purpose)
         guard dimensionCount <= TensorDescription.maximumDimensionCount else {
             throw reader.failure(

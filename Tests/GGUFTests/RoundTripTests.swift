@@ -53,6 +53,17 @@ struct RoundTripTests {
         #expect(try GGUFWriter.bytes(file.metadata, again) == first)
     }
 
+    @Test("gives the bytes of the whole file, also where its header is mapped no more", arguments: [1, 100_000])
+    func wholeFile(textLength: Int) throws {
+        let metadata: Metadata = ["text": .string(String(repeating: "x", count: textLength))]
+        let bytes = try GGUFWriter.bytes(metadata, sampleTensors)
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).gguf").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        #expect(try GGUFFile(path: path).withBytes { Array($0) } == bytes)
+        #expect(try GGUFFile(bytes: bytes).withBytes { Array($0) } == bytes)
+    }
+
     @Test("aligns tensors as its metadata says", arguments: [1, 8, 64, 4096] as [UInt32])
     func alignment(alignment: UInt32) throws {
         let file = try GGUFFile(

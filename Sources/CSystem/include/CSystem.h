@@ -2,6 +2,8 @@
 #ifndef CSYSTEM_H
 #define CSYSTEM_H
 
+#include <stddef.h>
+
 // The descriptor of a new file in memory, without a name; negative where the system has none.
 int csystem_memory_file(void);
 
@@ -12,7 +14,12 @@ void csystem_keep_freed_memory(void);
 // Gives the system back what has been freed and lies between what has not.
 void csystem_return_freed_memory(void);
 
+// What is allocated next, about so many bytes and less than 32 MiB, is in huge pages, each of which the system gives in
+// the time of a few dozen pages. Only where freed memory is kept.
+void csystem_use_huge_pages(size_t size);
+
 // As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
-int csystem_fork(void);
+// `end` is a descriptor for the parent that hangs up when the child has ended.
+int csystem_fork(int *end);
 
 #endif

@@ -51,15 +51,20 @@ final class LlamaModel: EngineModel {
         case .temporaryFile(let file): return functions.pointee.load_file(file.path, placement)
         case .memory(let source):
             var missing = [CChar](repeating: 0, count: 256)
-            let bytes = try WithOutput(source).bytesOfFile()
-            let model = functions.pointee.load_memory(bytes, bytes.count, placement, &missing, missing.count)
+            let model = try WithOutput(source).withBytesOfFile { bytes in
+                functions.pointee.load_memory(bytes.baseAddress, bytes.count, placement, &missing, missing.count)
+            }
             guard let name = missing.withUnsafeBufferPointer({ $0.baseAddress.map { String(cString: $0) } }),
                 !name.isEmpty
             else { return model }
             if let model { functions.pointee.free_model(model) }
-            let tensor = name.replacing(#/\.[0-9]+\./#, with: ".N.")
+            let tensor = name.split(separator: ".").map { UInt($0) == nil ? $0 : "N" }.joined(separator: ".")
             fallbacks = ["a model in memory that lacks \(tensor), which llama.cpp takes as a file only"]
-            origin = .temporaryFile(try TemporaryFile(bytes: source.bytesOfFile()))
+            if let file = (source as? FileSource)?.wholeFile {
+                origin = .file(file.path)
+            } else {
+                origin = .temporaryFile(try TemporaryFile(bytes: source.bytesOfFile()))
+            }
             LlamaLog.shared.clear()
             return try load(placement)
         }
@@ -102,6 +107,12 @@ struct WithOutput: TensorSource {
         embedding?.name = Self.output
         if addsOutput, let embedding { tensors.append(embedding) }
         self.tensors = tensors
+    }
+
+    /// The bytes of its file, which are there already where nothing is added to a file.
+    func withBytesOfFile<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+        if !addsOutput, let file = (base as? FileSource)?.wholeFile { return try file.withBytes(body) }
+        return try bytesOfFile().withUnsafeBytes(body)
     }
 
     func data(of tensor: TensorInfo) throws -> TensorData {

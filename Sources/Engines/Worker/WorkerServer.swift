@@ -5,9 +5,7 @@ import Inference
 
 /// The other end of a worker process: serves an engine on standard input and output.
 public enum WorkerServer {
-    /// Answers requests until standard input ends.
-    ///
-    /// Standard input is read by a thread of its own, so that a worker whose supervisor is gone ends even if it hangs.
+    /// Answers requests until standard input ends, when a worker ends even if it hangs: its supervisor is gone.
     /// - Parameters:
     ///   - version: of the engine, for reports.
     ///   - survives: whether a death of the engine shall cost less than a new worker: it then lives in a child of this
@@ -17,41 +15,60 @@ public enum WorkerServer {
         let descriptor = dup(STDOUT_FILENO)
         dup2(STDERR_FILENO, STDOUT_FILENO)
         let output = FileDescriptorStream(descriptor)
-        if survives { goOnInChild(output) }
+        if !survives || !goOnInChild(output) { endWithInput() }
 
-        let requests = RequestQueue()
-        Thread.detachNewThread {
-            let input = FileDescriptorStream(STDIN_FILENO)
-            while let frame = try? input.read() { requests.append(frame) }
-            _exit(0)
-        }
+        let input = FileDescriptorStream(STDIN_FILENO)
         var model: (any EngineModel)?
-        while true {
-            let request = requests.next()
+        while let request = try? input.read() {
             do {
                 try output.write(answer(request, engine, &model, version) { note in try? output.write(note) })
             } catch {
                 guard let frame = try? Frame(.answer, Answer(error: "\(error)")),
                     (try? output.write(frame)) != nil
-                else { exit(0) }
+                else { _exit(0) }
             }
+        }
+        _exit(0)
+    }
+
+    /// A thread that sleeps until the supervisor is gone, and then ends this process whatever it does.
+    private static func endWithInput() {
+        Thread.detachNewThread {
+            var input = [watched(STDIN_FILENO)]
+            // Some systems also wake it for what it does not ask for.
+            while poll(&input, 1, -1) < 1 || input[0].revents & ended == 0 { usleep(50_000) }
+            _exit(0)
         }
     }
 
-    /// Returns in a child of this process, and again in another one after each death.
-    private static func goOnInChild(_ output: FileDescriptorStream) {
+    private static let ended = Int16(POLLHUP | POLLERR | POLLNVAL)
+    private static func watched(_ descriptor: Int32) -> pollfd {
+        pollfd(fd: descriptor, events: Int16(POLLHUP), revents: 0)
+    }
+
+    /// Returns true in a child of this process, and again in another one after each death; false where this process
+    /// can have none.
+    private static func goOnInChild(_ output: FileDescriptorStream) -> Bool {
         let input = FileDescriptorStream(STDIN_FILENO, readsAhead: false)
+        // Each child's heap grows from nothing: by pages, that would be most of what a death costs.
+        csystem_use_huge_pages(8 << 20)
         while true {
-            let child = csystem_fork()
-            if child < 0 { return }
+            var end: Int32 = -1
+            let child = csystem_fork(&end)
+            if child < 0 { return false }
             if child == 0 {
                 if let note = try? Frame(.process, ProcessNote(process: getpid())) { try? output.write(note) }
-                return
+                return true
             }
+            var ends = [watched(STDIN_FILENO), watched(end)]
+            while poll(&ends, 2, -1) < 0 && errno == EINTR {}
+            close(end)
+            // The supervisor is gone, whatever the child does.
+            if ends[0].revents != 0 { kill(child, SIGKILL) }
             var status: Int32 = 0
             while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+            if ends[0].revents != 0 || status == 0 { exit(0) }
             let (signal, code) = (status & 0x7F, status >> 8 & 0xFF)
-            if status == 0 { exit(0) }
             do {
                 try output.write(
                     Frame(.death, signal == 0 ? DeathNote(exit: code) : DeathNote(signal: signal)))
@@ -97,26 +114,6 @@ public enum WorkerServer {
             return try Frame(.answer, Answer(refused: error.reason))
         } catch let error as Unsupported {
             return try Frame(.answer, Answer(unsupported: error.reason))
-        }
-    }
-}
-
-/// Requests, from the thread that reads them to the one that answers them.
-private final class RequestQueue: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var frames: [Frame] = []
-
-    func append(_ frame: Frame) {
-        condition.withLock {
-            frames.append(frame)
-            condition.signal()
-        }
-    }
-
-    func next() -> Frame {
-        condition.withLock {
-            while frames.isEmpty { condition.wait() }
-            return frames.removeFirst()
         }
     }
 }

@@ -19,6 +19,9 @@ public final class FileSource: TensorSource {
         metadata = parts.metadata
     }
 
+    /// The file that is the whole model as `save` would write it: little-endian and not split; nil where it is not.
+    public var wholeFile: GGUFFile? { files.count == 1 && files[0].byteOrder == .little ? files[0] : nil }
+
     public var tensors: [TensorInfo] {
         files.flatMap { $0.tensors.map { TensorInfo(name: $0.name, shape: Shape(gguf: $0.dimensions), type: $0.type) } }
     }
