@@ -72,7 +72,7 @@ struct WorkerTests {
         #expect(dead.cause == .exit(3) && dead.lastWords == "bye")
         #expect(try death(of: Scripted("cat loaded; asked; exit 0")).cause == .exit(0))
         // In the middle of an answer.
-        #expect(try death(of: Scripted("cat loaded; asked; head -c 9 loaded; exit 4")).cause == .exit(4))
+        #expect(try death(of: Scripted("cat loaded; asked; head -c 8 loaded; exit 4")).cause == .exit(4))
     }
 
     @Test("that give no answer in time are ended")
