@@ -70,9 +70,8 @@ public struct Dimensions: Hashable, Sendable {
         let width = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
         embedding = width
         // What is wide is shallow: else the few large toys would take most of the time.
-        let affordable = layers.filter { $0 * width <= 512 }
         self.layers = try h.integer(
-            "block_count", 1...512, fuzz: affordable.isEmpty ? [layers.min() ?? 1] : affordable, "number of blocks")
+            "block_count", 1...512, fuzz: layers.affordable { $0 * width <= 512 }, "number of blocks")
         // The last of the blocks would be of that kind.
         _ = try h.integer(
             "nextn_predict_layers", 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
@@ -96,6 +95,14 @@ public enum Domains {
     public static func divisors(of whole: Int, among candidates: [Int] = Array(1...16)) -> [Int] {
         let divisors = candidates.filter { whole % $0 == 0 }
         return divisors.isEmpty ? [1] : divisors
+    }
+}
+
+extension [Int] {
+    /// The sizes that a toy can have at that price; the least where there is none.
+    func affordable(_ isAffordable: (Int) -> Bool) -> [Int] {
+        let affordable = filter(isAffordable)
+        return affordable.isEmpty ? [self.min() ?? 1] : affordable
     }
 }
 

@@ -8,6 +8,8 @@ public struct DrawnModel: Sendable {
     public let architecture: any Architecture
     /// Names of the optional tensors that the model has.
     public let optionalTensors: Set<String>
+    /// The smallest graph of each stage.
+    public let graphs: [Graph]
 
     /// A model to draw alike, whose tensors may be named with those that are not optional.
     public typealias Target = (metadata: Metadata, optionalTensors: Set<String>)
@@ -26,17 +28,17 @@ public struct DrawnModel: Sendable {
 
         let given = try target.map { target in
             var given: [String: Bool] = [:]
-            try architecture.askForTensors { name in
+            _ = try architecture.smallestGraphs { name in
                 given[name] = target.optionalTensors.contains(name)
                 return target.optionalTensors.contains(name)
             }
             return given
         }
         let presence = TensorPresence(choices: choices, like: given)
-        try architecture.askForTensors { presence.isPresent($0) }
+        let graphs = try architecture.smallestGraphs { presence.isPresent($0) }
         choices = presence.choices
         return DrawnModel(
-            metadata: drawer.metadata, architecture: architecture, optionalTensors: presence.present)
+            metadata: drawer.metadata, architecture: architecture, optionalTensors: presence.present, graphs: graphs)
     }
 
     /// The choices that draw a model: a file's, a repro's or a released one's, of any size.
@@ -49,13 +51,19 @@ public struct DrawnModel: Sendable {
 }
 
 extension Architecture {
-    /// Builds all graphs for the sake of what they ask for.
-    fileprivate func askForTensors(_ isPresent: @escaping (String) -> Bool) throws {
-        for stage in traits.stages {
-            let g = GraphBuilder(batch: .inventory(stage), hasTensor: isPresent)
-            build(g)
-            _ = try g.finish()
-        }
+    /// The smallest graph of each stage: together they ask for every tensor, and have every state.
+    /// - Parameter hasTensor: whether the model has the optional tensor of this name.
+    /// - Throws: `GraphError`.
+    public func smallestGraphs(_ hasTensor: @escaping (String) -> Bool) throws -> [Graph] {
+        try traits.stages.map { try graph(.inventory($0), hasTensor) }
+    }
+
+    /// The graph of one batch.
+    /// - Throws: `GraphError`.
+    public func graph(_ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool) throws -> Graph {
+        let builder = GraphBuilder(batch: batch, hasTensor: hasTensor)
+        build(builder)
+        return try builder.finish()
     }
 }
 

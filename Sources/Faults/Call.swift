@@ -44,7 +44,7 @@ struct Call {
         guard let state, let row = site.op.state.map({ site.graph.states[$0].row }) else {
             throw DeviceError(device: "faulty", reason: "\(site.op.name) has no state")
         }
-        return Elements(Shape([rows] + row.dimensions), try state.read(rows: rows))
+        return Elements(row.repeated(rows), try state.read(rows: rows))
     }
 
     func writeState(_ rows: Elements) throws { try state?.write(rows.values) }

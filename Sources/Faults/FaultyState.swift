@@ -53,13 +53,13 @@ final class FaultyState: DeviceState {
     }
 
     func read(rows: Int) throws -> [Double] {
-        var elements = Elements(Shape([rows] + row.dimensions), try wrapped.read(rows: rows))
+        var elements = Elements(row.repeated(rows), try wrapped.read(rows: rows))
         if rows > 0 { effect.read?(&elements) }
         return elements.values
     }
 
     func write(_ elements: [Double]) throws {
-        let shape = Shape([elements.count / max(1, row.count)] + row.dimensions)
+        let shape = row.repeated(elements.count / max(1, row.count))
         var new = Elements(shape, elements)
         if let write = effect.write, shape[0] > 0 {
             write(&new, Elements(shape, try wrapped.read(rows: shape[0])))

@@ -18,7 +18,7 @@ extension Op {
             try check.reals(2)
             try check.require(shapes[1].rank == 2, "the weight must be a matrix, not \(shapes[1])")
             try check.equal(shapes[0].last, shapes[1][1], "columns of the input and of the weight")
-            return (Shape(shapes[0].dimensions.dropLast() + [shapes[1][0]]), .real)
+            return (shapes[0].replacingLast(with: shapes[1][0]), .real)
         case .expertMatmul:
             try check.count(3)
             try check.ranks(3, 3, 2)
@@ -144,13 +144,13 @@ extension Op {
         case .store(let id, let cells):
             try check.count(2)
             let row = try check.state(id, in: states, .cache)
-            try check.require(Shape(Array(shapes[0].dimensions.dropFirst())) == row, "rows of \(shapes[0]) in a cache of \(row)")
+            try check.require(shapes[0].dropFirst() == row, "rows of \(shapes[0]) in a cache of \(row)")
             try check.tokens(1, shapes[0][0])
-            return (Shape([cells] + row.dimensions), .real)
+            return (row.repeated(cells), .real)
         case .load(let id, let cells):
             try check.count(0)
             let row = try check.state(id, in: states, .cache)
-            return (Shape([cells] + row.dimensions), .real)
+            return (row.repeated(cells), .real)
         case .convolution(let id):
             try check.count(3)
             try check.ranks(2, 2, 1)

@@ -56,7 +56,7 @@ struct HostIndices {
     }
 
     private func around(_ axis: Int, _ shape: Shape) -> (outer: Int, inner: Int) {
-        (shape.dimensions[..<axis].reduce(1, *), shape.dimensions[(axis + 1)...].reduce(1, *))
+        (shape.count(before: axis), shape.count(after: axis))
     }
 
     private func map(_ values: [ValueID], _ compute: ([[Int32]]) -> [Int32]) -> Known? {

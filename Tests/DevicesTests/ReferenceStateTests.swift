@@ -241,7 +241,7 @@ import Testing
         func part(_ tokens: [Int], slots: [Int]) -> OpCase {
             OpCase(testDescription) { o in
                 var operands = rows.enumerated().map { operand, row in
-                    o.real(Shape([tokens.count] + row.dimensions)) { _ in
+                    o.real(row.repeated(tokens.count)) { _ in
                         tokens.flatMap { t in
                             (0..<row.count).map { Float(((t + 3) * (operand + 5) * ($0 + 7)) % 31 - 15) / 32 }
                         }

@@ -72,7 +72,7 @@ struct ModelTests {
         let misshapen = #expect(throws: ModelError.self) { try load { $0[index($0)].shape = [7] } }
         #expect(misshapen?.description.hasPrefix("output_norm.weight: is [7], expected [") == true)
         _ = try load { $0.append(TensorInfo(name: "unused", shape: [256], type: .iq2_XXS)) }
-        _ = try load { $0[index($0)].shape = Shape([1, 1] + $0[index($0)].shape.dimensions) }
+        _ = try load { $0[index($0)].shape = Shape([1, 1, 1] + $0[index($0)].shape.dimensions) }
     }
 
     private struct Altered: TensorSource {

@@ -7,17 +7,16 @@ extension Declaration.Domain {
     /// Whatever is valid has choices: what the fuzz domain lacks is an escape. Integers are written as `uint32` and
     /// reals as `float32`, whichever types a target has, and of labels their number is kept.
     /// - Parameters:
-    ///   - isLarge: whether large sizes are as likely as others.
     ///   - target: the value, where it is given; `validate` accepts it.
     /// - Throws: `Unreachable`, `MetadataError`.
     func draw(
-        _ choices: inout Choices, _ key: String, isLarge: Bool, like target: MetadataValue? = nil
+        _ choices: inout Choices, _ key: String, like target: MetadataValue? = nil
     ) throws -> MetadataValue {
         switch self {
         case .integer(let valid, let fuzz):
             return .uint32(UInt32(try choices.element(
                 of: fuzz, or: .integers(in: valid), like: target?.integer(key),
-                weight: { isLarge ? 1 : Self.weight($0) })))
+                weight: { Self.weight($0) })))
         case .real(let valid, let fuzz):
             let numbers = Float(valid.lowerBound)...Float(valid.upperBound)
             return .float32(try choices.element(
@@ -33,7 +32,7 @@ extension Declaration.Domain {
             return .array(.string((0..<count).map { "label \($0)" }))
         case .pattern(let valid, let fuzz, let count):
             guard choices.boolean(like: target.map { $0.array != nil }) else {
-                return try Self.integer(valid: valid, fuzz: fuzz).draw(&choices, key, isLarge: isLarge, like: target)
+                return try Self.integer(valid: valid, fuzz: fuzz).draw(&choices, key, like: target)
             }
             guard case .flags(let flags)? = try target?.pattern(key, count: count) else {
                 return try Self.flags(&choices, count)
@@ -45,31 +44,31 @@ extension Declaration.Domain {
             let index = try choices.element(
                 of: Array(layouts.indices), or: .integers(in: another...another), like: layout)
             return index == another
-                ? try Self.perLayer(domain, count: count).draw(&choices, key, isLarge: isLarge, like: target)
+                ? try Self.perLayer(domain, count: count).draw(&choices, key, like: target)
                 : .array(layouts[index])
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
             if case .boolean = domain {
-                return try domain.drawLayers(&choices, key, count, isLarge: isLarge, like: target)
+                return try domain.drawLayers(&choices, key, count, like: target)
             }
             return choices.boolean(like: target.map { $0.array != nil })
-                ? try domain.drawLayers(&choices, key, count, isLarge: isLarge, like: target)
-                : try domain.draw(&choices, key, isLarge: isLarge, like: target)
+                ? try domain.drawLayers(&choices, key, count, like: target)
+                : try domain.draw(&choices, key, like: target)
         }
     }
 
-    /// How often a toy that is not large has a size: what is beyond a few tiles costs most of the time and seldom
-    /// shows more. The block of k-quants is, though half as often.
-    private static func weight(_ size: Int) -> Int { size <= 96 ? 2 : size == 256 ? 1 : 0 }
+    /// How often a toy has a size: what is beyond a few tiles costs most of the time and seldom shows more. The block of
+    /// k-quants does.
+    private static func weight(_ size: Int) -> Int { size <= 96 ? 6 : size == 256 ? 3 : 1 }
 
     private func drawLayers(
-        _ choices: inout Choices, _ key: String, _ count: Int, isLarge: Bool, like target: MetadataValue?
+        _ choices: inout Choices, _ key: String, _ count: Int, like target: MetadataValue?
     ) throws -> MetadataValue {
         let targets = target.map { $0.elements ?? Array(repeating: $0, count: count) }
         let values = try (0..<count).map { layer in
-            try choices.span("layer") { try draw(&$0, key, isLarge: isLarge, like: targets?[layer]) }
+            try choices.span("layer") { try draw(&$0, key, like: targets?[layer]) }
         }
-        return try MetadataArray(values).map(MetadataValue.array) ?? draw(&choices, key, isLarge: isLarge, like: target)
+        return try MetadataArray(values).map(MetadataValue.array) ?? draw(&choices, key, like: target)
     }
 
     /// A flag a layer, of which one at least is set: a pattern of nothing is another kind of model, and an escape.

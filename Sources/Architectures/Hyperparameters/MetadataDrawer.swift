@@ -11,14 +11,12 @@ public struct MetadataDrawer: Hyperparameters {
     private var target: MetadataReader?
     /// How many of four keys vary; the others are as simple as they can be.
     private let density: Int
-    private let isLarge: Bool
 
     /// - Parameter target: metadata to draw alike; what is drawn does not depend on the source of the choices then.
     public init(architecture: String, choices: Choices, like target: Metadata? = nil) {
         self.architecture = architecture
         var choices = choices
         density = choices.swarmDensity()
-        isLarge = choices.chance(1, in: 4)
         self.choices = choices
         self.target = target.map { MetadataReader($0, architecture: architecture) }
         metadata = Metadata()
@@ -41,7 +39,7 @@ public struct MetadataDrawer: Hyperparameters {
         }
         let key = Declaration.path(declaration.key, architecture)
         do {
-            let value = try declaration.domain.draw(&choices, key, isLarge: isLarge, like: given)
+            let value = try declaration.domain.draw(&choices, key, like: given)
             metadata[key] = value
             return value
         } catch let error as Unreachable {

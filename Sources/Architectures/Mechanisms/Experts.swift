@@ -43,21 +43,26 @@ public struct Experts: Hashable, Sendable {
     }
 
     private static let counts = [4, 2, 1, 3, 8, 5, 16, 33]
-    /// Many experts are small ones: all that are large would be most of the time that cases take.
-    private static func sizes(of count: Int) -> [Int] { Domains.feedForward.filter { $0 * count <= 33 * 33 } }
+    /// Many experts are small ones, the more so in a wide or deep model: else they would be most of the time that cases
+    /// take.
+    private static func sizes(of count: Int, in dimensions: Dimensions) -> [Int] {
+        Domains.feedForward.affordable { $0 * count * dimensions.embedding * dimensions.layers <= 1 << 16 }
+    }
 
     /// A model that always has experts.
-    public init(_ h: inout some Hyperparameters, _ options: Options, feedForward: Int) throws {
+    public init(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: Int
+    ) throws {
         let count = try h.integer("expert_count", 1...4096, fuzz: Self.counts, "experts")
-        try self.init(&h, options, count: count, feedForward: feedForward)
+        try self.init(&h, dimensions, options, count: count, feedForward: feedForward)
     }
 
     /// A model that may have experts: nil where `expert_count` is absent or 0.
     public static func optional(
-        _ h: inout some Hyperparameters, _ options: Options, feedForward: Int
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: Int
     ) throws -> Experts? {
         let count = try h.integer("expert_count", 0...4096, fuzz: [0] + counts, default: 0, "experts; 0: dense")
-        return count == 0 ? nil : try Experts(&h, options, count: count, feedForward: feedForward)
+        return count == 0 ? nil : try Experts(&h, dimensions, options, count: count, feedForward: feedForward)
     }
 
     /// A model that may have experts, used and sized differently in each layer; nil for layers without.
@@ -65,7 +70,7 @@ public struct Experts: Hashable, Sendable {
     /// - Parameter feedForward: of each layer; 0: it has no feed-forward network. A size that is not given is an
     ///   equal share of this for each expert used.
     public static func ofLayers(
-        _ h: inout some Hyperparameters, _ options: Options, feedForward: [Int]
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: [Int]
     ) throws -> [Experts?] {
         let count = try h.integer("expert_count", 0...4096, fuzz: [0] + counts, default: 0, "experts; 0: dense")
         guard count > 0 else { return feedForward.map { _ in nil } }
@@ -78,7 +83,7 @@ public struct Experts: Hashable, Sendable {
         }
         let shares = zip(feedForward, used).map { $0 == 0 ? 0 : $0 / $1 }
         let sizes = try h.integers(
-            sizeKey, 0...(1 << 20), fuzz: sizes(of: count), layers: feedForward.count, default: shares,
+            sizeKey, 0...(1 << 20), fuzz: sizes(of: count, in: dimensions), layers: feedForward.count, default: shares,
             drawsAbsence: zip(feedForward, shares).allSatisfy { $0 == 0 || $1 > 0 }, aboutSize
         ).enumerated().map { $1 == 0 ? shares[$0] : $1 }
         let common = try Experts(&h, options, count: count, used: used.max() ?? 1, size: 0)
@@ -94,16 +99,18 @@ public struct Experts: Hashable, Sendable {
         }
     }
 
-    private init(_ h: inout some Hyperparameters, _ options: Options, count: Int, feedForward: Int) throws {
+    private init(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, count: Int, feedForward: Int
+    ) throws {
         let used = try h.integer(Self.usedKey, 1...4096, fuzz: Self.usedCounts(of: count), "experts that each token uses")
         try h.require(used <= count, Self.usedKey, "expert_count", because: "\(used) experts used of \(count)")
         let (key, about) = (Self.sizeKey, Self.aboutSize)
         let size = if !options.declaresSize {
             feedForward
         } else if options.sharesSize, feedForward >= used {
-            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count), default: feedForward / used, about)
+            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions), default: feedForward / used, about)
         } else {
-            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count), about)
+            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions), about)
         }
         try self.init(&h, options, count: count, used: used, size: size)
     }

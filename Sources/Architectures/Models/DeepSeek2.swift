@@ -42,7 +42,7 @@ public struct DeepSeek2: Architecture {
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
-        experts = try Experts(&h, options, feedForward: feedForward)
+        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
         sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
     }
 

@@ -25,7 +25,7 @@ public struct GPTOSS: Architecture {
         options.gatings = [.softmaxOfSelected]
         options.normalizes = false
         options.groups = true
-        experts = try Experts(&h, options, feedForward: 0)
+        experts = try Experts(&h, dimensions, options, feedForward: 0)
     }
 
     public func build(_ g: GraphBuilder) {

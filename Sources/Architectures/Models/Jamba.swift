@@ -24,7 +24,7 @@ public struct Jamba: Architecture {
         options.normalizes = false
         options.declaresSize = false
         options.groups = true
-        experts = try Experts.optional(&h, options, feedForward: feedForward)
+        experts = try Experts.optional(&h, dimensions, options, feedForward: feedForward)
     }
 
     public func build(_ g: GraphBuilder) {

@@ -23,7 +23,7 @@ public struct Llama: Architecture {
         feedForward = try h.feedForwardLength()
         var options = Experts.Options()
         options.declaresSize = false
-        experts = try Experts.optional(&h, options, feedForward: feedForward)
+        experts = try Experts.optional(&h, dimensions, options, feedForward: feedForward)
     }
 
     public func build(_ g: GraphBuilder) {

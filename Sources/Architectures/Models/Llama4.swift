@@ -44,7 +44,7 @@ public struct Llama4: Architecture {
         options.gatings = [.sigmoid]
         options.normalizes = false
         options.groups = true
-        experts = try Experts(&h, options, feedForward: feedForward)
+        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
     }
 
     /// The model of 128 experts norms no queries and keys, which no key says.

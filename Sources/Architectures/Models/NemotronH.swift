@@ -56,7 +56,7 @@ struct SingleMixerDecoder: Sendable {
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
-        experts = try Experts.ofLayers(&h, options, feedForward: feedForward)
+        experts = try Experts.ofLayers(&h, dimensions, options, feedForward: feedForward)
         if experts.contains(where: { $0 != nil }) {
             sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of the expert that every token uses")
             latentSize = try h.integer("moe_latent_size", 0...(1 << 20), fuzz: [0, 16, 8, 33, 64], default: 0, "width in which experts work; 0: that of the model")

@@ -22,7 +22,7 @@ public struct OLMoE: Architecture {
         options.declaresSize = false
         options.normalizes = false
         options.groups = true
-        experts = try Experts(&h, options, feedForward: size)
+        experts = try Experts(&h, dimensions, options, feedForward: size)
     }
 
     public func build(_ g: GraphBuilder) {

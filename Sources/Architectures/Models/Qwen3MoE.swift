@@ -22,7 +22,7 @@ public struct Qwen3MoE: Architecture {
         var options = Experts.Options()
         options.sharesSize = true
         options.groups = true
-        experts = try Experts(&h, options, feedForward: feedForward)
+        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
     }
 
     public func build(_ g: GraphBuilder) {

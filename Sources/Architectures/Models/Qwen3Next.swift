@@ -36,7 +36,7 @@ public struct Qwen3Next: Architecture {
         var options = Experts.Options()
         options.sharesSize = true
         options.groups = true
-        experts = try Experts(&h, options, feedForward: feedForward)
+        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
         sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward, "hidden units of the expert that every token uses")
     }
 

@@ -52,15 +52,15 @@ extension CPUCompiler {
 
     mutating func slice(_ axis: Int, _ start: Int, _ x: ValueID, _ y: ValueID) {
         let (from, to) = (shape(x), shape(y))
-        let inner = from.dimensions[(axis + 1)...].reduce(1, *)
-        let outer = from.dimensions[..<axis].reduce(1, *)
+        let inner = from.count(after: axis)
+        let outer = from.count(before: axis)
         step { cpu_copy_rows($0[y], to[axis] * inner, $0[x] + start * inner, from[axis] * inner, to[axis] * inner, outer) }
     }
 
     mutating func concatenate(_ axis: Int, _ operands: [ValueID], _ y: ValueID) {
         let shape = shape(y)
-        let inner = shape.dimensions[(axis + 1)...].reduce(1, *)
-        let outer = shape.dimensions[..<axis].reduce(1, *)
+        let inner = shape.count(after: axis)
+        let outer = shape.count(before: axis)
         var start = 0
         for x in operands {
             let (first, width) = (start, self.shape(x)[axis] * inner)
@@ -95,7 +95,7 @@ private struct Loops {
     init(_ operand: Shape, over shape: Shape) {
         var step = 1
         for (axis, extent) in shape.dimensions.reversed().enumerated() where extent != 1 {
-            let own = axis < operand.rank ? operand.dimensions[operand.rank - 1 - axis] : 1
+            let own = axis < operand.rank ? operand[operand.rank - 1 - axis] : 1
             let stride = own == 1 ? 0 : step
             if let last = strides.last, (last == 0) == (stride == 0) {
                 extents[extents.count - 1] *= extent

@@ -7,7 +7,7 @@ extension CPUCompiler {
     mutating func rows(_ table: ValueID, _ indices: ValueID, _ y: ValueID) {
         let (shape, count) = (shape(table), count(indices))
         let (source, decode) = (matrix(table), kernels.decode)
-        let size = Shape(Array(shape.dimensions.dropFirst())).count
+        let size = shape.dropFirst().count
         step { run in
             try run.check(indices, count: count, below: shape[0], "row")
             let matrix = try run.matrix(source, columns: size)

@@ -63,7 +63,7 @@ struct CPUCompiler {
 
         case .sum(let axis):
             let shape = shape(operands[0])
-            let (outer, inner) = (shape.dimensions[..<axis].reduce(1, *), shape.dimensions[(axis + 1)...].reduce(1, *))
+            let (outer, inner) = (shape.count(before: axis), shape.count(after: axis))
             let (x, kernel) = (floats(operands[0]), kernels.sum)
             step { kernel($0[x], $0[y], outer, shape[axis], inner) }
         case .norm(let kind, let epsilon, let weight, let bias):

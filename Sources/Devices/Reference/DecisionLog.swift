@@ -22,5 +22,6 @@ public final class DecisionLog: @unchecked Sendable {
     public var decisions: [Decision] { lock.withLock { made } }
     public var margins: [Double] { decisions.map(\.margin) }
 
+    func clear() { lock.withLock { made.removeAll() } }
     func append(_ decision: Decision) { lock.withLock { made.append(decision) } }
 }

@@ -10,23 +10,28 @@ public final class ReferenceDevice: Device {
     public static let name = "reference"
     private static let tensorOwner = ReferenceDevice()
 
-    private let rounding: Rounding?
     private let decisions: DecisionLog?
-    private let runs = RunCounter()
+    private let arithmetic: Arithmetic
 
     /// - Parameters:
     ///   - rounding: what other arithmetic is imitated. Such a device is made for one session, since the random
     ///     numbers of a run depend on the runs before it.
     ///   - decisions: where the decisions of the ops are noted.
     public init(rounding: Rounding? = nil, decisions: DecisionLog? = nil) {
-        self.rounding = rounding
+        arithmetic = Arithmetic(rounding)
         self.decisions = decisions
+    }
+
+    /// Begins anew, as a device that has just been made: for a session that does so as well.
+    public func restart(rounding: Rounding?) {
+        arithmetic.restart(rounding)
+        decisions?.clear()
     }
 
     public var name: String { Self.name }
     public var summary: String { "float64, one plain loop an op" }
     public var precision: Precision {
-        rounding?.precision ?? Precision(storage: .float64, accumulation: .float64)
+        arithmetic.rounding?.precision ?? Precision(storage: .float64, accumulation: .float64)
     }
     public var tensorOwner: any Device { Self.tensorOwner }
 
@@ -46,19 +51,31 @@ public final class ReferenceDevice: Device {
     public func compile(_ segment: Segment) throws -> any Executable { ReferenceExecutable(segment, on: self) }
 
     /// What the next run of an executable rounds with.
-    func rounder() -> Rounder { Rounder(rounding, run: runs.next()) }
+    func rounder() -> Rounder { arithmetic.rounder() }
     func note(_ decision: @autoclosure () -> DecisionLog.Decision) { decisions?.append(decision()) }
 }
 
-/// Numbers the runs of a device.
-private final class RunCounter: @unchecked Sendable {
+/// What the runs of a device round with, each in its own way.
+private final class Arithmetic: @unchecked Sendable {
     private let lock = NSLock()
-    private var count: UInt64 = 0
+    private var current: Rounding?
+    private var runs: UInt64 = 0
 
-    func next() -> UInt64 {
+    init(_ rounding: Rounding?) { current = rounding }
+
+    var rounding: Rounding? { lock.withLock { current } }
+
+    func rounder() -> Rounder {
         lock.withLock {
-            count += 1
-            return count
+            runs += 1
+            return Rounder(current, run: runs)
+        }
+    }
+
+    func restart(_ rounding: Rounding?) {
+        lock.withLock {
+            current = rounding
+            runs = 0
         }
     }
 }

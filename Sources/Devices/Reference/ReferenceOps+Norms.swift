@@ -6,8 +6,8 @@ extension ReferenceOps {
     /// `(x) → x` with `axis` reduced to extent 1: `y = Σ x` along it.
     static func sum(_ x: ReferenceValue, _ axis: Int, _ y: Doubles, _ rounder: Rounder) {
         let extent = x.shape[axis]
-        let inner = x.shape.dimensions[(axis + 1)...].reduce(1, *)
-        let outer = x.shape.dimensions[..<axis].reduce(1, *)
+        let inner = x.shape.count(after: axis)
+        let outer = x.shape.count(before: axis)
         y.update(repeating: 0, count: outer * inner)
         for i in 0..<outer {
             let sum = y + i * inner

@@ -3,8 +3,8 @@ import ModelGraph
 extension ReferenceOps {
     /// `(x) →` the elements `start ..< start + count` along `axis`.
     static func slice(_ x: ReferenceValue, _ axis: Int, _ start: Int, _ count: Int, _ y: Doubles) {
-        let inner = x.shape.dimensions[(axis + 1)...].reduce(1, *)
-        let outer = x.shape.dimensions[..<axis].reduce(1, *)
+        let inner = x.shape.count(after: axis)
+        let outer = x.shape.count(before: axis)
         for i in 0..<outer {
             (y + i * count * inner).update(from: x.elements + (i * x.shape[axis] + start) * inner, count: count * inner)
         }
@@ -12,7 +12,7 @@ extension ReferenceOps {
 
     /// `(a, b, …) →` joined along `axis`: for each index of the dimensions before it, `a`'s elements, then `b`'s …
     static func concatenate(_ parts: [ReferenceValue], _ axis: Int, _ y: Doubles) {
-        let outer = parts[0].shape.dimensions[..<axis].reduce(1, *)
+        let outer = parts[0].shape.count(before: axis)
         var y = y
         for i in 0..<outer {
             for part in parts {
@@ -44,7 +44,7 @@ extension ReferenceOps {
                 y.update(from: source, count: extent)
                 return y + extent
             }
-            let step = x.shape.dimensions[max(0, axis + 1 - missing)...].reduce(1, *)
+            let step = x.shape.count(after: max(-1, axis - missing))
             var y = y
             for i in 0..<extent { y = fill(axis + 1, from: own == 1 ? source : source + i * step, y) }
             return y

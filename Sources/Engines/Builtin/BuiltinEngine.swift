@@ -47,6 +47,9 @@ private final class BuiltinModel: EngineModel {
     private let model: Model
     private let set: DeviceSet
     private let weights: LoadedWeights
+    /// The reference's session, if it did not fail: the samples of a noise floor play one script again and again, with
+    /// other rounding, and its graphs are planned.
+    private var kept: OpenSession?
 
     init(_ model: Model, _ set: DeviceSet) {
         self.model = model
@@ -70,26 +73,53 @@ private final class BuiltinModel: EngineModel {
             throw Unsupported("the cache type \(script.options.cacheType.rawValue)")
         }
         if let split = script.placement.split, split != .layers { throw Unsupported("a split by \(split.rawValue)") }
-        let decisions = DecisionLog()
-        var devices = set
-        devices.devices = set.devices.map { device in
-            device is ReferenceDevice
-                ? ReferenceDevice(rounding: script.options.rounding, decisions: decisions) : device
-        }
+        var opened: OpenSession?
         var transcript = try play {
-            try BuiltinSession(
-                Session(
-                    model, placement: script.placement, devices: devices,
-                    options: SessionOptions(
-                        context: script.options.context, sequences: script.options.sequences,
-                        microBatch: script.options.microBatch, cacheType: script.options.cacheType),
-                    weights: weights))
+            let again = try isReference ? kept?.restarted(for: script) : nil
+            let session = try again ?? OpenSession(script, model, set, weights)
+            opened = session
+            return BuiltinSession(session.session)
         }
-        transcript.margins = decisions.margins
+        transcript.margins = opened?.decisions.margins ?? []
+        kept = isReference && transcript.failure == nil ? opened : nil
         return transcript
     }
 
     func save(to path: String) throws { try Data(model.savedBytes()).write(to: URL(fileURLWithPath: path)) }
+}
+
+/// A session, and the reference among its devices.
+private struct OpenSession {
+    private let placement: Placement
+    private let options: Script.Options
+    private let reference: ReferenceDevice
+    let decisions = DecisionLog()
+    let session: Session
+
+    init(_ script: Script, _ model: Model, _ set: DeviceSet, _ weights: LoadedWeights) throws {
+        placement = script.placement
+        options = script.options
+        let reference = ReferenceDevice(rounding: script.options.rounding, decisions: decisions)
+        self.reference = reference
+        var devices = set
+        devices.devices = set.devices.map { $0 is ReferenceDevice ? reference : $0 }
+        session = try Session(
+            model, placement: placement, devices: devices,
+            options: SessionOptions(
+                context: options.context, sequences: options.sequences, microBatch: options.microBatch,
+                cacheType: options.cacheType),
+            weights: weights)
+    }
+
+    /// As it would be if it were opened for a script now; nil where that asks for another one.
+    func restarted(for script: Script) throws -> OpenSession? {
+        var asked = script.options
+        asked.rounding = options.rounding
+        guard script.placement == placement, asked == options else { return nil }
+        reference.restart(rounding: script.options.rounding)
+        try session.restart()
+        return self
+    }
 }
 
 private final class BuiltinSession: ScriptSession {

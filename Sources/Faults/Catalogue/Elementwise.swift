@@ -131,7 +131,7 @@ extension FaultCatalogue {
                 return nil
             }
             return .operand(0) { x in
-                let inner = x.shape.dimensions[(axis + 1)...].reduce(1, *)
+                let inner = x.shape.count(after: axis)
                 for i in x.values.indices where i / inner % x.shape[axis] == x.shape[axis] - 1 { x[i] = 0 }
             }
         },

@@ -40,7 +40,7 @@ public struct CaseDrawing: Sendable {
             try DrawnModel.draw(
                 architecture, &choices, like: model ?? target.map { ($0.metadata, Set($0.optionalTensors)) })
         }
-        let traits = try SessionTraits(drawn.architecture, optional: .only(drawn.optionalTensors))
+        let traits = SessionTraits(drawn)
         let transformations = wanted == .metamorphic
             ? try Transformation.kinds(for: drawn.architecture, optional: drawn.optionalTensors) : []
         // What a model cannot be asked is replaced by what any can.

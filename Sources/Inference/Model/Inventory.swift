@@ -21,7 +21,8 @@ public struct Inventory: Sendable {
         public var layer: Int? { weight.layer }
         public var info: TensorInfo { TensorInfo(name: name, shape: shape, type: type) }
     }
-    public var tensors: [Tensor]
+    public let architecture: any Architecture
+    public let tensors: [Tensor]
 
     /// - Parameters:
     ///   - optional: which optional tensors are listed.
@@ -31,8 +32,8 @@ public struct Inventory: Sendable {
     public init(
         _ metadata: Metadata, optional: OptionalTensors = .all, type: (Weight) throws -> TensorType = { _ in .f32 }
     ) throws {
-        tensors = try ArchitectureCatalog.read(metadata).weights(optional.contains)
-            .map { Tensor(weight: $0, type: try type($0)) }
+        architecture = try ArchitectureCatalog.read(metadata)
+        tensors = try architecture.weights(optional.contains).map { Tensor(weight: $0, type: try type($0)) }
     }
 
     /// - Parameter recipe: what gives each tensor its type.
@@ -42,18 +43,12 @@ public struct Inventory: Sendable {
 }
 
 extension Architecture {
-    func graph(_ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool) throws -> Graph {
-        let builder = GraphBuilder(batch: batch, hasTensor: hasTensor)
-        build(builder)
-        return try builder.finish()
-    }
-
     /// Every weight that any stage asks for, in the order of asking.
     func weights(_ hasTensor: @escaping (String) -> Bool) throws -> [Weight] {
         var weights: [Weight] = []
         var known: [String: Weight] = [:]
-        for stage in traits.stages {
-            for weight in try graph(.inventory(stage), hasTensor).weights {
+        for graph in try smallestGraphs(hasTensor) {
+            for weight in graph.weights {
                 if let other = known[weight.name] {
                     guard other.shape == weight.shape else {
                         throw ModelError(

@@ -7,6 +7,7 @@ import ModelGraph
 public final class MemorySource: TensorSource {
     public let metadata: Metadata
     public let inventory: Inventory
+    public let tensors: [TensorInfo]
     private let weights: [String: Weight]
     private let supply: @Sendable (Inventory.Tensor) throws -> TensorData
     /// nil where tensors are not kept.
@@ -27,6 +28,7 @@ public final class MemorySource: TensorSource {
         self.supply = supply
         cache = keepsTensors ? Cache() : nil
         inventory = try Inventory(metadata, optional: optional, type: type)
+        tensors = inventory.tensors.map(\.info)
         weights = Dictionary(inventory.tensors.map { ($0.name, $0.weight) }) { first, _ in first }
     }
 
@@ -59,8 +61,6 @@ public final class MemorySource: TensorSource {
             return data
         }
     }
-
-    public var tensors: [TensorInfo] { inventory.tensors.map(\.info) }
 
     public func data(of tensor: TensorInfo) throws -> TensorData {
         guard let weight = weights[tensor.name] else {

@@ -20,10 +20,16 @@ public final class Model: Sendable {
     ///   another shape than the metadata asks for.
     public init(_ source: any TensorSource) throws {
         self.source = source
-        architecture = try ArchitectureCatalog.read(source.metadata)
         let tensors = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
         self.tensors = tensors
-        weights = try architecture.weights { tensors[$0] != nil }
+        if let inventory = (source as? MemorySource)?.inventory {
+            // It has been asked already.
+            architecture = inventory.architecture
+            weights = inventory.tensors.map(\.weight)
+        } else {
+            architecture = try ArchitectureCatalog.read(source.metadata)
+            weights = try architecture.weights { tensors[$0] != nil }
+        }
         for weight in weights { try Self.check(tensors[weight.name], against: weight) }
     }
 

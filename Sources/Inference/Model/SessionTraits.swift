@@ -20,7 +20,12 @@ public struct SessionTraits: Hashable, Sendable {
     /// - Parameter optional: the optional tensors that the model has.
     /// - Throws: `GraphError`.
     public init(_ architecture: any Architecture, optional: OptionalTensors) throws {
-        let graphs = try architecture.traits.stages.map { try architecture.graph(.inventory($0), optional.contains) }
+        self.init(architecture, try architecture.smallestGraphs(optional.contains))
+    }
+
+    public init(_ model: DrawnModel) { self.init(model.architecture, model.graphs) }
+
+    private init(_ architecture: any Architecture, _ graphs: [Graph]) {
         let states = graphs.flatMap(\.states)
         dimensions = architecture.dimensions
         traits = architecture.traits

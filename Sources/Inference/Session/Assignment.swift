@@ -42,12 +42,9 @@ struct Assignment {
         }
 
         var ruled: [String: (any Device)?] = [:]
+        var ofLayers: [Int?: any Device] = [:]
         func wanted(_ node: Node) throws -> any Device {
-            let name = node.operands.last { if case .weight = graph.values[$0].source { true } else { false } }
-                .flatMap {
-                    if case .weight(let index) = graph.values[$0].source { graph.weights[index].name } else { nil }
-                }
-            if let name, !placement.tensors.isEmpty {
+            if !placement.tensors.isEmpty, let name = graph.lastWeight(of: node)?.name {
                 if let known = ruled[name] {
                     if let known { return known }
                 } else {
@@ -56,21 +53,26 @@ struct Assignment {
                     if let device { return device }
                 }
             }
-            return try available.named(placement.device(ofLayer: node.layer))
+            if let known = ofLayers[node.layer] { return known }
+            let device = try available.named(placement.device(ofLayer: node.layer))
+            ofLayers[node.layer] = device
+            return device
         }
 
         var homes = homes
-        let users = Dictionary(grouping: graph.nodes) { $0.op.state }
-        for (id, state) in graph.states.enumerated() where homes[state.name] == nil {
-            guard let nodes = users[id], let first = nodes.first else { continue }
-            var home = try wanted(first)
-            for node in nodes {
+        var users: [[Int]] = Array(repeating: [], count: graph.states.count)
+        for (index, node) in graph.nodes.enumerated() { if let state = node.op.state { users[state].append(index) } }
+        for (state, nodes) in zip(graph.states, users) where homes[state.name] == nil {
+            guard let first = nodes.first else { continue }
+            var home = try wanted(graph.nodes[first])
+            for node in nodes.map({ graph.nodes[$0] }) {
                 guard let reason = unsupported(node, on: home) else { continue }
                 home = try fallBack(node, from: home, reason)
             }
             homes[state.name] = home
         }
 
+        devices.reserveCapacity(graph.nodes.count)
         for node in graph.nodes {
             if let state = node.op.state, let home = homes[graph.states[state].name] {
                 if let reason = unsupported(node, on: home) {
@@ -98,23 +100,38 @@ struct Assignment {
         }
 
         // The last run that uses each value: what is used after its own run must leave it.
-        var lastUse: [ValueID: Int] = [:]
+        var lastUse = Array(repeating: -1, count: graph.values.count)
+        // Of each run, the values from outside, in the order of their first use.
+        var inputs: [[ValueID]] = []
         for (run, nodes) in runs.enumerated() {
-            for operand in graph.nodes[nodes].flatMap(\.operands) { lastUse[operand] = run }
+            var own: [ValueID] = []
+            for node in graph.nodes[nodes] {
+                for operand in node.operands where lastUse[operand] < run {
+                    lastUse[operand] = run
+                    switch graph.values[operand].source {
+                    case .input: own.append(operand)
+                    case .node(let index) where !nodes.contains(index): own.append(operand)
+                    case .node, .weight: break
+                    }
+                }
+            }
+            inputs.append(own)
         }
         for value in wanted { lastUse[value] = runs.count }
 
         return runs.enumerated().map { run, nodes in
-            var inputs: [ValueID] = [], known: Set<ValueID> = []
-            for operand in graph.nodes[nodes].flatMap(\.operands) where known.insert(operand).inserted {
-                switch graph.values[operand].source {
-                case .input: inputs.append(operand)
-                case .node(let index) where !nodes.contains(index): inputs.append(operand)
-                case .node, .weight: break
-                }
-            }
-            let outputs = graph.nodes[nodes].map(\.result).filter { lastUse[$0, default: -1] > run }
-            return (devices[nodes.lowerBound], Segment(graph: graph, nodes: nodes, inputs: inputs, outputs: outputs))
+            let outputs: [ValueID] = graph.nodes[nodes].lazy.map(\.result).filter { lastUse[$0] > run }
+            return (devices[nodes.lowerBound], Segment(graph: graph, nodes: nodes, inputs: inputs[run], outputs: outputs))
         }
+    }
+}
+
+extension Graph {
+    /// The last weight among a node's operands.
+    fileprivate func lastWeight(of node: Node) -> Weight? {
+        for operand in node.operands.reversed() {
+            if case .weight(let index) = values[operand].source { return weights[index] }
+        }
+        return nil
     }
 }

@@ -19,6 +19,15 @@ extension Session {
         encoded = nil
     }
 
+    /// Begins anew, as a session that has just been opened: what earlier tokens left in cells that nobody sees is gone
+    /// too. Graphs stay planned.
+    public func restart() throws {
+        try states.clear()
+        cells = CellTable(count: context)
+        seen = Array(repeating: nil, count: options.sequences)
+        encoded = nil
+    }
+
     /// Takes tokens out of a sequence.
     /// - Returns: false, with nothing changed, for part of a sequence with recurrent state: that has no past.
     @discardableResult

@@ -19,6 +19,10 @@ struct StateStore {
             Entry(state: state, device: device, memory: try device.allocate(state, rows: rows, type: type), rows: rows))
     }
 
+    func clear() throws {
+        for entry in entries { for row in 0..<entry.rows { try entry.memory.clear(row: row) } }
+    }
+
     subscript(_ name: String) -> Entry? { indices[name].map { entries[$0] } }
 
     var homes: [String: any Device] { Dictionary(entries.map { ($0.state.name, $0.device) }) { first, _ in first } }
