@@ -69,7 +69,9 @@ struct FrameTests {
 
     @Test("whose payload is no JSON, or no such message, are an error")
     func json() throws {
-        let messages = ["", "{", "null", "[]", #"{"engine": 1}"#, #"{"traits": {"contextUnit": 1e99}}"#, "{\"engine\": \u{0}}"]
+        let messages = [
+            "", "{", "null", "[]", #"{"engine": 1}"#, #"{"traits": {"contextUnit": 1e99}}"#, "{\"engine\": \u{0}}",
+        ]
         for payload in messages.map({ Array($0.utf8) }) + [[0xFF, 0xFE, 0x80], Array(repeating: 0x5B, count: 1 << 20)] {
             #expect(throws: ProtocolError.self) { try Frame(.answer, payload: payload).json(EngineDescription.self) }
         }

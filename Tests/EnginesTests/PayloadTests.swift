@@ -212,7 +212,9 @@ struct PayloadTests {
         private mutating func of<Value>(_ values: [Value]) -> Value { values[below(values.count)] }
         private mutating func double() -> Double { Double(bitPattern: stream.next()) }
         private mutating func text() -> String {
-            of(["", "cpu", "llama:Vulkan0", #"blk\.1\.ffn_.*"#, "a\u{0}b\n", "é日本🦙", String(repeating: "x", count: 300)])
+            of([
+                "", "cpu", "llama:Vulkan0", #"blk\.1\.ffn_.*"#, "a\u{0}b\n", "é日本🦙", String(repeating: "x", count: 300),
+            ])
         }
 
         mutating func int() -> Int {

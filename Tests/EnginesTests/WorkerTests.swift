@@ -16,7 +16,8 @@ struct WorkerTests {
         let command: WorkerCommand
 
         /// - Parameter body: may use the folder's files: `loaded`, an answer to a load, `began`, which says that step 0
-        ///   begins; `frame`, which takes one, `asked`, which returns when there is a third, and `int`, which writes one.
+        ///   begins; `frame`, which takes one, `asked`, which returns when there is a third, and `int`, which writes
+        ///   one.
         init(_ body: String, time: Duration = .seconds(20), memory: Int = 4 << 30) throws {
             folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -34,7 +35,8 @@ struct WorkerTests {
                 cd '\(folder.path)'
                 frame() { head -c $(head -c 9 | tail -c 8 | od -An -tu8) >/dev/null; }
                 asked() { frame; frame; head -c 1 >/dev/null; }
-                int() { n=$1; for i in 0 1 2 3 4 5 6 7; do printf "\\\\$(printf %03o $((n & 255)))"; n=$((n >> 8)); done; }
+                int() { n=$1; for i in 1 2 3 4 5 6 7 8; do byte; done; }
+                byte() { printf "\\\\$(printf %03o $((n & 255)))"; n=$((n >> 8)); }
                 mkdir first 2>/dev/null && cat described
                 \(body)
                 """
