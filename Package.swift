@@ -82,7 +82,9 @@ let package = Package(
             name: "FaultsTests",
             dependencies: ["Faults", "Devices", "ModelGraph", "Inference", "Architectures", "GGUF", "PropertyTesting"]),
         .testTarget(name: "DevicesTests", dependencies: ["Devices", "DeviceTestSupport"]),
-        .testTarget(name: "EnginesTests", dependencies: ["Engines", "Inference", "Devices", "GGUF", "gguf-fuzz"]),
+        .testTarget(
+            name: "EnginesTests",
+            dependencies: ["Engines", "Inference", "Devices", "GGUF", "PropertyTesting", "gguf-fuzz"]),
         .testTarget(
             name: "FuzzingTests",
             dependencies: [

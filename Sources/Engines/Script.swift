@@ -80,7 +80,7 @@ public enum Step: Hashable, Sendable {
 // MARK: As JSON: one key that names the step, and its parameters
 
 extension Step: Codable {
-    fileprivate enum Key: String, CodingKey, CaseIterable {
+    enum Key: String, CodingKey, CaseIterable {
         case encode, process, remove, keep, copy, shift, save, restore, clear
     }
 

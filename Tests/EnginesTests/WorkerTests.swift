@@ -15,28 +15,28 @@ struct WorkerTests {
         let folder: URL
         let command: WorkerCommand
 
-        /// - Parameter body: may use the folder's files: `loaded`, an answer to a load, `began`, the note of step 0;
-        ///   `frame`, which takes one, `asked`, which returns when there is a third, and `say`, which makes one of a
-        ///   kind and a header.
+        /// - Parameter body: may use the folder's files: `loaded`, an answer to a load, `began`, which says that step 0
+        ///   begins; `frame`, which takes one, `asked`, which returns when there is a third, and `int`, which writes
+        ///   one.
         init(_ body: String, time: Duration = .seconds(20), memory: Int = 4 << 30) throws {
             folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             let precision = Precision(storage: .float32, accumulation: .float32)
-            let described = Answer(
+            let described = EngineDescription(
                 engine: "shell", devices: [.init(name: "shell:x", summary: "", precision: precision)])
             let frames = try [
-                ("described", Frame(.answer, described)), ("loaded", Frame(.answer, Answer())),
-                ("began", Frame(.note, StepNote(step: 0))),
+                ("described", Frame(.answer, json: described)), ("loaded", Frame(.answer)), ("began", Frame(.begin, 0)),
             ]
             for (name, frame) in frames {
-                try Data(frame.prefix + frame.header).write(to: folder.appendingPathComponent(name))
+                try Data(frame.prefix + frame.payload).write(to: folder.appendingPathComponent(name))
             }
-            // Only the first process is asked what it is. A frame's second to fifth bytes are its header's length.
+            // Only the first process is asked what it is. A frame's second to ninth bytes are its payload's length.
             let script = """
                 cd '\(folder.path)'
-                frame() { n=$(head -c 5 | tail -c 4 | od -An -tu4); head -c $((8 + n)) >/dev/null; }
+                frame() { head -c $(head -c 9 | tail -c 8 | od -An -tu8) >/dev/null; }
                 asked() { frame; frame; head -c 1 >/dev/null; }
-                say() { printf "$1\\\\$(printf %03o ${#2})\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0%s" "$2"; }
+                int() { n=$1; for i in 1 2 3 4 5 6 7 8; do byte; done; }
+                byte() { printf "\\\\$(printf %03o $((n & 255)))"; n=$((n >> 8)); }
                 mkdir first 2>/dev/null && cat described
                 \(body)
                 """
@@ -74,7 +74,7 @@ struct WorkerTests {
         #expect(dead.cause == .exit(3) && dead.lastWords == "bye")
         #expect(try death(of: Scripted("cat loaded; asked; exit 0")).cause == .exit(0))
         // In the middle of an answer.
-        #expect(try death(of: Scripted("cat loaded; asked; head -c 9 loaded; exit 4")).cause == .exit(4))
+        #expect(try death(of: Scripted("cat loaded; asked; head -c 8 loaded; exit 4")).cause == .exit(4))
     }
 
     @Test("that give no answer in time are ended")
@@ -103,7 +103,7 @@ struct WorkerTests {
                 of: Scripted(
                     """
                     dd if=/dev/zero of=/dev/null bs=256M count=200 >/dev/null 2>&1 &
-                    say P "{\\"process\\":$!}"; cat loaded; asked; wait
+                    printf P; int 8; int $!; cat loaded; asked; wait
                     """, memory: limit))
             #expect(dead.cause == .memory(limit))
         }
@@ -128,13 +128,17 @@ struct WorkerTests {
     func garbage() throws {
         for body in [
             "cat loaded; echo 'Hello, I am no frame at all'",
-            #"cat loaded; printf 'A\377\377\377\377\0\0\0\0\0\0\0\0'"#,
+            #"cat loaded; printf 'A\377\377\377\377\377\377\377\377'"#,
             // More bytes than the worker may have.
-            #"cat loaded; printf 'A\002\0\0\0\0\0\0\0\002\0\0\0{}'"#,
+            "cat loaded; printf A; int 8589934592; printf '{}'",
             // A request.
-            #"cat loaded; printf 'Q\002\0\0\0\0\0\0\0\0\0\0\0{}'"#,
-            // No JSON, and an answer to another request.
-            #"cat loaded; printf 'A\002\0\0\0\0\0\0\0\0\0\0\0{]'"#, "cat loaded loaded",
+            "cat loaded; printf r; int 2; printf '{}'",
+            // No transcript, an answer to another request, and one that says too much.
+            "cat loaded; printf A; int 2; printf '{]'", "cat loaded loaded", "printf A; int 1; printf '{'",
+            // Reasons that are none, a process and a death that cannot be.
+            "cat loaded; printf E; int 2; printf no", "cat loaded; printf U; int 8; int 1", "printf R; int 8; int -1",
+            "cat loaded; printf P; int 8; int -1", #"cat loaded; printf D; int 9; printf '\2'; int 6"#,
+            "cat loaded; printf D; int 9; printf '\\1'; int 4294967296",
         ] {
             let dead = try death(of: Scripted(body + "; exec sleep 100"))
             guard case .protocolViolation = dead.cause else {
@@ -172,10 +176,10 @@ struct WorkerTests {
             """
             mkdir second || exit 9
             frame
-            frame; cat loaded; frame; cat began; echo 'x.c:3: n > 0' >&2; say D '{"signal":6}'
+            frame; cat loaded; frame; cat began; echo 'x.c:3: n > 0' >&2; printf D; int 9; printf '\\1'; int 6
             # What was sent to the dead is dropped: a frame that says so.
             frame
-            frame; cat loaded; frame; say D '{"exit":3}'; frame
+            frame; cat loaded; frame; printf D; int 9; printf '\\0'; int 3; frame
             frame; cat loaded; exec cat >/dev/null
             """)
         defer { withExtendedLifetime(worker) {} }
@@ -197,7 +201,7 @@ struct WorkerTests {
         }
         for body in [
             "exit 1", "echo 'What is this?'; exec sleep 100",
-            #"printf 'A\002\0\0\0\0\0\0\0\0\0\0\0{}'; exec sleep 100"#,
+            #"printf 'A\002\0\0\0\0\0\0\0{}'; exec sleep 100"#,
         ] {
             #expect(throws: EngineStartError.self) {
                 try WorkerEngine(WorkerCommand(executable: "/bin/sh", arguments: ["-c", body]))
@@ -263,25 +267,23 @@ struct WorkerTests {
     func senselessRequests() throws {
         let process = try WorkerProcess(Self.builtin())
         defer { process.stop() }
-        struct Dance: Encodable { var dance = "tango" }
         let file = try TemporaryFile(bytes: Toy.source().bytesOfFile())
-        let load = try Frame(.request, Request(load: .init(path: file.path)))
+        let script = Frame(.run, Script(placement: Placement("cpu"), steps: [.clear]))
         let senseless = [
-            try Frame(.request, Dance()), try Frame(.request, Request(save: .init(path: file.path))),
-            Frame(kind: .request, header: Data("no JSON".utf8), payload: []),
-            Frame(kind: .request, header: Data(#"{"run": {"steps": [{"fly": {}}]}}"#.utf8), payload: []),
+            Frame(.begin, 0), Frame(.save, file.path), script, Frame(.run, payload: Array("no script".utf8)),
+            Frame(.run, payload: script.payload + [0]), Frame(.load, payload: []), Frame(.describe, payload: [0]),
         ]
         for frame in senseless {
-            let answer = try process.answer(frame).decoded(Answer.self)
-            #expect(answer.error != nil && answer.refused == nil, "\(answer)")
+            let answer = try process.answer(frame)
+            #expect(try answer.kind == .error && !answer.read(String.self).isEmpty, "\(frame)")
         }
         let garbage = try TemporaryFile(bytes: [1, 2, 3])
         for inMemory in [false, true] {
-            let load = try Frame(.request, Request(load: .init(path: garbage.path, inMemory: inMemory)))
-            #expect(try process.answer(load).decoded(Answer.self).refused != nil)
+            let load = Frame(.load, LoadRequest(path: garbage.path, inMemory: inMemory))
+            #expect(try process.answer(load).kind == .refused)
         }
-        #expect(try process.answer(load).decoded(Answer.self).error == nil)
-        let unknown = try process.answer(Frame(.request, Dance())).decoded(Answer.self)
-        #expect(unknown.error?.contains("an unknown request") ?? false)
+        #expect(try process.answer(Frame(.load, LoadRequest(path: file.path))).kind == .answer)
+        #expect(try process.answer(senseless[0]).read(String.self) == "no request")
+        #expect(try process.answer(script).kind == .answer)
     }
 }

@@ -26,17 +26,16 @@ final class FileDescriptorStream {
 
     /// - Throws: `Ended`, `TimedOut`, `ProtocolError`, or what `whileWaiting` throws.
     func read() throws -> Frame {
-        let prefix = try take(Frame.prefixLength)
-        let (kind, header, payload) = try Frame.lengths(prefix)
-        guard payload <= longestPayload else { throw ProtocolError("a payload of \(payload) bytes") }
-        return Frame(kind: kind, header: Data(try take(header)), payload: try take(payload))
+        let (kind, length) = try Frame.parse(prefix: take(Frame.prefixLength))
+        guard length <= longestPayload else { throw ProtocolError("a payload of \(length) bytes") }
+        return Frame(kind, payload: try take(length))
     }
 
     /// - Throws: `Ended` or `TimedOut`.
     func write(_ frame: Frame) throws {
         // In one piece, since each would wake the reader; only what is long is not copied for that.
         let beginning = frame.payload.prefix(1 << 20)
-        try write(frame.prefix + frame.header + beginning)
+        try write(frame.prefix + beginning)
         try write(frame.payload[beginning.endIndex...])
     }
 

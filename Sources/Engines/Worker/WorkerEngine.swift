@@ -20,24 +20,24 @@ public final class WorkerEngine: Engine {
     public init(_ command: WorkerCommand) throws {
         self.command = command
         let process = try WorkerProcess(command)
-        let answer: Answer
+        let description: EngineDescription
         do {
-            answer = try process.answer(Frame(.request, Request(describe: Nothing()))).decoded(Answer.self)
+            description = try process.answer(Frame(.describe)).expectAnswer().json(EngineDescription.self)
         } catch {
             process.stop(grace: .seconds(0))
             throw EngineStartError("\(command.executable): \(error)")
         }
-        guard let engine = answer.engine, let devices = answer.devices, !devices.isEmpty else {
+        guard let engine = description.engine, let devices = description.devices, !devices.isEmpty else {
             process.stop(grace: .seconds(0))
-            throw EngineStartError("\(command.executable): \(answer.error ?? "describes no engine with devices")")
+            throw EngineStartError("\(command.executable): describes no engine with devices")
         }
         name = engine
-        version = answer.version ?? ""
+        version = description.version ?? ""
         self.devices = devices
-        absences = answer.absences ?? []
+        absences = description.absences ?? []
         // A worker that says nothing of it is not accused.
-        refusesOnlyInvalid = answer.refusesOnlyInvalid ?? false
-        traits = answer.traits ?? EngineTraits()
+        refusesOnlyInvalid = description.refusesOnlyInvalid ?? false
+        traits = description.traits ?? EngineTraits()
         self.process = process
     }
 
@@ -45,35 +45,30 @@ public final class WorkerEngine: Engine {
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {
         let file = try TemporaryFile(bytes: source.bytesOfFile())
-        return try model(Request.Load(path: file.path), file)
+        return try model(LoadRequest(path: file.path), file)
     }
 
     public func load(inMemory source: any TensorSource) throws -> any EngineModel {
         let file = try TemporaryFile(bytes: source.bytesOfFile())
-        return try model(Request.Load(path: file.path, inMemory: true), file)
+        return try model(LoadRequest(path: file.path, inMemory: true), file)
     }
 
-    public func load(file path: String) throws -> any EngineModel { try model(Request.Load(path: path)) }
+    public func load(file path: String) throws -> any EngineModel { try model(LoadRequest(path: path)) }
 
-    private func model(_ request: Request.Load, _ file: TemporaryFile? = nil) throws -> any EngineModel {
+    private func model(_ request: LoadRequest, _ file: TemporaryFile? = nil) throws -> any EngineModel {
         let model = WorkerModel(self, request, file)
         try model.load()
         return model
     }
 
-    /// - Parameter result: what the answer and its payload mean.
+    /// - Parameter result: reads the answer's payload.
     fileprivate func answer<Result>(
-        _ request: Request, _ result: (Answer, [UInt8]) throws -> Result
+        _ request: Frame, _ result: (inout PayloadReader) throws -> Result
     ) throws -> Result {
         do {
             let process = try self.process ?? WorkerProcess(command)
             self.process = process
-            let frame = try process.answer(Frame(.request, request))
-            let answer = try frame.decoded(Answer.self)
-            if let reason = answer.refused { throw Refusal(reason) }
-            if let reason = answer.unsupported { throw Unsupported(reason) }
-            if let reason = answer.error { throw EngineError(reason) }
-            return try result(answer, frame.payload)
+            return try process.answer(request).expectAnswer().read(result)
         } catch let error as EngineDeath {
             if process?.isAlive != true { process = nil }
             loaded = nil
@@ -87,6 +82,18 @@ public final class WorkerEngine: Engine {
     }
 }
 
+extension Frame {
+    /// - Throws: the reason, where the answer is why there is none: `Refusal`, `Unsupported` or `EngineError`.
+    fileprivate func expectAnswer() throws -> Frame {
+        switch kind {
+        case .refused: throw Refusal(try read(String.self))
+        case .unsupported: throw Unsupported(try read(String.self))
+        case .error: throw EngineError(try read(String.self))
+        default: self
+        }
+    }
+}
+
 /// An engine's own error, in its words.
 public struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String
@@ -95,11 +102,11 @@ public struct EngineError: Error, Hashable, Sendable, CustomStringConvertible {
 
 private final class WorkerModel: EngineModel {
     private let engine: WorkerEngine
-    private let request: Request.Load
+    private let request: LoadRequest
     /// Where the worker reads the model, while that is needed.
     private let file: TemporaryFile?
 
-    init(_ engine: WorkerEngine, _ request: Request.Load, _ file: TemporaryFile?) {
+    init(_ engine: WorkerEngine, _ request: LoadRequest, _ file: TemporaryFile?) {
         self.engine = engine
         self.request = request
         self.file = file
@@ -108,7 +115,7 @@ private final class WorkerModel: EngineModel {
     func load() throws {
         engine.loaded = nil
         do {
-            try engine.answer(Request(load: request)) { _, _ in }
+            try engine.answer(Frame(.load, request)) { _ in }
         } catch let refusal as Refusal where file != nil {
             throw Refusal(withoutPath(refusal.reason))
         } catch let unsupported as Unsupported where file != nil {
@@ -122,11 +129,11 @@ private final class WorkerModel: EngineModel {
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
         if engine.loaded !== self { try load() }
-        return try engine.answer(Request(run: script)) { answer, payload in try answer.transcript(payload) }
+        return try engine.answer(Frame(.run, script)) { try Transcript(reading: &$0, steps: script.steps.count) }
     }
 
     func save(to path: String) throws {
         if engine.loaded !== self { try load() }
-        try engine.answer(Request(save: Request.Save(path: path))) { _, _ in }
+        try engine.answer(Frame(.save, path)) { _ in }
     }
 }

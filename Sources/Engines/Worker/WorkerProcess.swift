@@ -40,8 +40,8 @@ final class WorkerProcess {
     private let pipes: (input: Pipe, output: Pipe)
     private let errors: ErrorLog
     private let limits: WorkerCommand.Limits
-    /// Header of the last note, not decoded: only of a worker that died does it matter.
-    private var lastNote: Frame?
+    /// The last step that began, not decoded: only of a worker that died does it matter.
+    private var lastStep: Frame?
     /// Whose memory counts: a child, where the worker says so.
     private var computing: Int32 = 0
     /// Whether it serves on: not after a death that was more than a child's.
@@ -88,10 +88,11 @@ final class WorkerProcess {
         try? pipes.output.fileHandleForWriting.close()
     }
 
-    /// - Throws: `EngineDeath` if there is no answer; the worker is gone then.
+    /// - Returns: the answer, of one of the kinds that answers have.
+    /// - Throws: `EngineDeath` if there is none; the worker is gone then.
     func answer(_ request: Frame) throws -> Frame {
         let deadline = ContinuousClock.now + limits.time
-        lastNote = nil
+        lastStep = nil
         errors.startAnew()
         for stream in [input, output] {
             stream.deadline = deadline
@@ -102,11 +103,11 @@ final class WorkerProcess {
             while true {
                 let frame = try output.read()
                 switch frame.kind {
-                case .note: lastNote = frame
-                case .answer: return frame
-                case .process: computing = try frame.decoded(ProcessNote.self).process
-                case .death: throw try deathOfChild(frame.decoded(DeathNote.self))
-                case .request, .resume: throw ProtocolError("a request from a worker")
+                case .begin: lastStep = frame
+                case .answer, .refused, .unsupported, .error: return frame
+                case .process: computing = try frame.read { Int32(try $0.integer(in: 1...Int(Int32.max))) }
+                case .death: throw try deathOfChild(frame.read())
+                case .describe, .load, .run, .save, .resume: throw ProtocolError("a request from a worker")
                 }
             }
         } catch let death as EngineDeath {
@@ -124,13 +125,15 @@ final class WorkerProcess {
 
     /// What a worker says that goes on with another child.
     private func deathOfChild(_ note: DeathNote) throws -> EngineDeath {
-        try input.write(Frame(kind: .resume, header: Data(), payload: []))
-        let cause = note.signal.map { EngineDeath.Cause.signal($0, SignalName.of($0)) } ?? .exit(note.exit ?? 0)
-        return death(cause)
+        try input.write(Frame(.resume))
+        switch note {
+        case .signal(let number): return death(.signal(number, SignalName.of(number)))
+        case .exit(let status): return death(.exit(status))
+        }
     }
 
     private func death(_ cause: EngineDeath.Cause) -> EngineDeath {
-        EngineDeath(cause, lastWords: errors.lastWords, step: (try? lastNote?.decoded(StepNote.self))?.step)
+        EngineDeath(cause, lastWords: errors.lastWords, step: try? lastStep?.read(Int.self))
     }
 
     /// Ends the worker, whatever it does, and waits for it: no zombie stays.

@@ -23,9 +23,7 @@ public enum WorkerServer {
             do {
                 try output.write(answer(request, engine, &model, version) { note in try? output.write(note) })
             } catch {
-                guard let frame = try? Frame(.answer, Answer(error: "\(error)")),
-                    (try? output.write(frame)) != nil
-                else { _exit(0) }
+                guard (try? output.write(Frame(.error, "\(error)"))) != nil else { _exit(0) }
             }
         }
         _exit(0)
@@ -57,7 +55,7 @@ public enum WorkerServer {
             let child = csystem_fork(&end)
             if child < 0 { return false }
             if child == 0 {
-                if let note = try? Frame(.process, ProcessNote(process: getpid())) { try? output.write(note) }
+                try? output.write(Frame(.process, Int(getpid())))
                 return true
             }
             var ends = [watched(STDIN_FILENO), watched(end)]
@@ -70,8 +68,7 @@ public enum WorkerServer {
             if ends[0].revents != 0 || status == 0 { exit(0) }
             let (signal, code) = (status & 0x7F, status >> 8 & 0xFF)
             do {
-                try output.write(
-                    Frame(.death, signal == 0 ? DeathNote(exit: code) : DeathNote(signal: signal)))
+                try output.write(Frame(.death, signal == 0 ? DeathNote.exit(code) : .signal(signal)))
                 while try input.read().kind != .resume {}
             } catch {
                 exit(1)
@@ -80,40 +77,44 @@ public enum WorkerServer {
     }
 
     private static func answer(
-        _ frame: Frame, _ engine: any Engine, _ model: inout (any EngineModel)?, _ version: String,
+        _ request: Frame, _ engine: any Engine, _ model: inout (any EngineModel)?, _ version: String,
         note: (Frame) -> Void
     ) throws -> Frame {
-        let request = try frame.decoded(Request.self)
+        func loaded() throws -> any EngineModel {
+            guard let model else { throw ProtocolError("no model has been loaded") }
+            return model
+        }
         do {
-            if request.describe != nil {
+            switch request.kind {
+            case .describe:
+                try request.read { _ in }
                 return try Frame(
                     .answer,
-                    Answer(
+                    json: EngineDescription(
                         engine: engine.name, version: version, devices: engine.devices, absences: engine.absences,
                         refusesOnlyInvalid: engine.refusesOnlyInvalid, traits: engine.traits))
-            } else if let load = request.load {
+            case .load:
+                let load = try request.read(LoadRequest.self)
                 model = nil
-                model = load.inMemory == true
+                model = load.inMemory
                     ? try engine.load(inMemory: Refusal.wrapping { try FileSource(path: load.path) })
                     : try engine.load(file: load.path)
-                return try Frame(.answer, Answer())
+                return Frame(.answer)
+            case .run:
+                let script = try request.read(Script.self)
+                let transcript = try loaded().run(script) { note(Frame(.begin, $0)) }
+                return Frame(.answer, writing: transcript.write)
+            case .save:
+                let path = try request.read(String.self)
+                try loaded().save(to: path)
+                return Frame(.answer)
+            case .resume, .answer, .refused, .unsupported, .error, .begin, .process, .death:
+                throw ProtocolError("no request")
             }
-            guard let model else { throw ProtocolError("no model has been loaded") }
-            if let script = request.run {
-                let (answer, payload) = Answer.of(
-                    try model.run(script) { step in
-                        if let frame = try? Frame(.note, StepNote(step: step)) { note(frame) }
-                    })
-                return try Frame(.answer, answer, payload: payload)
-            } else if let save = request.save {
-                try model.save(to: save.path)
-                return try Frame(.answer, Answer())
-            }
-            throw ProtocolError("an unknown request")
         } catch let error as Refusal {
-            return try Frame(.answer, Answer(refused: error.reason))
+            return Frame(.refused, error.reason)
         } catch let error as Unsupported {
-            return try Frame(.answer, Answer(unsupported: error.reason))
+            return Frame(.unsupported, error.reason)
         }
     }
 }

@@ -1,0 +1,53 @@
+extension Transcript {
+    /// - Parameters:
+    ///   - payload: the answer to a script.
+    ///   - steps: of the script: it has one result for each that was done.
+    /// - Throws: `ProtocolError` where it is no transcript of such a script.
+    init(reading payload: inout PayloadReader, steps: Int) throws {
+        self.init(failure: try payload.read())
+        if let step = failure?.step, !(0..<steps).contains(step) {
+            throw payload.error("a failure in step \(step) of \(steps)")
+        }
+        let done = failure.map { $0.step ?? 0 } ?? steps
+        let count = try payload.integer()
+        guard count == done else { throw payload.error("\(count) results, where \(done) steps were done") }
+        results = try payload.list(count, StepResult.init(reading:))
+        fallbacks = try payload.read()
+        margins = try payload.numbers(payload.count())
+    }
+
+    func write(to payload: inout PayloadWriter) {
+        payload.write(failure, results, fallbacks, margins.count)
+        payload.append(numbers: margins)
+    }
+}
+
+extension Transcript.Failure: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(step: try payload.read(), reason: try payload.read())
+    }
+
+    func write(to payload: inout PayloadWriter) { payload.write(step, reason) }
+}
+
+extension StepResult: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(isDone: try payload.read(), logits: try payload.read(), embeddings: try payload.read())
+    }
+
+    func write(to payload: inout PayloadWriter) { payload.write(isDone, logits, embeddings) }
+}
+
+extension Rows: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        let keys: [Int] = try payload.read()
+        let width = try payload.integer(in: 1...)
+        let (count, overflow) = keys.count.multipliedReportingOverflow(by: width)
+        self.init(keys: keys, width: width, elements: try payload.numbers(overflow ? .max : count))
+    }
+
+    func write(to payload: inout PayloadWriter) {
+        payload.write(keys, width)
+        payload.append(numbers: elements)
+    }
+}
