@@ -231,6 +231,32 @@ struct JudgeTests {
         #expect(judge.judge(Toy.subject(.agrees, devices: ["fake:x"]))[0].outcome == .discarded("tie"))
     }
 
+    @Test("an error that correct arithmetic seldom makes is sampled for before a device is accused of it")
+    func rareErrors() throws {
+        // An oracle whose fortieth sample turns over what a device has turned over.
+        final class Fickle: Engine, EngineModel {
+            let name = "fickle"
+            let devices: [EngineDevice] = []
+            private let model: any EngineModel
+            init() throws { model = try Toy.engine().load(Toy.subject(.agrees).source()) }
+            func load(_ source: any TensorSource) -> any EngineModel { self }
+            func load(file path: String) -> any EngineModel { self }
+            func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
+                var transcript = try model.run(script)
+                if script.options.rounding?.seed == 40 { transcript.changeRow { $0[0] += 1 } }
+                return transcript
+            }
+            func save(to path: String) {}
+        }
+        let engine = FakeEngine()
+        engine.change = { transcript, _, _ in transcript.changeRow { $0[0] += 1 } }
+        let engines = EngineSet(oracle: try Fickle(), engines: [engine])
+        let subject = Toy.subject(.agrees, devices: ["fake:x"])
+        #expect(Judge(engines).judge(subject)[0].outcome == .passed)
+        #expect(
+            Judge(engines, provesFailures: false).judge(subject)[0].failure?.signature.kind == "mismatch")
+    }
+
     @Test("other bits on another run, from a saved model or from a file")
     func bits() {
         func kind(_ check: Check, _ prepare: (FakeEngine) -> Void) -> String? {

@@ -4,11 +4,16 @@ import Engines
 public final class Judge {
     private let engines: EngineSet
     private let known: KnownFindings
+    private let provesFailures: Bool
 
-    /// - Parameter known: what failures are no news.
-    public init(_ engines: EngineSet, known: KnownFindings = KnownFindings()) {
+    /// - Parameters:
+    ///   - known: what failures are no news.
+    ///   - provesFailures: whether a device whose error is new is sampled for until chance is ruled out: what only
+    ///     measures time accuses nobody.
+    public init(_ engines: EngineSet, known: KnownFindings = KnownFindings(), provesFailures: Bool = true) {
         self.engines = engines
         self.known = known
+        self.provesFailures = provesFailures
     }
 
     /// The version of the engine that a device belongs to.
@@ -46,12 +51,21 @@ public final class Judge {
 
     private func judge(_ subject: Case, _ loaded: LoadedCase, _ reference: Reference, on device: String) -> Verdict {
         var trial = Trial(loaded, device, reference)
+        func failure(_ wrong: Wrong) -> Failure {
+            let signature = Signature(
+                check: subject.check, device: device, architecture: subject.architecture, stage: wrong.stage,
+                kind: wrong.kind)
+            return Failure(signature: signature, seen: wrong.seen)
+        }
         do {
             guard let engine = engines.engine(of: device) else {
                 return Verdict(device: device, outcome: .discarded("there is no device \(device)"))
             }
             trial.precision = engine.devices.first { $0.name == device }?.precision ?? trial.precision
             trial.refusesOnlyInvalid = engine.refusesOnlyInvalid
+            trial.needsProof = { [known, provesFailures] wrong in
+                provesFailures && known.explaining(failure(wrong), of: subject) == nil
+            }
             try trial.run(on: engine)
             return Verdict(device: device, outcome: .passed, worst: trial.worst, fallbacks: trial.fallbacks)
         } catch let discard as Discard {
@@ -59,17 +73,11 @@ public final class Judge {
         } catch let unsupported as Unsupported {
             return Verdict(device: device, outcome: .discarded("unsupported: \(unsupported.reason)"))
         } catch let wrong as Wrong {
-            let signature = Signature(
-                check: subject.check, device: device, architecture: subject.architecture, stage: wrong.stage,
-                kind: wrong.kind)
             return Verdict(
-                device: device, outcome: .failed(Failure(signature: signature, seen: wrong.seen)),
-                worst: trial.worst, fallbacks: trial.fallbacks)
+                device: device, outcome: .failed(failure(wrong)), worst: trial.worst, fallbacks: trial.fallbacks)
         } catch {
-            let signature = Signature(
-                check: subject.check, device: device, architecture: subject.architecture, stage: trial.stage,
-                kind: "error")
-            return Verdict(device: device, outcome: .failed(Failure(signature: signature, seen: "\(error)")))
+            let wrong = Wrong(stage: trial.stage, kind: "error", seen: "\(error)")
+            return Verdict(device: device, outcome: .failed(failure(wrong)))
         }
     }
 }

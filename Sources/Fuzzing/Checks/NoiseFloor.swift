@@ -14,9 +14,12 @@ public final class NoiseFloor {
     /// device sums in another order than any sample does. Measured over 20,000 cases, correct devices stay at half
     /// of this.
     public static let limit = 16.0
-    /// Runs of the reference with random rounding before a device is accused. Where a row's error comes from a single
-    /// rounding, a few samples of it may all be small by chance, sixteen not.
-    public static let mostSamples = 16
+    /// Runs of the reference with random rounding before a device is suspected. Where a row's error comes from a single
+    /// rounding, a few samples of it may all be small by chance.
+    public static let samples = 16
+    /// And before it is accused: where few roundings of many turn a result over (a sign that a norm makes large), none
+    /// of sixteen may.
+    public static let mostSamples = 96
 
     private let script: Script
     private let exact: Transcript
@@ -31,9 +34,10 @@ public final class NoiseFloor {
 
     /// Whether errors, as multiples of the floor, call for another sample. More of them can only raise it, so what is
     /// far below the limit already needs none, nor what is below one rounding of each element.
-    public func needsSample(for multiples: [Double]) -> Bool {
+    /// - Parameter most: as many are enough.
+    public func needsSample(for multiples: [Double], most: Int = NoiseFloor.samples) -> Bool {
         let tolerated = rounded.isEmpty ? 1 : Self.limit / 2
-        return rounded.count < Self.mostSamples && multiples.contains { $0 > tolerated }
+        return rounded.count < most && multiples.contains { $0 > tolerated }
     }
 
     /// Runs the script on the reference, rounded at random once more.

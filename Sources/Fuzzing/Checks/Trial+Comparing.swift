@@ -72,27 +72,38 @@ extension Trial {
         let different = pairs.filter { !$0.found.isIdentical(to: $0.expected) }
         if different.isEmpty && !isExact { return }
         let noise = try reference.floor(precision)
-        let limit = NoiseFloor.limit
         // Beyond what the device can hold, its infinities are right.
         guard different.allSatisfy({ $0.expected.allSatisfy { !$0.isFinite || abs($0) <= precision.storage.greatest } })
         else {
             throw Discard(reason: "beyond the device's numbers")
         }
         var ratios = try ratios(different, noise, isExact: isExact)
-        while noise.needsSample(for: ratios) {
-            try reference.addSample(to: noise)
-            ratios = try self.ratios(different, noise, isExact: isExact)
+        func sample(_ most: Int) throws {
+            while noise.needsSample(for: ratios, most: most) {
+                try reference.addSample(to: noise)
+                ratios = try self.ratios(different, noise, isExact: isExact)
+            }
         }
-        let failed = zip(different, ratios).map { (pair: $0, ratio: $1) }.max { $0.ratio < $1.ratio }
-        worst = max(worst ?? 0, failed?.ratio ?? 0)
-        guard let failed, failed.ratio > limit else { return }
+        try sample(NoiseFloor.samples)
+        if let wrong = wrong(different, ratios), needsProof(wrong) { try sample(NoiseFloor.mostSamples) }
+        worst = max(worst ?? 0, ratios.max() ?? 0)
+        guard let wrong = wrong(different, ratios) else { return }
         if noise.hasTies {
             worst = nil
             throw Discard(reason: "tie")
         }
+        throw wrong
+    }
+
+    /// What does not hold where the worst row's error, as a multiple of its noise floor, is beyond the limit.
+    private func wrong(_ pairs: [Pair], _ ratios: [Double]) -> Wrong? {
+        let limit = NoiseFloor.limit
+        guard let failed = zip(pairs, ratios).map({ (pair: $0, ratio: $1) }).max(by: { $0.ratio < $1.ratio }),
+            failed.ratio > limit
+        else { return nil }
         let isFinite = failed.pair.found.allSatisfy(\.isFinite)
         let (step, key) = (failed.pair.step, failed.pair.key)
-        throw Wrong(
+        return Wrong(
             stage: subject.script.steps[step].name,
             kind: isFinite || !failed.pair.expected.allSatisfy(\.isFinite) ? "mismatch" : "not finite",
             seen: isFinite

@@ -11,6 +11,8 @@ struct Trial {
     let reference: Reference
     var precision = Precision(storage: .float32, accumulation: .float32)
     var refusesOnlyInvalid = true
+    /// Whether a device that seems wrong is to be sampled for until chance is ruled out: not where it is no news.
+    var needsProof: (Wrong) -> Bool = { _ in true }
     /// The error of the worst row over its noise floor, where rows were compared that way.
     var worst: Double?
     private(set) var fallbacks: [String] = []

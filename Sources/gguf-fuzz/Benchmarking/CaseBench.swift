@@ -47,7 +47,7 @@ struct CaseBench {
         let own = engines.engines.firstIndex { $0 === engines.oracle }
         self.engines = EngineSet(oracle: own.map { timed[$0] } ?? TimedEngine(engines.oracle, times), engines: timed)
         self.times = times
-        judge = Judge(self.engines)
+        judge = Judge(self.engines, provesFailures: false)
     }
 
     /// A case that is there already.
