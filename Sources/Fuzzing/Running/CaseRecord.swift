@@ -1,3 +1,4 @@
+import Engines
 import Inference
 
 /// What is known of one case of a run.
@@ -41,10 +42,29 @@ extension Case {
         if let threads = options.threads, threads > 1 { features.append("several threads") }
         if let unified = options.unifiedCache { features.append(unified ? "unified cache" : "cache a sequence") }
         if options.sequences > 1 { features.append("several sequences") }
+        if script.hasSequenceWithoutSource { features.append("sequence without source") }
         if options.microBatch < tokens { features.append("micro-batches") }
         if tokens > 32 { features.append("more than 32 tokens") }
         if let transformation { features.append("transformation \(transformation.kind.rawValue)") }
         if let contradiction { features.append("contradiction \(contradiction.kind.rawValue)") }
         return features.sorted()
+    }
+}
+
+extension Script {
+    /// Whether a decoder's token is of no sequence that the encoder was given last.
+    fileprivate var hasSequenceWithoutSource: Bool {
+        var sources: SequenceSet?
+        for step in steps {
+            switch step {
+            case .encode(let batch):
+                sources = SequenceSet(bits: batch.tokens.reduce(0) { $0 | $1.sequences.bits })
+            case .process(let batch):
+                guard let sources else { continue }
+                if batch.tokens.contains(where: { $0.sequences.bits & sources.bits == 0 }) { return true }
+            default: continue
+            }
+        }
+        return false
     }
 }
