@@ -13,7 +13,9 @@ extension Op {
         case .rows:
             try check.count(2)
             try check.require(operands[1].element == .index, "the second operand must be indices")
-            return (Shape(shapes[1].dimensions + shapes[0].dimensions.dropFirst()), operands[0].element)
+            let dimensions = shapes[1].dimensions + shapes[0].dimensions.dropFirst()
+            try check.require(dimensions.count <= Shape.greatestRank, "rows in \(dimensions.count) dimensions")
+            return (Shape(dimensions), operands[0].element)
         case .matmul:
             try check.reals(2)
             try check.require(shapes[1].rank == 2, "the weight must be a matrix, not \(shapes[1])")
@@ -252,6 +254,7 @@ private struct Check {
         guard states.indices.contains(id), states[id].kind == kind else {
             throw Op.Mismatch(reason: "no \(kind.rawValue) state \(id)")
         }
+        try require(states[id].row.rank < Shape.greatestRank, "a state with rows of \(states[id].row)")
         return states[id].row
     }
 }

@@ -68,6 +68,18 @@ struct GraphBuilderTests {
         #expect(throws: GraphError.self) { try g.finish() }
     }
 
+    @Test("what would have more dimensions than a shape is refused")
+    func ranksAreBounded() {
+        let rows = builder()
+        let experts = rows.apply(.topExperts(Routing(used: 2)), rows.weight("scores", [8, 4], .projection))
+        _ = rows.apply(.rows, rows.weight("table", [8, 2, 2, 2], .embedding), experts)
+        #expect(throws: GraphError.self) { try rows.finish() }
+
+        let states = builder()
+        _ = states.apply(.load(states.state("wide", .cache, row: [2, 2, 2, 2]), cells: 4))
+        #expect(throws: GraphError.self) { try states.finish() }
+    }
+
     @Test("a window of no extent is refused")
     func windowsHaveExtent() {
         let g = builder()
