@@ -209,48 +209,28 @@ struct JudgeTests {
     }
 
     @Test("a decision within the noise is a tie")
-    func ties() throws {
+    func ties() {
         // An oracle that says of its choices that they were close.
-        final class CloseCall: Engine, EngineModel {
-            let name = "close"
-            let devices: [EngineDevice] = []
-            private let model: any EngineModel
-            init() throws { model = try Toy.engine().load(Toy.subject(.agrees).source()) }
-            func load(_ source: any TensorSource) -> any EngineModel { self }
-            func load(file path: String) -> any EngineModel { self }
-            func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
-                var transcript = try model.run(script)
-                transcript.margins = [script.options.rounding == nil ? 1e-9 : 3e-9]
-                return transcript
-            }
-            func save(to path: String) {}
+        let oracle = FakeEngine()
+        oracle.change = { transcript, script, _ in
+            transcript.margins = [script.options.rounding == nil ? 1e-9 : 3e-9]
         }
         let engine = FakeEngine()
         engine.change = { transcript, _, _ in transcript.changeRow { $0[0] += 1 } }
-        let judge = Judge(EngineSet(oracle: try CloseCall(), engines: [engine]))
+        let judge = Judge(EngineSet(oracle: oracle, engines: [engine]))
         #expect(judge.judge(Toy.subject(.agrees, devices: ["fake:x"]))[0].outcome == .discarded("tie"))
     }
 
     @Test("an error that correct arithmetic seldom makes is sampled for before a device is accused of it")
-    func rareErrors() throws {
+    func rareErrors() {
         // An oracle whose fortieth sample turns over what a device has turned over.
-        final class Fickle: Engine, EngineModel {
-            let name = "fickle"
-            let devices: [EngineDevice] = []
-            private let model: any EngineModel
-            init() throws { model = try Toy.engine().load(Toy.subject(.agrees).source()) }
-            func load(_ source: any TensorSource) -> any EngineModel { self }
-            func load(file path: String) -> any EngineModel { self }
-            func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
-                var transcript = try model.run(script)
-                if script.options.rounding?.seed == 40 { transcript.changeRow { $0[0] += 1 } }
-                return transcript
-            }
-            func save(to path: String) {}
+        let oracle = FakeEngine()
+        oracle.change = { transcript, script, _ in
+            if script.options.rounding?.seed == 40 { transcript.changeRow { $0[0] += 1 } }
         }
         let engine = FakeEngine()
         engine.change = { transcript, _, _ in transcript.changeRow { $0[0] += 1 } }
-        let engines = EngineSet(oracle: try Fickle(), engines: [engine])
+        let engines = EngineSet(oracle: oracle, engines: [engine])
         let subject = Toy.subject(.agrees, devices: ["fake:x"])
         #expect(Judge(engines).judge(subject)[0].outcome == .passed)
         #expect(

@@ -50,8 +50,7 @@ final class LlamaSession: ScriptSession {
     func process(_ batch: Batch) throws -> StepResult {
         try submit(batch, functions.pointee.decode)
         if functions.pointee.is_pooled(context) {
-            let sequences = SequenceSet(bits: batch.tokens.reduce(0) { $0 | $1.sequences.bits }).elements
-            return StepResult(embeddings: try rows(sequences, functions.pointee.pooled))
+            return StepResult(embeddings: try rows(batch.tokens.sequences.elements, functions.pointee.pooled))
         }
         let wanted = batch.tokens.indices.filter { batch.tokens[$0].wantsOutput }
         guard !wanted.isEmpty else { return StepResult() }

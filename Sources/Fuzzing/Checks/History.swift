@@ -73,8 +73,7 @@ struct History {
     private static func batches(_ script: Script, isPooled: Bool) -> [Plain] {
         script.steps.enumerated().flatMap { index, step -> [Plain] in
             guard case .process(let batch) = step else { return [] }
-            let sequences = SequenceSet(bits: batch.tokens.reduce(0) { $0 | $1.sequences.bits }).elements
-            return sequences.map { sequence in
+            return batch.tokens.sequences.elements.map { sequence in
                 let members = batch.tokens.indices.filter { batch.tokens[$0].sequences.contains(sequence) }
                 var options = script.options
                 options.sequences = 1

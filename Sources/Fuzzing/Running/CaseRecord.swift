@@ -57,8 +57,7 @@ extension Script {
         var sources: SequenceSet?
         for step in steps {
             switch step {
-            case .encode(let batch):
-                sources = SequenceSet(bits: batch.tokens.reduce(0) { $0 | $1.sequences.bits })
+            case .encode(let batch): sources = batch.tokens.sequences
             case .process(let batch):
                 guard let sources else { continue }
                 if batch.tokens.contains(where: { $0.sequences.bits & sources.bits == 0 }) { return true }

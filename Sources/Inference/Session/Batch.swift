@@ -28,6 +28,11 @@ public struct Batch: Hashable, Sendable {
     }
 }
 
+extension Collection<Batch.Token> {
+    /// Those that a token belongs to.
+    public var sequences: SequenceSet { SequenceSet(bits: reduce(0) { $0 | $1.sequences.bits }) }
+}
+
 // MARK: As JSON: a column for each property, so that a person can read it
 
 extension Batch: Codable {

@@ -169,7 +169,7 @@ extension Session {
         var weights: [Double]
 
         init(_ tokens: ArraySlice<Batch.Token>, _ pooling: Pooling) {
-            sequences = SequenceSet(bits: tokens.reduce(0) { $0 | $1.sequences.bits }).elements
+            sequences = tokens.sequences.elements
             weights = []
             for sequence in sequences {
                 var row = Array(repeating: 0.0, count: tokens.count)
