@@ -1,0 +1,237 @@
+"""Models as their authors wrote them: built small, given random parameters, and run in float64.
+
+    model = family(configuration).build(configuration, seed)       float32, as models are saved
+    exact = family(configuration).exact(configuration, parameters) float64
+    rows = family(configuration).answer(exact, configuration, tokens, source)
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import re
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Protocol, Sequence
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+warnings.filterwarnings("ignore")
+
+import numpy as np
+import torch
+import transformers
+from torch.overrides import TorchFunctionMode
+
+from strategies import Configuration
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+torch.set_num_threads(1)
+
+Parameters = dict[str, torch.Tensor]
+
+
+class Float64Mode(TorchFunctionMode):
+    """Makes float64 of the float32 that models ask for by name: rotary tables, norms, routers, softmax, scans."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        def wider(value):
+            return torch.float64 if value is torch.float32 else value
+
+        if function is torch.Tensor.float:
+            function = torch.Tensor.double
+        kwargs = {name: wider(value) for name, value in (kwargs or {}).items()}
+        return function(*map(wider, args), **kwargs)
+
+
+@contextmanager
+def float64() -> Iterator[None]:
+    """Whatever is built and computed inside is float64 and has no gradients."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode(), Float64Mode():
+            yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class Family(Protocol):
+    """Code of authors: what `compare` asks of it."""
+
+    def build(self, configuration: Configuration, seed: int) -> torch.nn.Module:
+        """A float32 model with random parameters."""
+
+    def parameters(self, model: torch.nn.Module) -> Parameters:
+        """All that the model's answers depend on, by name, in float64."""
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        """Writes what a published model's folder has, its tokenizer apart."""
+
+    def exact(self, configuration: Configuration, parameters: Parameters) -> torch.nn.Module:
+        """The float64 model of these parameters."""
+
+    def answer(self, model: torch.nn.Module, configuration: Configuration,
+               tokens: Sequence[int], source: Sequence[int]) -> np.ndarray:
+        """A row for each token: logits, hidden states of what has no head, or the one row of what pools."""
+
+
+class Transformers:
+    """Classes of the package transformers."""
+
+    def build(self, configuration: Configuration, seed: int) -> torch.nn.Module:
+        torch.manual_seed(seed)
+        config = config_of(configuration)
+        config.dtype = torch.float32
+        model = class_of(configuration)(config).float().eval()
+        randomise(model, seed, configuration.gain)
+        return model
+
+    def parameters(self, model: torch.nn.Module) -> Parameters:
+        state = model.state_dict()
+        return {name: value.double() if value.is_floating_point() else value for name, value in state.items()}
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        model.save_pretrained(folder)
+        amend(folder / "config.json", configuration.published)
+        if configuration.pooling is not None:
+            save_pooling(configuration.pooling, model.config.hidden_size, folder)
+
+    def exact(self, configuration: Configuration, parameters: Parameters) -> torch.nn.Module:
+        with float64():
+            config = config_of(configuration)
+            config.dtype = torch.float64
+            config._attn_implementation = "eager"
+            if hasattr(config, "_experts_implementation"):
+                config._experts_implementation = "eager"
+            model = class_of(configuration)(config).double().eval()
+            load_parameters(model, parameters)
+        return model
+
+    def answer(self, model: torch.nn.Module, configuration: Configuration,
+               tokens: Sequence[int], source: Sequence[int]) -> np.ndarray:
+        with float64():
+            ids = torch.tensor([list(tokens)])
+            if model.config.is_encoder_decoder:
+                output = model(input_ids=torch.tensor([list(source)]), decoder_input_ids=ids, use_cache=False)
+            elif "use_cache" in model.config.to_dict():
+                output = model(input_ids=ids, use_cache=False)
+            else:
+                output = model(input_ids=ids)
+            rows = output.logits if "logits" in output else output.last_hidden_state
+            if rows.dtype != torch.float64:
+                raise TypeError(f"{configuration.model_class} answered in {rows.dtype}")
+            rows = rows.reshape(-1, rows.shape[-1])
+            return pooled(rows, configuration.pooling).numpy().copy()
+
+
+FAMILIES: dict[str, Family] = {"transformers": Transformers()}
+
+
+def family(configuration: Configuration) -> Family:
+    return FAMILIES[configuration.family]
+
+
+def class_of(configuration: Configuration) -> type[transformers.PreTrainedModel]:
+    return getattr(transformers, configuration.model_class)
+
+
+def config_of(configuration: Configuration) -> transformers.PreTrainedConfig:
+    """The class's configuration; it changes what it is given, so it is given a copy."""
+    return class_of(configuration).config_class(**copy.deepcopy(configuration.values))
+
+
+DRAWS = (
+    # Pattern of names, scale of the noise, and whether it is added to what the model was made with.
+    (r"correction_bias|expert_bias", 0.3, False),
+    (r"sinks|relative_attention_bias", 1.0, False),
+    (r"embed|\.wte|\.wpe|shared\.weight", 0.7, False),
+    (r"A_log", 0.3, True),
+)
+"""How parameters are drawn that are neither vectors nor matrices of a linear layer."""
+VECTOR = 0.25
+"""Norms come off 1, biases off 0, by this."""
+
+
+def randomise(model: torch.nn.Module, seed: int, gain: float) -> None:
+    """Gives every parameter random values, so that none is without effect.
+
+    Models are made with norms of ones, biases of zeros, and equal decays: leaving one out would change nothing.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if re.search(DRAWS[0][0], name)]
+    with torch.no_grad():
+        for name, parameter in [*model.named_parameters(), *buffers]:
+            noise = torch.randn(parameter.shape, generator=generator)
+            for pattern, scale, is_added in DRAWS:
+                if re.search(pattern, name) and not (scale == 0.7 and parameter.dim() < 2):
+                    parameter.copy_(scale * noise + (parameter if is_added else 0))
+                    break
+            else:
+                if parameter.dim() <= 1:
+                    parameter.add_(VECTOR * noise)
+                else:
+                    parameter.copy_(noise * gain / math.sqrt(parameter.shape[-1]))
+
+
+def load_parameters(model: torch.nn.Module, parameters: Parameters) -> None:
+    """Sets all that the model has; a name that the model lacks belongs to what its configuration leaves out.
+
+    - Raises: KeyError where one is missing.
+    """
+    state = model.state_dict(keep_vars=True)
+    unique = {id(value): name for name, value in reversed(state.items())}
+    for name in unique.values():
+        state[name].copy_(parameters[name])
+
+
+def pooled(rows: torch.Tensor, pooling: str | None) -> torch.Tensor:
+    match pooling:
+        case "mean":
+            return rows.mean(0, keepdim=True)
+        case "cls":
+            return rows[:1]
+        case "last":
+            return rows[-1:]
+        case _:
+            return rows
+
+
+def amend(path: Path, changes: dict) -> None:
+    """Sets keys of a JSON file; None removes one."""
+    if changes:
+        contents = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps({key: value for key, value in contents.items() if value is not None}, indent=2))
+
+
+def save_pooling(pooling: str, width: int, folder: Path) -> None:
+    """The files by which sentence-transformers say that rows become one."""
+    kinds = {"cls": "cls_token", "mean": "mean_tokens", "last": "lasttoken"}
+    (folder / "1_Pooling").mkdir()
+    config = {"word_embedding_dimension": width}
+    config |= {f"pooling_mode_{name}": kind == pooling for kind, name in kinds.items()}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    (folder / "modules.json").write_text(json.dumps([
+        {"idx": index, "name": str(index), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for index, (path, kind) in enumerate(modules)]))
+
+
+def round_frequencies(model: torch.nn.Module, factors: np.ndarray) -> None:
+    """Divides rotary frequencies by a file's factors, which are float32, where they are the model's own.
+
+    Factors that are wrong are not taken over: that is to be found.
+    """
+    for module in model.modules():
+        theta = (getattr(getattr(module, "config", None), "rope_parameters", None) or {}).get("rope_theta")
+        for name, frequencies in module.named_buffers(recurse=False):
+            if not name.endswith("inv_freq") or theta is None or len(frequencies) != len(factors):
+                continue
+            unscaled = theta ** -(np.arange(len(factors)) / len(factors))
+            rounded = unscaled / factors.astype(np.float64)
+            if np.allclose(rounded, frequencies.numpy(), rtol=1e-5, atol=0):
+                frequencies.copy_(torch.from_numpy(rounded))
