@@ -22,8 +22,6 @@ from pathlib import Path
 
 import numpy
 import torch
-from gguf import GGUFReader, ReaderTensor
-from gguf.quants import dequantize
 
 STEP = 2.0**-21
 PARAMETERS_A_ROUND = 2**21
@@ -44,14 +42,31 @@ def learned(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def numbers(tensor: ReaderTensor) -> numpy.ndarray:
-    """A file's tensor in float64, flat, in the order of the file; what is quantised means what `gguf` says."""
-    return dequantize(tensor.data, tensor.tensor_type).astype(numpy.float64).ravel()
+@dataclass(frozen=True)
+class File:
+    """A GGUF file in numbers."""
+
+    metadata: dict[str, object]
+    tensors: dict[str, numpy.ndarray]
+    """In float64, axes outermost first. What is quantised means what the package `gguf` says."""
+
+    @staticmethod
+    def read(path: Path) -> File:
+        # Not before a converter has had the chance to bring its own version of the package.
+        from gguf import GGUFReader
+        from gguf.quants import dequantize
+
+        reader = GGUFReader(path)
+        return File(
+            metadata={name: field.contents() for name, field in reader.fields.items()},
+            tensors={
+                tensor.name: dequantize(tensor.data, tensor.tensor_type).astype(numpy.float64)
+                for tensor in reader.tensors})
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the numbers of a file's tensor came from, in the order of the file."""
+    """Where the numbers of a file's tensor came from: arrays of its shape."""
 
     parameters: numpy.ndarray  # numbers of parameters, -1 where there is none
     incremented: numpy.ndarray  # whether the file holds 1 + w
@@ -103,23 +118,22 @@ class Readback:
         self.metadata: dict[str, object] = {}
         for first in range(0, self.count, PARAMETERS_A_ROUND):
             set_to_indices(parameters, first)
-            self._observe(GGUFReader(convert()), first)
+            self._observe(File.read(convert()), first)
         found = numpy.zeros(self.count, dtype=bool)
         for origin in self.origins.values():
             found[origin.parameters[origin.parameters >= 0]] = True
         self._found = found
 
-    def _observe(self, file: GGUFReader, first: int) -> None:
-        self.metadata = {key: field.contents() for key, field in file.fields.items()}
-        for tensor in file.tensors:
-            image = numbers(tensor)
-            if tensor.name.startswith(CONSTANTS):
-                self.constants[tensor.name] = image
+    def _observe(self, file: File, first: int) -> None:
+        self.metadata = file.metadata
+        for name, image in file.tensors.items():
+            if name.startswith(CONSTANTS):
+                self.constants[name] = image
                 continue
             origin = Origin.read(image)
-            if tensor.name in self.origins:
-                origin = self.origins[tensor.name].or_else(origin, first)
-            self.origins[tensor.name] = origin
+            if name in self.origins:
+                origin = self.origins[name].or_else(origin, first)
+            self.origins[name] = origin
 
     @property
     def lacking(self) -> list[str]:
@@ -131,10 +145,10 @@ class Readback:
 
         The file is one of the same configuration, converted in the same way.
         """
-        return self.recovered_from({tensor.name: numbers(tensor) for tensor in GGUFReader(path).tensors})
+        return self.recovered_from(File.read(path).tensors)
 
     def recovered_from(self, tensors: Mapping[str, numpy.ndarray]) -> dict[str, torch.Tensor]:
-        """The same, of a file's tensors as `numbers` gives them."""
+        """The same, of a file's tensors."""
         parameters = numpy.full(self.count, numpy.nan)
         for name, origin in self.origins.items():
             values = restored(tensors[name], origin.incremented, origin.exponentiated)
