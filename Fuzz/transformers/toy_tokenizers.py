@@ -6,7 +6,6 @@ Each has at most 320 tokens, of which the first four are special.
 from __future__ import annotations
 
 import json
-import shutil
 import string
 from itertools import islice, product
 from pathlib import Path
@@ -93,15 +92,6 @@ KINDS: dict[str, Callable[[Path], None]] = {
 }
 
 
-class ToyTokenizers:
-    """Writes each kind once into a folder, and copies it from there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(self, kind: str, folder: Path) -> None:
-        source = self.folder / kind
-        if not source.exists():
-            source.mkdir(parents=True)
-            KINDS[kind](source)
-        shutil.copytree(source, folder, dirs_exist_ok=True)
+def write(kind: str, folder: Path) -> None:
+    """Puts a tokenizer of a kind into a model's folder."""
+    KINDS[kind](folder)

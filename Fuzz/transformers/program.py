@@ -1,0 +1,67 @@
+"""The program gguf-fuzz, asked for what engines make of a file."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+from gguf import GGUFReader
+
+TIME_LIMIT = 120
+"""Seconds that one file may take."""
+
+
+class EngineRefused(Exception):
+    """An engine gave no results; this is the line that says why."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine and its device, as the options of `results write` name them."""
+
+    name: str
+    options: tuple[str, ...]
+
+    @staticmethod
+    def reference() -> Engine:
+        return Engine("reference", ("--device", "reference"))
+
+    @staticmethod
+    def llama_cpp(prefix: Path) -> Engine:
+        """float32 throughout: keys and values too, and no flash attention."""
+        return Engine("llama.cpp", ("--engine", f"llama={prefix}", "--cache", "f32", "--flash-attention", "off"))
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program at a path."""
+
+    path: Path
+
+    def results(self, engine: Engine, model: Path, tokens: Sequence[int], source: Sequence[int] = (),
+                more: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """The tensors of a results file: `logits` or `embeddings`, a row for each token.
+
+        - Raises: EngineRefused.
+        """
+        output = model.with_suffix(f".{engine.name}.results.gguf")
+        output.unlink(missing_ok=True)
+        command = [str(self.path), "results", "write", "--model", str(model), "--output", str(output), "--no-hash",
+                   "--tokens", listed(tokens), *engine.options, *more]
+        if source:
+            command += ["--encoder-tokens", listed(source)]
+        try:
+            run = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT)
+        except subprocess.TimeoutExpired:
+            raise EngineRefused(f"gave no results within {TIME_LIMIT} seconds") from None
+        if run.returncode != 0:
+            lines = (run.stderr + run.stdout).replace(str(model), model.name).strip().splitlines()
+            raise EngineRefused(lines[-1] if lines else f"ended with status {run.returncode}")
+        return {tensor.name: np.array(tensor.data) for tensor in GGUFReader(output).tensors}
+
+
+def listed(tokens: Sequence[int]) -> str:
+    return ",".join(map(str, tokens))
