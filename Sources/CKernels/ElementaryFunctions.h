@@ -63,3 +63,29 @@ INLINE vf v_gelu(vf x) {
     const vf u = splat(1.5957691216057308f) * (x * (splat(0.044715f) * (x * x) + splat(1)));
     return x / (splat(1) + v_exp(-u));
 }
+
+/// With z = |x|/√2, small z: x/2·(1 + erf z), (erf z / z − 2/√π) / z² by a polynomial in z². Else by
+/// erfc z = t·exp(p(t) − z²), t = 1 / (1 + z/2), p(t) = ln(erfc z / t) + z², which does not cancel where erf is near −1.
+INLINE vf v_gelu_erf(vf x) {
+    const vf z = (x < splat(0) ? -x : x) * splat(0.70710678118654752f);
+    const vf s = z * z;
+    vf q = splat(0.004818088596f);
+    q = q * s + splat(-0.02680410701f);
+    q = q * s + splat(0.1128348759f);
+    q = q * s + splat(-0.3761263668f);
+    const vf error = z * (splat(1.1283791670955126f) + s * q);
+    const vf half = splat(0.5f) * x;
+
+    const vf t = splat(1) / (splat(1) + splat(0.5f) * z);
+    vf p = splat(-0.1700734879f);
+    p = p * t + splat(0.4340793452f);
+    p = p * t + splat(-0.1924994453f);
+    p = p * t + splat(-0.2314914028f);
+    p = p * t + splat(-0.01379536633f);
+    p = p * t + splat(0.06054589827f);
+    p = p * t + splat(0.3786498323f);
+    p = p * t + splat(0.9997113378f);
+    p = p * t + splat(-1.265503306f);
+    const vf tail = half * (t * v_exp(p - s));
+    return z < splat(0.5f) ? half + half * (x < splat(0) ? -error : error) : (x < splat(0) ? tail : x - tail);
+}

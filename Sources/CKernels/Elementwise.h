@@ -6,6 +6,7 @@ static void unary(CPUUnary function, const float *x, float *y, long count) {
     switch (function) {
     case CPU_SILU: MAP(v_silu(v)) break;
     case CPU_GELU: MAP(v_gelu(v)) break;
+    case CPU_GELU_ERF: MAP(v_gelu_erf(v)) break;
     // Comparisons this way round keep a NaN.
     case CPU_RELU: MAP(v < splat(0) ? splat(0) : v) break;
     case CPU_SQUARED_RELU: MAP(v < splat(0) ? splat(0) : v * v) break;

@@ -1,7 +1,8 @@
 // Selection of experts.
 
 static void top_experts(
-    const float *scores, int *y, long tokens, long experts, long used, long groups, long groups_used) {
+    const float *scores, int *y, long tokens, long experts, long used, long groups, long groups_used,
+    long group_best) {
     const long size = experts / groups;
     unsigned char open[experts];
     float group_scores[groups];
@@ -14,7 +15,7 @@ static void top_experts(
                     if (scores[e] > best) { second = best; best = scores[e]; }
                     else if (scores[e] > second) second = scores[e];
                 }
-                group_scores[g] = size == 1 ? best : best + second;
+                group_scores[g] = size == 1 || group_best == 1 ? best : best + second;
             }
             for (long i = 0; i < groups_used; i++) {
                 long best = -1;

@@ -137,6 +137,8 @@ public enum Unary: String, Hashable, Sendable, CaseIterable {
     case silu
     /// The tanh approximation: `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`. Source: Hendrycks and Gimpel 2016.
     case gelu
+    /// Exactly: `x/2 · (1 + erf(x / √2))`. Source: Hendrycks and Gimpel 2016.
+    case geluErf
     case relu
     /// `max(x, 0)²`
     case squaredReLU
@@ -195,12 +197,14 @@ public struct Rope: Hashable, Sendable {
     public var magnitude: Double
     public var betaFast: Double
     public var betaSlow: Double
+    /// Whether the ends of YaRN's ramp are whole pairs, as the code of most models has it, or real numbers.
+    public var roundsRamp: Bool
     public var originalContext: Int
 
     public init(
         pairing: Pairing, dimensions: Int, offset: Int = 0, base: Double, frequencyScale: Double = 1,
         extrapolation: Double = 0, magnitude: Double = 1, betaFast: Double = 32, betaSlow: Double = 1,
-        originalContext: Int = 0
+        roundsRamp: Bool = true, originalContext: Int = 0
     ) {
         self.pairing = pairing
         self.dimensions = dimensions
@@ -211,16 +215,22 @@ public struct Rope: Hashable, Sendable {
         self.magnitude = magnitude
         self.betaFast = betaFast
         self.betaSlow = betaSlow
+        self.roundsRamp = roundsRamp
         self.originalContext = originalContext
     }
 
     /// The first and last pair of the YaRN ramp, as real numbers clamped to `0 ... dimensions − 1`:
-    /// `dimensions · ln(originalContext / (β·2π)) / (2 ln base)`, rounded outwards.
+    /// `dimensions · ln(originalContext / (β·2π)) / (2 ln base)`, rounded outwards where `roundsRamp` says so.
+    /// Sources: `find_correction_range` of the YaRN authors' repository, which rounds; OpenAI's `gpt_oss/torch/model.py`,
+    /// which does not.
     public var ramp: (low: Double, high: Double) {
         func pair(_ beta: Double) -> Double {
             Double(dimensions) * log(Double(originalContext) / (beta * 2 * .pi)) / (2 * log(base))
         }
-        return (max(0, pair(betaFast).rounded(.down)), min(Double(dimensions - 1), pair(betaSlow).rounded(.up)))
+        let (low, high) = (pair(betaFast), pair(betaSlow))
+        return (
+            max(0, roundsRamp ? low.rounded(.down) : low), min(Double(dimensions - 1), roundsRamp ? high.rounded(.up) : high)
+        )
     }
 
     /// Angle of pair `i` at position 1, before the pair's own factor divides `θ`: see the type's formula.
@@ -283,16 +293,18 @@ public struct Attention: Hashable, Sendable {
     }
 }
 
-/// Selection of experts, with groups: experts lie in `groups` equal groups in order; a group's score is
-/// the sum of its two best; only experts of the `groupsUsed` best groups may be selected.
-/// Source: DeepSeek-V3 technical report, section 2.1.2.
+/// Selection of experts, with groups: experts lie in `groups` equal groups in order; a group's score is the sum of its
+/// `groupBest` best; only experts of the `groupsUsed` best groups may be selected.
+/// Sources: DeepSeek-V2 (2024), section 2.1.2 (the best one); DeepSeek-V3 technical report, section 2.1.2 (the best two).
 public struct Routing: Hashable, Sendable {
     public var used: Int
     public var groups: Int
     public var groupsUsed: Int
-    public init(used: Int, groups: Int = 1, groupsUsed: Int = 1) {
+    public var groupBest: Int
+    public init(used: Int, groups: Int = 1, groupsUsed: Int = 1, groupBest: Int = 2) {
         self.used = used
         self.groups = groups
         self.groupsUsed = groupsUsed
+        self.groupBest = groupBest
     }
 }

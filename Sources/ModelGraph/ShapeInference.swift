@@ -134,6 +134,8 @@ extension Op {
             try check.require(
                 routing.groups > 0 && experts % routing.groups == 0 && (1...routing.groups).contains(routing.groupsUsed),
                 "\(experts) experts in \(routing.groups) groups of which \(routing.groupsUsed) are used")
+            try check.require(
+                (1...2).contains(routing.groupBest), "a group's score is that of its \(routing.groupBest) best experts")
             let eligible = experts / routing.groups * routing.groupsUsed
             try check.require((1...eligible).contains(routing.used), "\(routing.used) of \(eligible) experts")
             return ([shapes[0][0], routing.used], .index)

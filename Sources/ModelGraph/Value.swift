@@ -8,7 +8,10 @@ public struct Value {
     public static func - (a: Value, b: Value) -> Value { a.builder.apply(.binary(.subtract), a, b) }
     public static func * (a: Value, b: Value) -> Value { a.builder.apply(.binary(.multiply), a, b) }
     public static func / (a: Value, b: Value) -> Value { a.builder.apply(.binary(.divide), a, b) }
-    /// Multiplication by one is recorded as nothing, as engines do.
+    /// Addition of zero, and multiplication by one, are recorded as nothing.
+    public static func + (a: Value, bias: Double) -> Value {
+        bias == 0 ? a : a.builder.apply(.affine(scale: 1, bias: bias), a)
+    }
     public static func * (a: Value, scale: Double) -> Value {
         scale == 1 ? a : a.builder.apply(.affine(scale: scale, bias: 0), a)
     }

@@ -135,7 +135,7 @@ extension Lowering {
         case .topExperts(let routing):
             elementwise(
                 .topExperts, [try read(0), try result()], shape[0],
-                [shapes[0][1], routing.used, routing.groups, routing.groupsUsed])
+                [shapes[0][1], routing.used, routing.groups, routing.groupsUsed, routing.groupBest])
         case .takeExperts:
             check(node, operands[1], .count(shapes[0][1]))
             elementwise(
@@ -237,6 +237,7 @@ extension Lowering {
         case .tanh: 5
         case .exp: 6
         case .softplus: 7
+        case .geluErf: 11
         }
     }
 

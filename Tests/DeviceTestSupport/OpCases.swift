@@ -220,6 +220,12 @@ private let positionCases: [OpCase] = cases {
                     magnitude: 1.2, betaFast: 32, betaSlow: 1, originalContext: 64), 64
             ),
             (
+                "YaRN with ends between pairs",
+                Rope(
+                    pairing: pairing, dimensions: 64, base: 150_000, frequencyScale: 0.125, extrapolation: 1,
+                    roundsRamp: false, originalContext: 4096), 64
+            ),
+            (
                 "half YaRN",
                 Rope(
                     pairing: pairing, dimensions: 32, base: 1000, frequencyScale: 0.5, extrapolation: 0.5,
@@ -385,7 +391,7 @@ private let routingCases: [OpCase] = cases {
         (1, Routing(used: 1)), (3, Routing(used: 1)), (3, Routing(used: 3)), (33, Routing(used: 4)),
         (65, Routing(used: 65)),
         (256, Routing(used: 8)), (12, Routing(used: 3, groups: 4, groupsUsed: 2)),
-        (12, Routing(used: 3, groups: 4, groupsUsed: 4)),
+        (12, Routing(used: 3, groups: 4, groupsUsed: 4)), (12, Routing(used: 3, groups: 4, groupsUsed: 2, groupBest: 1)),
         (12, Routing(used: 6, groups: 4, groupsUsed: 2)), (5, Routing(used: 2, groups: 5, groupsUsed: 3)),
         (6, Routing(used: 2, groups: 1, groupsUsed: 1)), (66, Routing(used: 6, groups: 3, groupsUsed: 1)),
     ] {

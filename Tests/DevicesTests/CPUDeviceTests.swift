@@ -224,6 +224,7 @@ import Testing
                 switch function {
                 case .silu: x * sigmoid
                 case .gelu: x / (1 + exp(-geluArgument(x)))
+                case .geluErf: x / 2 * erfc(-x / 2.squareRoot())
                 case .relu: max(x, 0)
                 case .squaredReLU: max(x, 0) * max(x, 0)
                 case .sigmoid: sigmoid
@@ -232,7 +233,12 @@ import Testing
                 case .softplus: max(x, 0) + log1p(exp(-abs(x)))
                 }
             // An error of the argument of exp, which grows with it, is no fault of exp.
-            let scale = function == .gelu ? 1 + abs(geluArgument(x)) : 1
+            let scale =
+                switch function {
+                case .gelu: 1 + abs(geluArgument(x))
+                case .geluErf: 1 + x * x / 2
+                default: 1.0
+                }
             worst = max(worst, abs(Double(y) - expected) / Double(max(Float(abs(expected)).ulp, .leastNormalMagnitude)) / scale)
         }
         #expect(worst < 4)

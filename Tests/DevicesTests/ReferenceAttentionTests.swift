@@ -96,6 +96,8 @@ import Testing
         let scores: [Double] = [9, 1, 6, 5, 2, 2]
         #expect(try top(scores, Routing(used: 2, groups: 3, groupsUsed: 1)) == [2, 3])
         #expect(try top(scores, Routing(used: 2, groups: 3, groupsUsed: 2)) == [0, 2])
+        #expect(try top([4, 4, 5, 0], Routing(used: 1, groups: 2, groupsUsed: 1)) == [0])
+        #expect(try top([4, 4, 5, 0], Routing(used: 1, groups: 2, groupsUsed: 1, groupBest: 1)) == [2])
         #expect(try top(scores, Routing(used: 4, groups: 3, groupsUsed: 3)) == [0, 2, 3, 4])
         // Of a third element in a group, only the best two count.
         #expect(try top([3, 3, 3, 4, 3, 0], Routing(used: 1, groups: 2, groupsUsed: 1)) == [3])

@@ -31,11 +31,12 @@ extension GraphBuilder {
     /// Without an `output.weight` the token embedding serves (tied embeddings).
     /// - Parameters:
     ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
+    ///   - tiedScale: multiplies the rows where the token embedding serves.
     ///   - bias: of the output matrix.
     ///   - softcap: of the logits.
     public func logits(
         _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
-        tying: Tying = .optional, bias: Scope.Bias = .none, softcap: Double? = nil
+        tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, softcap: Double? = nil
     ) {
         let rows = embeddings(x) { model.norm(name, $0, normalization) }
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
@@ -44,7 +45,8 @@ extension GraphBuilder {
         case .never: model.weight("output.weight", shape, .projection)
         case .always: nil
         }
-        var logits = rows.matmul(own ?? model.weight("token_embd.weight", shape, .embedding))
+        var logits = own.map { rows.matmul($0) }
+            ?? (tiedScale == 1 ? rows : rows * tiedScale).matmul(model.weight("token_embd.weight", shape, .embedding))
         if let bias = model.bias("output", [dimensions.vocabulary], bias) { logits = logits + bias }
         output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
     }

@@ -20,11 +20,11 @@ public struct Scope {
     public func has(_ name: String) -> Bool { g.has(prefix + name) }
 
     /// `name.bias`, if it is there.
-    public func bias(_ name: String, _ shape: Shape, _ bias: Bias) -> Value? {
+    public func bias(_ name: String, _ shape: Shape, _ bias: Bias, role: Weight.Role = .bias) -> Value? {
         switch bias {
         case .none: nil
-        case .optional: optionalWeight("\(name).bias", shape, .bias)
-        case .required: weight("\(name).bias", shape, .bias)
+        case .optional: optionalWeight("\(name).bias", shape, role)
+        case .required: weight("\(name).bias", shape, role)
         }
     }
 
@@ -73,6 +73,11 @@ public struct Normalization: Hashable, Sendable {
     public let kind: Norm
     public let epsilon: Double
     public let bias: Scope.Bias
+
+    /// One whose epsilon no key says.
+    init(_ kind: Norm, epsilon: Double, bias: Scope.Bias = .none) {
+        (self.kind, self.epsilon, self.bias) = (kind, epsilon, bias)
+    }
 
     /// - Parameter absent: the epsilon where the metadata does not say; nil: it must.
     public init(

@@ -8,15 +8,15 @@ extension Scope {
     ///   - v: `[T, H, S]`.
     ///   - decay: `[T, H, 1 or S]`, the logarithm of what is kept of the state.
     ///   - strength: `[T, H]`, how much of the state's answer to the key is replaced.
-    ///   - epsilon: added to the squared length of queries and keys.
-    /// Sources: Yang et al. 2024 (one decay a head); Kimi Linear 2025, section 3 (one a channel).
+    /// Sources: Yang et al. 2024 (one decay a head); Kimi Linear 2025, section 3 (one a channel); for what is added to
+    /// the squared lengths, `l2norm` of flash-linear-attention, which the authors' code calls.
     public func deltaRule(
-        _ q: Value, _ k: Value, _ v: Value, decay: Value, strength: Value, epsilon: Double
+        _ q: Value, _ k: Value, _ v: Value, decay: Value, strength: Value
     ) -> Value {
         let (heads, size) = (v.shape[1], v.shape[2])
         let memory = state("delta_state", .recurrent, row: [heads, size, size])
         return g.apply(
-            .gatedDeltaRule(memory, scale: 1 / Double(size).squareRoot()), q.norm(.l2, epsilon), k.norm(.l2, epsilon), v,
+            .gatedDeltaRule(memory, scale: 1 / Double(size).squareRoot()), q.norm(.l2, 1e-6), k.norm(.l2, 1e-6), v,
             decay, strength, g.slots)
     }
 }

@@ -21,6 +21,8 @@ public struct Experts: Hashable, Sendable {
     public private(set) var routing: Routing
     /// Weights are divided by their sum.
     public let normalizesWeights: Bool
+    /// Added to that sum.
+    public let normalizationEpsilon: Double
     /// Multiplies the weights; 0 and 1 are both recorded as nothing, as engines do.
     public let weightScale: Double
 
@@ -33,6 +35,8 @@ public struct Experts: Hashable, Sendable {
         /// Whether the metadata says if weights are normalised; else the value here holds.
         public var normalizes: Bool = true
         public var declaresNormalization = false
+        /// Added to the sum of the weights by which they are divided, as the architecture's authors have it.
+        public var normalizationEpsilon = 0.0
         public var declaresScale = false
         public var groups = false
         /// Whether experts have a size of their own; else `feed_forward_length` serves.
@@ -124,6 +128,7 @@ public struct Experts: Hashable, Sendable {
     private init(_ h: inout some Hyperparameters, _ options: Options, count: Int, used: Int, size: Int) throws {
         self.count = count
         self.size = size
+        normalizationEpsilon = options.normalizationEpsilon
         let aboutGating = "how router logits become weights"
         gating = if options.gatings.count == 1 {
             options.gatings[0]
@@ -170,6 +175,9 @@ extension Scope {
         public var bias: Bias = .none
         /// `exp_probs_b.bias`, added to the scores for the selection only.
         public var selectionBias: Bias = .none
+        /// Whether a group of experts is scored by its best one where gating is softmax and nothing is added to the scores,
+        /// which is how DeepSeek-V2 differs from V3: no key says it.
+        public var mayScoreGroupsByBest = false
         /// Gate and up may be one matrix, `ffn_gate_up_exps`.
         public var mayFuseGateUp = false
         /// Selection by the logits themselves, and weights applied to the input (Llama 4).
@@ -191,18 +199,17 @@ extension Scope {
         case .softmaxOfSelected: logits
         }
         var scores = tensors.weighsInput ? logits : probabilities
-        switch tensors.selectionBias {
-        case .none: break
-        case .optional:
-            if let bias = optionalWeight("exp_probs_b.bias", [experts.count], .selectionBias) { scores = scores + bias }
-        case .required: scores = scores + weight("exp_probs_b.bias", [experts.count], .selectionBias)
+        var routing = experts.routing
+        if let bias = self.bias("exp_probs_b", [experts.count], tensors.selectionBias, role: .selectionBias) {
+            scores = scores + bias
+        } else if experts.gating == .softmax, tensors.mayScoreGroupsByBest {
+            routing.groupBest = 1
         }
-        let selected = g.apply(.topExperts(experts.routing), scores)
+        let selected = g.apply(.topExperts(routing), scores)
         var weights = g.apply(.takeExperts, probabilities, selected)
         if experts.gating == .softmaxOfSelected { weights = weights.softmax() }
         if experts.normalizesWeights {
-            // The floor is the smallest normal half-precision number, as engines have it.
-            weights = weights / weights.sum(1).clamped(0x1p-14, .infinity)
+            weights = weights / (weights.sum(1) + experts.normalizationEpsilon)
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }
         let perExpert = weights.reshaped([tokens, experts.used, 1])

@@ -44,7 +44,7 @@ public struct GatedDeltaNet: Hashable, Sendable {
             convolved.columns(0, keys).reshaped([tokens, keyHeads, headSize]),
             convolved.columns(keys, keys).reshaped([tokens, keyHeads, headSize]),
             convolved.columns(2 * keys, values).reshaped([tokens, heads, headSize]),
-            decay: decay.reshaped([tokens, heads, 1]), strength: strength, epsilon: normalization.epsilon)
+            decay: decay.reshaped([tokens, heads, 1]), strength: strength)
         let gated = block.g.apply(
             .gated(.swiglu), gate.reshaped([tokens, heads, headSize]), block.norm("ssm_norm", y, normalization))
         return block.linear("ssm_out", gated.reshaped([tokens, values]), x.shape[1])

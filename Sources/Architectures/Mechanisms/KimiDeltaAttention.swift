@@ -30,7 +30,7 @@ public struct KimiDeltaAttention: Hashable, Sendable {
         let y = block.deltaRule(
             convolved("q", inputs.0), convolved("k", inputs.1), convolved("v", inputs.2),
             decay: step.reshaped(headed) * block.weight("ssm_a", [heads, 1], .decay),
-            strength: block.linear("ssm_beta", x, heads)(.sigmoid), epsilon: normalization.epsilon)
+            strength: block.linear("ssm_beta", x, heads)(.sigmoid))
         let gated = block.norm("ssm_norm", y, normalization) * lowRank("g").reshaped(headed)(.sigmoid)
         return gated.reshaped([tokens, width])
     }

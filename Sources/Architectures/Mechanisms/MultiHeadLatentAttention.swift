@@ -32,6 +32,10 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
     /// Columns of a cache row in the absorbed form: the latent vector, then the positional elements.
     public var cacheRow: Int { latentSize + positional }
 
+    /// Of the norms of compressed queries and latent vectors, whatever the model's other norms have.
+    /// Source: `q_a_layernorm` and `kv_a_layernorm` in the code of DeepSeek-V2, DeepSeek-V3 and Kimi Linear.
+    static let normalization = Normalization(.rms, epsilon: 1e-6)
+
     public static let latentSizes = [32, 16, 64, 8, 33, 48]
     public static let queryRanks = [0, 32, 16, 64, 33]
     public static let positionalSizes = [8, 16, 2, 4, 6, 32]
@@ -45,7 +49,7 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
     ///   - rotary: rotates the positional elements; nil: they carry no position.
     ///   - temperature: `[T, 1, 1]`, multiplies the queries.
     public func attend(
-        _ block: Scope, _ x: Value, _ normalization: Normalization, isAbsorbed: Bool, scale: Double,
+        _ block: Scope, _ x: Value, isAbsorbed: Bool, scale: Double,
         rotary: (RotaryEmbedding, magnitude: Double?)? = nil, temperature: Value? = nil
     ) -> Value {
         let g = block.g
@@ -54,13 +58,13 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
         func rotated(_ value: Value, offset: Int) -> Value { rope(offset).map { value.rotated($0) } ?? value }
 
         let compressed = queryRank > 0
-            ? block.norm("attn_q_a_norm", block.linear("attn_q_a", x, queryRank), normalization) : x
+            ? block.norm("attn_q_a_norm", block.linear("attn_q_a", x, queryRank), Self.normalization) : x
         let queries = rotated(
             block.linear(queryRank > 0 ? "attn_q_b" : "attn_q", compressed, heads * keySize)
                 .reshaped([tokens, heads, keySize]),
             offset: contentSize)
         let both = block.linear("attn_kv_a_mqa", x, cacheRow)
-        let latent = block.norm("attn_kv_a_norm", both.columns(0, latentSize), normalization)
+        let latent = block.norm("attn_kv_a_norm", both.columns(0, latentSize), Self.normalization)
         let position = rotated(both.columns(latentSize, positional).reshaped([tokens, 1, positional]), offset: 0)
 
         func tempered(_ queries: Value) -> Value { temperature.map { queries * $0 } ?? queries }

@@ -3,7 +3,9 @@ import ModelGraph
 
 /// Rotary position embedding with its scaling, as the metadata describes it.
 ///
-/// Sources: Su et al. 2021 (RoPE); Peng et al. 2023 (YaRN); Ding et al. 2024 (LongRoPE).
+/// Sources: Su et al. 2021 (RoPE); Peng et al. 2023 (YaRN), and its authors' repository for the options that the paper
+/// leaves out; `modeling_rope_utils.py` of transformers, where `attention_factor` replaces YaRN's magnitude; Ding et
+/// al. 2024 (LongRoPE).
 public struct RotaryEmbedding: Hashable, Sendable {
     public enum Scaling: String, Hashable, Sendable { case none, linear, yarn, longrope }
 
@@ -17,14 +19,46 @@ public struct RotaryEmbedding: Hashable, Sendable {
     public let originalContext: Int
     /// Multiplies the magnitude.
     public let attentionFactor: Double
+    public let yarn: YaRN
+
+    /// What YaRN may have besides the factor; the values that its paper recommends where the metadata does not say.
+    public struct YaRN: Hashable, Sendable {
+        /// Rotations over the original context from which on pairs are not stretched, and up to which they are wholly.
+        public let betaFast: Double
+        public let betaSlow: Double
+        /// How much of the ramp counts.
+        public let extrapolation: Double
+        /// The magnitude of queries and keys each, in place of what follows from the factor.
+        public let magnitude: Double?
+        /// Whether the ends of the ramp are whole pairs.
+        public let roundsRamp: Bool
+
+        /// Keys that only a model with YaRN has.
+        init(_ h: inout some Hyperparameters, roundsRamp: Bool) throws {
+            let fast = try h.real("rope.scaling.yarn_beta_fast", 1e-3...1e6, fuzz: [32, 16, 2, 1], default: 32, "rotations from which on YaRN stretches nothing")
+            let slow = [1, 0.5, 2].filter { $0 <= fast }
+            betaSlow = try h.real("rope.scaling.yarn_beta_slow", 1e-3...1e6, fuzz: slow, default: 1, "rotations up to which YaRN stretches wholly")
+            betaFast = fast
+            try h.require(
+                betaSlow <= betaFast, "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_beta_fast",
+                because: "YaRN's ramp runs backwards")
+            extrapolation = try h.real("rope.scaling.yarn_ext_factor", 0...1, fuzz: [1, 0.5, 0], default: 1, "how much of YaRN's ramp counts")
+            magnitude = try h.optionalReal("rope.scaling.yarn_attn_factor", 0...1e6, fuzz: [1, 0.8, 1.25], "the magnitude that YaRN gives queries and keys")
+            self.roundsRamp = roundsRamp
+        }
+
+        /// Of a model without YaRN.
+        init() { (betaFast, betaSlow, extrapolation, magnitude, roundsRamp) = (32, 1, 0, nil, true) }
+    }
 
     /// - Parameters:
     ///   - headSize: of queries and keys.
     ///   - whole: every element must be rotated.
     ///   - scalings: what the architecture's graph can do.
+    ///   - roundsRamp: whether the ends of YaRN's ramp are whole pairs, which no key says.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: Int, pairing: Rope.Pairing,
-        whole: Bool = false, scalings: [Scaling] = [.linear, .none, .yarn]
+        whole: Bool = false, scalings: [Scaling] = [.linear, .none, .yarn], roundsRamp: Bool = true
     ) throws {
         let even = Array(stride(from: 2, through: headSize, by: 2))
         let rotated = try h.integer(
@@ -35,13 +69,13 @@ public struct RotaryEmbedding: Hashable, Sendable {
             rotated % 2 == 0 && rotated <= headSize && (!whole || rotated == headSize),
             "rope.dimension_count", "attention.key_length",
             because: "\(rotated) rotated elements of heads of \(headSize): must be even and \(whole ? "all of the head" : "no more than the head")")
-        try self.init(&h, dimensions, rotated: rotated, pairing: pairing, scalings: scalings)
+        try self.init(&h, dimensions, rotated: rotated, pairing: pairing, scalings: scalings, roundsRamp: roundsRamp)
     }
 
     /// - Parameter rotated: elements of each head, for architectures that declare them themselves.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, rotated: Int, pairing: Rope.Pairing,
-        scalings: [Scaling] = [.linear, .none, .yarn]
+        scalings: [Scaling] = [.linear, .none, .yarn], roundsRamp: Bool = true
     ) throws {
         self.pairing = pairing
         self.dimensions = rotated
@@ -54,10 +88,13 @@ public struct RotaryEmbedding: Hashable, Sendable {
             ? try h.integer("rope.scaling.original_context_length", 1...(1 << 30), fuzz: [32, 64, 16], default: dimensions.context, "context before stretching")
             : dimensions.context
         attentionFactor = try h.real("rope.scaling.attn_factor", 0...1e6, fuzz: Domains.scales.filter { $0 > 0 }, default: 1, "multiplies the rotated values")
+        yarn = scaling == .yarn ? try YaRN(&h, roundsRamp: roundsRamp) : YaRN()
     }
 
-    /// The magnitude that YaRN gives queries and keys each: `0.1 ln(factor) + 1`.
-    public static func yarnMagnitude(_ factor: Double) -> Double { factor <= 1 ? 1 : 0.1 * log(factor) + 1 }
+    /// The magnitude that YaRN gives queries and keys each: `0.1 m ln(factor) + 1`, with `m` 1 but for DeepSeek's models.
+    public static func yarnMagnitude(_ factor: Double, _ m: Double = 1) -> Double {
+        factor <= 1 ? 1 : 0.1 * m * log(factor) + 1
+    }
 
     /// 1 / `factor`; a factor of 0 means none, as files have it.
     public var frequencyScale: Double { factor == 0 ? 1 : 1 / factor }
@@ -67,12 +104,12 @@ public struct RotaryEmbedding: Hashable, Sendable {
     ///   - base: another base than the model's, for windowed layers.
     ///   - magnitude: another magnitude than YaRN's own.
     public func rope(offset: Int = 0, base: Double? = nil, magnitude: Double? = nil) -> Rope {
-        let isYarn = scaling == .yarn
+        let own = scaling == .yarn ? yarn.magnitude ?? Self.yarnMagnitude(1 / frequencyScale) : 1
         return Rope(
             pairing: pairing, dimensions: dimensions, offset: offset, base: base ?? self.base,
-            frequencyScale: frequencyScale, extrapolation: isYarn ? 1 : 0,
-            magnitude: (magnitude ?? (isYarn ? Self.yarnMagnitude(1 / frequencyScale) : 1)) * attentionFactor,
-            originalContext: originalContext)
+            frequencyScale: frequencyScale, extrapolation: yarn.extrapolation,
+            magnitude: (magnitude ?? own) * attentionFactor, betaFast: yarn.betaFast, betaSlow: yarn.betaSlow,
+            roundsRamp: yarn.roundsRamp, originalContext: originalContext)
     }
 
     /// The model's frequency factors, if it has them: LongRoPE's by context, else `rope_freqs`.

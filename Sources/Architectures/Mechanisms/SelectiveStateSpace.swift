@@ -32,7 +32,8 @@ public struct SelectiveStateSpace: Hashable, Sendable {
         func normed(_ name: String, _ value: Value) -> Value {
             switch innerNorms {
             case .none: value
-            case .unweighted: value.norm(.rms, normalization.epsilon)
+            // `mixer_rms_eps` of FalconMamba, which files do not say.
+            case .unweighted: value.norm(.rms, 1e-6)
             case .weighted: block.norm(name, value, normalization)
             }
         }

@@ -2,7 +2,7 @@ import ModelGraph
 
 /// BERT: an encoder of learned positions and token types, norms after each part, embeddings or classification
 /// scores as output.
-/// Source: Devlin et al. 2018.
+/// Sources: Devlin et al. 2018; the authors' `modeling.py`, whose GELU is exact.
 public struct BERT: Architecture {
     public static let name = "bert"
 
@@ -42,7 +42,7 @@ public struct BERT: Architecture {
             x = block.norm(
                 "attn_output_norm", x + block.linear("attn_output", mixed, dimensions.embedding, bias: .optional), normalization)
             x = block.norm(
-                "layer_output_norm", x + block.feedForward(x, size: feedForward, .plain(.gelu), bias: .optional), normalization)
+                "layer_output_norm", x + block.feedForward(x, size: feedForward, .plain(.geluErf), bias: .optional), normalization)
         }
         g.embeddings(x, head: classifier(g)) { $0 }
     }

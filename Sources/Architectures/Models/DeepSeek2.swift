@@ -42,6 +42,7 @@ public struct DeepSeek2: Architecture {
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
+        options.normalizationEpsilon = 1e-20
         experts = try Experts(&h, dimensions, options, feedForward: feedForward)
         sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
     }
@@ -91,19 +92,17 @@ public struct DeepSeek2: Architecture {
         return (mla, isAbsorbed)
     }
 
-    /// Magnitude of the rotated elements and scale of the scores.
+    /// Magnitude of the rotated elements, and scale of the scores.
     ///
-    /// With `m(f) = 0.1 ln f + 1` of the stretching factor, YaRN multiplies the rotated elements by `m`, unless
-    /// `mscale_all_dim` is given, which multiplies all scores instead.
-    /// Source: Peng et al. 2023, section 3.4; DeepSeek-V2's own code. Engines multiply the scores by the square
-    /// of the rotated elements' magnitude as well, and under linear scaling by that of `m`.
-    private var magnitudes: (rotated: Double, scale: Double) {
-        let stretch = log(1 / rotary.frequencyScale)
-        let yarn = RotaryEmbedding.yarnMagnitude(1 / rotary.frequencyScale)
-        let rotated = rotary.scaling == .yarn && magnitudeOfAll == 0 ? yarn : 1
-        let original = rotary.attentionFactor * (rotary.scaling == .yarn ? rotated : 1 + 0.1 * stretch)
-        let all = original * (1 + 0.1 * magnitudeOfAll * stretch)
-        return (rotated, all * all / Double(attention.keySize).squareRoot())
+    /// With `m(f, s) = 0.1 s ln f + 1` of the stretching factor, YaRN multiplies the rotated elements by
+    /// `m(f, mscale) / m(f, mscale_all_dim)` and the scores by `m(f, mscale_all_dim)²`; without these options by `m(f, 1)`
+    /// and 1. Files hold `mscale_all_dim` only; released models have an equal `mscale`, so that their quotient is 1.
+    /// Source: `DeepseekV2Attention` and `DeepseekV2YarnRotaryEmbedding` of the models' authors, and `DeepseekV3Attention`.
+    private var magnitudes: (rotated: Double?, scale: Double) {
+        let scale = 1 / Double(attention.keySize).squareRoot()
+        guard rotary.scaling == .yarn, magnitudeOfAll != 0 else { return (nil, scale) }
+        let all = RotaryEmbedding.yarnMagnitude(1 / rotary.frequencyScale, magnitudeOfAll)
+        return (rotary.yarn.magnitude ?? 1, all * all * scale)
     }
 
     public func build(_ g: GraphBuilder) {
@@ -113,12 +112,13 @@ public struct DeepSeek2: Architecture {
         }
         var tensors = Scope.ExpertTensors()
         tensors.selectionBias = .optional
+        tensors.mayScoreGroupsByBest = true
         tensors.mayFuseGateUp = true
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let mixed = attention.attend(
-                block, block.norm("attn_norm", x, normalization), normalization, isAbsorbed: isAbsorbed, scale: scale,
+                block, block.norm("attn_norm", x, normalization), isAbsorbed: isAbsorbed, scale: scale,
                 rotary: (rotary, magnitude), temperature: temperature)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             let normed = block.norm("ffn_norm", x, normalization)

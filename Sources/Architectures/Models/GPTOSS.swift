@@ -1,7 +1,9 @@
 import ModelGraph
 
 /// gpt-oss: attention sinks, windows in every other layer, biases everywhere, clamped SwiGLU experts.
-/// Source: gpt-oss model card (2025), section 2.
+///
+/// The ends of YaRN's ramp are not rounded: the released models' configurations say so, and files do not.
+/// Sources: gpt-oss model card (2025), section 2; OpenAI's `gpt_oss/torch/model.py`.
 public struct GPTOSS: Architecture {
     public static let name = "gpt-oss"
 
@@ -18,7 +20,7 @@ public struct GPTOSS: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding.Windowed(
-            &h, RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true))
+            &h, RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true, roundsRamp: false))
         let window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 2)
         var options = Experts.Options()

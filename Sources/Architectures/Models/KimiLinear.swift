@@ -54,6 +54,7 @@ public struct KimiLinear: Architecture {
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresScale = true
         options.groups = true
+        options.normalizationEpsilon = 1e-20
         experts = try Experts(&h, dimensions, options, feedForward: feedForward)
         sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
     }
@@ -68,7 +69,7 @@ public struct KimiLinear: Architecture {
             let mixed = isRecurrent[layer]
                 ? deltaAttention.mix(block, normed, normalization)
                 : attention.attend(
-                    block, normed, normalization, isAbsorbed: true, scale: 1 / Double(attention.keySize).squareRoot())
+                    block, normed, isAbsorbed: true, scale: 1 / Double(attention.keySize).squareRoot())
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             let fed = block.norm("ffn_norm", x, normalization)
             if layer < leadingDense {

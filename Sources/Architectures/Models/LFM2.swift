@@ -50,6 +50,7 @@ struct ShortConvolutionDecoder: Sendable {
             var options = Experts.Options()
             options.gatings = [.softmax, .sigmoid, .softmaxOfSelected]
             options.groups = true
+            options.normalizationEpsilon = 1e-6
             experts = try Experts(&h, dimensions, options, feedForward: feedForward)
         } else {
             let size = try h.integer("attention.sliding_window", 0...(1 << 30), fuzz: [0, 1, 2, 3, 8, 64, 512], default: 0, "tokens that attention looks back; 0: all")

@@ -56,6 +56,7 @@ struct SingleMixerDecoder: Sendable {
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
+        options.normalizationEpsilon = 1e-20
         experts = try Experts.ofLayers(&h, dimensions, options, feedForward: feedForward)
         if experts.contains(where: { $0 != nil }) {
             sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of the expert that every token uses")

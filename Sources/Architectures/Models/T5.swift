@@ -2,7 +2,10 @@ import ModelGraph
 
 /// T5 and Flan-T5: an encoder and a decoder with learned biases by relative position, unscaled attention,
 /// ReLU or GeGLU.
-/// Source: Raffel et al. 2020.
+///
+/// Where the token embedding serves as the output matrix too, the decoder's result is multiplied by `1/√D` first; the
+/// versions with a matrix of their own, 1.1 and Flan-T5, are not scaled.
+/// Sources: Raffel et al. 2020; Mesh TensorFlow, `transformer.py` (`shared_embedding_and_softmax_weights`).
 public struct T5: Architecture {
     public static let name = "t5"
 
@@ -65,7 +68,8 @@ public struct T5: Architecture {
             x = x + block.linear("cross_attn_o", looked, dimensions.embedding)
             x = x + feedForward(block, x)
         }
-        g.logits(x, dimensions, normalization, name: "dec.output_norm")
+        g.logits(
+            x, dimensions, normalization, name: "dec.output_norm", tiedScale: 1 / Double(dimensions.embedding).squareRoot())
     }
 
     private func project(

@@ -12,7 +12,7 @@
 #pragma clang assume_nonnull begin
 
 typedef enum {
-    CPU_SILU, CPU_GELU, CPU_RELU, CPU_SQUARED_RELU, CPU_SIGMOID, CPU_TANH, CPU_EXP, CPU_SOFTPLUS
+    CPU_SILU, CPU_GELU, CPU_GELU_ERF, CPU_RELU, CPU_SQUARED_RELU, CPU_SIGMOID, CPU_TANH, CPU_EXP, CPU_SOFTPLUS
 } CPUUnary;
 typedef enum { CPU_ADD, CPU_SUBTRACT, CPU_MULTIPLY, CPU_DIVIDE, CPU_SECOND } CPUBinary;
 typedef enum { CPU_SWIGLU, CPU_GEGLU, CPU_CLAMPED_SWIGLU } CPUGated;
@@ -120,8 +120,10 @@ typedef struct {
         const int *first, const int *last, const int *sequences, const int *cell_positions,
         const int *cell_sequences, float *y, long tokens, long cells);
 
+    /// `group_best`: 1 or 2, of how many experts a group's score is the sum.
     void (*top_experts)(
-        const float *scores, int *y, long tokens, long experts, long used, long groups, long groups_used);
+        const float *scores, int *y, long tokens, long experts, long used, long groups, long groups_used,
+        long group_best);
 
     /// `scratch`: `taps × channels` floats.
     void (*convolution)(

@@ -9,6 +9,7 @@ extension CPUCompiler {
             switch function {
             case .silu: CPU_SILU
             case .gelu: CPU_GELU
+            case .geluErf: CPU_GELU_ERF
             case .relu: CPU_RELU
             case .squaredReLU: CPU_SQUARED_RELU
             case .sigmoid: CPU_SIGMOID

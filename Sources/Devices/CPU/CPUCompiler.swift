@@ -86,7 +86,11 @@ struct CPUCompiler {
 
         case .topExperts(let routing):
             let (x, shape, kernel) = (floats(operands[0]), shape(operands[0]), kernels.top_experts)
-            step { kernel($0[x], $0.indices(y), shape[0], shape[1], routing.used, routing.groups, routing.groupsUsed) }
+            step {
+                kernel(
+                    $0[x], $0.indices(y), shape[0], shape[1], routing.used, routing.groups, routing.groupsUsed,
+                    routing.groupBest)
+            }
         case .takeExperts: takeExperts(floats(operands[0]), operands[1], y)
 
         case .store(let id, let cells): store(id, cells, floats(operands[0]), operands[1])

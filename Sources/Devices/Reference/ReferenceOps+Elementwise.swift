@@ -8,6 +8,7 @@ extension ReferenceOps {
         switch function {
         case .silu: for i in 0..<count { y[i] = silu(x[i]) }
         case .gelu: for i in 0..<count { y[i] = gelu(x[i], rounder) }
+        case .geluErf: for i in 0..<count { y[i] = geluErf(x[i], rounder) }
         case .relu: for i in 0..<count { y[i] = max(x[i], 0) }
         case .squaredReLU: for i in 0..<count { y[i] = max(x[i], 0) * max(x[i], 0) }
         case .sigmoid: for i in 0..<count { y[i] = sigmoid(x[i]) }
@@ -23,6 +24,9 @@ extension ReferenceOps {
         rounder.tabulated(x) { x in
             x / 2 * (1 + rounder.inner(tanh((2 / .pi).squareRoot() * (x + 0.044715 * x * x * x))))
         }
+    }
+    static func geluErf(_ x: Double, _ rounder: Rounder) -> Double {
+        rounder.tabulated(x) { x in x / 2 * (1 + rounder.inner(erf(x / 2.squareRoot()))) }
     }
     /// `ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|)`, which does not overflow.
     static func softplus(_ x: Double, _ rounder: Rounder) -> Double {

@@ -2,8 +2,8 @@ import ModelGraph
 
 extension ReferenceOps {
     /// `(scores [T, E]) → [T, k]`: the `k` experts of greatest score, best first; equal scores: the lower index
-    /// first. Of several groups, the best are chosen first, by the sum of their two best scores, and only their
-    /// experts take part. Source: DeepSeek-V3 technical report, section 2.1.2.
+    /// first. Of several groups, the best are chosen first, by the sum of their one or two best scores, and only their
+    /// experts take part. Sources: see `Routing`.
     ///
     /// The one op that is discontinuous. Its decisions are, token by token, which groups take part and which
     /// experts are used, where not all are. The order among those that are taken is no decision: every use of the
@@ -18,7 +18,7 @@ extension ReferenceOps {
             var candidates = Array(row.indices)
             if routing.groupsUsed < routing.groups {
                 let groupScores = (0..<routing.groups).map { group in
-                    rounder.inner(row[group * size ..< (group + 1) * size].sorted(by: >).prefix(2).reduce(0, +))
+                    rounder.inner(row[group * size ..< (group + 1) * size].sorted(by: >).prefix(routing.groupBest).reduce(0, +))
                 }
                 candidates = greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices), note)
                     .sorted().flatMap { $0 * size ..< ($0 + 1) * size }

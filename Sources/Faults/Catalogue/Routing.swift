@@ -8,7 +8,7 @@ extension FaultCatalogue {
             return .op(.topExperts(Routing(used: routing.used)), of: site)
         },
         Fault("group-scored-by-best", "a group's score is that of its best expert alone") { site in
-            guard case .topExperts(let routing) = site.op, routing.groups > 1 else { return nil }
+            guard case .topExperts(let routing) = site.op, routing.groups > 1, routing.groupBest > 1 else { return nil }
             return .operand(0) { scores in
                 let size = scores.shape[1] / routing.groups
                 scores.mapRows { row in

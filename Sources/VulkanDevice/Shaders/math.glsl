@@ -56,3 +56,29 @@ float hyperbolic_tangent(float x) {
 
 // x/2 (1 + tanh u) is x sigmoid(2u), which does not cancel for negative u.
 float gelu(float x) { return x * sigmoid(2.0 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)); }
+
+// With z = |x|/sqrt(2): small z by erf's odd polynomial, else by erfc z = t exp(p(t) - z^2), t = 1 / (1 + z/2), which
+// does not cancel for negative x. The polynomials are Chebyshev fits.
+float gelu_erf(float x) {
+    float z = abs(x) * 0.70710678118654752440;
+    float s = z * z;
+    if (z < 0.5) {
+        float q = 0.004818088596;
+        q = q * s - 0.02680410701;
+        q = q * s + 0.1128348759;
+        q = q * s - 0.3761263668;
+        return 0.5 * x * (1.0 + sign(x) * (z * (1.1283791670955126 + s * q)));
+    }
+    float t = 1.0 / (1.0 + 0.5 * z);
+    float p = -0.1700734879;
+    p = p * t + 0.4340793452;
+    p = p * t - 0.1924994453;
+    p = p * t - 0.2314914028;
+    p = p * t - 0.01379536633;
+    p = p * t + 0.06054589827;
+    p = p * t + 0.3786498323;
+    p = p * t + 0.9997113378;
+    p = p * t - 1.265503306;
+    float tail = 0.5 * x * (t * exponential(p - s));
+    return x < 0.0 ? tail : x - tail;
+}

@@ -6,13 +6,13 @@
 
 layout(set = 0, binding = 0) readonly buffer X { float scores[]; };
 layout(set = 0, binding = 1) writeonly buffer Y { int experts[]; };
-layout(push_constant) uniform Push { uint tokens, count, used, groups, groups_used; };
+layout(push_constant) uniform Push { uint tokens, count, used, groups, groups_used, group_best; };
 
 struct Ranked { float score; int index; };
 
 bool precedes(Ranked a, Ranked b) { return a.score > b.score || (a.score == b.score && a.index < b.index); }
 
-// The sum of the two best scores of a group: of its one score, if it has one only.
+// The best score of a group, or the sum of its two best; of its one score, if it has one only.
 Ranked group_score(uint first, uint size, uint group) {
     float best = scores[first + group * size], second = LOWEST;
     for (uint i = 1; i < size; i++) {
@@ -24,7 +24,7 @@ Ranked group_score(uint first, uint size, uint group) {
             second = max(second, score);
         }
     }
-    return Ranked(size > 1 ? best + second : best, int(group));
+    return Ranked(size > 1 && group_best > 1 ? best + second : best, int(group));
 }
 
 void main() {

@@ -23,7 +23,8 @@ float apply(float v) {
     case 7: return softplus(v);
     case 8: return v * a + b;
     case 9: return min(max(v, a), b);
-    default: return a * hyperbolic_tangent(v / a);
+    case 10: return a * hyperbolic_tangent(v / a);
+    default: return gelu_erf(v);
     }
 }
 
