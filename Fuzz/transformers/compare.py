@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from program import Engine, EngineRefused, Program
 from readback import Readback, learned
 from strategies import DROPS, LLAMA_CPP, PATCHES, REFUSES, Configuration, Known
 
+Answer = np.ndarray | str
+"""Rows, or why there are none."""
 LIMIT = 1e-12
 """NMSE of a row: float64 on both sides, of parameters and results that are float32."""
 LLAMA_CPP_LIMIT = 1e-6
@@ -58,6 +62,12 @@ class Outcome:
     @property
     def is_failure(self) -> bool:
         return self.verdict is not Verdict.AGREE and not self.known
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """What two failures have in common that are the same: of what is refused, the words without numbers."""
+        is_text = self.verdict in (Verdict.REFUSED, Verdict.ILLEGAL) or "NMSE" not in self.what
+        return self.verdict.value, self.known, re.sub(r"\d+", "#", self.what) if is_text else ""
 
 
 @dataclass(frozen=True)
@@ -122,10 +132,10 @@ class Comparison:
 
     def __call__(self, case: Case) -> Outcome:
         with tempfile.TemporaryDirectory(prefix="gguf-fuzz-") as folder:
-            return self._compare(case, Path(folder))
+            return self._compare(case, Path(folder) / "model.gguf")
 
-    def _compare(self, case: Case, folder: Path) -> Outcome:
-        architecture, configuration = case.architecture, case.configuration
+    def _compare(self, case: Case, file: Path) -> Outcome:
+        configuration = case.configuration
         family = authors.family(configuration)
         try:
             model = family.build(configuration, case.seed)
@@ -133,53 +143,42 @@ class Comparison:
             return Outcome(Verdict.ILLEGAL, line(error))
         parameters = family.parameters(model)
 
-        file = folder / "model.gguf"
-        refusal = first(REFUSES[architecture], configuration)
+        refusal = first(REFUSES[case.architecture], configuration)
         try:
             self._convert(model, configuration, file)
         except ConverterRefused as error:
             return Outcome(Verdict.REFUSED, str(error), refusal)
+        ours = self._answer(Engine.reference(), file, case)
+        if refusal and isinstance(ours, str):
+            return Outcome(Verdict.REFUSED, ours, refusal)
+        llama_cpp = None if self.llama_cpp is None else self._answer(self.llama_cpp, file, case)
+
         try:
-            ours = self._answer(Engine.reference(), file, case)
-        except EngineRefused as error:
-            if refusal:
-                return Outcome(Verdict.REFUSED, str(error), refusal)
-            ours = str(error)
-        llama_cpp = None
-        if self.llama_cpp is not None:
-            try:
-                llama_cpp = self._answer(self.llama_cpp, file, case)
-            except EngineRefused as error:
-                llama_cpp = str(error)
-
-        rounded = self._rounded(model, configuration, parameters, folder / "probe.gguf", file)
-        factors = self.converter.tensors(file).get("rope_freqs.weight")
-
-        def expected(of: Configuration, patches: list[Known]) -> tuple[np.ndarray, list[str]]:
-            exact = authors.family(of).exact(of, rounded)
-            with authors.float64():
-                if factors is not None:
-                    authors.round_frequencies(exact, factors)
-                applied = [patch.what for patch in patches if patch.function(exact, of)]
-            return authors.family(of).answer(exact, of, case.tokens, case.source), applied
-
-        truth, _ = expected(configuration, [])
-        verdict, known = Verdict.DROPPED, []
-        if isinstance(ours, np.ndarray) and Difference.of(ours, truth).nmse > LIMIT:
-            described, known = dropped(architecture, configuration)
-            other, patches = expected(described, PATCHES[architecture])
-            if (known or patches) and Difference.of(ours, other).nmse <= LIMIT:
-                truth = other
-                verdict = Verdict.DROPPED if known else Verdict.TRANSFORMERS
-                known += patches
-            else:
-                known = []
-        outcome = self._judge(truth, ours, llama_cpp)
+            truth = Truth(case, self._held(model, configuration, parameters, file), self._factors(file))
+            expected, _ = truth.answer(configuration)
+        except Exception as error:
+            return Outcome(Verdict.ILLEGAL, line(error))
+        outcome = self._judge(expected, ours, llama_cpp)
+        if outcome.verdict in (Verdict.OURS, Verdict.ALIKE, Verdict.ALL):
+            outcome = self._known(truth, ours, llama_cpp) or outcome
         if outcome.verdict is Verdict.LLAMA_CPP:
-            return Outcome(outcome.verdict, outcome.what, first(LLAMA_CPP[architecture], configuration), outcome.nmse)
-        if outcome.verdict is Verdict.AGREE and known:
-            return Outcome(verdict, "", "; ".join(known), outcome.nmse)
+            known = first(LLAMA_CPP[case.architecture], configuration)
+            outcome = dataclasses.replace(outcome, known=known)
         return outcome
+
+    def _known(self, truth: Truth, ours: Answer, llama_cpp: Answer | None) -> Outcome | None:
+        """The outcome without what the converter drops and with transformers' own faults mended; nil where it is none
+        the better for that."""
+        case = truth.case
+        without, drops = dropped(case.architecture, case.configuration)
+        expected, patches = truth.answer(without, PATCHES[case.architecture])
+        if not drops + patches:
+            return None
+        outcome = self._judge(expected, ours, llama_cpp)
+        if outcome.verdict is not Verdict.AGREE:
+            return outcome if outcome.verdict is Verdict.LLAMA_CPP else None
+        verdict = Verdict.DROPPED if drops else Verdict.TRANSFORMERS
+        return dataclasses.replace(outcome, verdict=verdict, known="; ".join(drops + patches))
 
     def _convert(self, model: torch.nn.Module, configuration: Configuration, file: Path) -> Path:
         """Saves a model beside the file, and converts it."""
@@ -191,39 +190,72 @@ class Comparison:
         self.converter.convert(folder, file, configuration.converter)
         return file
 
-    def _rounded(self, model: torch.nn.Module, configuration: Configuration, parameters: authors.Parameters,
-                 probe: Path, file: Path) -> authors.Parameters:
-        """The parameters as the file holds them, which the converter may have rounded to float32 after a formula."""
-        readback = Readback(learned(model), lambda: self._convert(model, configuration, probe))
-        rounded = dict(parameters)
-        for name, values in readback.recovered(file).items():
-            rounded[name] = torch.where(values.isnan(), parameters[name], values)
-        return rounded
+    def _held(self, model: torch.nn.Module, configuration: Configuration, parameters: authors.Parameters,
+              file: Path) -> authors.Parameters:
+        """The parameters as the file holds them: the converter rounds to float32 after some formulas.
 
-    def _answer(self, engine: Engine, file: Path, case: Case) -> np.ndarray:
-        results = self.program.results(engine, file, case.tokens, case.source)
+        What the file lacks stays as it was.
+        """
+        probe = file.with_name("probe.gguf")
+        readback = Readback(learned(model), lambda: self._convert(model, configuration, probe))
+        held = dict(parameters)
+        for name, values in readback.recovered(file).items():
+            held[name] = torch.where(values.isnan(), parameters[name], values)
+        return held
+
+    def _factors(self, file: Path) -> np.ndarray | None:
+        return self.converter.tensors(file).get("rope_freqs.weight")
+
+    def _answer(self, engine: Engine, file: Path, case: Case) -> Answer:
+        try:
+            results = self.program.results(engine, file, case.tokens, case.source)
+        except EngineRefused as refusal:
+            return str(refusal)
         return results["logits"] if "logits" in results else results["embeddings"]
 
-    def _judge(self, truth: np.ndarray, ours: np.ndarray | str, llama_cpp: np.ndarray | str | None) -> Outcome:
-        """- Parameters: rows, or why there are none; None for an engine that was not asked."""
+    def _judge(self, truth: np.ndarray, ours: Answer, llama_cpp: Answer | None) -> Outcome:
+        """- Parameter llama_cpp: None where it was not asked."""
         limit = self.llama_cpp_limit
         own = described("reference", ours, truth)
-        is_right = not isinstance(ours, str) and Difference.of(ours, truth).nmse <= LIMIT
+        worst = difference(ours, truth)
+        is_right = worst <= LIMIT
         if llama_cpp is None:
-            return Outcome(Verdict.AGREE, nmse=Difference.of(ours, truth).nmse) if is_right else Outcome(
-                Verdict.OURS, own)
+            return Outcome(Verdict.AGREE, nmse=worst) if is_right else Outcome(Verdict.OURS, own)
         other = described("llama.cpp", llama_cpp, truth)
-        is_other_right = not isinstance(llama_cpp, str) and Difference.of(llama_cpp, truth).nmse <= limit
+        is_other_right = difference(llama_cpp, truth) <= limit
         if is_right:
-            verdict = Verdict.AGREE if is_other_right else Verdict.LLAMA_CPP
-            return Outcome(verdict, "" if is_other_right else other, nmse=Difference.of(ours, truth).nmse)
+            return Outcome(Verdict.AGREE, nmse=worst) if is_other_right else Outcome(
+                Verdict.LLAMA_CPP, other, nmse=worst)
         if is_other_right:
             return Outcome(Verdict.OURS, own)
-        if isinstance(ours, str) or isinstance(llama_cpp, str):
-            alike = isinstance(ours, str) and isinstance(llama_cpp, str)
+        if isinstance(ours, str):
+            alike = isinstance(llama_cpp, str)
         else:
-            alike = Difference.of(llama_cpp, ours).nmse <= limit
+            alike = difference(llama_cpp, ours) <= limit
         return Outcome(Verdict.ALIKE if alike else Verdict.ALL, f"{own}; {other}")
+
+
+class Truth:
+    """The authors' answers to one case, of the parameters that its file holds."""
+
+    def __init__(self, case: Case, parameters: authors.Parameters, factors: np.ndarray | None) -> None:
+        """- Parameter factors: of rotary frequencies, as the file holds them."""
+        self.case = case
+        self.parameters = parameters
+        self.factors = factors
+
+    def answer(self, configuration: Configuration, patches: list[Known] = []) -> tuple[np.ndarray, list[str]]:
+        """Rows, and which of the patches changed the model.
+
+        - Parameter configuration: the case's, or what is left of it.
+        """
+        family = authors.family(configuration)
+        model = family.exact(configuration, self.parameters)
+        with authors.float64():
+            if self.factors is not None:
+                authors.round_frequencies(model, self.factors)
+            applied = [patch.what for patch in patches if patch.function(model, configuration)]
+        return family.answer(model, configuration, self.case.tokens, self.case.source), applied
 
 
 def dropped(architecture: str, configuration: Configuration) -> tuple[Configuration, list[str]]:
@@ -242,15 +274,20 @@ def first(table: list[Known], configuration: Configuration) -> str:
     return next((known.what for known in table if known.function(configuration)), "")
 
 
-def described(name: str, found: np.ndarray | str, truth: np.ndarray) -> str:
+def difference(found: Answer, expected: np.ndarray) -> float:
+    """The worst row's; without bound where there are no rows."""
+    return np.inf if isinstance(found, str) else Difference.of(found, expected).nmse
+
+
+def described(name: str, found: Answer, expected: np.ndarray) -> str:
     if isinstance(found, str):
         return f"{name}: {found}"
-    if found.shape != truth.shape:
-        return f"{name}: gives {found.shape[0]} × {found.shape[-1]}, not {truth.shape[0]} × {truth.shape[-1]}"
-    return f"{name}: {Difference.of(found, truth)}"
+    if found.shape != expected.shape:
+        return f"{name}: gives {found.shape[0]} × {found.shape[-1]}, not {expected.shape[0]} × {expected.shape[-1]}"
+    return f"{name}: {Difference.of(found, expected)}"
 
 
 def line(error: BaseException) -> str:
     """An exception as one line: its last."""
     lines = str(error).strip().splitlines()
-    return ": ".join([type(error).__name__, *lines[-1:]])
+    return ": ".join([type(error).__name__, *(text.strip() for text in lines[-1:])])
