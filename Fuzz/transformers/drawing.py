@@ -27,9 +27,16 @@ def explore(strategy: SearchStrategy[Configuration], start: int, test: Callable[
             shrinks: bool = False) -> None:
     """Runs a test on the simplest example and a random one; where one raises and `shrinks`, on simpler ones."""
     phases = [Phase.generate, Phase.shrink] if shrinks else [Phase.generate]
-    options = settings(max_examples=2, database=None, deadline=None, phases=phases, derandomize=False,
+    options = settings(max_examples=2, database=None, deadline=None, phases=phases,
                        suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet, print_blob=False)
-    options(seed(start)(given(strategy)(test)))()
+
+    @options
+    @seed(start)
+    @given(strategy)
+    def check(configuration: Configuration) -> None:
+        test(configuration)
+
+    check()
 
 
 def drawn(strategy: SearchStrategy[Configuration], start: int) -> Configuration:

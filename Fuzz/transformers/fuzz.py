@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""Holds gguf-fuzz's reference, and llama.cpp if it is given, to the authors' own code.
+
+For each architecture, small random configurations of a transformers class are drawn, given random parameters, saved,
+converted by llama.cpp's converter, and run: by transformers in float64, by gguf-fuzz's float64 reference, and by
+llama.cpp. A configuration that fails is shrunk, kept in the corpus, and printed with the command that replays it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+HERE = Path(__file__).resolve().parent
+EXIT = """\
+exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage. What is known of the converter, of
+transformers and of llama.cpp is counted and is no failure."""
+
+
+class Usage(Exception):
+    """What is wrong with what was asked, in one line."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(message)
+
+
+def arguments() -> argparse.Namespace:
+    parser = Parser("CI/transformers", description=__doc__, epilog=EXIT,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", metavar="A,B", help="architectures (default: all that have a strategy)")
+    parser.add_argument("--examples", type=int, default=4, metavar="N", help="cases of each (default: 4)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="another one draws other cases (default: 1)")
+    parser.add_argument("--llama", type=Path, metavar="PREFIX", help="also run this llama.cpp, with include and lib")
+    parser.add_argument("--llama-limit", type=float, default=1e-6, metavar="NMSE",
+                        help="what a row of it may differ by (default: 1e-06)")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N",
+                        help="processes; the result is the same (default: 2)")
+    parser.add_argument("--corpus", type=Path, default=HERE / "corpus", metavar="FOLDER",
+                        help="where failing cases are kept (default: Fuzz/transformers/corpus)")
+    parser.add_argument("--replay", type=Path, metavar="FILE|FOLDER", help="run corpus files instead")
+    parser.add_argument("--draw", action="store_true", help="print the configurations that would run, a line each")
+    own = parser.add_argument_group("a model of your own")
+    own.add_argument("--model", type=Path, metavar="FOLDER", help="compare the model that save_pretrained wrote here")
+    own.add_argument("--code", type=Path, metavar="FILE.py", help="its class, where transformers has none")
+    own.add_argument("--tokens", metavar="IDS", help="token ids, separated by commas (default: 32 random ones)")
+    own.add_argument("--prompt", metavar="TEXT", help="a text for its own tokenizer instead")
+    parts = parser.add_argument_group("parts, which CI/transformers finds itself")
+    parts.add_argument("--converter", type=Path, required=True, metavar="FOLDER", help="a llama.cpp checkout")
+    parts.add_argument("--program", type=Path, required=True, metavar="FILE", help="gguf-fuzz")
+    options = parser.parse_args()
+    for name in ("examples", "jobs"):
+        if getattr(options, name) < 1:
+            raise Usage(f"--{name} {getattr(options, name)}: must be at least 1")
+    if not options.program.is_file():
+        raise Usage(f"--program {options.program}: there is no such file")
+    if options.llama is not None and not (options.llama / "include").is_dir():
+        raise Usage(f"--llama {options.llama}: has no folder include")
+    return options
+
+
+def main() -> int:
+    options = arguments()
+    # Its package gguf must be imported before ours is asked for.
+    from converter import Converter
+
+    try:
+        converter = Converter(options.converter)
+    except FileNotFoundError as error:
+        raise Usage(f"--converter {error}") from error
+    from compare import Comparison
+    from program import Engine, Program
+
+    llama_cpp = None if options.llama is None else Engine.llama_cpp(options.llama.resolve())
+    comparison = Comparison(converter, Program(options.program.resolve()), llama_cpp, options.llama_limit)
+    if options.model is not None:
+        import own_model
+
+        return own_model.run(options, comparison)
+    if options.replay is not None:
+        return replay(options, comparison)
+    return fuzz(options, comparison)
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """The architectures that are asked for."""
+    import strategies
+
+    known = strategies.load()
+    if options.arch is None:
+        return list(known)
+    names = options.arch.split(",")
+    for name in names:
+        if name not in known:
+            raise Usage(f"--arch {name}: there is no such architecture; there are {', '.join(sorted(known))}")
+    return list(dict.fromkeys(names))
+
+
+def fuzz(options: argparse.Namespace, comparison) -> int:
+    """Runs all cases, in several processes, and prints what came of them."""
+    import drawing
+    from report import Progress, Tallies
+    from strategies import STRATEGIES
+
+    names = chosen(options)
+    if options.draw:
+        for name in names:
+            for index in range(options.examples):
+                print(json.dumps(drawing.case(name, STRATEGIES[name], options.seed, index).to_json()))
+        return 0
+
+    tallies = Tallies()
+    progress = Progress(len(names) * options.examples)
+    with tempfile.TemporaryDirectory(prefix="gguf-fuzz-") as folder:
+        # Whatever happens to the processes, their files are below this folder, which goes.
+        tempfile.tempdir = folder
+        context = multiprocessing.get_context("fork")
+        waiting, events = context.Queue(), context.Queue()
+        for name in names:
+            waiting.put(name)
+        jobs = min(options.jobs, len(names))
+        for _ in range(jobs):
+            waiting.put(None)
+        workers = [context.Process(target=work, args=(options, comparison, waiting, events), daemon=True)
+                   for _ in range(jobs)]
+        for worker in workers:
+            worker.start()
+        was_interrupted = False
+        try:
+            collect(workers, events, tallies, progress)
+        except KeyboardInterrupt:
+            was_interrupted = True
+        finally:
+            for worker in workers:
+                worker.terminate()
+                worker.join()
+            tempfile.tempdir = None
+    progress.clear()
+    tallies.of = {name: tallies.of[name] for name in names if name in tallies.of}
+    conclude(tallies, progress.seconds, options.seed)
+    if was_interrupted:
+        return 130
+    return 1 if tallies.failed else 0
+
+
+def work(options: argparse.Namespace, comparison, waiting: multiprocessing.Queue, events: multiprocessing.Queue) -> None:
+    """One process: takes architectures, and tells of each case, and of each failure when it is shrunk."""
+    import corpus
+    import drawing
+    from report import Failure
+    from strategies import STRATEGIES
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in iter(waiting.get, None):
+        strategy = STRATEGIES[name]
+        failing = {}
+        for index in range(options.examples):
+            case = drawing.case(name, strategy, options.seed, index)
+            outcome = comparison(case)
+            events.put((name, outcome))
+            if outcome.is_failure:
+                failing.setdefault(outcome.signature, (case, outcome))
+        for case, outcome in failing.values():
+            events.put((f"shrinking a failure of {name}", None))
+            smallest, why, runs = drawing.shrunk(strategy, case, outcome, comparison)
+            events.put((name, Failure(smallest, why, corpus.keep(options.corpus, smallest, why), runs)))
+    events.put(None)
+
+
+def collect(workers: list, events: multiprocessing.Queue, tallies, progress) -> None:
+    """Listens to the processes until all are through."""
+    from compare import Outcome
+    from report import Failure
+
+    running, doing = len(workers), ""
+    while running:
+        progress.show(tallies, doing)
+        try:
+            event = events.get(timeout=1)
+        except queue.Empty:
+            if any(worker.exitcode not in (None, 0) for worker in workers):
+                raise RuntimeError("a process ended before its cases did") from None
+            continue
+        if event is None:
+            running -= 1
+            continue
+        doing, what = event
+        if isinstance(what, Outcome):
+            tallies.of[doing].outcomes.append(what)
+        elif isinstance(what, Failure):
+            tallies.of[doing].failures.append(what)
+
+
+def conclude(tallies, seconds: float, seed: int) -> None:
+    """Prints failures, what is known, and the table."""
+    import drawing
+    from report import LEGEND, in_short
+    from strategies import STRATEGIES
+
+    for index, failure in enumerate(tallies.failures(), 1):
+        case, outcome = failure.case, failure.outcome
+        print(f"{index}. {case.architecture}: {outcome.verdict.value}")
+        print(f"   {outcome.what}")
+        print(f"   {in_short(case.configuration, drawing.simplest(STRATEGIES[case.architecture]))}")
+        seen = sum(other.signature == outcome.signature for other in tallies.of[case.architecture].outcomes)
+        print(f"   seen in {seen} cases of seed {seed}, shrunk in {failure.runs} runs")
+        print(f"   CI/transformers --replay {relative(failure.path)}\n")
+    for what, count in sorted(tallies.known().items()):
+        print(f"known: {what} ({count})")
+    if tallies.known():
+        print()
+    print(tallies.table())
+    print(LEGEND)
+    print(f"\n{tallies.cases} cases of seed {seed}, {tallies.failed} failed, {seconds:.0f} s")
+
+
+def relative(path: Path) -> Path:
+    """As one would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def replay(options: argparse.Namespace, comparison) -> int:
+    """Runs corpus files, a line each."""
+    import corpus
+    import strategies
+
+    strategies.load()
+    failed = 0
+    try:
+        for path in corpus.files(options.replay):
+            case, former = corpus.read(path)
+            outcome = comparison(case)
+            failed += outcome.is_failure
+            state = "FAILS" if outcome.is_failure else "known" if outcome.known else "passes"
+            was = "" if outcome.verdict is former else f", was: {former.value}"
+            print(f"{state}  {path.name}: {outcome.verdict.value}{was}: {outcome.known or outcome.what}".rstrip(": "))
+    except corpus.BadCorpusFile as error:
+        raise Usage(str(error)) from error
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Usage as error:
+        print(f"CI/transformers: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
