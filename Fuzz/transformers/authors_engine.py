@@ -16,6 +16,7 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 
 import families  # noqa: F401: registers them
+import toy_tokenizers
 from authors import family, float64
 from converter import Converter, ConverterRefused
 from from_metadata import Expression, Metadata, Positions, expression
@@ -31,6 +32,7 @@ class AuthorsEngine:
     def __init__(self, checkout: Path) -> None:
         """- Parameter checkout: of llama.cpp, whose converter it is that files are taken to come from."""
         self.converter = Converter(checkout)
+        self.scratch = tempfile.TemporaryDirectory()
         self.readback: tuple[str, Readback] | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -72,7 +74,7 @@ class AuthorsEngine:
         key = configuration.key()
         if self.readback is None or self.readback[0] != key:
             model = family(configuration).build(configuration, seed=1)
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(dir=self.scratch.name) as folder:
                 convert = lambda: self._converted(model, configuration, Path(folder))
                 self.readback = key, Readback(learned(model), convert)
         return self.readback[1]
@@ -80,6 +82,8 @@ class AuthorsEngine:
     def _converted(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> Path:
         path = folder / "model.gguf"
         family(configuration).save(model, configuration, folder)
+        # Some of its classes look at the tokenizer all the same.
+        toy_tokenizers.write(configuration.tokenizer, folder)
         self.converter.convert(folder, path, configuration.converter, vocabulary=False)
         return path
 

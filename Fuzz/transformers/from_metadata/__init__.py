@@ -17,14 +17,14 @@ from typing import Any
 import numpy
 import torch
 
-from protocol import Unsupported
+from protocol import Refused, Unsupported
 from strategies import Configuration
 
 REQUIRED = object()
 SHOWN_BY_SHAPES = {"vocab_size", "context_length", "feed_forward_length", "expert_feed_forward_length"}
 """Keys that say nothing which the tensors' shapes do not: a file may lack them."""
-INFORMATIVE = {"attention.causal", "expert_gating_func", "rope.scaling.finetuned", "rope.dimension_count", "nextn_predict_layers"}
-"""Keys that the converter writes with the only value that the architecture knows."""
+INFORMATIVE = {"rope.scaling.finetuned", "rope.dimension_count", "expert_gating_func"}
+"""Keys that the converter writes though their value is the only one that the architecture knows, or their default."""
 
 
 class Positions(Enum):
@@ -89,6 +89,11 @@ class Metadata:
     def one(self, key: str, absent: Any = REQUIRED, is_converted: bool = True) -> Any:
         """The value of all layers."""
         return alike(self.each(key, absent, is_converted), key)
+
+    def means(self, key: str, value: Any) -> Any:
+        """Says in the converter's terms what a key means."""
+        self._meanings[key] = value
+        return value
 
     def expect(self, key: str, *allowed: Any, absent: Any) -> Any:
         """The same of a key whose other values transformers cannot express."""
@@ -160,19 +165,23 @@ def architecture(*names: str) -> Callable[[Architecture], Architecture]:
 
 
 def expression(metadata: Metadata) -> Expression:
-    """- Raises: Unsupported."""
+    """- Raises: Unsupported; Refused where keys are of no use to anybody."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
     if metadata.architecture not in ARCHITECTURES:
         raise Unsupported(f"architecture {metadata.architecture}")
-    return ARCHITECTURES[metadata.architecture](metadata)
+    try:
+        return ARCHITECTURES[metadata.architecture](metadata)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise Refused(f"metadata that make no sense: {error}") from error
 
 
 # --- What many have
 
 
-def sizes(m: Metadata, **more: Any) -> dict[str, Any]:
+def sizes(m: Metadata, is_causal: bool = True, **more: Any) -> dict[str, Any]:
     """Fields of nearly every configuration class."""
+    m.expect("attention.causal", is_causal, absent=is_causal)
     m.expect("nextn_predict_layers", 0, absent=0)
     return {
         "vocab_size": m.get("vocab_size"), "hidden_size": m.get("embedding_length"), "num_hidden_layers": m.layers,
@@ -194,10 +203,10 @@ def attention(m: Metadata, **more: Any) -> dict[str, Any]:
 
 def decoder(m: Metadata, **more: Any) -> dict[str, Any]:
     """A block of grouped attention and one feed-forward network, normed by root mean squares."""
-    return sizes(m) | attention(m) | {
-        "intermediate_size": m.one("feed_forward_length"), "rms_norm_eps": m.get("attention.layer_norm_rms_epsilon"),
-        "rope_parameters": rope(m),
-    } | more
+    if "intermediate_size" not in more:
+        more["intermediate_size"] = m.one("feed_forward_length")
+    normed_and_rotated = {"rms_norm_eps": m.get("attention.layer_norm_rms_epsilon"), "rope_parameters": rope(m)}
+    return sizes(m) | attention(m) | normed_and_rotated | more
 
 
 def rope(m: Metadata, base: str = "rope.freq_base", rotated: str | None = "attention.key_length") -> dict[str, Any]:
@@ -251,16 +260,21 @@ def magnified(m: Metadata, *, windows: bool = True) -> Callable[[torch.nn.Module
 def windowed_layers(m: Metadata, period: int) -> list[bool]:
     """Which layers have a window: flags, or of every so many layers all but the last; of a period of 0, all."""
     pattern = m.get("attention.sliding_window_pattern", period)
-    if isinstance(pattern, list):
-        return [bool(flag) for flag in pattern]
-    return [pattern == 0 or layer % pattern < pattern - 1 for layer in range(m.layers)]
+    if not isinstance(pattern, list):
+        pattern = [pattern == 0 or layer % pattern < pattern - 1 for layer in range(m.layers)]
+    return m.means("attention.sliding_window_pattern", pattern)
 
 
 def layer_types(windowed: list[bool], name: str = "sliding_attention") -> list[str]:
     return [name if flag else "full_attention" for flag in windowed]
 
 
-def experts(m: Metadata, count: str, **more: Any) -> dict[str, Any]:
-    """- Parameter count: the name of the field."""
+def mixture(m: Metadata, count: str = "num_experts") -> dict[str, Any]:
+    """Experts without groups. - Parameter count: the name of the field."""
     m.expect("expert_group_count", 0, 1, absent=0)
-    return {count: m.get("expert_count"), "num_experts_per_tok": m.one("expert_used_count")} | more
+    return {count: m.get("expert_count"), "num_experts_per_tok": m.one("expert_used_count")}
+
+
+def expert_size(m: Metadata) -> int:
+    """Hidden units of an expert, by default an equal share for each that is used."""
+    return m.one("expert_feed_forward_length", m.get("feed_forward_length", 0) // m.one("expert_used_count"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from from_metadata import (
-    Expression, Metadata, Positions, architecture, attention, decoder, experts, layer_types, magnified, rope, sizes,
+    Expression, Metadata, Positions, architecture, attention, decoder, layer_types, magnified, mixture, rope, sizes,
     windowed_layers,
 )
 from protocol import Unsupported
@@ -17,7 +17,7 @@ def llama(m: Metadata) -> Expression:
     if m.get("expert_count", 0) == 0:
         values = decoder(m, attention_bias=True, mlp_bias=True)
         return Expression(Configuration("LlamaForCausalLM", values), adjust=magnified(m))
-    values = decoder(m, **experts(m, "num_local_experts"), sliding_window=None)
+    values = decoder(m, **mixture(m, "num_local_experts"), sliding_window=None)
     return Expression(Configuration("MixtralForCausalLM", values), adjust=magnified(m))
 
 
@@ -42,14 +42,14 @@ def starcoder2(m: Metadata) -> Expression:
 
 @architecture("gemma")
 def gemma(m: Metadata) -> Expression:
-    return Expression(Configuration("GemmaForCausalLM", decoder(m), tokenizer="sentencepiece"), adjust=magnified(m))
+    return Expression(Configuration("GemmaForCausalLM", decoder(m, attention_bias=True)), adjust=magnified(m))
 
 
 @architecture("gemma2")
 def gemma2(m: Metadata) -> Expression:
     one_base(m)
     values = decoder(
-        m, sliding_window=m.get("attention.sliding_window", 4096), layer_types=layer_types(windowed_layers(m, 2)),
+        m, attention_bias=True, sliding_window=m.get("attention.sliding_window", 4096), layer_types=layer_types(windowed_layers(m, 2)),
         attn_logit_softcapping=m.get("attn_logit_softcapping", 50.0),
         final_logit_softcapping=m.get("final_logit_softcapping", 30.0))
     values["query_pre_attn_scalar"] = scaled_by(values, layers_of_27b=46)
@@ -60,14 +60,16 @@ def gemma2(m: Metadata) -> Expression:
 def gemma3(m: Metadata) -> Expression:
     window = m.get("attention.sliding_window", 0)
     windowed = windowed_layers(m, 6) if window else [False] * m.layers
-    values = decoder(m, sliding_window=window or None, layer_types=layer_types(windowed))
+    values = decoder(m, attention_bias=True, sliding_window=window or None, layer_types=layer_types(windowed))
     values["rope_parameters"] = {
         "full_attention": values["rope_parameters"],
-        "sliding_attention": {"rope_type": "default", "rope_theta": m.get("rope.freq_base_swa", 10000.0)},
+        "sliding_attention": {
+            "rope_type": "default", "rope_theta": m.get("rope.freq_base_swa", 10000.0, is_converted=window > 0)},
     }
     cap = m.get("final_logit_softcapping", 0.0)
     values |= {"final_logit_softcapping": cap or None, "query_pre_attn_scalar": scaled_by(values, layers_of_27b=62)}
-    return Expression(Configuration("Gemma3ForCausalLM", values), counts_window=any(windowed), adjust=magnified(m))
+    configuration = Configuration("Gemma3ForCausalLM", values, tokenizer="sentencepiece")
+    return Expression(configuration, counts_window=any(windowed), adjust=magnified(m))
 
 
 @architecture("olmo2")
@@ -88,11 +90,11 @@ def olmo2(m: Metadata) -> Expression:
 
 @architecture("gpt2")
 def gpt2(m: Metadata) -> Expression:
-    """Learned positions."""
+    """Learned positions. Files say that the feed-forward network is four times as wide, whatever it is."""
     context = m.get("context_length")
     values = {
         **ungrouped(m, "n_head"), "n_embd": m.get("embedding_length"), "n_layer": m.layers, "n_positions": context,
-        "n_inner": m.get("feed_forward_length"), "layer_norm_epsilon": m.get("attention.layer_norm_epsilon"),
+        "n_inner": m.get("feed_forward_length", is_converted=False), "layer_norm_epsilon": m.get("attention.layer_norm_epsilon"),
     }
     configuration = Configuration("GPT2LMHeadModel", values, published={"n_ctx": context})
     return Expression(configuration, depends_on_differences=False)
@@ -137,5 +139,5 @@ def scaled_by(values: dict[str, Any], layers_of_27b: int) -> int:
 def one_base(m: Metadata) -> None:
     """Layers with and without a window rotate alike."""
     base = m.get("rope.freq_base", 10000.0)
-    if m.get("rope.freq_base_swa", base) != base:
+    if m.get("rope.freq_base_swa", base, is_converted=False) != base:
         raise Unsupported("rope.freq_base_swa: a base of its own")
