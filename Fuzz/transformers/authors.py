@@ -102,31 +102,42 @@ class Transformers:
             save_pooling(configuration.pooling, model.config.hidden_size, folder)
 
     def exact(self, configuration: Configuration, parameters: Parameters) -> torch.nn.Module:
-        with float64():
-            config = config_of(configuration)
-            config.dtype = torch.float64
-            config._attn_implementation = "eager"
-            if hasattr(config, "_experts_implementation"):
-                config._experts_implementation = "eager"
-            model = class_of(configuration)(config).double().eval()
-            load_parameters(model, parameters)
-        return model
+        return exact_model(class_of(configuration), config_of(configuration), parameters)
 
     def answer(self, model: torch.nn.Module, configuration: Configuration,
                tokens: Sequence[int], source: Sequence[int]) -> np.ndarray:
         with float64():
-            ids = torch.tensor([list(tokens)])
-            if model.config.is_encoder_decoder:
-                output = model(input_ids=torch.tensor([list(source)]), decoder_input_ids=ids, use_cache=False)
-            elif "use_cache" in model.config.to_dict():
-                output = model(input_ids=ids, use_cache=False)
-            else:
-                output = model(input_ids=ids)
-            rows = output.logits if "logits" in output else output.last_hidden_state
-            if rows.dtype != torch.float64:
-                raise TypeError(f"{configuration.model_class} answered in {rows.dtype}")
-            rows = rows.reshape(-1, rows.shape[-1])
-            return pooled(rows, configuration.pooling).numpy().copy()
+            return pooled(rows_of(model, tokens, source), configuration.pooling).numpy().copy()
+
+
+def exact_model(model_class: type[transformers.PreTrainedModel], config: transformers.PreTrainedConfig,
+                parameters: Parameters) -> transformers.PreTrainedModel:
+    """A model in float64, by the plain formulas: no fused attention, no kernels."""
+    with float64():
+        config.dtype = torch.float64
+        config._attn_implementation = "eager"
+        if hasattr(config, "_experts_implementation"):
+            config._experts_implementation = "eager"
+        model = model_class(config).double().eval()
+        load_parameters(model, parameters)
+    return model
+
+
+def rows_of(model: transformers.PreTrainedModel, tokens: Sequence[int], source: Sequence[int] = ()) -> torch.Tensor:
+    """Logits, or the hidden states of a model without a head: a row for each token.
+
+    - Parameter source: what the encoder of an encoder-decoder is given.
+    """
+    inputs = {"input_ids": torch.tensor([list(tokens)])}
+    if model.config.is_encoder_decoder:
+        inputs = {"input_ids": torch.tensor([list(source)]), "decoder_input_ids": inputs["input_ids"]}
+    if hasattr(model.config, "use_cache"):
+        inputs["use_cache"] = False
+    output = model(**inputs)
+    rows = output.logits if "logits" in output else output.last_hidden_state
+    if rows.dtype != torch.float64:
+        raise TypeError(f"{type(model).__name__} answered in {rows.dtype}")
+    return rows.reshape(-1, rows.shape[-1])
 
 
 FAMILIES: dict[str, Family] = {"transformers": Transformers()}

@@ -19,14 +19,12 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from usage import Usage
+
 HERE = Path(__file__).resolve().parent
 EXIT = """\
 exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage. What is known of the converter, of
 transformers and of llama.cpp is counted and is no failure."""
-
-
-class Usage(Exception):
-    """What is wrong with what was asked, in one line."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,8 +63,8 @@ def arguments() -> argparse.Namespace:
             raise Usage(f"--{name} {getattr(options, name)}: must be at least 1")
     if not options.program.is_file():
         raise Usage(f"--program {options.program}: there is no such file")
-    if options.llama is not None and not (options.llama / "include").is_dir():
-        raise Usage(f"--llama {options.llama}: has no folder include")
+    if options.llama is not None and not (options.llama / "include" / "llama.h").is_file():
+        raise Usage(f"--llama {options.llama}: is no llama.cpp: there is no include/llama.h")
     return options
 
 
