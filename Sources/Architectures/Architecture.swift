@@ -20,24 +20,53 @@ public protocol Architecture: Sendable {
 /// What a session must know of an architecture beyond its graph.
 public struct Traits: Hashable, Sendable {
     /// The model has an encoder that runs before the decoder (`BatchShape.Stage.encode`).
-    public var hasEncoder = false
-    /// Every token sees the whole batch, and nothing is kept between batches.
-    public var isBidirectional = false
+    public var hasEncoder: Bool
+    /// Every token sees the whole batch, later tokens included.
+    public var isBidirectional: Bool
     /// How the embeddings of a sequence become one where the metadata says so.
-    public var pooling: Pooling = .none
+    public var pooling: Pooling
     /// How the embeddings become one before they are classified (`Pooling.rank`).
-    public var classifierPooling: Pooling = .cls
+    public var classifierPooling: Pooling
+    /// Blocks after the model's own that predict further tokens (`BatchShape.Stage.predict`).
+    public var predictionBlocks: Int
     public init(
-        hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none, classifierPooling: Pooling = .cls
+        hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none,
+        classifierPooling: Pooling = .cls, predictionBlocks: Int = 0
     ) {
         self.hasEncoder = hasEncoder
         self.isBidirectional = isBidirectional
         self.pooling = pooling
         self.classifierPooling = classifierPooling
+        self.predictionBlocks = predictionBlocks
     }
 
-    /// The graphs that the model has.
+    /// Of a decoder, which its metadata may make one of texts rather than tokens.
+    /// - Parameters:
+    ///   - bidirectional: whether its graph has that direction of attention too.
+    ///   - poolings: what else than single tokens it can give.
+    public init(
+        decoder h: inout some Hyperparameters, bidirectional: Bool = true, poolings: [Pooling] = Pooling.ofTexts,
+        predictionBlocks: Int = 0
+    ) throws {
+        let isCausal = try h.boolean(
+            "attention.causal", among: bidirectional ? [true, false] : [true], default: true, isRare: true,
+            "whether tokens see no later ones")
+        let pooling = try h.option(
+            "pooling_type", among: poolings, default: .none, isRare: true, "how the embeddings of a sequence become one")
+        self.init(
+            isBidirectional: !isCausal, pooling: pooling, classifierPooling: .last, predictionBlocks: predictionBlocks)
+    }
+
+    /// The graphs that a session runs.
     public var stages: [BatchShape.Stage] { hasEncoder ? [.encode, .decode] : [.decode] }
+    /// The graphs that the model has: those of prediction blocks too, which are not run.
+    public var allStages: [BatchShape.Stage] { stages + (0..<predictionBlocks).map { .predict(block: $0) } }
+
+    /// Whether a batch is computed by itself and nothing kept for the next: its tokens see each other, or become one
+    /// embedding.
+    public var isOfWholeBatches: Bool { isBidirectional || pooling != .none }
+    /// What a token sees of its own sequence.
+    public var mask: Mask { Mask(causal: !isBidirectional) }
 }
 
 /// Raw values as in `<architecture>.pooling_type`.
@@ -47,8 +76,11 @@ public enum Pooling: Int, HyperparameterOption, CaseIterable {
     /// The first token.
     case cls = 2
     case last = 3
-    /// Classification scores: of the first token, or of what `classifier.pooling_type` says.
+    /// Classification scores: of the first token, of the last one in a decoder, or of what `classifier.pooling_type` says.
     case rank = 4
+
+    /// Those that need no tensors.
+    public static let ofTexts: [Pooling] = [.none, .mean, .cls, .last]
 }
 
 /// The sizes that every model has.
@@ -58,25 +90,36 @@ public struct Dimensions: Hashable, Sendable {
     public let context: Int
     /// Width of the residual stream.
     public let embedding: Int
+    /// Blocks that make the model's results.
     public let layers: Int
+    /// Those, and the prediction blocks after them: keys with a value a layer have so many.
+    public let blocks: Int
 
-    /// - Parameter isCausal: the only direction of attention that the architecture's graph has.
+    /// - Parameter predictionBlocks: whether the model may have them.
     public init(
         _ h: inout some Hyperparameters, embeddings: [Int] = Domains.sizes, layers: [Int] = [1, 2, 3, 4],
-        isCausal: Bool = true
+        predictionBlocks: Bool = false
     ) throws {
         vocabulary = try h.integer("vocab_size", 1...(1 << 24), fuzz: Domains.vocabularies, "tokens in the vocabulary")
         context = try h.integer("context_length", 1...(1 << 30), fuzz: [256, 128, 64], "positions trained on")
         let width = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
         embedding = width
+        let predicting = try predictionBlocks
+            ? h.integer("nextn_predict_layers", 0...8, fuzz: [0, 1, 2], default: 0, isRare: true, "the last blocks, which predict further tokens")
+            // The last of the blocks would be of that kind.
+            : h.integer("nextn_predict_layers", 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
         // What is wide is shallow: else the few large toys would take most of the time.
-        self.layers = try h.integer(
-            "block_count", 1...512, fuzz: layers.affordable { $0 * width <= 512 }, "number of blocks")
-        // The last of the blocks would be of that kind.
-        _ = try h.integer(
-            "nextn_predict_layers", 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
-        _ = try h.boolean("attention.causal", among: [isCausal], default: isCausal, "whether tokens see no later ones")
+        blocks = try h.integer(
+            "block_count", 1...512, fuzz: layers.affordable { $0 * width <= 512 }.map { $0 + predicting },
+            "number of blocks, those that predict further tokens included")
+        self.layers = blocks - predicting
+        try h.require(
+            self.layers > 0, "block_count", "nextn_predict_layers",
+            because: "\(predicting) of \(blocks) blocks predict further tokens: the model has none")
     }
+
+    /// The blocks that predict further tokens.
+    public var predictionBlocks: Int { blocks - layers }
 }
 
 /// Fuzz domains that many hyperparameters share: sizes at and around tile edges, simplest first.

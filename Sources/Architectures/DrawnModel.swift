@@ -35,7 +35,8 @@ public struct DrawnModel: Sendable {
             return given
         }
         let presence = TensorPresence(choices: choices, like: given)
-        let graphs = try architecture.smallestGraphs { presence.isPresent($0) }
+        let graphs = try architecture.smallestGraphs(
+            { presence.isPresent($0) }, hasRareTensor: { presence.isPresent($0, isRare: true) })
         choices = presence.choices
         return DrawnModel(
             metadata: drawer.metadata, architecture: architecture, optionalTensors: presence.present, graphs: graphs)
@@ -51,17 +52,24 @@ public struct DrawnModel: Sendable {
 }
 
 extension Architecture {
-    /// The smallest graph of each stage: together they ask for every tensor, and have every state.
-    /// - Parameter hasTensor: whether the model has the optional tensor of this name.
+    /// The smallest graph of each stage, prediction blocks included: together they ask for every tensor, and have every
+    /// state.
+    /// - Parameters:
+    ///   - hasTensor: whether the model has the optional tensor of this name.
+    ///   - hasRareTensor: the same of tensors that few models have; nil: there is no difference.
     /// - Throws: `GraphError`.
-    public func smallestGraphs(_ hasTensor: @escaping (String) -> Bool) throws -> [Graph] {
-        try traits.stages.map { try graph(.inventory($0), hasTensor) }
+    public func smallestGraphs(
+        _ hasTensor: @escaping (String) -> Bool, hasRareTensor: ((String) -> Bool)? = nil
+    ) throws -> [Graph] {
+        try traits.allStages.map { try graph(.inventory($0), hasTensor, hasRareTensor: hasRareTensor) }
     }
 
     /// The graph of one batch.
     /// - Throws: `GraphError`.
-    public func graph(_ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool) throws -> Graph {
-        let builder = GraphBuilder(batch: batch, hasTensor: hasTensor)
+    public func graph(
+        _ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool, hasRareTensor: ((String) -> Bool)? = nil
+    ) throws -> Graph {
+        let builder = GraphBuilder(batch: batch, hasTensor: hasTensor, hasRareTensor: hasRareTensor)
         build(builder)
         return try builder.finish()
     }
@@ -93,9 +101,9 @@ private final class TensorPresence {
 
     var present: Set<String> { Set(decided.filter(\.value).keys) }
 
-    func isPresent(_ name: String) -> Bool {
+    func isPresent(_ name: String, isRare: Bool = false) -> Bool {
         if let known = decided[name] { return known }
-        let result = switch policy(of: Self.kind(name)) {
+        let result = switch policy(of: Self.kind(name), isRare: isRare) {
         case .never: false
         case .always: true
         case .mixed: choices.span(name) { $0.boolean(like: given?[name]) }
@@ -105,9 +113,11 @@ private final class TensorPresence {
     }
 
     /// In a span of its own, since another layer may be the first to ask when the model is replayed with fewer.
-    private func policy(of kind: String) -> Policy {
+    private func policy(of kind: String, isRare: Bool) -> Policy {
         if let known = policies[kind] { return known }
+        choices.isCalm = isRare && !choices.chance(1, in: 40)
         let policy = choices.span(kind) { $0.element(of: Policy.self, like: givenPolicies?[kind]) }
+        choices.isCalm = false
         policies[kind] = policy
         return policy
     }

@@ -36,10 +36,12 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     case encoderPositions
     /// `[X]` bit set of the sequences of each encoder token.
     case encoderSequences
+    /// `[T, D]` real: what the model's last block, or the prediction block before, made of each token.
+    case hidden
     /// `[C]` by how much the position of each cell changes (only in the graph that shifts a cache).
     case shifts
 
-    public var element: Element { self == .pooling || self == .encoderOutput ? .real : .index }
+    public var element: Element { [.pooling, .encoderOutput, .hidden].contains(self) ? .real : .index }
 }
 
 /// A tensor of the model that a graph uses.

@@ -1,10 +1,12 @@
 /// The extents that fix a graph: a graph is built once for each and kept.
 public struct BatchShape: Hashable, Sendable {
-    public enum Stage: String, Hashable, Sendable {
+    public enum Stage: Hashable, Sendable {
         /// The encoder of an encoder-decoder model.
         case encode
-        /// Everything else.
+        /// The model itself.
         case decode
+        /// One of the blocks after it, which predict further tokens, counted from 0.
+        case predict(block: Int)
     }
     public var stage: Stage
     /// `T`: tokens of the batch.
@@ -46,6 +48,7 @@ public struct BatchShape: Hashable, Sendable {
 public final class GraphBuilder {
     public let batch: BatchShape
     private let hasTensor: (String) -> Bool
+    private let hasRareTensor: (String) -> Bool
     private var graph = Graph()
     private var weightIDs: [String: ValueID] = [:]
     private var shared: [SharedKey: ValueID] = [:]
@@ -53,10 +56,15 @@ public final class GraphBuilder {
     /// The block that new ops and states belong to.
     public var layer: Int?
 
-    /// - Parameter hasTensor: whether the model has the optional tensor of this name.
-    public init(batch: BatchShape, hasTensor: @escaping (String) -> Bool) {
+    /// - Parameters:
+    ///   - hasTensor: whether the model has the optional tensor of this name.
+    ///   - hasRareTensor: the same of tensors that few models have; nil: there is no difference.
+    public init(
+        batch: BatchShape, hasTensor: @escaping (String) -> Bool, hasRareTensor: ((String) -> Bool)? = nil
+    ) {
         self.batch = batch
         self.hasTensor = hasTensor
+        self.hasRareTensor = hasRareTensor ?? hasTensor
         graph.values.reserveCapacity(256)
         graph.nodes.reserveCapacity(256)
     }
@@ -87,8 +95,9 @@ public final class GraphBuilder {
     }
 
     /// A weight that the model may have; nil where it has not.
-    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value? {
-        guard hasTensor(name) else { return nil }
+    /// - Parameter isRare: whether few models have it.
+    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role, isRare: Bool = false) -> Value? {
+        guard isRare ? hasRareTensor(name) : hasTensor(name) else { return nil }
         return declare(Weight(name: name, shape: shape, role: role, isOptional: true, layer: layer))
     }
 

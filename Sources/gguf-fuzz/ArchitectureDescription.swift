@@ -52,7 +52,7 @@ struct ArchitectureDescription {
             let key = declaration.key.hasPrefix("tokenizer.") ? declaration.key : "\(name).\(declaration.key)"
             let absent = switch declaration.absence {
             case nil: "required"
-            case .unused: "unused"
+            case .unused: declaration.isInformation ? "" : "unused"
             case .derived: "by other keys"
             case .value(let value): value.summary
             }
@@ -96,6 +96,7 @@ extension Declaration.Domain {
         case .layouts(let layouts, _, _): list(layouts.map { MetadataValue.array($0).summary })
         case .pattern(_, let fuzz, _): "\(list(fuzz.map(String.init))), or flags"
         case .labels(let counts): "\(list(counts.map(String.init))) of them"
+        case .information: "never"
         }
     }
 }

@@ -12,7 +12,7 @@ extension GraphBuilder {
     }
 
     /// Keeps the wanted rows, norms them, and names them as the embeddings of this batch, pooled if asked.
-    /// - Parameter head: applied to the pooled rows.
+    /// - Parameter head: applied to the pooled rows, or to all where they are not pooled.
     /// - Returns: `[R, D]`, the normed rows before pooling.
     @discardableResult
     public func embeddings(_ x: Value, head: (Value) -> Value = { $0 }, _ norm: (Value) -> Value) -> Value {
@@ -21,12 +21,12 @@ extension GraphBuilder {
         if let sequences = batch.pooledSequences {
             output(.embeddings, head(apply(.pool, rows, input(.pooling, [sequences, batch.outputs]))))
         } else {
-            output(.embeddings, rows)
+            output(.embeddings, head(rows))
         }
         return rows
     }
 
-    /// The end of a decoder: the final norm, then the logits of the wanted rows.
+    /// The end of a decoder: the final norm, then the logits of the wanted rows, or what they are pooled to.
     ///
     /// Without an `output.weight` the token embedding serves (tied embeddings).
     /// - Parameters:
@@ -34,20 +34,24 @@ extension GraphBuilder {
     ///   - tiedScale: multiplies the rows where the token embedding serves.
     ///   - bias: of the output matrix.
     ///   - softcap: of the logits.
+    ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(
         _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
-        tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, softcap: Double? = nil
+        tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, softcap: Double? = nil,
+        head: ((Value) -> Value)? = nil
     ) {
-        let rows = embeddings(x) { model.norm(name, $0, normalization) }
+        let rows = embeddings(x, head: head ?? { $0 }) { model.norm(name, $0, normalization) }
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
         let own: Value? = switch tying {
         case .optional: model.optionalWeight("output.weight", shape, .projection)
         case .never: model.weight("output.weight", shape, .projection)
         case .always: nil
         }
+        let bias = model.bias("output", [dimensions.vocabulary], bias)
+        guard batch.pooledSequences == nil, head == nil else { return }
         var logits = own.map { rows.matmul($0) }
             ?? (tiedScale == 1 ? rows : rows * tiedScale).matmul(model.weight("token_embd.weight", shape, .embedding))
-        if let bias = model.bias("output", [dimensions.vocabulary], bias) { logits = logits + bias }
+        if let bias { logits = logits + bias }
         output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
     }
 

@@ -9,13 +9,17 @@ public struct Scope {
     public let layer: Int?
 
     /// Whether a linear map or norm has a bias tensor.
-    public enum Bias: Hashable, Sendable { case none, optional, required }
+    public enum Bias: Hashable, Sendable {
+        case none, optional, required
+        /// As an option that the authors' code has and few released models use.
+        case rare
+    }
 
     public func weight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value {
         g.weight(prefix + name, shape, role)
     }
-    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value? {
-        g.optionalWeight(prefix + name, shape, role)
+    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role, isRare: Bool = false) -> Value? {
+        g.optionalWeight(prefix + name, shape, role, isRare: isRare)
     }
     public func has(_ name: String) -> Bool { g.has(prefix + name) }
 
@@ -24,6 +28,7 @@ public struct Scope {
         switch bias {
         case .none: nil
         case .optional: optionalWeight("\(name).bias", shape, role)
+        case .rare: optionalWeight("\(name).bias", shape, role, isRare: true)
         case .required: weight("\(name).bias", shape, role)
         }
     }

@@ -27,6 +27,7 @@ extension Declaration.Domain {
             return .uint32(UInt32(try choices.element(of: options.map(\.value), like: target?.integer(key))))
         case .text(let options):
             return .string(try choices.element(of: options, like: target?.string))
+        case .information: throw Unreachable(key)
         case .labels(let counts):
             let count = try choices.element(of: counts, or: .integers(in: 1...(1 << 16)), like: target?.array?.count)
             return .array(.string((0..<count).map { "label \($0)" }))

@@ -21,4 +21,12 @@ public struct DeclarationRecorder: Hyperparameters {
         _ = try architecture.init(&recorder)
         return recorder.declarations
     }
+
+    /// The hyperparameters that metadata holds and the architecture does not ask for, with their whole keys, in order.
+    /// - Throws: `MetadataError` if it is not valid.
+    public static func unread(_ metadata: Metadata) throws -> [String] {
+        let type = try ArchitectureCatalog.type(of: metadata)
+        let asked = Set(try declarations(of: type, metadata).map(\.key))
+        return metadata.map(\.key).filter { $0.hasPrefix("\(type.name).") && !asked.contains($0) }
+    }
 }

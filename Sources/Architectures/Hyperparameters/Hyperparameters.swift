@@ -24,6 +24,8 @@ public struct Declaration: Sendable {
     public var absence: Absence?
     /// Whether an optional key may be drawn absent: not where its absence means what no engine runs.
     public var drawsAbsence = true
+    /// Whether few models have another value than the simplest, since that makes them models of another kind.
+    public var isRare = false
 
     public indirect enum Domain: Sendable {
         /// `valid` is what the field allows, `fuzz` what is drawn; its first element is the simplest.
@@ -42,6 +44,8 @@ public struct Declaration: Sendable {
         case pattern(valid: ClosedRange<Int>, fuzz: [Int], count: Int)
         /// Names, of which only the number counts.
         case labels(counts: [Int])
+        /// What is for information only: anything, and never drawn.
+        case information
     }
 
     public enum Absence: Sendable {
@@ -54,6 +58,9 @@ public struct Declaration: Sendable {
 }
 
 extension Declaration {
+    /// Whether no result depends on it.
+    public var isInformation: Bool { if case .information = domain { true } else { false } }
+
     /// A key as files have it.
     static func path(_ key: String, _ architecture: String) -> String {
         key.hasPrefix("tokenizer.") ? key : "\(architecture).\(key)"
@@ -105,22 +112,25 @@ extension Hyperparameters {
 
     public mutating func integer(
         _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], default absent: Int, drawsAbsence: Bool = true,
-        _ about: String
+        isRare: Bool = false, _ about: String
     ) throws -> Int {
         try optional(
-            key, .integer(valid: valid, fuzz: fuzz), .value(.uint32(UInt32(absent))), about, drawsAbsence: drawsAbsence)?
-            .integer(key) ?? absent
+            key, .integer(valid: valid, fuzz: fuzz), .value(.uint32(UInt32(absent))), about, drawsAbsence: drawsAbsence,
+            isRare: isRare)?.integer(key) ?? absent
     }
 
     public mutating func real(
-        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], default absent: Double, _ about: String
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], default absent: Double, isRare: Bool = false,
+        _ about: String
     ) throws -> Double {
-        try optional(key, .real(valid: valid, fuzz: fuzz), .value(.float32(Float(absent))), about)?.real(key)
-            ?? Double(Float(absent))
+        try optional(key, .real(valid: valid, fuzz: fuzz), .value(.float32(Float(absent))), about, isRare: isRare)?
+            .real(key) ?? Double(Float(absent))
     }
 
-    public mutating func boolean(_ key: String, among allowed: [Bool] = [false, true], default absent: Bool, _ about: String) throws -> Bool {
-        try optional(key, .boolean(allowed), .value(.bool(absent)), about)?.boolean(key) ?? absent
+    public mutating func boolean(
+        _ key: String, among allowed: [Bool] = [false, true], default absent: Bool, isRare: Bool = false, _ about: String
+    ) throws -> Bool {
+        try optional(key, .boolean(allowed), .value(.bool(absent)), about, isRare: isRare)?.boolean(key) ?? absent
     }
 
     public mutating func integers(
@@ -143,11 +153,12 @@ extension Hyperparameters {
     }
 
     public mutating func option<Option: HyperparameterOption>(
-        _ key: String, among options: [Option], default absent: Option, _ about: String
+        _ key: String, among options: [Option], default absent: Option, isRare: Bool = false, _ about: String
     ) throws -> Option {
         guard
             let value = try optional(
-                key, .option(options.map { ($0.name, $0.rawValue) }), .value(.uint32(UInt32(absent.rawValue))), about)
+                key, .option(options.map { ($0.name, $0.rawValue) }), .value(.uint32(UInt32(absent.rawValue))), about,
+                isRare: isRare)
         else { return absent }
         return try Option.named(try value.integer(key), among: options, key)
     }
@@ -165,9 +176,9 @@ extension Hyperparameters {
     // MARK: Absent where unused
 
     public mutating func optionalInteger(
-        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], _ about: String
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], isRare: Bool = false, _ about: String
     ) throws -> Int? {
-        try optional(key, .integer(valid: valid, fuzz: fuzz), .unused, about)?.integer(key)
+        try optional(key, .integer(valid: valid, fuzz: fuzz), .unused, about, isRare: isRare)?.integer(key)
     }
 
     public mutating func optionalReal(
@@ -197,6 +208,13 @@ extension Hyperparameters {
             .flags(key, count: layers)
     }
 
+    // MARK: For information
+
+    /// A key that files have and on which no result depends.
+    public mutating func note(_ key: String, _ about: String) throws {
+        _ = try optional(key, .information, .unused, about, drawsAbsence: false)
+    }
+
     // MARK: Contradictions
 
     /// Refuses metadata in which `condition` does not hold.
@@ -217,10 +235,10 @@ extension Hyperparameters {
 
     private mutating func optional(
         _ key: String, _ domain: Declaration.Domain, _ absence: Declaration.Absence, _ about: String,
-        drawsAbsence: Bool = true
+        drawsAbsence: Bool = true, isRare: Bool = false
     ) throws -> MetadataValue? {
         try value(of: Declaration(
-            key: key, about: about, domain: domain, absence: absence, drawsAbsence: drawsAbsence))
+            key: key, about: about, domain: domain, absence: absence, drawsAbsence: drawsAbsence, isRare: isRare))
     }
 }
 

@@ -26,10 +26,11 @@ public struct MetadataDrawer: Hyperparameters {
 
     /// - Throws: `MetadataError` where the target has no valid value, or one that no choices draw.
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
+        if case .information = declaration.domain { return nil }
         let given = try target?.value(of: declaration)
         // A span a key: lowering one does not shift the choices of the others.
         choices.beginSpan(declaration.key)
-        choices.isCalm = !choices.chance(density, in: 4)
+        choices.isCalm = declaration.isRare ? !choices.chance(1, in: 24) : !choices.chance(density, in: 4)
         defer {
             choices.isCalm = false
             choices.endSpan()

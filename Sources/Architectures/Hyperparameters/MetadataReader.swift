@@ -64,6 +64,7 @@ extension Declaration.Domain {
             guard case .string(let text) = value, options.contains(text) else {
                 throw MetadataError(keys: [key], reason: "is \(value.summary)")
             }
+        case .information: break
         case .labels:
             guard let elements = value.elements, !elements.isEmpty,
                 elements.allSatisfy({ if case .string = $0 { true } else { false } })
@@ -97,6 +98,7 @@ extension Declaration.Domain {
         case .option(let options): options.map { "\($0.value) (\($0.name))" }.joined(separator: ", ")
         case .text(let options): options.map { "\"\($0)\"" }.joined(separator: ", ")
         case .labels: "one or more strings"
+        case .information: "anything"
         case .pattern(let valid, _, let count): "integer \(valid.lowerBound) to \(valid.upperBound), or \(count) flags"
         case .layouts(_, let domain, let count), .perLayer(let domain, let count): "\(domain.allowed), one or \(count)"
         }

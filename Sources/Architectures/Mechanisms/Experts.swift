@@ -62,10 +62,14 @@ public struct Experts: Hashable, Sendable {
     }
 
     /// A model that may have experts: nil where `expert_count` is absent or 0.
+    /// - Parameter isMostlyThere: whether most models of the architecture have them.
     public static func optional(
-        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: Int
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: Int,
+        isMostlyThere: Bool = false
     ) throws -> Experts? {
-        let count = try h.integer("expert_count", 0...4096, fuzz: [0] + counts, default: 0, "experts; 0: dense")
+        let count = try h.integer(
+            "expert_count", 0...4096, fuzz: isMostlyThere ? counts + [0] : [0] + counts, default: 0,
+            drawsAbsence: !isMostlyThere, "experts; 0: dense")
         return count == 0 ? nil : try Experts(&h, dimensions, options, count: count, feedForward: feedForward)
     }
 
@@ -74,9 +78,12 @@ public struct Experts: Hashable, Sendable {
     /// - Parameter feedForward: of each layer; 0: it has no feed-forward network. A size that is not given is an
     ///   equal share of this for each expert used.
     public static func ofLayers(
-        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: [Int]
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: [Int],
+        mayBeDense: Bool
     ) throws -> [Experts?] {
-        let count = try h.integer("expert_count", 0...4096, fuzz: [0] + counts, default: 0, "experts; 0: dense")
+        let count = try h.integer(
+            "expert_count", 0...4096, fuzz: mayBeDense ? [0] + counts : counts, default: 0, drawsAbsence: mayBeDense,
+            "experts; 0: dense")
         guard count > 0 else { return feedForward.map { _ in nil } }
         let used = try h.integers(
             usedKey, 0...4096, fuzz: usedCounts(of: count), layers: feedForward.count, "experts that each token uses")

@@ -38,20 +38,22 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let headCounts = headSize == .splitEmbedding ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
         let heads = try h.integer(
             "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
-        self.heads = Array(repeating: heads, count: dimensions.layers)
+        self.heads = Array(repeating: heads, count: dimensions.blocks)
 
         let divisors: [Int] = grouped ? (1...heads).filter { heads % $0 == 0 }.reversed() : [heads]
         let key = "attention.head_count_kv"
         if otherLayers {
+            let predicting = Array(repeating: divisors[0], count: dimensions.predictionBlocks)
+            let layouts = LayerLayouts.mixtures(of: dimensions.layers).flatMap { LayerLayouts.values(divisors, where: $0) }
             keyValueHeads = try h.integers(
-                key, 0...4096, layouts: LayerLayouts.mixtures(of: dimensions.layers).flatMap { LayerLayouts.values(divisors, where: $0) },
-                layers: dimensions.layers, default: self.heads, "key/value heads; 0: the layer is no attention layer")
+                key, 0...4096, layouts: layouts.map { $0 + predicting }, layers: dimensions.blocks, default: self.heads,
+                "key/value heads; 0: the layer is no attention layer")
         } else if perLayer {
             keyValueHeads = try h.integers(
-                key, 1...4096, fuzz: divisors, layers: dimensions.layers, default: self.heads, "key/value heads")
+                key, 1...4096, fuzz: divisors, layers: dimensions.blocks, default: self.heads, "key/value heads")
         } else {
             let count = try h.integer(key, 1...4096, fuzz: divisors, default: heads, "key/value heads")
-            keyValueHeads = Array(repeating: count, count: dimensions.layers)
+            keyValueHeads = Array(repeating: count, count: dimensions.blocks)
         }
         try h.require(
             grouped || keyValueHeads.allSatisfy { $0 == heads }, "attention.head_count_kv", "attention.head_count",

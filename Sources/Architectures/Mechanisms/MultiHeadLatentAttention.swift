@@ -46,10 +46,11 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - isAbsorbed: whether the model holds `attn_k_b` and `attn_v_b`, or both in one `attn_kv_b`.
+    ///   - mask: what a token sees of its own sequence.
     ///   - rotary: rotates the positional elements; nil: they carry no position.
     ///   - temperature: `[T, 1, 1]`, multiplies the queries.
     public func attend(
-        _ block: Scope, _ x: Value, isAbsorbed: Bool, scale: Double,
+        _ block: Scope, _ x: Value, isAbsorbed: Bool, scale: Double, mask: Mask = Mask(causal: true),
         rotary: (RotaryEmbedding, magnitude: Double?)? = nil, temperature: Value? = nil
     ) -> Value {
         let g = block.g
@@ -58,12 +59,12 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
         func rotated(_ value: Value, offset: Int) -> Value { rope(offset).map { value.rotated($0) } ?? value }
 
         let compressed = queryRank > 0
-            ? block.norm("attn_q_a_norm", block.linear("attn_q_a", x, queryRank), Self.normalization) : x
+            ? block.norm("attn_q_a_norm", block.linear("attn_q_a", x, queryRank, bias: .rare), Self.normalization) : x
         let queries = rotated(
             block.linear(queryRank > 0 ? "attn_q_b" : "attn_q", compressed, heads * keySize)
                 .reshaped([tokens, heads, keySize]),
             offset: contentSize)
-        let both = block.linear("attn_kv_a_mqa", x, cacheRow)
+        let both = block.linear("attn_kv_a_mqa", x, cacheRow, bias: .rare)
         let latent = block.norm("attn_kv_a_norm", both.columns(0, latentSize), Self.normalization)
         let position = rotated(both.columns(latentSize, positional).reshaped([tokens, 1, positional]), offset: 0)
 
@@ -78,7 +79,7 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
                 "cache_k", .cache, row: [1, cacheRow], rotation: rope(latentSize).map { g.rotation($0) })
             let rows = block.store(latent.reshaped([tokens, 1, latentSize]).joined(position), cache)
             let mixed = block.attention(
-                tempered(absorbed), rows, rows, g.cacheMask(Mask(causal: true)), scale: scale, valueSize: latentSize)
+                tempered(absorbed), rows, rows, g.cacheMask(mask), scale: scale, valueSize: latentSize)
             return g.apply(.headMatmul, mixed.reshaped([tokens, heads, latentSize]), valueMatrix)
                 .reshaped([tokens, heads * valueSize])
         }
@@ -86,7 +87,7 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
             .reshaped([tokens, heads, contentSize + valueSize])
         let keys = expanded.columns(0, contentSize).joined(position.broadcast([tokens, heads, positional]))
         return block.cachedAttention(
-            tempered(queries), keys, expanded.columns(contentSize, valueSize), scale: scale,
+            tempered(queries), keys, expanded.columns(contentSize, valueSize), scale: scale, mask: mask,
             rotation: rope(contentSize).map { g.rotation($0) })
     }
 }

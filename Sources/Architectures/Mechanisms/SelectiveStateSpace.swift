@@ -26,7 +26,7 @@ public struct SelectiveStateSpace: Hashable, Sendable {
     public func mix(_ block: Scope, _ x: Value, _ normalization: Normalization, innerNorms: InnerNorms) -> Value {
         let g = block.g
         let tokens = x.shape[0]
-        let both = block.linear("ssm_in", x, 2 * inner)
+        let both = block.linear("ssm_in", x, 2 * inner, bias: .rare)
         let channels = block.convolution("ssm_conv1d", both.columns(0, inner), taps: taps, bias: .required)(.silu)
 
         func normed(_ name: String, _ value: Value) -> Value {
@@ -48,6 +48,6 @@ public struct SelectiveStateSpace: Hashable, Sendable {
             channels.reshaped([tokens, inner, 1]), step, block.weight("ssm_a", [inner, stateSize], .decay),
             b.reshaped([tokens, 1, stateSize]), c.reshaped([tokens, 1, stateSize]), g.slots)
         let y = scanned.reshaped([tokens, inner]) + channels * block.weight("ssm_d", [inner], .scale)
-        return block.linear("ssm_out", g.apply(.gated(.swiglu), both.columns(inner, inner), y), x.shape[1])
+        return block.linear("ssm_out", g.apply(.gated(.swiglu), both.columns(inner, inner), y), x.shape[1], bias: .rare)
     }
 }

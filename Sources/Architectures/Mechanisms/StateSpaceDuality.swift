@@ -32,7 +32,7 @@ public struct StateSpaceDuality: Hashable, Sendable {
         let tokens = x.shape[0]
         let headSize = inner / heads
         let shared = groups * stateSize
-        let projected = block.linear("ssm_in", x, 2 * inner + 2 * shared + heads)
+        let projected = block.linear("ssm_in", x, 2 * inner + 2 * shared + heads, bias: .rare)
         let gate = projected.columns(0, inner)
         let step = projected.columns(2 * inner + 2 * shared, heads) + block.weight("ssm_dt.bias", [heads], .timeStepBias)
         let convolved = block.convolution(
@@ -49,6 +49,6 @@ public struct StateSpaceDuality: Hashable, Sendable {
         let perGroup: Shape = [groups, inner / groups]
         let normed = g.apply(.gated(.swiglu), gate, y).reshaped([tokens, groups, inner / groups])
             .norm(.rms, normalization.epsilon) * block.weight("ssm_norm.weight", perGroup, .scale)
-        return block.linear("ssm_out", normed.reshaped([tokens, inner]), x.shape[1])
+        return block.linear("ssm_out", normed.reshaped([tokens, inner]), x.shape[1], bias: .rare)
     }
 }

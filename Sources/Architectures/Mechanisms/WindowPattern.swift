@@ -41,6 +41,9 @@ public struct WindowPattern: Hashable, Sendable {
         masks = Array(repeating: Mask(causal: true), count: dimensions.layers)
     }
 
+    /// Whether no layer has a window.
+    public var isUnlimited: Bool { masks.allSatisfy { $0.window == .unlimited } }
+
     public func isWindowed(_ layer: Int) -> Bool { masks[layer].window != .unlimited }
 
     /// Window lengths around the batches and tiles of a toy, a single token and more than the context among them.

@@ -15,11 +15,12 @@ public struct BERT: Architecture {
     let labels: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h, isCausal: false)
+        dimensions = try Dimensions(&h)
         normalization = try Normalization(&h, .layer, bias: .required)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, evenHeads: false)
         feedForward = try h.feedForwardLength()
         tokenTypes = try h.integer("tokenizer.ggml.token_type_count", 1...65536, fuzz: [2, 1, 3], "kinds of tokens; all are of the first")
+        _ = try h.boolean("attention.causal", among: [false], default: false, "whether tokens see no later ones")
         let pooling = try h.option("pooling_type", among: Pooling.allCases, default: .none, "how the embeddings of a sequence become one")
         let isClassifier = pooling == .rank
         let classifierPooling = isClassifier

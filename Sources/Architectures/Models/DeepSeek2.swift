@@ -1,13 +1,14 @@
 import Foundation
 import ModelGraph
 
-/// DeepSeek-V2 and V3, and Kimi K2: latent attention, leading dense layers, then experts in groups beside shared ones.
+/// DeepSeek-V2 and V3, Kimi K2, GLM-4.7-Flash and others: latent attention, leading dense layers, then experts in groups
+/// beside shared ones, or dense layers alone.
 /// Sources: DeepSeek-V2 (2024); DeepSeek-V3 technical report (2024).
 public struct DeepSeek2: Architecture {
     public static let name = "deepseek2"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: MultiHeadLatentAttention
     let isAbsorbed: Bool
@@ -17,11 +18,13 @@ public struct DeepSeek2: Architecture {
     let temperature: (scale: Double, length: Double)?
     let leadingDense: Int
     let feedForward: Int
-    let experts: Experts
+    /// nil: every block is dense.
+    let experts: Experts?
     let sharedExperts: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h)
+        dimensions = try Dimensions(&h, predictionBlocks: true)
+        traits = try Traits(decoder: &h, predictionBlocks: dimensions.predictionBlocks)
         normalization = try Normalization(&h, .rms)
         (attention, isAbsorbed) = try Self.attention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, rotated: attention.positional, pairing: .normal)
@@ -32,19 +35,28 @@ public struct DeepSeek2: Architecture {
         temperature = scale == 0 ? nil : (scale, Double(try h.integer(
             "attention.temperature_length", 1...(1 << 30), fuzz: [1, 8, 3, 64], "positions of one step of that growth")))
 
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
-        feedForward = leadingDense == 0
-            ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
+        // Files of GLM-4.7-Flash did not say it at first.
+        let isFlash = [47, 48].contains(dimensions.layers) && dimensions.vocabulary == 154_880
         options.gatings = [.softmax, .sigmoid, .softmaxOfSelected]
-        options.defaultGating = .softmax
+        options.defaultGating = isFlash ? .sigmoid : .softmax
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
         options.normalizationEpsilon = 1e-20
-        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        experts = try Experts.optional(&h, dimensions, options, feedForward: 0, isMostlyThere: true)
+        if experts != nil {
+            leadingDense = try h.integer(
+                "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
+            sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        } else {
+            leadingDense = try h.integer(
+                "leading_dense_block_count", dimensions.layers...512, fuzz: [dimensions.blocks], "all blocks: none has experts")
+            sharedExperts = try h.integer("expert_shared_count", 0...0, fuzz: [0], default: 0, drawsAbsence: false, "no experts, no shared ones")
+            _ = try h.integer("expert_feed_forward_length", 0...(1 << 20), fuzz: [0], default: 0, drawsAbsence: false, "not used: hidden units of an expert")
+        }
+        feedForward = leadingDense == 0
+            ? 0 : try h.feedForwardLength("hidden units of a dense block")
     }
 
     /// Whether the model is absorbed is told by `attention.key_length_mla`; then `key_length`, `value_length`
@@ -106,29 +118,33 @@ public struct DeepSeek2: Architecture {
     }
 
     public func build(_ g: GraphBuilder) {
+        if case .predict(let number) = g.batch.stage {
+            return g.prediction(number, dimensions, normalization) { transform($0, $1, $2) }
+        }
+        var x = g.tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers { x = transform(g.block(layer), layer, x) }
+        g.logits(x, dimensions, normalization)
+    }
+
+    /// One block: `[T, D] → [T, D]`.
+    private func transform(_ block: Scope, _ layer: Int, _ x: Value) -> Value {
         let (magnitude, scale) = magnitudes
         let temperature = temperature.map {
-            g.apply(.attentionTemperature(scale: $0.scale, length: $0.length, offset: 0), g.positions)
+            block.g.applyShared(.attentionTemperature(scale: $0.scale, length: $0.length, offset: 0), block.g.positions)
+        }
+        let mixed = attention.attend(
+            block, block.norm("attn_norm", x, normalization), isAbsorbed: isAbsorbed, scale: scale, mask: traits.mask,
+            rotary: (rotary, magnitude), temperature: temperature)
+        let x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
+        let normed = block.norm("ffn_norm", x, normalization)
+        guard let experts, layer >= leadingDense else {
+            return x + block.feedForward(normed, size: feedForward, .gated(.swiglu))
         }
         var tensors = Scope.ExpertTensors()
         tensors.selectionBias = .optional
         tensors.mayScoreGroupsByBest = true
         tensors.mayFuseGateUp = true
-        var x = g.tokenEmbedding(dimensions)
-        for layer in 0..<dimensions.layers {
-            let block = g.block(layer)
-            let mixed = attention.attend(
-                block, block.norm("attn_norm", x, normalization), isAbsorbed: isAbsorbed, scale: scale,
-                rotary: (rotary, magnitude), temperature: temperature)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding)
-            let normed = block.norm("ffn_norm", x, normalization)
-            if layer >= leadingDense {
-                x = x + block.mixture(normed, experts, tensors)
-                    + block.feedForward(normed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
-            } else {
-                x = x + block.feedForward(normed, size: feedForward, .gated(.swiglu))
-            }
-        }
-        g.logits(x, dimensions, normalization)
+        return x + block.mixture(normed, experts, tensors)
+            + block.feedForward(normed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
     }
 }

@@ -6,13 +6,14 @@ public struct GPT2: Architecture {
     public static let name = "gpt2"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let feedForward: Int
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
+        traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .layer, bias: .required)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, evenHeads: false)
         feedForward = try h.feedForwardLength()
@@ -24,7 +25,7 @@ public struct GPT2: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(
                 block, layer, block.norm("attn_norm", x, normalization), fused: .always, bias: .required)
-            let mixed = block.cachedAttention(q, k, v, scale: attention.scale)
+            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .required)
             x = x + block.feedForward(
                 block.norm("ffn_norm", x, normalization), size: feedForward, .plain(.gelu), bias: .required)

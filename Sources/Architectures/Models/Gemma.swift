@@ -6,7 +6,7 @@ public struct Gemma: Architecture {
     public static let name = "gemma"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
@@ -14,6 +14,7 @@ public struct Gemma: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
+        traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
@@ -26,8 +27,8 @@ public struct Gemma: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
-            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))
         }
         g.logits(x, dimensions, normalization, tying: .always)

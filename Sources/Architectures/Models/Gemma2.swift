@@ -6,7 +6,7 @@ public struct Gemma2: Architecture {
     public static let name = "gemma2"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding.Windowed
@@ -17,6 +17,7 @@ public struct Gemma2: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding.Windowed(
@@ -44,7 +45,7 @@ public struct Gemma2: Architecture {
             let mixed = block.cachedAttention(
                 q, k, v, scale: scale, mask: windows.masks[layer], rope: rope, softcap: scoreCap)
             x = x + block.norm(
-                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding), normalization)
+                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare), normalization)
             let fed = block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))
             x = x + block.norm("post_ffw_norm", fed, normalization)
         }

@@ -6,7 +6,7 @@ public struct Jamba: Architecture {
     public static let name = "jamba"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let stateSpace: SelectiveStateSpace
@@ -15,6 +15,7 @@ public struct Jamba: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(
             &h, dimensions, headSize: .splitEmbedding, evenHeads: false, otherLayers: true)

@@ -6,7 +6,7 @@ public struct KimiLinear: Architecture {
     public static let name = "kimi-linear"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let isRecurrent: [Bool]
     let attention: MultiHeadLatentAttention
@@ -20,6 +20,7 @@ public struct KimiLinear: Architecture {
         typealias MLA = MultiHeadLatentAttention
         let sizes = 1...65536
         dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         let heads = try h.integer("attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 5, 8], "heads")
         isRecurrent = try h.integers(

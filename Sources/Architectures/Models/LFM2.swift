@@ -6,7 +6,7 @@ public struct LFM2: Architecture {
     public static let name = "lfm2"
     let decoder: ShortConvolutionDecoder
     public var dimensions: Dimensions { decoder.dimensions }
-    public let traits = Traits()
+    public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws { decoder = try ShortConvolutionDecoder(&h, hasExperts: false) }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
@@ -17,7 +17,7 @@ public struct LFM2MoE: Architecture {
     public static let name = "lfm2moe"
     let decoder: ShortConvolutionDecoder
     public var dimensions: Dimensions { decoder.dimensions }
-    public let traits = Traits()
+    public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws { decoder = try ShortConvolutionDecoder(&h, hasExperts: true) }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
@@ -26,6 +26,9 @@ public struct LFM2MoE: Architecture {
 /// What LFM2's dense and sparse models share.
 struct ShortConvolutionDecoder: Sendable {
     let dimensions: Dimensions
+    let traits: Traits
+    /// Width of an embedding that the model gives in place of logits; nil: it gives logits, or rows of the model's width.
+    let embeddingOut: Int?
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
@@ -38,6 +41,8 @@ struct ShortConvolutionDecoder: Sendable {
     init(_ h: inout some Hyperparameters, hasExperts: Bool) throws {
         dimensions = try Dimensions(
             &h, embeddings: Domains.sizes.filter { $0 % 2 == 0 }, layers: LayerLayouts.hybridDepths)
+        traits = try Traits(decoder: &h, bidirectional: false)
+        embeddingOut = try h.optionalInteger("embedding_length_out", 1...(1 << 20), fuzz: [16, 32, 8, 33], isRare: true, "width of the embeddings that the model gives")
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, otherLayers: true)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
@@ -77,7 +82,15 @@ struct ShortConvolutionDecoder: Sendable {
                 x = x + block.feedForward(mixed, size: feedForward, .gated(.swiglu))
             }
         }
-        g.logits(x, dimensions, normalization, name: "token_embd_norm")
+        g.logits(x, dimensions, normalization, name: "token_embd_norm", head: embedder(g))
+    }
+
+    /// `[…, D] → […, D']`: the last map of a model for retrieval, pooled or token by token (LFM2-ColBERT).
+    private func embedder(_ g: GraphBuilder) -> ((Value) -> Value)? {
+        guard let embeddingOut else { return nil }
+        let matrix = g.model.weight("dense_2.weight", [embeddingOut, dimensions.embedding], .projection)
+        let bias = g.model.bias("dense_2", [embeddingOut], .optional)
+        return { x in bias.map { x.matmul(matrix) + $0 } ?? x.matmul(matrix) }
     }
 
     private func attend(_ block: Scope, _ layer: Int, _ x: Value, _ rope: Rope) -> Value {

@@ -6,7 +6,7 @@ public struct Llama: Architecture {
     public static let name = "llama"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
@@ -15,6 +15,7 @@ public struct Llama: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
+        traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(
@@ -33,7 +34,8 @@ public struct Llama: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
-            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, rope: rope, factors: factors)
+            let mixed = block.cachedAttention(
+                q, k, v, scale: attention.scale, mask: traits.mask, rope: rope, factors: factors)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .optional)
             let normed = block.norm("ffn_norm", x, normalization)
             if let experts {

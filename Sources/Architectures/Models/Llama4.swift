@@ -9,7 +9,7 @@ public struct Llama4: Architecture {
     static let chunk = 8192
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding.Windowed
@@ -24,6 +24,7 @@ public struct Llama4: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         // Four layers are the fewest of which one has no positions, without which engines stumble.
         dimensions = try Dimensions(&h, layers: [4, 5])
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         let whole = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .normal, whole: true)
@@ -70,7 +71,7 @@ public struct Llama4: Architecture {
             }
             let mixed = block.cachedAttention(
                 q, k, v, scale: attention.scale, mask: windows.masks[layer], rotation: rotation)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             let normed = block.norm("ffn_norm", x, normalization)
             if expertStep > 0, (layer + 1) % expertStep == 0 {
                 x = x + block.mixture(normed, experts, tensors)

@@ -6,13 +6,14 @@ public struct Mamba: Architecture {
     public static let name = "mamba"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let stateSpace: SelectiveStateSpace
     let innerNorms: SelectiveStateSpace.InnerNorms
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         stateSpace = try SelectiveStateSpace(&h, dimensions)
         let norms = try h.boolean("ssm.dt_b_c_rms", default: false, "whether time steps, B and C are normed")

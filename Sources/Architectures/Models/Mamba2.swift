@@ -6,12 +6,13 @@ public struct Mamba2: Architecture {
     public static let name = "mamba2"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let stateSpace: StateSpaceDuality
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         stateSpace = try StateSpaceDuality(&h)
     }

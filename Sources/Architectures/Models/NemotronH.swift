@@ -6,7 +6,7 @@ public struct NemotronH: Architecture {
     public static let name = "nemotron_h"
     let decoder: SingleMixerDecoder
     public var dimensions: Dimensions { decoder.dimensions }
-    public let traits = Traits()
+    public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws { decoder = try SingleMixerDecoder(&h) }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
@@ -18,7 +18,7 @@ public struct NemotronHMoE: Architecture {
     public static let name = "nemotron_h_moe"
     let decoder: SingleMixerDecoder
     public var dimensions: Dimensions { decoder.dimensions }
-    public let traits = Traits()
+    public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws { decoder = try SingleMixerDecoder(&h) }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
@@ -28,6 +28,7 @@ public struct NemotronHMoE: Architecture {
 /// key/value heads, else neither.
 struct SingleMixerDecoder: Sendable {
     let dimensions: Dimensions
+    let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let stateSpace: StateSpaceDuality
@@ -40,16 +41,19 @@ struct SingleMixerDecoder: Sendable {
     let latentSize: Int
 
     init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
+        dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths, predictionBlocks: true)
+        traits = try Traits(decoder: &h, bidirectional: false, predictionBlocks: dimensions.predictionBlocks)
         let epsilon = try h.real("attention.layer_norm_epsilon", 0...1, fuzz: Domains.epsilons, "added to the variance where the next key is absent")
         normalization = try Normalization(&h, .rms, default: epsilon)
         attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, otherLayers: true)
         stateSpace = try StateSpaceDuality(&h)
-        let hasHeads = attention.keyValueHeads.map { $0 > 0 }
+        let hasHeads = attention.keyValueHeads.prefix(dimensions.layers).map { $0 > 0 }
+        let predicting = Array(repeating: Domains.feedForward[0], count: dimensions.predictionBlocks)
         feedForward = try h.integers(
             "feed_forward_length", 0...(1 << 20),
-            layouts: LayerLayouts.choices(sparing: hasHeads).flatMap { LayerLayouts.values(Domains.feedForward, where: $0) },
-            layers: dimensions.layers, default: hasHeads.map { _ in 0 }, "hidden units of a feed-forward network; 0: the layer has none")
+            layouts: LayerLayouts.choices(sparing: hasHeads).flatMap { LayerLayouts.values(Domains.feedForward, where: $0) }
+                .map { $0 + predicting },
+            layers: dimensions.blocks, default: hasHeads.map { _ in 0 } + predicting, "hidden units of a feed-forward network; 0: the layer has none")
 
         var options = Experts.Options()
         options.gatings = [.sigmoid]
@@ -57,7 +61,13 @@ struct SingleMixerDecoder: Sendable {
         options.declaresScale = true
         options.groups = true
         options.normalizationEpsilon = 1e-20
-        experts = try Experts.ofLayers(&h, dimensions, options, feedForward: feedForward)
+        experts = try Experts.ofLayers(
+            &h, dimensions, options, feedForward: feedForward, mayBeDense: dimensions.predictionBlocks == 0)
+        for block in dimensions.layers..<dimensions.blocks {
+            try h.require(
+                attention.keyValueHeads[block] > 0 && experts[block] != nil, "attention.head_count_kv", "expert_count",
+                "nextn_predict_layers", because: "a block that predicts further tokens has attention and experts")
+        }
         if experts.contains(where: { $0 != nil }) {
             sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of the expert that every token uses")
             latentSize = try h.integer("moe_latent_size", 0...(1 << 20), fuzz: [0, 16, 8, 33, 64], default: 0, "width in which experts work; 0: that of the model")
@@ -67,6 +77,12 @@ struct SingleMixerDecoder: Sendable {
     }
 
     func build(_ g: GraphBuilder) {
+        if case .predict(let number) = g.batch.stage {
+            return g.prediction(number, dimensions, normalization) { block, layer, x in
+                let x = x + attend(block, layer, block.norm("attn_norm", x, normalization))
+                return x + feed(block, layer, block.norm("post_attention_norm", x, normalization))
+            }
+        }
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
@@ -74,14 +90,18 @@ struct SingleMixerDecoder: Sendable {
             if feedForward[layer] > 0 {
                 x = x + feed(block, layer, normed)
             } else if attention.keyValueHeads[layer] > 0 {
-                let (q, k, v) = attention.project(block, layer, normed)
-                let mixed = block.cachedAttention(q, k, v, scale: attention.scale)
-                x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .optional)
+                x = x + attend(block, layer, normed)
             } else {
                 x = x + stateSpace.mix(block, normed, normalization)
             }
         }
         g.logits(x, dimensions, normalization)
+    }
+
+    private func attend(_ block: Scope, _ layer: Int, _ x: Value) -> Value {
+        let (q, k, v) = attention.project(block, layer, x)
+        let mixed = block.cachedAttention(q, k, v, scale: attention.scale)
+        return block.linear("attn_output", mixed, dimensions.embedding, bias: .optional)
     }
 
     private func feed(_ block: Scope, _ layer: Int, _ x: Value) -> Value {

@@ -6,25 +6,30 @@ public struct OLMo2: Architecture {
     public static let name = "olmo2"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
     let windows: WindowPattern
+    let windowedBase: Double
     let feedForward: Int
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
         windows = try WindowPattern.optional(&h, dimensions, period: 4)
+        windowedBase = windows.isUnlimited ? rotary.base : try h.real(
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: rotary.base, isRare: true,
+            "base of the rotation frequencies of layers with a window")
         feedForward = try h.feedForwardLength()
     }
 
     public func build(_ g: GraphBuilder) {
         // What stretches the context does not concern a window.
-        let windowed = Rope(pairing: .neox, dimensions: rotary.dimensions, base: rotary.base)
+        let windowed = Rope(pairing: .neox, dimensions: rotary.dimensions, base: windowedBase)
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
@@ -33,7 +38,7 @@ public struct OLMo2: Architecture {
             let mixed = block.cachedAttention(
                 block.normAcrossHeads("attn_q_norm", q, normalization), block.normAcrossHeads("attn_k_norm", k, normalization), v,
                 scale: attention.scale, mask: windows.masks[layer], rope: rope)
-            x = x + block.norm("post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding), normalization)
+            x = x + block.norm("post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare), normalization)
             x = x + block.norm("post_ffw_norm", block.feedForward(x, size: feedForward, .gated(.swiglu)), normalization)
         }
         g.logits(x, dimensions, normalization, tying: .never)

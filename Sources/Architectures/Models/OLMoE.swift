@@ -6,7 +6,7 @@ public struct OLMoE: Architecture {
     public static let name = "olmoe"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
@@ -14,6 +14,7 @@ public struct OLMoE: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
+        traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, grouped: false)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
@@ -33,8 +34,8 @@ public struct OLMoE: Architecture {
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
                 block.normAcrossHeads("attn_q_norm", q, normalization), block.normAcrossHeads("attn_k_norm", k, normalization), v,
-                scale: attention.scale, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+                scale: attention.scale, mask: traits.mask, rope: rope)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init())
         }
         g.logits(x, dimensions, normalization, tying: .never)

@@ -6,7 +6,7 @@ public struct Qwen2: Architecture {
     public static let name = "qwen2"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
@@ -14,6 +14,7 @@ public struct Qwen2: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
+        traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
@@ -26,7 +27,7 @@ public struct Qwen2: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
-            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, rope: rope)
+            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
         }

@@ -6,7 +6,7 @@ public struct Qwen3MoE: Architecture {
     public static let name = "qwen3moe"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
@@ -14,6 +14,7 @@ public struct Qwen3MoE: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
+        traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
@@ -33,8 +34,8 @@ public struct Qwen3MoE: Architecture {
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
                 block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
-                scale: attention.scale, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+                scale: attention.scale, mask: traits.mask, rope: rope)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init())
         }
         g.logits(x, dimensions, normalization)

@@ -6,7 +6,7 @@ public struct RWKV7: Architecture {
     public static let name = "rwkv7"
 
     public let dimensions: Dimensions
-    public let traits = Traits()
+    public let traits: Traits
     let normalization: Normalization
     let headSize: Int
     /// Inner widths of the low-rank maps.
@@ -15,6 +15,7 @@ public struct RWKV7: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: [64, 32, 96, 128, 192, 33, 40, 63, 65, 120])
+        traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .layer, bias: .required)
         headSize = try h.integer(
             "wkv.head_size", 1...4096, fuzz: Domains.divisors(of: dimensions.embedding, among: [64, 32, 16, 8, 33, 40, 63, 65, 128]),

@@ -28,10 +28,7 @@ public struct T5: Architecture {
     }
 
     public func build(_ g: GraphBuilder) {
-        switch g.batch.stage {
-        case .encode: encode(g)
-        case .decode: decode(g)
-        }
+        if g.batch.stage == .encode { encode(g) } else { decode(g) }
     }
 
     private func encode(_ g: GraphBuilder) {

@@ -53,6 +53,7 @@ public struct Contradiction: Hashable, Sendable, Codable {
                 [(.wrongType, .string("three")), (.notFinite, .float32(.nan)), (.notFinite, .float32(.infinity))]
                     + (valid.lowerBound > -1e30 ? [(.belowRange, .float32(Float(valid.lowerBound - 1)))] : [])
                     + (valid.upperBound < 1e30 ? [(.aboveRange, .float32(Float(valid.upperBound * 2 + 1)))] : [])
+            case .information: []
             case .boolean, .option, .labels: [(.wrongType, .string("three"))]
             case .text: [(.wrongType, .uint32(3))]
             case .pattern(_, _, let count):

@@ -17,7 +17,7 @@ struct History {
 
     /// - Precondition: the script preserves histories: see `ScriptState`.
     init(_ script: Script, _ traits: SessionTraits) {
-        if traits.traits.isBidirectional {
+        if traits.traits.isOfWholeBatches {
             plain = Self.batches(script, isPooled: traits.traits.pooling != .none)
             return
         }

@@ -28,7 +28,7 @@ public struct LlamaTools: Hashable, Sendable {
         let script = subject.script
         var batches: [Batch] = []
         var others: [String] = []
-        if traits.traits.hasEncoder { kind = .encoder } else if traits.traits.isBidirectional { kind = .embeddings }
+        if traits.traits.hasEncoder { kind = .encoder } else if traits.traits.isOfWholeBatches { kind = .embeddings }
         for step in script.steps {
             switch step {
             case .encode(let batch): batches.append(batch)

@@ -84,7 +84,7 @@ extension Check {
     func applies(to traits: SessionTraits, placeable: Int) -> Bool {
         switch self {
         case .agrees, .isolation, .roundtrip, .loaders, .determinism, .metamorphic, .rejects: true
-        case .chunking, .state: !traits.traits.isBidirectional
+        case .chunking, .state: !traits.traits.isOfWholeBatches
         case .placement: placeable > 1
         }
     }

@@ -42,7 +42,7 @@ struct ScriptDrawing {
         options.sequences = check == .chunking
             ? 1 : try choices.integer(in: (check == .isolation ? 2 : 1)...4, like: target?.sequences)
         // Tokens that see each other are computed together; an encoder has a few for each sequence.
-        options.microBatch = traits.traits.isBidirectional || traits.traits.pooling != .none
+        options.microBatch = traits.traits.isOfWholeBatches
             ? 64
             : try choices.element(
                 of: microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences },
@@ -114,7 +114,7 @@ struct ScriptDrawing {
     }
 
     private func isLegal(_ kind: Kind) -> Bool {
-        if traits.traits.isBidirectional { return false }
+        if traits.traits.isOfWholeBatches { return false }
         let hasTokens = state.histories.contains { !$0.isEmpty }
         return switch kind {
         // A model with an encoder would have to encode again.
@@ -237,7 +237,7 @@ struct ScriptDrawing {
     private func drawBatch(_ choices: inout Choices, like target: Batch?) throws -> Batch {
         var later = state
         // What sees nothing but its batch begins anew with each.
-        let remembers = !traits.traits.isBidirectional
+        let remembers = !traits.traits.isOfWholeBatches
         var free = min(later.freeCells, remembers ? 64 : options.microBatch)
         var ends = (0..<options.sequences).map { remembers ? later.end(of: $0) : 0 }
         let most = check == .chunking ? 1 : 4
@@ -270,7 +270,7 @@ struct ScriptDrawing {
     /// Which sequences a token may belong to: one, or several that hold the same.
     private func sets(_ state: ScriptState, _ ends: [Int]) -> [SequenceSet] {
         let single = (0..<options.sequences).filter { ends[$0] < limit - 8 }.map { SequenceSet($0) }
-        guard !traits.isRecurrent, !traits.traits.isBidirectional, !traits.traits.hasEncoder,
+        guard !traits.isRecurrent, !traits.traits.isOfWholeBatches, !traits.traits.hasEncoder,
             options.unifiedCache != false
         else { return single }
         let groups = (0..<options.sequences).map { state.alike($0) }

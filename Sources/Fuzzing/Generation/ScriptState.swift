@@ -49,7 +49,7 @@ struct ScriptState {
     }
 
     mutating func process(_ token: Batch.Token) {
-        guard !traits.traits.isBidirectional else { return }
+        guard !traits.traits.isOfWholeBatches else { return }
         for sequence in token.sequences.elements {
             histories[sequence].append(Token(cell: nextCell, id: token.id, position: token.position))
         }

@@ -75,7 +75,7 @@ extension Declaration.Domain {
     fileprivate var isPerLayer: Bool {
         switch self {
         case .perLayer, .layouts, .pattern: true
-        case .integer, .real, .boolean, .option, .text, .labels: false
+        case .integer, .real, .boolean, .option, .text, .labels, .information: false
         }
     }
 }

@@ -22,7 +22,7 @@ extension TensorSource {
 }
 
 extension Model {
-    /// Writes the model to a GGUF file: all its metadata and tensors, those included that its graphs do not use.
+    /// Writes the model to a GGUF file: all its metadata and tensors.
     /// What is loaded from that file saves to the same bytes.
     /// - Throws: as `TensorSource.save`.
     public func save(to path: String) throws { try source.save(to: path) }

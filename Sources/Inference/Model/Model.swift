@@ -15,9 +15,8 @@ public final class Model: Sendable {
 
     public var metadata: Metadata { source.metadata }
 
-    /// Tensors that the model does not use are no error.
-    /// - Throws: `MetadataError`, `GraphError`, or `ModelError` that names the tensor that is missing, of
-    ///   another shape than the metadata asks for.
+    /// - Throws: `MetadataError`, `GraphError`, or `ModelError` that names the tensor that is missing, of another shape
+    ///   than the metadata asks for, or used by no graph of the model: its meaning would be lost.
     public init(_ source: any TensorSource) throws {
         self.source = source
         let tensors = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
@@ -31,6 +30,19 @@ public final class Model: Sendable {
             weights = try architecture.weights { tensors[$0] != nil }
         }
         for weight in weights { try Self.check(tensors[weight.name], against: weight) }
+        try Self.refuseUnused(source.tensors.map(\.name), of: Swift.type(of: architecture), weights)
+    }
+
+    /// - Throws: `ModelError` that names the first of the tensors that are none of the weights.
+    public static func refuseUnused(
+        _ tensors: [String], of architecture: any Architecture.Type, _ weights: [Weight]
+    ) throws {
+        let used = Set(weights.map(\.name))
+        let unused = tensors.filter { !used.contains($0) }
+        guard let first = unused.first else { return }
+        let others = unused.count > 1 ? ", nor of \(unused.count - 1) others" : ""
+        throw ModelError(
+            subject: first, reason: "\(architecture.name) with this metadata makes no use of this tensor\(others)")
     }
 
     private static func check(_ tensor: TensorInfo?, against weight: Weight) throws {

@@ -47,5 +47,5 @@ public struct SessionTraits: Hashable, Sendable {
     }
 
     /// Whether positions can change after the fact.
-    public var canShift: Bool { !isRecurrent && !traits.isBidirectional }
+    public var canShift: Bool { !isRecurrent && !traits.isOfWholeBatches }
 }

@@ -6,7 +6,7 @@ extension Session {
     /// Processes tokens, in micro-batches, and gives the outputs that they want.
     ///
     /// In each sequence, positions must ascend and go on from the last one; with recurrent state without
-    /// a gap. A token may belong to several sequences, but not with recurrent state.
+    /// a gap. A model whose tokens see each other, or are pooled, keeps nothing of earlier batches. A token may belong to several sequences, but not with recurrent state.
     /// - Throws: `SessionError` if the batch breaks these rules or does not fit, with nothing changed;
     ///   `DeviceError` if a device fails.
     @discardableResult
@@ -25,11 +25,13 @@ extension Session {
 
     private func process(_ batch: Batch, inPieces: Bool, take: (Output) -> Void) throws {
         try check(batch)
+        // What keeps nothing between batches begins anew with each.
+        if isOfWholeBatches { try forget() }
         if traits.hasEncoder, encoded == nil {
             throw SessionError("the decoder needs the encoder's output: encode first")
         }
         if !traits.isBidirectional { try checkPositions(batch) }
-        if traits.isBidirectional || pooling != .none {
+        if isOfWholeBatches {
             guard batch.tokens.count <= options.microBatch else {
                 throw SessionError(
                     "\(batch.tokens.count) tokens that \(traits.isBidirectional ? "see each other" : "are pooled") "

@@ -15,9 +15,12 @@ extension Session {
 
     /// Forgets everything.
     public func clear() throws {
-        for sequence in seen.indices { try empty(sequence) }
+        try forget()
         encoded = nil
     }
+
+    /// Forgets all tokens, but for the encoder's.
+    func forget() throws { for sequence in seen.indices { try empty(sequence) } }
 
     /// Begins anew, as a session that has just been opened: what earlier tokens left in cells that nobody sees is gone
     /// too. Graphs stay planned.

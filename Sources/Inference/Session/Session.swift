@@ -92,6 +92,8 @@ public final class Session {
 
     var traits: Traits { model.architecture.traits }
     var pooling: Pooling { options.pooling ?? traits.pooling }
+    /// Whether a batch is computed by itself: see `Traits`.
+    var isOfWholeBatches: Bool { traits.isBidirectional || pooling != .none }
     var isRecurrent: Bool { states.has(.recurrent) }
     var hasCache: Bool { states.has(.cache) }
     /// Whether each token takes a cell; so it does even where no layer has a cache or any other memory.

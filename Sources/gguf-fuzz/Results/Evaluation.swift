@@ -57,7 +57,7 @@ struct Evaluation {
         // Whole tiles of the kernels.
         let fitting = Self.greatestLogits / max(1, vocabulary) / 12 * 12
         microBatch = min(max(fitting, Self.microBatches.lowerBound), Self.microBatches.upperBound)
-        isWhole = traits.map { $0.isBidirectional || $0.pooling != .none } ?? false
+        isWhole = traits?.isOfWholeBatches ?? false
     }
 
     /// - Parameter threads: nil: the engine's own choice.

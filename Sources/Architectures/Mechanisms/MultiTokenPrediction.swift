@@ -1,0 +1,39 @@
+import ModelGraph
+
+/// Multi-token prediction: blocks after a model's own, each of which predicts one token further from what the block before
+/// it made and from the embedding of the next token.
+///
+/// Engines leave them out of the model's results; their tensors belong to it all the same.
+/// Source: DeepSeek-V3 technical report, section 2.2.
+extension GraphBuilder {
+    /// The graph of one prediction block, in `BatchShape.Stage.predict`: nothing where the file lacks it, as files do that
+    /// were made without.
+    ///
+    /// - Parameters:
+    ///   - transform: what a block of that model does: its scope, its number, and `[T, D] → [T, D]`.
+    public func prediction(
+        _ number: Int, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
+        transform: (Scope, Int, Value) -> Value
+    ) {
+        let index = dimensions.layers + number
+        let block = block(index)
+        let width = dimensions.embedding
+        guard let joining = block.optionalWeight("nextn.eh_proj.weight", [width, 2 * width], .projection) else { return }
+        let vocabulary: Shape = [dimensions.vocabulary, width]
+        let table = block.optionalWeight("nextn.embed_tokens.weight", vocabulary, .embedding)
+            ?? model.weight("token_embd.weight", vocabulary, .embedding)
+        layer = index
+        let embedded = block.norm("nextn.enorm", table.rows(tokens), normalization)
+        let before = block.norm("nextn.hnorm", input(.hidden, [batch.tokens, width]), normalization)
+        let hidden = transform(block, index, embedded.joined(before).matmul(joining))
+        output(.embeddings, hidden)
+
+        let rows = hidden.rows(outputs)
+        let normed = block.has("nextn.shared_head_norm.weight")
+            ? block.norm("nextn.shared_head_norm", rows, normalization) : model.norm(name, rows, normalization)
+        let head = block.optionalWeight("nextn.shared_head_head.weight", vocabulary, .projection)
+            ?? model.optionalWeight("output.weight", vocabulary, .projection)
+            ?? model.weight("token_embd.weight", vocabulary, .embedding)
+        output(.logits, normed.matmul(head))
+    }
+}
