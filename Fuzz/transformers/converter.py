@@ -59,7 +59,7 @@ class Converter:
                 model_class = self.conversion.get_model_class(name)
                 own: dict[str, Any] = {"model_arch": model_class.model_arch, "no_mtp": options.pop("no_mtp", False)}
                 if not vocabulary:
-                    own["set_vocab"] = lambda model: model._set_vocab_none()
+                    own["set_vocab"] = without_vocabulary
                 model_class = type(model_class.__name__, (model_class,), own)
                 model = model_class(folder, self.gguf.LlamaFileType.ALL_F32, output, eager=True, **options)
                 model.write()
@@ -72,3 +72,9 @@ class Converter:
     def tensors(self, path: Path) -> dict[str, Any]:
         """The tensors of a float32 file, in its order."""
         return {tensor.name: tensor.data for tensor in self.gguf.GGUFReader(str(path)).tensors}
+
+
+def without_vocabulary(model: Any) -> None:
+    """What a converter's model class does in place of reading its tokenizer."""
+    model._set_vocab_none()
+    model.gguf_writer.add_vocab_size(model.hparams["vocab_size"])
