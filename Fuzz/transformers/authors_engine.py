@@ -61,7 +61,8 @@ class AuthorsEngine:
         except ConverterRefused as error:
             raise Unsupported(f"a configuration that the converter refuses: {error}") from error
         metadata.check(readback.metadata)
-        parameters = readback.recovered_from(fitted(file.tensors, readback))
+        used = {name: values for name, values in file.tensors.items() if not name.startswith(expressed.unused_tensors)}
+        parameters = readback.recovered_from(fitted(used, readback))
         for name, values in parameters.items():
             if values.isnan().any() and not name.startswith(expressed.unused):
                 raise Unsupported(f"a file without {name}")
@@ -141,7 +142,8 @@ class AuthorsModel:
 
 
 def fitted(tensors: Mapping[str, numpy.ndarray], readback: Readback) -> dict[str, numpy.ndarray]:
-    """A file's tensors as the converter would have written them: not fused, and with zeros for biases that it lacks.
+    """A file's tensors as the converter would have written them: not fused, and with zeros for what is
+    added and that it lacks.
 
     - Raises: Unsupported where there are others than the converter writes, or of other shapes.
     """
@@ -150,7 +152,7 @@ def fitted(tensors: Mapping[str, numpy.ndarray], readback: Readback) -> dict[str
     for name, values in tensors.items():
         result |= {name: values} if name in shapes else parted(name, values, shapes)
     for name in shapes.keys() - result.keys():
-        if not name.endswith(".bias"):
+        if not name.endswith((".bias", "token_types.weight")):
             raise Unsupported(f"a file without {name}")
         result[name] = numpy.zeros(shapes[name])
     for name, values in result.items():

@@ -21,9 +21,9 @@ from protocol import Refused, Unsupported
 from strategies import Configuration
 
 REQUIRED = object()
-SHOWN_BY_SHAPES = {"vocab_size", "context_length", "feed_forward_length", "expert_feed_forward_length"}
+SHOWN_BY_SHAPES = {"vocab_size", "feed_forward_length", "expert_feed_forward_length"}
 """Keys that say nothing which the tensors' shapes do not: a file may lack them."""
-INFORMATIVE = {"rope.scaling.finetuned", "rope.dimension_count", "expert_gating_func"}
+INFORMATIVE = {"rope.scaling.finetuned", "rope.dimension_count", "expert_gating_func", "decoder_start_token_id"}
 """Keys that the converter writes though their value is the only one that the architecture knows, or their default."""
 
 
@@ -49,6 +49,8 @@ class Expression:
     """Whether some layer looks a number of tokens back, whatever their positions."""
     unused: tuple[str, ...] = ()
     """Beginnings of the names of parameters on which no output depends: files lack them."""
+    unused_tensors: tuple[str, ...] = ()
+    """And of tensors of the file."""
     adjust: Callable[[torch.nn.Module], None] = lambda model: None
     """What no configuration can say."""
 
@@ -185,7 +187,7 @@ def sizes(m: Metadata, is_causal: bool = True, **more: Any) -> dict[str, Any]:
     m.expect("nextn_predict_layers", 0, absent=0)
     return {
         "vocab_size": m.get("vocab_size"), "hidden_size": m.get("embedding_length"), "num_hidden_layers": m.layers,
-        "max_position_embeddings": m.get("context_length"), "tie_word_embeddings": "output.weight" not in m.tensors,
+        "max_position_embeddings": m.get("context_length", is_converted=False), "tie_word_embeddings": "output.weight" not in m.tensors,
         "bos_token_id": None, "eos_token_id": None, "pad_token_id": None,
     } | more
 
@@ -233,7 +235,7 @@ def rope(m: Metadata, base: str = "rope.freq_base", rotated: str | None = "atten
     m.expect("rope.scaling.yarn_ext_factor", 1.0, absent=1.0)
     parameters |= {
         "rope_type": "yarn", "factor": factor,
-        "original_max_position_embeddings": m.get("rope.scaling.original_context_length", m.get("context_length")),
+        "original_max_position_embeddings": m.get("rope.scaling.original_context_length", m.get("context_length", is_converted=False)),
         "beta_fast": m.get("rope.scaling.yarn_beta_fast", 32.0), "beta_slow": m.get("rope.scaling.yarn_beta_slow", 1.0),
     }
     if "rope.scaling.yarn_attn_factor" in m:

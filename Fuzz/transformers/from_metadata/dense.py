@@ -60,7 +60,7 @@ def gemma2(m: Metadata) -> Expression:
 def gemma3(m: Metadata) -> Expression:
     window = m.get("attention.sliding_window", 0)
     windowed = windowed_layers(m, 6) if window else [False] * m.layers
-    values = decoder(m, attention_bias=True, sliding_window=window or None, layer_types=layer_types(windowed))
+    values = decoder(m, attention_bias=True, sliding_window=m.means("attention.sliding_window", window or 1), layer_types=layer_types(windowed))
     values["rope_parameters"] = {
         "full_attention": values["rope_parameters"],
         "sliding_attention": {
@@ -79,7 +79,7 @@ def olmo2(m: Metadata) -> Expression:
     if window == 0:
         return Expression(Configuration("Olmo2ForCausalLM", values), adjust=magnified(m))
     windowed = windowed_layers(m, 4)
-    base = values["rope_parameters"]["rope_theta"]
+    base = m.get("rope.freq_base_swa", values["rope_parameters"]["rope_theta"])
     values |= {"sliding_window": window, "layer_types": layer_types(windowed), "rope_parameters": {
         "full_attention": values["rope_parameters"],
         "sliding_attention": {"rope_type": "default", "rope_theta": base},

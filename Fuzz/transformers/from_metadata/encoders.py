@@ -12,6 +12,7 @@ POOLINGS = {0: None, 1: "mean", 2: "cls", 3: "last"}
 @architecture("bert")
 def bert(m: Metadata) -> Expression:
     pooling = m.get("pooling_type", 0, is_converted=False)
+    m.get("classifier.output_labels", None)
     if pooling not in POOLINGS:
         raise Unsupported(f"pooling_type {pooling}: classifiers")
     values = sizes(m, is_causal=False) | attention(m) | {
@@ -23,7 +24,7 @@ def bert(m: Metadata) -> Expression:
     del values["head_dim"], values["tie_word_embeddings"]
     configuration = Configuration("BertModel", values, tokenizer="word-pieces", pooling=POOLINGS[pooling])
     return Expression(
-        configuration, is_bidirectional=True, depends_on_differences=False, unused=("pooler.",))
+        configuration, is_bidirectional=True, depends_on_differences=False, unused=("pooler.",), unused_tensors=("cls.",))
 
 
 @architecture("t5")

@@ -54,6 +54,7 @@ def llama4(m: Metadata) -> Expression:
     rotates = [int(not has_chunks or (layer + 1) % 4 != 0) for layer in range(m.layers)]
     chunked = windowed_layers(m, 4) if has_chunks else [False] * m.layers
     step = m.get("interleave_moe_layer_step")
+    m.means("interleave_moe_layer_step", step or 1)
     values = decoder(
         m, **mixture(m, "num_local_experts"), intermediate_size=expert_size(m),
         intermediate_size_mlp=m.get("feed_forward_length"), interleave_moe_layer_step=step or 1,
@@ -97,6 +98,7 @@ def latent_attention(m: Metadata) -> dict[str, Any]:
     key_size = m.get("attention.key_length_mla", 0)
     if key_size == 0:
         raise Unsupported("attention.key_length_mla: attention that is not absorbed")
+    m.get("attention.value_length", is_converted=False)
     return {
         "num_attention_heads": heads, "num_key_value_heads": heads, "kv_lora_rank": m.get("attention.kv_lora_rank"),
         "qk_rope_head_dim": rotated, "qk_nope_head_dim": key_size - rotated,
@@ -106,11 +108,16 @@ def latent_attention(m: Metadata) -> dict[str, Any]:
 
 def shared_experts(m: Metadata) -> dict[str, Any]:
     """Experts in groups, beside those that are always used."""
-    groups = m.get("expert_group_count", 0) or 1
-    return {
+    return groups(m) | {
         "n_routed_experts": m.get("expert_count"), "num_experts_per_tok": m.get("expert_used_count"),
         "n_shared_experts": m.get("expert_shared_count"), "moe_intermediate_size": m.get("expert_feed_forward_length"),
-        "n_group": groups, "topk_group": m.get("expert_group_used_count", 1) if groups > 1 else 1,
         "norm_topk_prob": m.get("expert_weights_norm", False),
-        "routed_scaling_factor": m.get("expert_weights_scale", 0.0) or 1.0,
+        "routed_scaling_factor": m.means("expert_weights_scale", m.get("expert_weights_scale", 0.0) or 1.0),
     }
+
+
+def groups(m: Metadata) -> dict[str, Any]:
+    """Groups of experts, and how many of them a token may use; without groups, all are one."""
+    count = m.means("expert_group_count", m.get("expert_group_count", 0) or 1)
+    used = m.means("expert_group_used_count", m.get("expert_group_used_count", 1) if count > 1 else 1)
+    return {"n_group": count, "topk_group": used}

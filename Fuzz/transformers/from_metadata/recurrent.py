@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import torch
 
 from from_metadata import (
     Expression, Metadata, Positions, alike, architecture, attention, expert_size, magnified, mixture, rope, sizes,
 )
-from from_metadata.experts import SIGMOID, latent_attention, shared_experts
+from from_metadata.experts import SIGMOID, groups, latent_attention, shared_experts
 from protocol import Unsupported
 from strategies import Configuration
+from strategies.recurrent import BLOCKS
 
 
 @architecture("mamba")
@@ -17,8 +21,9 @@ def mamba(m: Metadata) -> Expression:
     values = sizes(m) | {
         "layer_norm_epsilon": m.get("attention.layer_norm_rms_epsilon"), "conv_kernel": m.get("ssm.conv_kernel"),
         "state_size": m.get("ssm.state_size"), "time_step_rank": m.get("ssm.time_step_rank"),
-        "expand": times(m.get("ssm.inner_size"), m.get("embedding_length")),
+        "expand": times(m.get("ssm.inner_size"), m.get("embedding_length")), "use_bias": True,
     }
+    m.means("attention.head_count", 0)
     norms_steps = m.get("ssm.dt_b_c_rms", False)
     configuration = Configuration("FalconMambaForCausalLM" if norms_steps else "MambaForCausalLM", values)
     return Expression(configuration, positions=Positions.UNUSED)
@@ -30,8 +35,9 @@ def mamba2(m: Metadata) -> Expression:
     values = sizes(m) | {
         "layer_norm_epsilon": m.get("attention.layer_norm_rms_epsilon"), "conv_kernel": m.get("ssm.conv_kernel"),
         "state_size": m.get("ssm.state_size"), "num_heads": heads, "head_dim": inner // heads,
-        "n_groups": m.get("ssm.group_count"), "expand": times(inner, m.get("embedding_length")),
+        "n_groups": m.get("ssm.group_count"), "expand": times(inner, m.get("embedding_length")), "use_bias": True,
     }
+    m.means("attention.head_count", 0)
     return Expression(Configuration("Mamba2ForCausalLM", values), positions=Positions.UNUSED)
 
 
@@ -40,30 +46,32 @@ def jamba(m: Metadata) -> Expression:
     """Attention and experts are in every so many blocks."""
     key_heads = m.each("attention.head_count_kv", m.one("attention.head_count"))
     attention_period, attention_offset = periodic([count > 0 for count in key_heads], "attention.head_count_kv")
-    heads, width = m.one("attention.head_count"), m.get("embedding_length")
-    values = sizes(m) | {
-        "num_attention_heads": heads, "num_key_value_heads": of_those(key_heads, "attention.head_count_kv"),
+    expert_period, expert_offset = periodic(m.layers_with("ffn_gate_inp.weight"), "ffn_gate_inp")
+    experts = m.means("expert_count", m.get("expert_count", 0) or 1)
+    used = m.means("expert_used_count", m.get("expert_used_count", 1))
+    values = sizes(m) | attention_of_some(m, key_heads) | {
         "intermediate_size": m.get("feed_forward_length"), "rms_norm_eps": m.get("attention.layer_norm_rms_epsilon"),
-        "attn_layer_period": attention_period, "attn_layer_offset": attention_offset, "num_experts": 1,
+        "attn_layer_period": attention_period, "attn_layer_offset": attention_offset,
+        "expert_layer_period": expert_period, "expert_layer_offset": expert_offset,
+        "num_experts": experts, "num_experts_per_tok": used, "mamba_proj_bias": True,
         "mamba_d_conv": m.get("ssm.conv_kernel"), "mamba_d_state": m.get("ssm.state_size"),
-        "mamba_dt_rank": m.get("ssm.time_step_rank"), "mamba_expand": times(m.get("ssm.inner_size"), width),
+        "mamba_dt_rank": m.get("ssm.time_step_rank"),
+        "mamba_expand": times(m.get("ssm.inner_size"), m.get("embedding_length")),
     }
-    routed = m.layers_with("ffn_gate_inp.weight")
-    if m.get("expert_count", 0) > 0 and any(routed):
-        expert_period, expert_offset = periodic(routed, "ffn_gate_inp")
-        values |= mixture(m) | {"expert_layer_period": expert_period, "expert_layer_offset": expert_offset}
+    m.expect("expert_group_count", 0, 1, absent=0)
+    del values["head_dim"]
     return Expression(Configuration("JambaForCausalLM", values, tokenizer="sentencepiece"), positions=Positions.UNUSED)
 
 
 def short_convolutions(m: Metadata) -> dict[str, Any]:
     key_heads = m.each("attention.head_count_kv", m.one("attention.head_count"))
-    return sizes(m) | {
-        "num_attention_heads": m.one("attention.head_count"),
-        "num_key_value_heads": of_those(key_heads, "attention.head_count_kv"),
+    values = sizes(m) | attention_of_some(m, key_heads) | {
         "intermediate_size": m.get("feed_forward_length"), "norm_eps": m.get("attention.layer_norm_rms_epsilon"),
         "conv_L_cache": m.get("shortconv.l_cache"), "rope_parameters": rope(m),
         "layer_types": ["full_attention" if count > 0 else "conv" for count in key_heads],
     }
+    del values["head_dim"]
+    return values
 
 
 @architecture("lfm2")
@@ -108,47 +116,84 @@ def qwen3next(m: Metadata) -> Expression:
 
 @architecture("kimi-linear")
 def kimi_linear(m: Metadata) -> Expression:
-    m.expect("expert_gating_func", SIGMOID, absent=None)
-    recurrent = [count == 0 for count in m.each("attention.head_count_kv", 1)]
-    heads, dense = m.get("attention.head_count"), m.get("leading_dense_block_count", 0)
+    m.expect("expert_gating_func", SIGMOID, absent=SIGMOID)
+    key_heads, heads = m.each("attention.head_count_kv", 1), m.get("attention.head_count")
+    dense = m.get("leading_dense_block_count", 0)
     values = sizes(m) | latent_attention(m) | shared_experts(m) | {
-        "intermediate_size": m.get("feed_forward_length") if dense else 1, "norm_topk_prob": True,
-        "rms_norm_eps": m.get("attention.layer_norm_rms_epsilon"), "linear_head_dim": m.get("kda.head_dim"),
-        "linear_num_heads": heads, "linear_conv_kernel_dim": m.get("ssm.conv_kernel"),
-        "layer_types": ["linear_attention" if flag else "full_attention" for flag in recurrent],
-        "mlp_layer_types": ["dense" if layer < dense else "sparse" for layer in range(m.layers)],
+        "intermediate_size": m.get("feed_forward_length") if dense else 1, "first_k_dense_replace": dense,
+        "norm_topk_prob": True, "rms_norm_eps": m.get("attention.layer_norm_rms_epsilon"),
+        "moe_router_activation_func": "sigmoid", "linear_attn_config": {
+            "head_dim": m.get("kda.head_dim"), "num_heads": heads, "short_conv_kernel_size": m.get("ssm.conv_kernel"),
+            "full_attn_layers": [layer + 1 for layer, count in enumerate(key_heads) if count > 0],
+            "kda_layers": [layer + 1 for layer, count in enumerate(key_heads) if count == 0],
+        },
     }
     return Expression(Configuration("KimiLinearForCausalLM", values), positions=Positions.UNUSED)
 
 
 @architecture("nemotron_h", "nemotron_h_moe")
 def nemotron_h(m: Metadata) -> Expression:
-    """Each block is one of three or, with experts, four kinds."""
-    key_heads = m.each("attention.head_count_kv", m.one("attention.head_count"))
-    feed_forward = m.each("feed_forward_length", [0] * m.layers)
+    """Each block has one part: dense or sparse feed-forward networks, attention, or a state space."""
     is_sparse = m.get("expert_count", 0) > 0
-    feed = "moe" if is_sparse else "mlp"
-    kinds = [feed if fed else "full_attention" if heads else "linear_attention"
-             for fed, heads in zip(feed_forward, key_heads)]
-    inner, ssm_heads = m.get("ssm.inner_size"), m.get("ssm.time_step_rank")
-    epsilon = m.get("attention.layer_norm_epsilon")
+    key_heads = m.each("attention.head_count_kv", m.one("attention.head_count"))
+    feed_forward = m.each("feed_forward_length", [0] * m.layers, is_converted=not is_sparse)
+    blocks = "".join(("E" if is_sparse else "-") if fed else "*" if heads else "M"
+                     for fed, heads in zip(feed_forward, key_heads))
+    key_heads = m.means("attention.head_count_kv", [0 if fed else heads for fed, heads in zip(feed_forward, key_heads)])
+    epsilon = m.get("attention.layer_norm_rms_epsilon", m.get("attention.layer_norm_epsilon"))
+    m.means("attention.layer_norm_epsilon", epsilon)
+    inner, heads = m.get("ssm.inner_size"), m.get("ssm.time_step_rank")
     values = sizes(m) | attention_of_some(m, key_heads) | {
-        "layers_block_type": kinds, "layer_norm_epsilon": m.get("attention.layer_norm_rms_epsilon", epsilon),
-        "intermediate_size": of_those(feed_forward, "feed_forward_length"), "ssm_state_size": m.get("ssm.state_size"),
-        "conv_kernel": m.get("ssm.conv_kernel"), "n_groups": m.get("ssm.group_count"), "mamba_num_heads": ssm_heads,
-        "mamba_head_dim": inner // ssm_heads, "attention_bias": True, "mlp_bias": not is_sparse,
-        # Steps are not clamped in the authors' own code.
-        "time_step_min": 0.0,
+        "layers_block_type": [BLOCKS[block] for block in blocks], "ssm_state_size": m.get("ssm.state_size"),
+        "layer_norm_epsilon": epsilon, "conv_kernel": m.get("ssm.conv_kernel"), "n_groups": m.get("ssm.group_count"),
+        "mamba_num_heads": heads, "mamba_head_dim": inner // heads, "use_bias": True,
     }
     del values["num_hidden_layers"]
-    return Expression(Configuration("NemotronHForCausalLM", values), positions=Positions.UNUSED)
+    published = {"d_head": inner // heads}
+    if is_sparse:
+        values |= experts_of_some(m, feed_forward)
+    else:
+        values |= {"intermediate_size": of_those(feed_forward, "feed_forward_length"), "mlp_bias": True}
+        # As published: transformers' own configuration names experts where there are none.
+        published |= {
+            "model_type": "nemotron_h_of_its_authors", "hybrid_override_pattern": blocks, "num_hidden_layers": m.layers,
+            "layers_block_type": None, "num_experts_per_tok": None, "n_routed_experts": None}
+    configuration = Configuration("NemotronHForCausalLM", values, published=published)
+    return Expression(configuration, positions=Positions.UNUSED, adjust=unclamped)
+
+
+def unclamped(model: torch.nn.Module) -> None:
+    """Time steps have no bounds in the code that was published with the models."""
+    for module in model.modules():
+        if hasattr(module, "time_step_limit"):
+            module.time_step_limit = (0.0, math.inf)
+
+
+def experts_of_some(m: Metadata, feed_forward: list[int]) -> dict[str, Any]:
+    """Of the blocks that have a feed-forward network; the keys hold a value for each block."""
+    def common(key: str, absent: list[int] | int) -> int:
+        values = m.each(key, absent, is_converted=False)
+        return of_those([value if fed else 0 for value, fed in zip(values, feed_forward)], key)
+
+    used = common("expert_used_count", 1)
+    shares = [fed // used for fed in feed_forward]
+    m.means("expert_shared_count", 1)
+    return groups(m) | {
+        "n_routed_experts": m.get("expert_count"), "num_experts_per_tok": used,
+        "moe_intermediate_size": common("expert_feed_forward_length", shares),
+        "n_shared_experts": 1, "moe_shared_expert_intermediate_size": m.get("expert_shared_feed_forward_length", 1),
+        "moe_latent_size": m.get("moe_latent_size", 0) or None, "norm_topk_prob": m.get("expert_weights_norm", False),
+        "routed_scaling_factor": m.means("expert_weights_scale", m.get("expert_weights_scale", 0.0) or 1.0),
+    }
 
 
 def attention_of_some(m: Metadata, key_heads: list[int]) -> dict[str, Any]:
+    """Of the blocks that have heads of keys."""
+    m.get("attention.value_length", None, is_converted=False)
     heads, width = m.one("attention.head_count"), m.get("embedding_length")
     return {
         "num_attention_heads": heads, "num_key_value_heads": of_those(key_heads, "attention.head_count_kv"),
-        "head_dim": m.get("attention.key_length", width // heads),
+        "head_dim": m.get("attention.key_length", width // heads, is_converted=False),
     }
 
 
