@@ -1,0 +1,127 @@
+"""Models whose folders hold more than a transformers class saves, and models of other code than transformers.
+
+Importing this registers them in `authors.FAMILIES`, and the tokenizers that they need in `toy_tokenizers.KINDS`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import authors
+import toy_tokenizers
+from authors import FAMILIES, Parameters, Transformers, float64
+from strategies import Configuration
+
+
+class OwnHead(Transformers):
+    """T5 1.1, Flan-T5 and UMT5, whose head is not the embeddings.
+
+    Their classes make every head the embeddings, and part with that only where a checkpoint says otherwise.
+    """
+
+    HEAD = "lm_head.weight"
+
+    def build(self, configuration: Configuration, seed: int) -> torch.nn.Module:
+        model = super().build(configuration, seed)
+        noise = torch.randn(model.lm_head.weight.shape, generator=torch.Generator().manual_seed(seed + 1))
+        model.lm_head.weight = torch.nn.Parameter(noise * configuration.gain / math.sqrt(noise.shape[-1]))
+        return model
+
+    def exact(self, configuration: Configuration, parameters: Parameters) -> torch.nn.Module:
+        model = super().exact(configuration, parameters)
+        with float64():
+            model.lm_head.weight = torch.nn.Parameter(parameters[self.HEAD].clone())
+        return model
+
+
+class WithPrediction(Transformers):
+    """Models published with blocks that predict the token after the next one, which their classes leave out.
+
+    Nothing computes with those blocks here, so they hold no numbers: who did would give none.
+    """
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        super().save(model, configuration, folder)
+        file = folder / "model.safetensors"
+        tensors = load_file(file) | prediction_blocks(configuration, folder.with_suffix(".prediction"))
+        save_file(tensors, file, metadata={"format": "pt"})
+
+
+class KimiLinear(Transformers):
+    """Kimi-Linear, whose class saves the matrices of dense blocks by names that only experts have where published."""
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        super().save(model, configuration, folder)
+        file = folder / "model.safetensors"
+        dense = re.compile(r"block_sparse_moe(?=\.(gate|up|down)_proj\.)")
+        tensors = {dense.sub("mlp", name): tensor.clone() for name, tensor in load_file(file).items()}
+        save_file(tensors, file, metadata={"format": "pt"})
+
+
+def prediction_blocks(configuration: Configuration, scratch: Path) -> dict[str, torch.Tensor]:
+    """The tensors of the blocks, by their published names.
+
+    They are blocks like the last ones, so a model that has one more is built to know their shapes.
+    """
+    values = dict(configuration.values)
+    match configuration.model_class:
+        case "NemotronHForCausalLM":
+            layers = len(values["layers_block_type"])
+            values["layers_block_type"] = [*values["layers_block_type"], "full_attention", "moe"]
+            moved = {f"backbone.layers.{layers}.": "mtp.layers.0.", f"backbone.layers.{layers + 1}.": "mtp.layers.1."}
+            joining = {"mtp.layers.0.eh_proj": 2, "mtp.layers.0.enorm": 1, "mtp.layers.0.hnorm": 1,
+                       "mtp.layers.1.final_layernorm": 1}
+        case "Qwen3NextForCausalLM":
+            layers = values["num_hidden_layers"]
+            values["layer_types"] = [*values["layer_types"], "full_attention"]
+            moved = {f"model.layers.{layers}.": "mtp.layers.0."}
+            joining = {"mtp.fc": 2, "mtp.pre_fc_norm_embedding": 1, "mtp.pre_fc_norm_hidden": 1, "mtp.norm": 1}
+        case _:
+            layers = values["num_hidden_layers"]
+            if "mlp_layer_types" in values:
+                values["mlp_layer_types"] = [*values["mlp_layer_types"], "sparse"]
+            block = f"model.layers.{layers}."
+            moved = {block: block}
+            joining = {f"{block}eh_proj": 2, f"{block}enorm": 1, f"{block}hnorm": 1, f"{block}shared_head.norm": 1}
+    if "num_hidden_layers" in values:
+        values["num_hidden_layers"] = layers + 1
+    larger = authors.class_of(configuration)(authors.config_of(configuration.with_values(**values)))
+    larger.save_pretrained(scratch)
+    tensors = {
+        new + name.removeprefix(old): torch.full_like(tensor, math.nan)
+        for name, tensor in load_file(scratch / "model.safetensors").items()
+        for old, new in moved.items() if name.startswith(old)}
+    width = values["hidden_size"]
+    for name, inputs in joining.items():
+        shape = (width,) if inputs == 1 else (width, inputs * width)
+        tensors[f"{name}.weight"] = torch.full(shape, math.nan)
+    return tensors
+
+
+def glm(folder: Path) -> None:
+    """Byte pairs with the special tokens that GLM's converter looks for."""
+    toy_tokenizers.byte_pairs(folder)
+    names = {"<unk>": "<|endoftext|>", "<s>": "[gMASK]", "</s>": "<|user|>", "<pad>": "<|observation|>"}
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        text = (folder / file).read_text()
+        for old, new in names.items():
+            text = text.replace(f'"{old}"', f'"{new}"')
+        (folder / file).write_text(text)
+
+
+def xlm_roberta(folder: Path) -> None:
+    """A unigram model by the name that XLM-RoBERTa's has."""
+    toy_tokenizers.unigram(folder)
+    (folder / "tokenizer.model").rename(folder / "sentencepiece.bpe.model")
+
+
+FAMILIES["own-head"] = OwnHead()
+FAMILIES["kimi-linear"] = KimiLinear()
+FAMILIES["with-prediction"] = WithPrediction()
+toy_tokenizers.KINDS["glm"] = glm
+toy_tokenizers.KINDS["xlm-roberta"] = xlm_roberta
