@@ -15,7 +15,8 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 
-import families  # noqa: F401: registers them
+import families  # registers itself
+import from_metadata.dense, from_metadata.encoders, from_metadata.experts, from_metadata.recurrent  # register themselves
 import toy_tokenizers
 from authors import family, float64
 from converter import Converter, ConverterRefused

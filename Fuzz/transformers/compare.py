@@ -19,7 +19,7 @@ import toy_tokenizers
 from converter import Converter, ConverterRefused
 from program import Engine, EngineRefused, Program
 from readback import Readback, learned
-from strategies import DROPS, LLAMA_CPP, PATCHES, REFUSES, Configuration, Known
+from strategies import ANY, DROPS, LLAMA_CPP, PATCHES, REFUSES, Configuration, Known
 
 Answer = np.ndarray | str
 """Rows, or why there are none."""
@@ -162,7 +162,7 @@ class Comparison:
         if outcome.verdict in (Verdict.OURS, Verdict.ALIKE, Verdict.ALL):
             outcome = self._known(truth, ours, llama_cpp) or outcome
         if outcome.verdict is Verdict.LLAMA_CPP:
-            known = first(LLAMA_CPP[case.architecture], configuration)
+            known = first(LLAMA_CPP[case.architecture] + LLAMA_CPP[ANY], configuration)
             outcome = dataclasses.replace(outcome, known=known)
         return outcome
 

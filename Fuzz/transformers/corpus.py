@@ -16,7 +16,8 @@ class BadCorpusFile(Exception):
 def keep(folder: Path, case: Case, outcome: Outcome) -> Path:
     """Writes a case and its outcome into a folder; one of the same architecture and outcome is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (re.sub(r"[^a-z0-9_]+", "-", f"{case.architecture} {outcome.verdict.value}") + ".json")
+    name = f"{case.architecture} {outcome.verdict.value} {outcome.known.partition(':')[0]}"
+    path = folder / (re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-") + ".json")
     contents = {"verdict": outcome.verdict.value, "known": outcome.known, "what": outcome.what} | case.to_json()
     path.write_text(json.dumps({key: value for key, value in contents.items() if value != ""}, indent=2) + "\n")
     return path

@@ -47,6 +47,7 @@ def arguments() -> argparse.Namespace:
                         help="processes; the result is the same (default: 2)")
     parser.add_argument("--corpus", type=Path, default=HERE / "corpus", metavar="FOLDER",
                         help="where failing cases are kept (default: Fuzz/transformers/corpus)")
+    parser.add_argument("--keep-known", action="store_true", help="shrink and keep what is known, too")
     parser.add_argument("--replay", type=Path, metavar="FILE|FOLDER", help="run corpus files instead")
     parser.add_argument("--draw", action="store_true", help="print the configurations that would run, a line each")
     own = parser.add_argument_group("a model of your own")
@@ -167,12 +168,16 @@ def work(options: argparse.Namespace, comparison, waiting: multiprocessing.Queue
             case = drawing.case(name, strategy, options.seed, index)
             outcome = comparison(case)
             events.put((name, outcome))
-            if outcome.is_failure:
+            # Of two known things in one case each is met alone.
+            is_kept = options.keep_known and outcome.known and ";" not in outcome.known
+            if outcome.is_failure or is_kept:
                 failing.setdefault(outcome.signature, (case, outcome))
         for case, outcome in failing.values():
             events.put((f"shrinking a failure of {name}", None))
             smallest, why, runs = drawing.shrunk(strategy, case, outcome, comparison)
-            events.put((name, Failure(smallest, why, corpus.keep(options.corpus, smallest, why), runs)))
+            path = corpus.keep(options.corpus, smallest, why)
+            if outcome.is_failure:
+                events.put((name, Failure(smallest, why, path, runs)))
     events.put(None)
 
 

@@ -7,8 +7,6 @@ file says. What transformers cannot express is `Unsupported`, with the key.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -168,8 +166,6 @@ def architecture(*names: str) -> Callable[[Architecture], Architecture]:
 
 def expression(metadata: Metadata) -> Expression:
     """- Raises: Unsupported; Refused where keys are of no use to anybody."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
     if metadata.architecture not in ARCHITECTURES:
         raise Unsupported(f"architecture {metadata.architecture}")
     try:

@@ -13,7 +13,8 @@ from from_metadata import (
 from from_metadata.experts import SIGMOID, groups, latent_attention, shared_experts
 from protocol import Unsupported
 from strategies import Configuration
-from strategies.recurrent import BLOCKS
+
+BLOCKS = {"M": "linear_attention", "*": "full_attention", "-": "mlp", "E": "moe"}
 
 
 @architecture("mamba")
@@ -128,7 +129,13 @@ def kimi_linear(m: Metadata) -> Expression:
             "kda_layers": [layer + 1 for layer, count in enumerate(key_heads) if count == 0],
         },
     }
+    values["num_local_experts"] = values.pop("n_routed_experts")
     return Expression(Configuration("KimiLinearForCausalLM", values), positions=Positions.UNUSED)
+
+
+KEYS_OF_EXPERTS = (
+    "layers_block_type", "num_experts_per_tok", "n_routed_experts", "n_shared_experts", "n_group", "topk_group",
+    "norm_topk_prob", "routed_scaling_factor", "moe_intermediate_size", "moe_shared_expert_intermediate_size")
 
 
 @architecture("nemotron_h", "nemotron_h_moe")
@@ -154,10 +161,9 @@ def nemotron_h(m: Metadata) -> Expression:
         values |= experts_of_some(m, feed_forward)
     else:
         values |= {"intermediate_size": of_those(feed_forward, "feed_forward_length"), "mlp_bias": True}
-        # As published: transformers' own configuration names experts where there are none.
-        published |= {
-            "model_type": "nemotron_h_of_its_authors", "hybrid_override_pattern": blocks, "num_hidden_layers": m.layers,
-            "layers_block_type": None, "num_experts_per_tok": None, "n_routed_experts": None}
+        # As published: transformers' own configuration says more of experts than the converter can bear.
+        published |= dict.fromkeys(KEYS_OF_EXPERTS) | {
+            "model_type": "nemotron_h_of_its_authors", "hybrid_override_pattern": blocks, "num_hidden_layers": m.layers}
     configuration = Configuration("NemotronHForCausalLM", values, published=published)
     return Expression(configuration, positions=Positions.UNUSED, adjust=unclamped)
 

@@ -123,6 +123,8 @@ converter_refuses = _registers(REFUSES)
 """Of a predicate on Configuration."""
 llama_cpp_differs = _registers(LLAMA_CPP)
 """Of a predicate on Configuration."""
+ANY = "*"
+"""The architecture of what llama.cpp does wrong in all of them."""
 
 
 def converter_ignores(architecture: str, key: str, otherwise: Any) -> None:
@@ -146,6 +148,27 @@ def converter_ignores_rope(architecture: str, *keys: str) -> None:
         parameters = configuration.values.get("rope_parameters", {})
         left = without(parameters)
         return None if left == parameters else configuration.with_values(rope_parameters=left)
+
+
+def ropes(configuration: Configuration) -> list[dict[str, Any]]:
+    """The rotary embeddings of a configuration: one, or one for each type of layer."""
+    parameters = configuration.values.get("rope_parameters", {})
+    return [parameters] if "rope_type" in parameters else [value for value in parameters.values() if value]
+
+
+@llama_cpp_differs(ANY, "YaRN's beta_fast, beta_slow and attention_factor, which the file says, are not read")
+def yarn_options(configuration: Configuration) -> bool:
+    return any(
+        (rope.get("beta_fast", 32.0), rope.get("beta_slow", 1.0)) != (32.0, 1.0) or "attention_factor" in rope
+        for rope in ropes(configuration) if rope["rope_type"] == "yarn")
+
+
+def llama_cpp_refuses_bias(architecture: str) -> None:
+    """Declares that llama.cpp knows no biases of this architecture's attention."""
+
+    @llama_cpp_differs(architecture, "attention_bias: refused as tensors too many")
+    def has_bias(configuration: Configuration) -> bool:
+        return configuration.values.get("attention_bias", False)
 
 
 # --- Shared draws. Numbers are exact in float32, since a file's metadata are: 0.1 would differ by its rounding.

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from strategies import (
     EPSILONS, PROMPTS, THETAS, VOCABULARY, Configuration, Draw, converter_drops, converter_ignores,
-    converter_ignores_rope, converter_refuses, heads, integers, rarely, rope, strategy,
+    converter_ignores_rope, converter_refuses, heads, integers,
+    llama_cpp_refuses_bias, rarely, rope, strategy,
 )
 
 WINDOWS = st.sampled_from([8, 1, 5, 16])
@@ -221,8 +222,10 @@ def gemma3(draw: Draw) -> Configuration:
     if rarely(draw):
         layers = values["num_hidden_layers"]
         values["layer_types"] = draw(st.lists(LAYER_TYPES, min_size=layers, max_size=layers))
-    return Configuration("Gemma3ForCausalLM", values, tokens=draw(PROMPTS), gain=gain,
-                         tokenizer=draw(st.sampled_from(["sentencepiece", "byte-pairs"])),
+    tokenizer = draw(st.sampled_from(["sentencepiece", "byte-pairs"]))
+    if tokenizer == "byte-pairs" and not rarely(draw):
+        values["vocab_size"] = 320
+    return Configuration("Gemma3ForCausalLM", values, tokens=draw(PROMPTS), gain=gain, tokenizer=tokenizer,
                          converter={"fuse_qkv": draw(st.booleans())})
 
 
@@ -334,3 +337,6 @@ def starcoder2(draw: Draw) -> Configuration:
 converter_ignores("starcoder2", "hidden_act", "gelu_pytorch_tanh")
 converter_ignores("starcoder2", "sliding_window", None)
 converter_ignores_rope("starcoder2", "truncate", "mscale", "mscale_all_dim")
+
+for _architecture in ("gemma", "gemma2", "gemma3", "qwen3", "olmo2"):
+    llama_cpp_refuses_bias(_architecture)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 1
+#define LLAMA_BRIDGE_VERSION 2
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -87,6 +87,8 @@ struct llama_bridge {
     bool (*has_encoder)(const void *model);
     // Rather than embeddings.
     bool (*has_logits)(const void *model);
+    // Whether a batch is computed by itself, and nothing kept for the next: its tokens see each other, or are pooled.
+    bool (*is_of_whole_batches)(const void *model);
 
     // NULL where it is refused; the log says why.
     void *(*open)(void *model, const struct llama_bridge_session *session);

@@ -6,6 +6,7 @@ final class LlamaSession: ScriptSession {
     private let functions: UnsafePointer<llama_bridge>
     private let context: UnsafeMutableRawPointer
     private let hasLogits: Bool
+    private let isOfWholeBatches: Bool
 
     /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
     init(_ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>) throws {
@@ -14,13 +15,14 @@ final class LlamaSession: ScriptSession {
         let batches = script.steps.compactMap(\.batch)
         let longest = max(1, batches.map(\.tokens.count).max() ?? 1)
         hasLogits = functions.pointee.has_logits(model)
+        isOfWholeBatches = functions.pointee.is_of_whole_batches(model)
         let hasEncoder = functions.pointee.has_encoder(model)
 
         var session = llama_bridge_session()
         // llama.cpp plans for a token of each sequence, and ends the process where a batch could not hold them.
         session.batch = UInt32(max(longest, options.sequences))
         // Tokens that see each other are computed in one piece.
-        session.micro_batch = hasEncoder || !hasLogits
+        session.micro_batch = hasEncoder || isOfWholeBatches
             ? session.batch : UInt32(min(max(options.microBatch, options.sequences), Int(session.batch)))
         session.sequences = UInt32(options.sequences)
         session.threads = Int32(options.threads ?? 1)
@@ -48,6 +50,8 @@ final class LlamaSession: ScriptSession {
     }
 
     func process(_ batch: Batch) throws -> StepResult {
+        // Its caches would show a batch to the next.
+        if isOfWholeBatches { functions.pointee.clear(context) }
         try submit(batch, functions.pointee.decode)
         if functions.pointee.is_pooled(context) {
             return StepResult(embeddings: try rows(batch.tokens.sequences.elements, functions.pointee.pooled))

@@ -166,15 +166,41 @@ static void save_model(void *model, const char *path) { llama_model_save_to_file
 static int layer_count(const void *model) { return llama_model_n_layer(model); }
 static bool has_encoder(const void *model) { return llama_model_has_encoder(model); }
 
-// Models whose tokens see each other give embeddings: where the metadata do not say it, the family does.
-static bool has_logits(const void *model) {
-    char architecture[128], key[160], value[16];
-    if (llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) < 0) return true;
-    snprintf(key, sizeof key, "%s.attention.causal", architecture);
-    if (llama_model_meta_val_str(model, key, value, sizeof value) >= 0) return strcmp(value, "false") != 0;
-    return strstr(architecture, "bert") == NULL;
+// The value of a key of the model's architecture, as text; empty where it has none.
+static void metadata_value(const void *model, const char *key, char *value, size_t size) {
+    char architecture[128], name[192];
+    value[0] = 0;
+    if (llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) < 0) return;
+    snprintf(name, sizeof name, "%s.%s", architecture, key);
+    if (llama_model_meta_val_str(model, name, value, size) < 0) value[0] = 0;
 }
 
+// Of the family of BERT there are encoders only, whether their metadata say so or not.
+static bool is_encoder(const void *model) {
+    char architecture[128];
+    return llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) >= 0 &&
+           strstr(architecture, "bert") != NULL;
+}
+
+static bool is_pooling(const void *model) {
+    char value[16];
+    metadata_value(model, "pooling_type", value, sizeof value);
+    // It saves "not said" as a number of its own.
+    return value[0] != 0 && strtoul(value, NULL, 10) != LLAMA_POOLING_TYPE_NONE &&
+           strtoul(value, NULL, 10) <= LLAMA_POOLING_TYPE_RANK;
+}
+
+static bool has_logits(const void *model) {
+    char width[16];
+    metadata_value(model, "embedding_length_out", width, sizeof width);
+    return !is_encoder(model) && !is_pooling(model) && width[0] == 0;
+}
+
+static bool is_of_whole_batches(const void *model) {
+    char causal[16];
+    metadata_value(model, "attention.causal", causal, sizeof causal);
+    return is_encoder(model) || is_pooling(model) || strcmp(causal, "false") == 0;
+}
 
 // Contexts
 
@@ -305,6 +331,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .layer_count = layer_count,
     .has_encoder = has_encoder,
     .has_logits = has_logits,
+    .is_of_whole_batches = is_of_whole_batches,
     .open = open_context,
     .close = close_context,
     .encode = encode,
