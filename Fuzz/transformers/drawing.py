@@ -14,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from compare import Case, Outcome
 from strategies import Configuration
 
-SHRINKS = 150
+SHRINKS = 100
 """Configurations that are run to find a simpler one."""
 
 
@@ -27,7 +27,7 @@ def explore(strategy: SearchStrategy[Configuration], start: int, test: Callable[
             shrinks: bool = False) -> None:
     """Runs a test on the simplest example and a random one; where one raises and `shrinks`, on simpler ones."""
     phases = [Phase.generate, Phase.shrink] if shrinks else [Phase.generate]
-    options = settings(max_examples=2, database=None, deadline=None, phases=phases,
+    options = settings(max_examples=2, database=None, deadline=None, phases=phases, report_multiple_bugs=False,
                        suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet, print_blob=False)
 
     @options

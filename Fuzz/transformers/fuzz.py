@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import NoReturn
+from typing import Iterator, NoReturn
 
 from usage import Usage
 
@@ -25,6 +25,10 @@ HERE = Path(__file__).resolve().parent
 EXIT = """\
 exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage. What is known of the converter, of
 transformers and of llama.cpp is counted and is no failure."""
+
+
+class Broken(Exception):
+    """The run could not go on."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -154,31 +158,41 @@ def fuzz(options: argparse.Namespace, comparison) -> int:
 
 
 def work(options: argparse.Namespace, comparison, waiting: multiprocessing.Queue, events: multiprocessing.Queue) -> None:
-    """One process: takes architectures, and tells of each case, and of each failure when it is shrunk."""
+    """One process: takes architectures, and tells what comes of them until none is left."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in iter(waiting.get, None):
+        try:
+            for event in examine(name, options, comparison):
+                events.put((name, event))
+        except Exception as error:
+            events.put((name, error))
+            return
+    events.put(None)
+
+
+def examine(name: str, options: argparse.Namespace, comparison) -> Iterator:
+    """The outcomes of one architecture's cases, and then its failures, shrunk and kept."""
     import corpus
     import drawing
     from report import Failure
     from strategies import STRATEGIES
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in iter(waiting.get, None):
-        strategy = STRATEGIES[name]
-        failing = {}
-        for index in range(options.examples):
-            case = drawing.case(name, strategy, options.seed, index)
-            outcome = comparison(case)
-            events.put((name, outcome))
-            # Of two known things in one case each is met alone.
-            is_kept = options.keep_known and outcome.known and ";" not in outcome.known
-            if outcome.is_failure or is_kept:
-                failing.setdefault(outcome.signature, (case, outcome))
-        for case, outcome in failing.values():
-            events.put((f"shrinking a failure of {name}", None))
-            smallest, why, runs = drawing.shrunk(strategy, case, outcome, comparison)
-            path = corpus.keep(options.corpus, smallest, why)
-            if outcome.is_failure:
-                events.put((name, Failure(smallest, why, path, runs)))
-    events.put(None)
+    strategy = STRATEGIES[name]
+    failing = {}
+    for index in range(options.examples):
+        case = drawing.case(name, strategy, options.seed, index)
+        outcome = comparison(case)
+        yield outcome
+        # Of two known things in one case each is also met alone.
+        is_kept = options.keep_known and outcome.known and ";" not in outcome.known
+        if outcome.is_failure or is_kept:
+            failing.setdefault(outcome.signature, (case, outcome))
+    for case, outcome in failing.values():
+        yield f"shrinking: {outcome.verdict.value}"
+        smallest, why, runs = drawing.shrunk(strategy, case, outcome, comparison)
+        path = corpus.keep(options.corpus, smallest, why)
+        if outcome.is_failure:
+            yield Failure(smallest, why, path, runs)
 
 
 def collect(workers: list, events: multiprocessing.Queue, tallies, progress) -> None:
@@ -193,16 +207,19 @@ def collect(workers: list, events: multiprocessing.Queue, tallies, progress) -> 
             event = events.get(timeout=1)
         except queue.Empty:
             if any(worker.exitcode not in (None, 0) for worker in workers):
-                raise RuntimeError("a process ended before its cases did") from None
+                raise Broken("a process ended before its cases did") from None
             continue
         if event is None:
             running -= 1
             continue
-        doing, what = event
+        name, what = event
+        doing = f"{name}, {what}" if isinstance(what, str) else name
+        if isinstance(what, Exception):
+            raise Broken(f"{name}: {type(what).__name__}: {what}")
         if isinstance(what, Outcome):
-            tallies.of[doing].outcomes.append(what)
+            tallies.of[name].outcomes.append(what)
         elif isinstance(what, Failure):
-            tallies.of[doing].failures.append(what)
+            tallies.of[name].failures.append(what)
 
 
 def conclude(tallies, seconds: float, seed: int) -> None:
@@ -256,7 +273,7 @@ def replay(options: argparse.Namespace, comparison) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Usage as error:
+    except (Usage, Broken) as error:
         print(f"CI/transformers: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
