@@ -22,6 +22,10 @@ from typing import Iterator, NoReturn
 from usage import Usage
 
 HERE = Path(__file__).resolve().parent
+USAGE = """\
+CI/transformers [--arch A,B] [--examples N] [--seed N] [--llama PREFIX]
+       CI/transformers --replay FILE|FOLDER [--llama PREFIX]
+       CI/transformers --model FOLDER [--code FILE.py] [--tokens IDS | --prompt TEXT] [--llama PREFIX]"""
 EXIT = """\
 exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage. What is known of the converter, of
 transformers and of llama.cpp is counted and is no failure."""
@@ -39,10 +43,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def arguments() -> argparse.Namespace:
-    parser = Parser("CI/transformers", description=__doc__, epilog=EXIT,
+    parser = Parser("CI/transformers", usage=USAGE, description=__doc__, epilog=EXIT,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", metavar="A,B", help="architectures (default: all that have a strategy)")
-    parser.add_argument("--examples", type=int, default=4, metavar="N", help="cases of each (default: 4)")
+    parser.add_argument("--examples", type=int, default=8, metavar="N", help="cases of each (default: 8)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="another one draws other cases (default: 1)")
     parser.add_argument("--llama", type=Path, metavar="PREFIX", help="also run this llama.cpp, with include and lib")
     parser.add_argument("--llama-limit", type=float, default=1e-6, metavar="NMSE",
@@ -53,6 +57,7 @@ def arguments() -> argparse.Namespace:
                         help="where failing cases are kept (default: Fuzz/transformers/corpus)")
     parser.add_argument("--keep-known", action="store_true", help="shrink and keep what is known, too")
     parser.add_argument("--replay", type=Path, metavar="FILE|FOLDER", help="run corpus files instead")
+    parser.add_argument("--known", action="store_true", help="print all that is known to differ, and do nothing else")
     parser.add_argument("--draw", action="store_true", help="print the configurations that would run, a line each")
     own = parser.add_argument_group("a model of your own")
     own.add_argument("--model", type=Path, metavar="FOLDER", help="compare the model that save_pretrained wrote here")
@@ -117,6 +122,9 @@ def fuzz(options: argparse.Namespace, comparison) -> int:
     from strategies import STRATEGIES
 
     names = chosen(options)
+    if options.known:
+        print_known(names)
+        return 0
     if options.draw:
         for name in names:
             for index in range(options.examples):
@@ -155,6 +163,18 @@ def fuzz(options: argparse.Namespace, comparison) -> int:
     if was_interrupted:
         return 130
     return 1 if tallies.failed else 0
+
+
+def print_known(names: list[str]) -> None:
+    """What the strategies declare, a line each."""
+    from strategies import ANY, DROPS, LLAMA_CPP, PATCHES, REFUSES
+
+    tables = (("converter drops", DROPS), ("converter refuses", REFUSES), ("transformers differs", PATCHES),
+              ("llama.cpp differs", LLAMA_CPP))
+    for name in [*names, ANY]:
+        for title, table in tables:
+            for known in table[name]:
+                print(f"{'all' if name == ANY else name}: {title}: {known.what}")
 
 
 def work(options: argparse.Namespace, comparison, waiting: multiprocessing.Queue, events: multiprocessing.Queue) -> None:
