@@ -84,18 +84,23 @@ public struct Normalization: Hashable, Sendable {
         (self.kind, self.epsilon, self.bias) = (kind, epsilon, bias)
     }
 
-    /// - Parameter absent: the epsilon where the metadata does not say; nil: it must.
+    /// - Parameters:
+    ///   - absent: the epsilon where the metadata does not say; nil: it must.
+    ///   - inner: the epsilon of norms inside the architecture's mechanisms, whatever the metadata says: engines that take
+    ///     one for the other are right where both are the same, so few models have another.
     public init(
-        _ h: inout some Hyperparameters, _ kind: Norm, bias: Scope.Bias = .none, default absent: Double? = nil
+        _ h: inout some Hyperparameters, _ kind: Norm, bias: Scope.Bias = .none, default absent: Double? = nil,
+        inner: Double? = nil
     ) throws {
         self.kind = kind
         self.bias = bias
         let key = kind == .layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"
         let about = "added to the variance by each norm"
+        let fuzz = (inner.map { [$0] } ?? []) + Domains.epsilons.filter { $0 != inner }
         epsilon = if let absent {
-            try h.real(key, 0...1, fuzz: Domains.epsilons, default: absent, about)
+            try h.real(key, 0...1, fuzz: fuzz, default: absent, about)
         } else {
-            try h.real(key, 0...1, fuzz: Domains.epsilons, about)
+            try h.real(key, 0...1, fuzz: fuzz, isRare: inner != nil, about)
         }
     }
 }

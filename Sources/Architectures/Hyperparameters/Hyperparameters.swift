@@ -88,9 +88,9 @@ extension Hyperparameters {
     }
 
     public mutating func real(
-        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], _ about: String
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], isRare: Bool = false, _ about: String
     ) throws -> Double {
-        try required(key, .real(valid: valid, fuzz: fuzz), about).real(key)
+        try required(key, .real(valid: valid, fuzz: fuzz), about, isRare: isRare).real(key)
     }
 
     /// One integer a layer; the file may hold one for all.
@@ -182,9 +182,9 @@ extension Hyperparameters {
     }
 
     public mutating func optionalReal(
-        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], _ about: String
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], isRare: Bool = false, _ about: String
     ) throws -> Double? {
-        try optional(key, .real(valid: valid, fuzz: fuzz), .unused, about)?.real(key)
+        try optional(key, .real(valid: valid, fuzz: fuzz), .unused, about, isRare: isRare)?.real(key)
     }
 
     /// A flag a layer, or a period; nil where absent.
@@ -225,9 +225,10 @@ extension Hyperparameters {
     }
 
     private mutating func required(
-        _ key: String, _ domain: Declaration.Domain, _ about: String
+        _ key: String, _ domain: Declaration.Domain, _ about: String, isRare: Bool = false
     ) throws -> MetadataValue {
-        guard let value = try value(of: Declaration(key: key, about: about, domain: domain, absence: nil)) else {
+        let declaration = Declaration(key: key, about: about, domain: domain, absence: nil, isRare: isRare)
+        guard let value = try value(of: declaration) else {
             throw MetadataError(keys: [key], reason: "is missing")
         }
         return value

@@ -16,9 +16,12 @@ extension Scope {
         let (heads, size) = (v.shape[1], v.shape[2])
         let memory = state("delta_state", .recurrent, row: [heads, size, size])
         return g.apply(
-            .gatedDeltaRule(memory, scale: 1 / Double(size).squareRoot()), q.norm(.l2, 1e-6), k.norm(.l2, 1e-6), v,
+            .gatedDeltaRule(memory, scale: 1 / Double(size).squareRoot()), q.norm(.l2, Self.unitEpsilon), k.norm(.l2, Self.unitEpsilon), v,
             decay, strength, g.slots)
     }
+
+    /// Added to the squared lengths of what becomes unit vectors.
+    static let unitEpsilon = 1e-6
 }
 
 extension Domains {

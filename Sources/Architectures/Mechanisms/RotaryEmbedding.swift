@@ -35,15 +35,15 @@ public struct RotaryEmbedding: Hashable, Sendable {
 
         /// Keys that only a model with YaRN has.
         init(_ h: inout some Hyperparameters, roundsRamp: Bool) throws {
-            let fast = try h.real("rope.scaling.yarn_beta_fast", 1e-3...1e6, fuzz: [32, 16, 2, 1], default: 32, "rotations from which on YaRN stretches nothing")
+            let fast = try h.real("rope.scaling.yarn_beta_fast", 1e-3...1e6, fuzz: [32, 16, 2, 1], default: 32, isRare: true, "rotations from which on YaRN stretches nothing")
             let slow = [1, 0.5, 2].filter { $0 <= fast }
-            betaSlow = try h.real("rope.scaling.yarn_beta_slow", 1e-3...1e6, fuzz: slow, default: 1, "rotations up to which YaRN stretches wholly")
+            betaSlow = try h.real("rope.scaling.yarn_beta_slow", 1e-3...1e6, fuzz: slow, default: 1, isRare: true, "rotations up to which YaRN stretches wholly")
             betaFast = fast
             try h.require(
                 betaSlow <= betaFast, "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_beta_fast",
                 because: "YaRN's ramp runs backwards")
-            extrapolation = try h.real("rope.scaling.yarn_ext_factor", 0...1, fuzz: [1, 0.5, 0], default: 1, "how much of YaRN's ramp counts")
-            magnitude = try h.optionalReal("rope.scaling.yarn_attn_factor", 0...1e6, fuzz: [1, 0.8, 1.25], "the magnitude that YaRN gives queries and keys")
+            extrapolation = try h.real("rope.scaling.yarn_ext_factor", 0...1, fuzz: [1, 0.5, 0], default: 1, isRare: true, "how much of YaRN's ramp counts")
+            magnitude = try h.optionalReal("rope.scaling.yarn_attn_factor", 0...1e6, fuzz: [0.8, 1, 1.25], isRare: true, "the magnitude that YaRN gives queries and keys")
             self.roundsRamp = roundsRamp
         }
 

@@ -25,7 +25,7 @@ public struct DeepSeek2: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, predictionBlocks: true)
         traits = try Traits(decoder: &h, predictionBlocks: dimensions.predictionBlocks)
-        normalization = try Normalization(&h, .rms)
+        normalization = try Normalization(&h, .rms, inner: MultiHeadLatentAttention.normalization.epsilon)
         (attention, isAbsorbed) = try Self.attention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, rotated: attention.positional, pairing: .normal)
         // Files hold a tenth of the value.

@@ -21,7 +21,7 @@ public struct KimiLinear: Architecture {
         let sizes = 1...65536
         dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths)
         traits = try Traits(decoder: &h, bidirectional: false)
-        normalization = try Normalization(&h, .rms)
+        normalization = try Normalization(&h, .rms, inner: MultiHeadLatentAttention.normalization.epsilon)
         let heads = try h.integer("attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 5, 8], "heads")
         isRecurrent = try h.integers(
             "attention.head_count_kv", 0...1, layouts: LayerLayouts.mixtures(of: dimensions.layers).flatMap { LayerLayouts.values([1], where: $0) },

@@ -18,7 +18,7 @@ public struct Qwen3Next: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths, predictionBlocks: true)
         traits = try Traits(decoder: &h, bidirectional: false, predictionBlocks: dimensions.predictionBlocks)
-        normalization = try Normalization(&h, .rms)
+        normalization = try Normalization(&h, .rms, inner: Scope.unitEpsilon)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         deltaNet = try GatedDeltaNet(&h)

@@ -16,18 +16,21 @@ public struct KnownFindings: Sendable {
         /// What a case has that it explains: regular expressions, each of which one of the case's `traits` fits as a
         /// whole.
         public var when: [String]?
+        /// What a case has that it does not explain: regular expressions, none of which any of the case's `traits` fits.
+        public var unless: [String]?
         /// Cases in its scope are not run: it damages the worker's memory, and cases after it.
         public var avoids: Bool?
 
         public init(
             architectures: [String]? = nil, checks: [String]? = nil, devices: [String]? = nil,
-            kinds: [String]? = nil, when: [String]? = nil, avoids: Bool? = nil
+            kinds: [String]? = nil, when: [String]? = nil, unless: [String]? = nil, avoids: Bool? = nil
         ) {
             self.architectures = architectures
             self.checks = checks
             self.devices = devices
             self.kinds = kinds
             self.when = when
+            self.unless = unless
             self.avoids = avoids
         }
     }
@@ -39,6 +42,7 @@ public struct KnownFindings: Sendable {
         fileprivate let scope: Scope
         fileprivate let kinds: [Pattern]?
         fileprivate let conditions: [Pattern]
+        fileprivate let exceptions: [Pattern]
 
         /// As reports name it: the file's name.
         public var name: String { path.split(separator: "/").last.map(String.init) ?? path }
@@ -65,7 +69,8 @@ public struct KnownFindings: Sendable {
             }
             return Finding(
                 path: path, entry: entry, scope: scope, kinds: try scope.kinds.map { try patterns($0, "kinds") },
-                conditions: try patterns(scope.when ?? [], "when"))
+                conditions: try patterns(scope.when ?? [], "when"),
+                exceptions: try patterns(scope.unless ?? [], "unless"))
         }
     }
 
@@ -112,6 +117,7 @@ extension KnownFindings.Finding {
         fits(scope.architectures, subject.architecture, entry.signature.architecture)
             && fits(scope.checks, subject.check.rawValue, entry.signature.check.rawValue)
             && conditions.allSatisfy { condition in traits.contains { condition.matches($0) } }
+            && !exceptions.contains { exception in traits.contains { exception.matches($0) } }
     }
 }
 
