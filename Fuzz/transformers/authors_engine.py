@@ -15,6 +15,7 @@ import torch
 import transformers
 from huggingface_hub.errors import StrictDataclassError
 
+import expressible
 import families  # registers itself
 import from_metadata.dense, from_metadata.encoders, from_metadata.experts, from_metadata.recurrent  # register themselves
 import toy_tokenizers
@@ -45,6 +46,7 @@ class AuthorsEngine:
             "traits": {
                 "cacheTypes": ["f32"], "choosesFlashAttention": False, "choosesThreads": False,
                 "choosesUnifiedCache": False, "splits": [], "admitsGaps": True, "contextUnit": 1, "boundsSizes": False,
+                "models": expressible.traits(),
             },
         }
 
@@ -143,8 +145,8 @@ class AuthorsModel:
 
 
 def fitted(tensors: Mapping[str, numpy.ndarray], readback: Readback) -> dict[str, numpy.ndarray]:
-    """A file's tensors as the converter would have written them: not fused, and with zeros for what is
-    added and that it lacks.
+    """A file's tensors as the converter would have written them: not fused, a head that is tied as one of its own, and
+    zeros for what is added and that it lacks.
 
     - Raises: Unsupported where there are others than the converter writes, or of other shapes.
     """
@@ -152,6 +154,8 @@ def fitted(tensors: Mapping[str, numpy.ndarray], readback: Readback) -> dict[str
     result: dict[str, numpy.ndarray] = {}
     for name, values in tensors.items():
         result |= {name: values} if name in shapes else parted(name, values, shapes)
+    if "output.weight" in shapes:
+        result.setdefault("output.weight", tensors["token_embd.weight"])
     for name in shapes.keys() - result.keys():
         if not name.endswith((".bias", "token_types.weight")):
             raise Unsupported(f"a file without {name}")

@@ -103,6 +103,7 @@ def latent_attention(m: Metadata) -> dict[str, Any]:
         "num_attention_heads": heads, "num_key_value_heads": heads, "kv_lora_rank": m.get("attention.kv_lora_rank"),
         "qk_rope_head_dim": rotated, "qk_nope_head_dim": key_size - rotated,
         "v_head_dim": m.get("attention.value_length_mla"), "head_dim": rotated,
+        "attention_bias": m.has("attn_q_a.bias", "attn_kv_a_mqa.bias", "attn_output.bias"),
     }
 
 
@@ -120,4 +121,6 @@ def groups(m: Metadata) -> dict[str, Any]:
     """Groups of experts, and how many of them a token may use; without groups, all are one."""
     count = m.means("expert_group_count", m.get("expert_group_count", 0) or 1)
     used = m.means("expert_group_used_count", m.get("expert_group_used_count", 1) if count > 1 else 1)
+    if m.get("expert_count") < 2 * count:
+        raise Unsupported("expert_count: a group's score is the sum of its best two")
     return {"n_group": count, "topk_group": used}
