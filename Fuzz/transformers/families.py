@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Sequence
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -37,6 +39,34 @@ class OwnHead(Transformers):
         with float64():
             model.lm_head.weight = torch.nn.Parameter(parameters[self.HEAD].clone())
         return model
+
+
+class Body(Transformers):
+    """Models published with a head that engines use only where they are told to: what is below it answers."""
+
+    def answer(self, model: torch.nn.Module, configuration: Configuration,
+               tokens: Sequence[int], source: Sequence[int]) -> np.ndarray:
+        return super().answer(model.base_model, configuration, tokens, source)
+
+
+class Projected(Transformers):
+    """LFM2-ColBERT: each row goes through one more matrix, which lies in a folder of its own."""
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        super().save(model, configuration, folder)
+        (folder / "1_Dense").mkdir()
+        weight = self.projection(configuration, model.config.hidden_size)
+        save_file({"linear.weight": weight}, folder / "1_Dense" / "model.safetensors")
+
+    def answer(self, model: torch.nn.Module, configuration: Configuration,
+               tokens: Sequence[int], source: Sequence[int]) -> np.ndarray:
+        rows = super().answer(model, configuration, tokens, source)
+        return rows @ self.projection(configuration, rows.shape[-1]).double().numpy().T
+
+    def projection(self, configuration: Configuration, width: int) -> torch.Tensor:
+        """`[values["projection_dim"], width]`: no parameter of the class, and the same for each seed."""
+        shape = (configuration.values["projection_dim"], width)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(0)) / math.sqrt(width)
 
 
 class WithPrediction(Transformers):
@@ -120,8 +150,10 @@ def xlm_roberta(folder: Path) -> None:
     (folder / "tokenizer.model").rename(folder / "sentencepiece.bpe.model")
 
 
+FAMILIES["body"] = Body()
 FAMILIES["own-head"] = OwnHead()
 FAMILIES["kimi-linear"] = KimiLinear()
+FAMILIES["projected"] = Projected()
 FAMILIES["with-prediction"] = WithPrediction()
 toy_tokenizers.KINDS["glm"] = glm
 toy_tokenizers.KINDS["xlm-roberta"] = xlm_roberta

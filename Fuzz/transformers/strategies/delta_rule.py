@@ -43,8 +43,7 @@ def qwen3next(draw: Draw) -> Configuration:
 @converter_refuses("qwen3next", "values of the delta rule of another size than its keys: engines know one size")
 def qwen3next_value_size(configuration: Configuration) -> bool:
     values = configuration.values
-    has_delta = "linear_attention" in values["layer_types"]
-    return has_delta and values["linear_value_head_dim"] != values["linear_key_head_dim"]
+    return values["linear_value_head_dim"] != values["linear_key_head_dim"]
 
 
 converter_ignores("qwen3next", "hidden_act", "silu")
@@ -73,15 +72,15 @@ def kimi_linear(draw: Draw) -> Configuration:
         },
     }
     if not rarely(draw):
-        values["q_lora_rank"] = None
+        values |= {"q_lora_rank": None, "attention_bias": False}
     if not rarely(draw):
         values |= {"n_group": 1, "topk_group": 1, "norm_topk_prob": True}
     return Configuration("KimiLinearForCausalLM", values, tokens=draw(PROMPTS), family="kimi-linear")
 
 
-@converter_refuses("kimi-linear", "compressed queries: engines know none in Kimi-Linear")
-def kimi_compressed_queries(configuration: Configuration) -> bool:
-    return configuration.values["q_lora_rank"] is not None
+@converter_refuses("kimi-linear", "compressed queries or biases of attention: engines know neither in Kimi-Linear")
+def kimi_attention(configuration: Configuration) -> bool:
+    return configuration.values["q_lora_rank"] is not None or configuration.values["attention_bias"]
 
 
 @converter_refuses("kimi-linear", "heads of the delta rule as many as no head count of the file")

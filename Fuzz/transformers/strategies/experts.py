@@ -134,14 +134,14 @@ def llama4(draw: Draw) -> Configuration:
         draw, num_hidden_layers=layers, head_dim=draw(integers(4, 32, 2)), hidden_act=activation(draw, "silu"),
         intermediate_size=draw(SIZES), intermediate_size_mlp=draw(integers(8, 72, 4)), num_local_experts=experts,
         num_experts_per_tok=draw(st.integers(1, min(3, experts))), interleave_moe_layer_step=draw(st.integers(1, 3)),
-        use_qk_norm=(experts != 128) != rarely(draw), attention_bias=draw(st.booleans()))
+        use_qk_norm=experts != 128, attention_bias=draw(st.booleans()))
     values["rope_parameters"] = draw(rope(values["head_dim"]))
     if rarely(draw):
-        values["attention_chunk_size"] = draw(WINDOWS)
-    if rarely(draw):
-        values["no_rope_layers"] = draw(st.lists(st.integers(0, 1), min_size=layers, max_size=layers))
-    if rarely(draw):
-        values |= {"floor_scale": 4, "attn_scale": 0.5}
+        values |= draw(st.sampled_from([
+            {"use_qk_norm": not values["use_qk_norm"]},
+            {"attention_chunk_size": draw(WINDOWS)},
+            {"no_rope_layers": draw(st.lists(st.integers(0, 1), min_size=layers, max_size=layers))},
+            {"floor_scale": 4, "attn_scale": 0.5}]))
     return Configuration("Llama4ForCausalLM", values, tokens=draw(PROMPTS))
 
 

@@ -31,6 +31,8 @@ def nemotron(draw: Draw, blocks: str) -> dict[str, Any]:
     # The converter wants a state space whose width is a multiple of 64.
     mamba_heads = groups * draw(st.integers(1, 2)) * (64 // head_size if not rarely(draw) else 1)
     pattern = draw(st.lists(st.sampled_from(blocks), min_size=1, max_size=5))
+    if set(pattern) == {"*"} and not rarely(draw):
+        pattern.append("M")
     values = decoder(
         draw, head_dim=draw(integers(4, 24, 2)), layers_block_type=[BLOCKS[block] for block in pattern],
         mamba_num_heads=mamba_heads, mamba_head_dim=head_size, n_groups=groups, ssm_state_size=draw(integers(4, 20, 4)),

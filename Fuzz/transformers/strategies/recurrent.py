@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
     EPSILONS, PROMPTS, Configuration, Draw, converter_ignores, converter_ignores_rope, converter_refuses, integers,
     rarely, rope, strategy,
@@ -119,6 +120,7 @@ def convolutions(draw: Draw, values: dict[str, Any]) -> dict[str, Any]:
 
 @strategy("lfm2")
 def lfm2(draw: Draw) -> Configuration:
+    """LFM2, and its models of embeddings, of which ColBERT's are projected."""
     values = convolutions(draw, decoder(draw))
     values["block_auto_adjust_ff_dim"] = draw(st.booleans())
     if values["block_auto_adjust_ff_dim"]:
@@ -126,7 +128,15 @@ def lfm2(draw: Draw) -> Configuration:
             "block_multiple_of": draw(st.sampled_from([4, 16])),
             "block_ffn_dim_multiplier": draw(st.sampled_from([1.0, 1.25, 0.5])),
         }
-    return Configuration("Lfm2ForCausalLM", values, tokens=draw(PROMPTS), converter={"fuse_qkv": draw(st.booleans())})
+    options = {"fuse_qkv": draw(st.booleans())}
+    if draw(st.integers(0, 3)) < 3:
+        return Configuration("Lfm2ForCausalLM", values, tokens=draw(PROMPTS), converter=options)
+    pooling = draw(st.sampled_from(["last", "mean", "cls"]))
+    if draw(st.booleans()):
+        return Configuration("Lfm2Model", values, tokens=draw(PROMPTS), converter=options, pooling=pooling)
+    values["projection_dim"] = draw(integers(4, 24, 4))
+    return Configuration(
+        "Lfm2Model", values, tokens=draw(PROMPTS), converter=options, pooling=pooling, family="projected")
 
 
 @strategy("lfm2moe")
