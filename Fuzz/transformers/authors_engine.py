@@ -115,6 +115,8 @@ class AuthorsModel:
         inputs = self._inputs(ids, positions)
         with float64():
             if self.model.config.is_encoder_decoder:
+                if not source:
+                    raise Unsupported("a sequence without a source")
                 inputs = {"input_ids": torch.tensor([source]), "decoder_input_ids": inputs["input_ids"]}
             return self.model(**inputs).logits[0].numpy()
 
@@ -178,6 +180,12 @@ def parted(name: str, values: numpy.ndarray, shapes: Mapping[str, tuple[int, ...
             ends = numpy.cumsum([shapes[part][axis] for part in names])
             if ends[-1] == values.shape[axis]:
                 return dict(zip(names, numpy.split(values, ends[:-1], axis=axis)))
+    keys = name.replace(".attn_kv_b.", ".attn_k_b.")
+    if keys != name and keys in shapes:
+        heads, latent, size = shapes[keys]
+        both = values.reshape(heads, -1, latent)
+        return {
+            keys: both[:, :size].transpose(0, 2, 1), name.replace(".attn_kv_b.", ".attn_v_b."): both[:, size:]}
     raise Unsupported(f"tensor {name}")
 
 

@@ -29,15 +29,14 @@ KEYS: list[tuple[str, list[Any]]] = [
     (r"(lfm2moe|kimi-linear)\.expert_gating_func", [2]),
     (r"deepseek2\.expert_gating_func", [1, 2]),
     (r"(deepseek2|kimi-linear)\.expert_count", [4, 2, 3, 8, 5, 16, 33]),
-    # Attention whose cache holds latent vectors: the form in which the converter writes it.
-    (r"deepseek2\.attention\.key_length_mla", list(range(1, 66))),
+    (r"(nemotron_h|nemotron_h_moe)\.expert_count", [None, 0, 4, 2, 3, 8, 5, 16, 33]),
     # Sizes that follow from each other.
     (r"bloom\.embedding_length", [32]),
     (r"bloom\.feed_forward_length", [128]),
     (r"mamba2\.embedding_length", [32]),
     (r"mamba2\.ssm\.inner_size", [64, 32, 96, 128, 160, 192]),
-    (r"(llama|gemma2|gemma3)\.embedding_length", [32, 64, 96, 128, 160]),
-    (r"(llama|gemma2|gemma3)\.attention\.head_count", [4, 2, 1, 8]),
+    (r"(llama|gemma2|gemma3|deepseek2)\.embedding_length", [32, 64, 96, 128, 160]),
+    (r"(llama|gemma2|gemma3|deepseek2)\.attention\.head_count", [4, 2, 1, 8]),
     (r"(nemotron_h|nemotron_h_moe)\.attention\.key_length", [16, 32, 64, 8, 2, 4]),
     (r"(nemotron_h|nemotron_h_moe)\.attention\.value_length", [16, 32, 64, 8, 2, 4]),
     (r"(nemotron_h|nemotron_h_moe)\.expert_feed_forward_length", [None]),

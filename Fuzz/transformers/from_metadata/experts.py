@@ -72,7 +72,7 @@ def deepseek2(m: Metadata) -> Expression:
     m.expect("attention.temperature_scale", 0.0, absent=0.0)
     values = sizes(m) | latent_attention(m) | shared_experts(m) | {
         "rms_norm_eps": m.get("attention.layer_norm_rms_epsilon"), "rope_parameters": rope(m, rotated=None),
-        "q_lora_rank": m.get("attention.q_lora_rank", 0) or None,
+        "q_lora_rank": compressed_queries(m),
     }
     magnitude = m.get("rope.scaling.yarn_log_multiplier", 0.0)
     if magnitude != 0 and values["rope_parameters"]["rope_type"] == "yarn":
@@ -81,6 +81,7 @@ def deepseek2(m: Metadata) -> Expression:
     values |= {"first_k_dense_replace": dense, "intermediate_size": m.get("feed_forward_length") if dense else 1}
     gating = m.get("expert_gating_func", SOFTMAX)
     if gating == SIGMOID:
+        scored_by_two(m)
         values["num_mtp_layers"] = 0
         published = {"scoring_func": "sigmoid", "topk_method": "noaux_tc"}
         configuration = Configuration("DeepseekV3ForCausalLM", values, published=published)
@@ -92,18 +93,27 @@ def deepseek2(m: Metadata) -> Expression:
     return Expression(configuration, adjust=magnified(m))
 
 
+def compressed_queries(m: Metadata) -> int | None:
+    """Of none the converter says 1536: its own reader takes what is null for the default."""
+    rank = m.get("attention.q_lora_rank", 0)
+    return rank or m.get("attention.q_lora_rank", None, is_converted=False) or None
+
+
 def latent_attention(m: Metadata) -> dict[str, Any]:
-    """Whose cache holds the latent vector alone: the form in which the converter writes it."""
-    heads, rotated = m.get("attention.head_count"), m.get("rope.dimension_count")
-    key_size = m.get("attention.key_length_mla", 0)
+    """Attention whose cache holds the latent vector alone, as the converter writes it, or all keys and values."""
+    heads, latent, rotated = m.get("attention.head_count"), m.get("attention.kv_lora_rank"), m.get("rope.dimension_count")
+    key_size, value_size = m.get("attention.key_length_mla", 0), m.get("attention.value_length_mla", 0)
+    row, row_value = m.get("attention.key_length"), m.get("attention.value_length", is_converted=False)
     if key_size == 0:
-        raise Unsupported("attention.key_length_mla: attention that is not absorbed")
-    m.get("attention.value_length", is_converted=False)
+        key_size, value_size = row, row_value
+        m.means("attention.head_count_kv", 1)
+        m.means("attention.key_length", latent + rotated)
+        m.means("attention.key_length_mla", key_size)
+        m.means("attention.value_length_mla", value_size)
     return {
-        "num_attention_heads": heads, "num_key_value_heads": heads, "kv_lora_rank": m.get("attention.kv_lora_rank"),
-        "qk_rope_head_dim": rotated, "qk_nope_head_dim": key_size - rotated,
-        "v_head_dim": m.get("attention.value_length_mla"), "head_dim": rotated,
-        "attention_bias": m.has("attn_q_a.bias", "attn_kv_a_mqa.bias", "attn_output.bias"),
+        "num_attention_heads": heads, "num_key_value_heads": heads, "kv_lora_rank": latent,
+        "qk_rope_head_dim": rotated, "qk_nope_head_dim": key_size - rotated, "v_head_dim": value_size,
+        "head_dim": rotated, "attention_bias": m.has("attn_q_a.bias", "attn_kv_a_mqa.bias", "attn_output.bias"),
     }
 
 
@@ -121,6 +131,10 @@ def groups(m: Metadata) -> dict[str, Any]:
     """Groups of experts, and how many of them a token may use; without groups, all are one."""
     count = m.means("expert_group_count", m.get("expert_group_count", 0) or 1)
     used = m.means("expert_group_used_count", m.get("expert_group_used_count", 1) if count > 1 else 1)
-    if m.get("expert_count") < 2 * count:
-        raise Unsupported("expert_count: a group's score is the sum of its best two")
     return {"n_group": count, "topk_group": used}
+
+
+def scored_by_two(m: Metadata) -> None:
+    """A group's score is the sum of its best two: where there are no groups, all experts are one."""
+    if m.get("expert_count") < 2 * (m.get("expert_group_count", 0) or 1):
+        raise Unsupported("expert_count: fewer than two experts in a group")

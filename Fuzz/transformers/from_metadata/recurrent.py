@@ -10,7 +10,7 @@ import torch
 from from_metadata import (
     Expression, Metadata, Positions, alike, architecture, attention, expert_size, magnified, mixture, rope, sizes,
 )
-from from_metadata.experts import SIGMOID, groups, latent_attention, shared_experts
+from from_metadata.experts import SIGMOID, groups, latent_attention, scored_by_two, shared_experts
 from protocol import Unsupported
 from strategies import Configuration
 
@@ -118,6 +118,7 @@ def qwen3next(m: Metadata) -> Expression:
 @architecture("kimi-linear")
 def kimi_linear(m: Metadata) -> Expression:
     m.expect("expert_gating_func", SIGMOID, absent=SIGMOID)
+    scored_by_two(m)
     key_heads, heads = m.each("attention.head_count_kv", 1), m.get("attention.head_count")
     dense = m.get("leading_dense_block_count", 0)
     values = sizes(m) | latent_attention(m) | shared_experts(m) | {
@@ -130,7 +131,7 @@ def kimi_linear(m: Metadata) -> Expression:
         },
     }
     values["num_local_experts"] = values.pop("n_routed_experts")
-    return Expression(Configuration("KimiLinearForCausalLM", values), positions=Positions.UNUSED)
+    return Expression(Configuration("KimiLinearForCausalLM", values, family="kimi-linear"), positions=Positions.UNUSED)
 
 
 KEYS_OF_EXPERTS = (
@@ -184,6 +185,7 @@ def experts_of_some(m: Metadata, feed_forward: list[int]) -> dict[str, Any]:
     used = common("expert_used_count", 1)
     shares = [fed // used for fed in feed_forward]
     m.means("expert_shared_count", 1)
+    scored_by_two(m)
     return groups(m) | {
         "n_routed_experts": m.get("expert_count"), "num_experts_per_tok": used,
         "moe_intermediate_size": common("expert_feed_forward_length", shares),
