@@ -1,13 +1,14 @@
-"""Models with delta rules: Qwen3-Next, Kimi-Linear."""
+"""Models with delta rules: Qwen3-Next, Kimi-Linear, RWKV-7."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
 import families  # noqa: F401: registers what `family` and `tokenizer` name
+import rwkv7
 from strategies import (
-    PROMPTS, Configuration, Draw, converter_drops, converter_ignores, converter_ignores_rope, converter_refuses,
-    integers, rarely, rope, strategy,
+    PROMPTS, VOCABULARY, Configuration, Draw, converter_drops, converter_ignores, converter_ignores_rope,
+    converter_refuses, integers, rarely, rope, strategy,
 )
 from strategies.dense import activation, decoder
 from strategies.deepseek import grouped_experts, latent_attention
@@ -98,3 +99,15 @@ def kimi_groups(configuration: Configuration) -> Configuration | None:
     if configuration.values["n_group"] == 1:
         return None
     return configuration.with_values(n_group=1, topk_group=1)
+
+
+@strategy("rwkv7")
+def goose(draw: Draw) -> Configuration:
+    """RWKV-7, whose class is its author's own."""
+    head_size = draw(integers(4, 32, 4))
+    values = {
+        "vocab_size": draw(VOCABULARY), "hidden_size": draw(st.integers(1, 4)) * head_size, "head_dim": head_size,
+        "num_hidden_layers": draw(st.integers(1, 3)), "intermediate_size": draw(integers(8, 96, 4)), "norm_eps": 1e-5,
+    }
+    values |= {name: draw(st.integers(2, 24)) for name in rwkv7.LOW_RANK.values()}
+    return Configuration("RWKV_x070", values, tokens=draw(PROMPTS), tokenizer="rwkv", family="rwkv7")
