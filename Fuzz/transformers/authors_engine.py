@@ -16,8 +16,12 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 
 import expressible
-import families  # registers itself
-import from_metadata.dense, from_metadata.encoders, from_metadata.experts, from_metadata.recurrent  # register themselves
+# Register themselves.
+import families
+import from_metadata.dense
+import from_metadata.encoders
+import from_metadata.experts
+import from_metadata.recurrent
 import toy_tokenizers
 from authors import family, float64
 from converter import Converter, ConverterRefused
@@ -142,7 +146,8 @@ class AuthorsModel:
             raise Unsupported("gaps between positions")
         inputs = {"input_ids": torch.tensor([ids])}
         if self.expressed.positions is Positions.GIVEN:
-            inputs |= {"position_ids": torch.tensor([positions]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
+            inputs["position_ids"] = torch.tensor([positions])
+            inputs["attention_mask"] = torch.ones(1, len(ids), dtype=torch.long)
         return inputs
 
 

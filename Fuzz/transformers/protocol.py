@@ -213,7 +213,8 @@ def transcript(results: list[Rows | None]) -> bytes:
         parts.append(yes)
         logits, embeddings = no, no
         if rows is not None:
-            held = yes + integers(len(rows.keys), *rows.keys, rows.values.shape[1]) + rows.values.astype("<f8").tobytes()
+            held = yes + integers(len(rows.keys), *rows.keys, rows.values.shape[1])
+            held += rows.values.astype("<f8").tobytes()
             logits, embeddings = (no, held) if rows.are_embeddings else (held, no)
         parts += [logits, embeddings]
     return b"".join([*parts, integers(0), integers(0)])

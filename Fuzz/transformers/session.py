@@ -133,7 +133,8 @@ class Session:
         given: dict[int, numpy.ndarray] = {}
         for sequence in sorted({sequence for token in batch for sequence in token.sequences}):
             members = [key for key, token in enumerate(batch) if sequence in token.sequences]
-            values = self.authors.embeddings([batch[key].id for key in members], [batch[key].position for key in members])
+            ids, positions = zip(*((batch[key].id, batch[key].position) for key in members))
+            values = self.authors.embeddings(ids, positions)
             pooled = self.authors.pooled(values)
             if pooled is not None:
                 given[sequence] = pooled

@@ -183,7 +183,8 @@ def sizes(m: Metadata, is_causal: bool = True, **more: Any) -> dict[str, Any]:
     m.expect("nextn_predict_layers", 0, absent=0)
     return {
         "vocab_size": m.get("vocab_size"), "hidden_size": m.get("embedding_length"), "num_hidden_layers": m.layers,
-        "max_position_embeddings": m.get("context_length", is_converted=False), "tie_word_embeddings": "output.weight" not in m.tensors,
+        "max_position_embeddings": m.get("context_length", is_converted=False),
+        "tie_word_embeddings": "output.weight" not in m.tensors,
         "bos_token_id": None, "eos_token_id": None, "pad_token_id": None,
     } | more
 
@@ -229,9 +230,10 @@ def rope(m: Metadata, base: str = "rope.freq_base", rotated: str | None = "atten
     if kind != "yarn" or factor < 1:
         raise Unsupported(f"rope.scaling.type {kind} by {factor}")
     m.expect("rope.scaling.yarn_ext_factor", 1.0, absent=1.0)
+    context = m.get("context_length", is_converted=False)
     parameters |= {
         "rope_type": "yarn", "factor": factor,
-        "original_max_position_embeddings": m.get("rope.scaling.original_context_length", m.get("context_length", is_converted=False)),
+        "original_max_position_embeddings": m.get("rope.scaling.original_context_length", context),
         "beta_fast": m.get("rope.scaling.yarn_beta_fast", 32.0), "beta_slow": m.get("rope.scaling.yarn_beta_slow", 1.0),
     }
     if "rope.scaling.yarn_attn_factor" in m:

@@ -49,7 +49,8 @@ def gemma(m: Metadata) -> Expression:
 def gemma2(m: Metadata) -> Expression:
     one_base(m)
     values = decoder(
-        m, attention_bias=True, sliding_window=m.get("attention.sliding_window", 4096), layer_types=layer_types(windowed_layers(m, 2)),
+        m, attention_bias=True, sliding_window=m.get("attention.sliding_window", 4096),
+        layer_types=layer_types(windowed_layers(m, 2)),
         attn_logit_softcapping=m.get("attn_logit_softcapping", 50.0),
         final_logit_softcapping=m.get("final_logit_softcapping", 30.0))
     values["query_pre_attn_scalar"] = scaled_by(values, layers_of_27b=46)
@@ -60,7 +61,9 @@ def gemma2(m: Metadata) -> Expression:
 def gemma3(m: Metadata) -> Expression:
     window = m.get("attention.sliding_window", 0)
     windowed = windowed_layers(m, 6) if window else [False] * m.layers
-    values = decoder(m, attention_bias=True, sliding_window=m.means("attention.sliding_window", window or 1), layer_types=layer_types(windowed))
+    values = decoder(
+        m, attention_bias=True, sliding_window=m.means("attention.sliding_window", window or 1),
+        layer_types=layer_types(windowed))
     values["rope_parameters"] = {
         "full_attention": values["rope_parameters"],
         "sliding_attention": {
@@ -94,7 +97,8 @@ def gpt2(m: Metadata) -> Expression:
     context = m.get("context_length")
     values = {
         **ungrouped(m, "n_head"), "n_embd": m.get("embedding_length"), "n_layer": m.layers, "n_positions": context,
-        "n_inner": m.get("feed_forward_length", is_converted=False), "layer_norm_epsilon": m.get("attention.layer_norm_epsilon"),
+        "n_inner": m.get("feed_forward_length", is_converted=False),
+        "layer_norm_epsilon": m.get("attention.layer_norm_epsilon"),
     }
     configuration = Configuration("GPT2LMHeadModel", values, published={"n_ctx": context})
     return Expression(configuration, depends_on_differences=False)

@@ -24,7 +24,8 @@ def bert(m: Metadata) -> Expression:
     del values["head_dim"], values["tie_word_embeddings"]
     configuration = Configuration("BertModel", values, tokenizer="word-pieces", pooling=POOLINGS[pooling])
     return Expression(
-        configuration, is_bidirectional=True, depends_on_differences=False, unused=("pooler.",), unused_tensors=("cls.",))
+        configuration, is_bidirectional=True, depends_on_differences=False, unused=("pooler.",),
+        unused_tensors=("cls.",))
 
 
 @architecture("t5")
@@ -36,7 +37,8 @@ def t5(m: Metadata) -> Expression:
     blocks = [f"enc.blk.{layer}" for layer in range(m.layers)] + [f"dec.blk.{layer}" for layer in range(decoder_layers)]
     is_gated = alike((f"{block}.ffn_gate.weight" in m.tensors for block in blocks), "ffn_gate")
     later = [block for block in blocks if not block.endswith(".0")]
-    has_own_biases = alike((f"{block}.attn_rel_b.weight" in m.tensors for block in later), "attn_rel_b") if later else False
+    has_own_biases = bool(later) and alike(
+        (f"{block}.attn_rel_b.weight" in m.tensors for block in later), "attn_rel_b")
     values = {
         "vocab_size": fields["vocab_size"], "d_model": fields["hidden_size"], "d_kv": fields["head_dim"],
         "d_ff": m.get("feed_forward_length"), "num_layers": m.layers, "num_decoder_layers": decoder_layers,

@@ -101,7 +101,8 @@ def compressed_queries(m: Metadata) -> int | None:
 
 def latent_attention(m: Metadata) -> dict[str, Any]:
     """Attention whose cache holds the latent vector alone, as the converter writes it, or all keys and values."""
-    heads, latent, rotated = m.get("attention.head_count"), m.get("attention.kv_lora_rank"), m.get("rope.dimension_count")
+    heads = m.get("attention.head_count")
+    latent, rotated = m.get("attention.kv_lora_rank"), m.get("rope.dimension_count")
     key_size, value_size = m.get("attention.key_length_mla", 0), m.get("attention.value_length_mla", 0)
     row, row_value = m.get("attention.key_length"), m.get("attention.value_length", is_converted=False)
     if key_size == 0:
