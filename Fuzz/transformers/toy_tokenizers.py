@@ -14,16 +14,18 @@ from typing import Callable
 SIZE = 320
 SPECIALS = 4
 """Tokens below are special: prompts have none of them."""
+NO, YES = 260, 262
+"""Tokens of byte pairs."""
 WORDS = ["".join(letters) for letters in product(string.ascii_lowercase, repeat=2)]
 
 
 def byte_pairs(folder: Path) -> None:
-    """GPT-2's kind: all bytes, and merges of two letters."""
+    """GPT-2's kind: all bytes, and merges; among them the two words that rerankers choose between."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = ["<unk>", "<s>", "</s>", "<pad>", *alphabet, *WORDS][:SIZE]
-    merges = [tuple(word) for word in words[SPECIALS + len(alphabet):]]
+    merges = [("n", "o"), ("y", "e"), ("ye", "s"), *map(tuple, WORDS)][:SIZE - SPECIALS - len(alphabet)]
+    words = ["<unk>", "<s>", "</s>", "<pad>", *alphabet, *map("".join, merges)]
     tokenizer = Tokenizer(models.BPE({word: index for index, word in enumerate(words)}, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

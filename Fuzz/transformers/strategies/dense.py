@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from rerankers import RERANKER
 from strategies import (
     EPSILONS, PROMPTS, THETAS, VOCABULARY, Configuration, Draw, converter_drops, converter_ignores,
     converter_ignores_rope, converter_refuses, heads, integers,
@@ -31,7 +32,7 @@ def decoder(draw: Draw, **more: Any) -> dict[str, Any]:
         "max_position_embeddings": 256,
         "rms_norm_eps": draw(EPSILONS),
         "tie_word_embeddings": draw(st.booleans()),
-        "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3,
+        "bos_token_id": 1, "eos_token_id": [2, 1] if rarely(draw) else 2, "pad_token_id": 3,
     } | more
 
 
@@ -285,8 +286,9 @@ def qwen3(draw: Draw) -> Configuration:
                      hidden_act=activation(draw, "silu"))
     values["rope_parameters"] = draw(rope(values["head_dim"], ROPES))
     windowed(draw, values)
-    return head_or_pooling(draw, Configuration(
-        "Qwen3ForCausalLM", values, tokens=draw(PROMPTS), converter={"fuse_qkv": draw(st.booleans())}))
+    configuration = Configuration(
+        "Qwen3ForCausalLM", values, tokens=draw(PROMPTS), converter={"fuse_qkv": draw(st.booleans())})
+    return replace(configuration, family=RERANKER) if rarely(draw) else head_or_pooling(draw, configuration)
 
 
 for _architecture in ("qwen2", "qwen3"):
