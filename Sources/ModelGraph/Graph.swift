@@ -142,10 +142,31 @@ public struct Graph: Sendable {
     public internal(set) var weights: [Weight] = []
     public internal(set) var states: [State] = []
     public internal(set) var inputs: [Input: ValueID] = [:]
-    /// The graph's results by name: `logits`, `embeddings`.
+    /// The graph's results by name.
     public internal(set) var outputs: [Output: ValueID] = [:]
 
-    public enum Output: String, Hashable, Sendable { case logits, embeddings }
+    public enum Output: Hashable, Sendable {
+        case logits, embeddings
+        /// The residual stream after a block, of all tokens of the batch.
+        case block(Int)
+
+        public var name: String {
+            switch self {
+            case .logits: "logits"
+            case .embeddings: "embeddings"
+            case .block(let number): "block \(number)"
+            }
+        }
+    }
 
     public init() {}
+
+    /// The same graph with the residual stream after each block among its results: what the last node of the block makes.
+    public var withBlocks: Graph {
+        var graph = self
+        for node in nodes {
+            if let layer = node.layer { graph.outputs[.block(layer)] = node.result }
+        }
+        return graph
+    }
 }

@@ -15,6 +15,8 @@ struct ArchitectureDescription {
         var name: String
         var role: Weight.Role
         var isOptional: Bool
+        /// Asked for only where the file lacks an optional one, such as one into which it is fused.
+        var isAlternative: Bool
         /// The number of drawn models that can have it.
         var models = 1
     }
@@ -29,7 +31,10 @@ struct ArchitectureDescription {
             let drawn = try DrawnModel.draw(architecture, &choices)
             var seen: Set<String> = []
             var insertion = 0
-            for weight in try Inventory(drawn.metadata).tensors {
+            let all = try Inventory(drawn.metadata).tensors
+            let names = Set(all.map(\.name))
+            let alternatives = try Inventory(drawn.metadata, optional: .none).tensors.filter { !names.contains($0.name) }
+            for weight in all + alternatives {
                 let parts = weight.name.split(separator: ".").map { Int($0) == nil ? String($0) : "N" }
                 let name = parts.joined(separator: ".")
                 let isNew = seen.insert(name).inserted
@@ -37,7 +42,10 @@ struct ArchitectureDescription {
                     if isNew { tensors[index].models += 1 }
                     insertion = index + 1
                 } else {
-                    tensors.insert(Tensor(name: name, role: weight.role, isOptional: weight.isOptional), at: insertion)
+                    let tensor = Tensor(
+                        name: name, role: weight.role, isOptional: weight.isOptional,
+                        isAlternative: !names.contains(weight.name))
+                    tensors.insert(tensor, at: insertion)
                     insertion += 1
                 }
             }
@@ -64,7 +72,7 @@ struct ArchitectureDescription {
         var rows = TextTable(["tensor", "role", "present"], indentation: 2)
         for tensor in tensors {
             let presence = tensor.isOptional
-                ? "optional" : tensor.models < Self.drawnModels ? "as hyperparameters ask" : "always"
+                ? "optional" : tensor.isAlternative ? "in place of optional ones" : tensor.models < Self.drawnModels ? "as hyperparameters ask" : "always"
             rows.append(tensor.name, tensor.role.rawValue, presence)
         }
         rows.print()

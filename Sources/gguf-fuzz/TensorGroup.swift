@@ -8,6 +8,8 @@ struct TensorGroup {
     let dimensions: [Int]
     /// The blocks, in the order of the file; empty for tensors outside blocks.
     private(set) var layers: [Int]
+    /// Whether the model makes no use of them.
+    private(set) var isUnused = false
 
     private init(_ tensor: TensorDescription) {
         let parts = tensor.name.split(separator: ".", omittingEmptySubsequences: false)
@@ -22,15 +24,19 @@ struct TensorGroup {
         dimensions = tensor.dimensions
     }
 
-    static func groups(of tensors: [TensorDescription]) -> [TensorGroup] {
+    /// - Parameter unused: names of tensors that the model makes no use of: they are groups of their own.
+    static func groups(of tensors: [TensorDescription], unused: Set<String> = []) -> [TensorGroup] {
         struct Key: Hashable {
-            var prefix: String, suffix: String, type: TensorType, dimensions: [Int]
+            var prefix: String, suffix: String, type: TensorType, dimensions: [Int], isUnused: Bool
         }
         var groups: [TensorGroup] = []
         var known: [Key: Int] = [:]
         for tensor in tensors {
-            let group = TensorGroup(tensor)
-            let key = Key(prefix: group.prefix, suffix: group.suffix, type: group.type, dimensions: group.dimensions)
+            var group = TensorGroup(tensor)
+            group.isUnused = unused.contains(tensor.name)
+            let key = Key(
+                prefix: group.prefix, suffix: group.suffix, type: group.type, dimensions: group.dimensions,
+                isUnused: group.isUnused)
             if let index = known[key], !group.layers.isEmpty {
                 groups[index].layers += group.layers
             } else {

@@ -19,6 +19,7 @@ struct Toy {
     /// A model of the shape of another: its metadata, tokenizer included, and those optional tensors that it has; none
     /// where the file holds metadata alone.
     init(like file: FileSource, settings: [MetadataSetting], recipe: WeightRecipe) throws {
+        try Model.refuseUnused(file)
         try self.init(file.metadata, settings, optional: .only(Set(file.tensors.map(\.name))), recipe)
     }
 

@@ -34,6 +34,12 @@ public final class BuiltinEngine: Engine {
     public func load(file path: String) throws -> any EngineModel {
         try BuiltinModel(Refusal.wrapping { try Model(FileSource(path: path)) }, deviceSet)
     }
+
+    /// A session on this engine's devices, for what no script asks for.
+    /// - Throws: as `Session`.
+    public func open(_ model: Model, placement: Placement, options: SessionOptions) throws -> Session {
+        try Session(model, placement: placement, devices: deviceSet, options: options)
+    }
 }
 
 extension Refusal {
@@ -158,7 +164,7 @@ private final class BuiltinSession: ScriptSession {
 }
 
 extension StepResult {
-    fileprivate init(_ output: Output) {
+    public init(_ output: Output) {
         self.init(logits: output.logits.map(Rows.init), embeddings: output.embeddings.map(Rows.init))
     }
 }

@@ -30,19 +30,26 @@ public final class Model: Sendable {
             weights = try architecture.weights { tensors[$0] != nil }
         }
         for weight in weights { try Self.check(tensors[weight.name], against: weight) }
-        try Self.refuseUnused(source.tensors.map(\.name), of: Swift.type(of: architecture), weights)
+        try Self.refuseUnused(source.tensors, of: Swift.type(of: architecture), weights)
     }
 
-    /// - Throws: `ModelError` that names the first of the tensors that are none of the weights.
-    public static func refuseUnused(
-        _ tensors: [String], of architecture: any Architecture.Type, _ weights: [Weight]
+    /// - Throws: as `init`, for tensors that the model that its metadata describes makes no use of. None need be there.
+    public static func refuseUnused(_ source: some TensorSource) throws {
+        let names = Set(source.tensors.map(\.name))
+        let inventory = try Inventory(source.metadata, optional: .only(names))
+        try refuseUnused(
+            source.tensors, of: Swift.type(of: inventory.architecture), inventory.tensors.map(\.weight))
+    }
+
+    private static func refuseUnused(
+        _ tensors: [TensorInfo], of architecture: any Architecture.Type, _ weights: [Weight]
     ) throws {
         let used = Set(weights.map(\.name))
-        let unused = tensors.filter { !used.contains($0) }
+        let unused = tensors.filter { !used.contains($0.name) }
         guard let first = unused.first else { return }
         let others = unused.count > 1 ? ", nor of \(unused.count - 1) others" : ""
         throw ModelError(
-            subject: first, reason: "\(architecture.name) with this metadata makes no use of this tensor\(others)")
+            subject: first.name, reason: "\(architecture.name) with this metadata makes no use of this tensor\(others)")
     }
 
     private static func check(_ tensor: TensorInfo?, against weight: Weight) throws {

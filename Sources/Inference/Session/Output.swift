@@ -7,6 +7,8 @@ public struct Output: Sendable {
     /// A row for each token whose output was wanted or, pooled, for each sequence; nil unless asked for
     /// or all that the model gives.
     public internal(set) var embeddings: Rows?
+    /// The residual stream after each block, a row for each token; empty unless asked for.
+    public internal(set) var blocks: [Rows] = []
 
     /// Rows of equal length, each with the number it belongs to.
     public struct Rows: Sendable, Hashable {
@@ -47,5 +49,6 @@ public struct Output: Sendable {
     mutating func append(_ other: Output) {
         if let rows = other.logits { if logits == nil { logits = rows } else { logits?.append(rows) } }
         if let rows = other.embeddings { if embeddings == nil { embeddings = rows } else { embeddings?.append(rows) } }
+        if blocks.isEmpty { blocks = other.blocks } else { for (index, rows) in other.blocks.enumerated() { blocks[index].append(rows) } }
     }
 }

@@ -66,12 +66,14 @@ extension Session {
         let plan = try plan(for: BatchShape(stage: .encode, tokens: count, outputs: count, cells: 0, context: context))
         var inputs = Self.inputs(batch.tokens[...])
         inputs[.outputs] = .index((0..<count).map(Int32.init))
-        let results = try plan.run(inputs, wanted: [.embeddings])
+        let results = try plan.run(inputs, wanted: wanted(of: plan.graph))
         guard let (shape, elements) = results[.embeddings] else {
             throw SessionError("the encoder's graph has no embeddings")
         }
         encoded = EncoderOutput(sequences: batch.tokens.map(\.sequences), width: shape.last, elements: elements)
-        return Output(embeddings: .init(keys: Array(0..<count), width: shape.last, elements: elements))
+        return Output(
+            embeddings: .init(keys: Array(0..<count), width: shape.last, elements: elements),
+            blocks: Self.blocks(results, of: Array(0..<count)))
     }
 
     // MARK: One micro-batch
@@ -124,13 +126,13 @@ extension Session {
             inputs[.encoderSequences] = .index(encoded.sequences.map(\.index))
         }
 
-        let wanted = wanted(of: plan.graph).filter { plan.graph.outputs[$0] != nil }
+        let wanted = wanted(of: plan.graph)
         if inPieces, isWanted, pooled == nil, wanted.count == 1, let name = wanted.first,
             let output = plan.graph.outputs[name]
         {
             let whole = plan.graph.values[output].shape
             guard whole.rows == rows.count else {
-                throw SessionError("\(whole) \(name.rawValue) for \(rows.count) rows")
+                throw SessionError("\(whole) \(name.name) for \(rows.count) rows")
             }
             try plan.run(inputs, output: output) { firstColumn, elements in
                 let piece = Output.Rows(
@@ -146,11 +148,22 @@ extension Session {
         func found(_ name: Graph.Output, _ keys: [Int]) throws -> Output.Rows? {
             guard let (shape, elements) = results[name] else { return nil }
             guard shape.rows == keys.count else {
-                throw SessionError("\(shape) \(name.rawValue) for \(keys.count) rows")
+                throw SessionError("\(shape) \(name.name) for \(keys.count) rows")
             }
             return Output.Rows(keys: keys, width: shape.last, elements: elements)
         }
-        take(Output(logits: try found(.logits, rows), embeddings: try found(.embeddings, pooled?.sequences ?? rows)))
+        take(
+            Output(
+                logits: try found(.logits, rows), embeddings: try found(.embeddings, pooled?.sequences ?? rows),
+                blocks: Self.blocks(results, of: Array(tokens.indices))))
+    }
+
+    /// What each block made of these tokens, the first block first.
+    private static func blocks(_ results: [Graph.Output: (Shape, HostTensor)], of tokens: [Int]) -> [Output.Rows] {
+        results.compactMap { name, result -> (Int, Output.Rows)? in
+            guard case .block(let number) = name else { return nil }
+            return (number, Output.Rows(keys: tokens, width: result.0.count / tokens.count, elements: result.1))
+        }.sorted { $0.0 < $1.0 }.map(\.1)
     }
 
     /// The inputs that depend on the tokens alone.

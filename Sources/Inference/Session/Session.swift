@@ -112,9 +112,15 @@ public final class Session {
         return assignment
     }
 
-    /// Logits where the model has them; embeddings where it has nothing else, or if they are asked for.
+    /// Logits where the model has them; embeddings where it has nothing else, or if they are asked for; and all blocks,
+    /// if these are.
     func wanted(of graph: Graph) -> [Graph.Output] {
-        graph.outputs[.logits] == nil || options.wantsEmbeddings ? [.logits, .embeddings] : [.logits]
+        graph.outputs.keys.filter { output in
+            switch output {
+            case .logits, .block: true
+            case .embeddings: graph.outputs[.logits] == nil || options.wantsEmbeddings
+            }
+        }
     }
 
     func compile(_ graph: Graph) throws -> Plan {
@@ -123,7 +129,8 @@ public final class Session {
 
     func plan(for shape: BatchShape) throws -> Plan {
         if let plan = plans[shape] { return plan }
-        let plan = try compile(model.graph(shape))
+        let graph = try model.graph(shape)
+        let plan = try compile(options.wantsBlocks ? graph.withBlocks : graph)
         plans.insert(plan, plan.graph, for: shape)
         return plan
     }

@@ -15,12 +15,15 @@ public struct SessionOptions: Hashable, Sendable {
     public var pooling: Pooling?
     /// Whether a model that has logits is asked for embeddings too.
     public var wantsEmbeddings: Bool
+    /// Whether the residual stream after each block is asked for too.
+    public var wantsBlocks: Bool
     /// Whether it is an error that a device cannot run a node, rather than a fall-back to `cpu`.
     public var isStrict: Bool
 
     public init(
         context: Int? = nil, sequences: Int = 1, microBatch: Int = 512, cacheType: StateType = .full,
-        pooling: Pooling? = nil, wantsEmbeddings: Bool = false, isStrict: Bool = false
+        pooling: Pooling? = nil, wantsEmbeddings: Bool = false, wantsBlocks: Bool = false,
+        isStrict: Bool = false
     ) {
         self.context = context
         self.sequences = sequences
@@ -28,6 +31,7 @@ public struct SessionOptions: Hashable, Sendable {
         self.cacheType = cacheType
         self.pooling = pooling
         self.wantsEmbeddings = wantsEmbeddings
+        self.wantsBlocks = wantsBlocks
         self.isStrict = isStrict
     }
 }

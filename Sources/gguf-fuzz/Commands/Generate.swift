@@ -57,7 +57,9 @@ struct Generate: ParsableCommand {
     func run() throws {
         if let like {
             let toy = try CommandError.naming(like) {
-                try Toy(like: FileSource(path: like), settings: set, recipe: recipe)
+                let file = try FileSource(path: like)
+                Understanding.noteUnreadKeys(of: file.metadata, in: like)
+                return try Toy(like: file, settings: set, recipe: recipe)
             }
             return try save(toy, to: output)
         }

@@ -57,6 +57,8 @@ extension ResultsCommand {
         var cache = StateType.full
         @Option(help: "Tokens that the caches hold. (default: the model's own context, at most 4096)")
         var context: Int?
+        @Flag(help: "Also write the residual stream after each block: layer.0, layer.1, … (builtin engine).")
+        var layers = false
         @Flag(help: "Do not work out the model's SHA-256.")
         var noHash = false
         @OptionGroup var engine: EngineOptions
@@ -83,15 +85,21 @@ extension ResultsCommand {
             let engine = try engine.open()
             let hash = try file.read(hashing: !noHash)
             let rows = try RowFile(top: top, beside: output)
-            try engine.check(evaluation.write(rows, of: file, on: engine))
+            var blocks: [BlockRows] = []
+            try engine.check(
+                layers
+                    ? evaluation.write(rows, blocks: &blocks, of: file, on: engine)
+                    : evaluation.write(rows, of: file, on: engine))
             if let row = rows.firstWithoutNumber {
                 let what = "\(rows.kind.rawValue) of row \(row)"
                 Terminal.line("\(model): \(what) are not a number on \(engine.placement)")
                 throw ExitStatus.propertyFailed
             }
-            try ResultsFile.write(rows, of: evaluation, model: file, hash: hash, engine: engine, to: output)
+            try ResultsFile.write(
+                rows, blocks: blocks, of: evaluation, model: file, hash: hash, engine: engine, to: output)
             let width = rows.tops == nil ? "\(rows.width)" : "the top \(rows.width) of \(rows.modelWidth)"
-            print("\(output): \(rows.kind.rawValue), \(rows.keys.count) × \(width), \(engine.device.name)")
+            let layers = blocks.isEmpty ? "" : ", \(Format.amount(blocks.count, "block"))"
+            print("\(output): \(rows.kind.rawValue), \(rows.keys.count) × \(width)\(layers), \(engine.device.name)")
         }
     }
 

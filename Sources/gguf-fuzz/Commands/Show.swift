@@ -1,3 +1,4 @@
+import Architectures
 import ArgumentParser
 import Foundation
 import Fuzzing
@@ -39,8 +40,9 @@ struct Show: ParsableCommand {
             let order = file.byteOrder == .little ? "little-endian" : "big-endian"
             print("\(file.path): GGUF version \(file.version), \(order), tensor data aligned to \(file.alignment)")
         }
+        let understanding = Understanding(of: FileSource(model))
         print("\n\(model.metadata.count) metadata keys")
-        model.metadata.table(full: full).print()
+        model.metadata.table(full: full, unread: understanding.unreadKeys).print()
 
         print("\n\(model.tensors.count) tensors")
         var tensors = TextTable(rightAligned: [2, 3, 4], indentation: 2)
@@ -49,34 +51,63 @@ struct Show: ParsableCommand {
                 for tensor in file.tensors {
                     tensors.append(
                         tensor.name, tensor.type.name, tensor.extents, Format.count(tensor.elementCount),
-                        "at \(file.dataOffset + tensor.offset)" + (model.files.count > 1 ? " of \(file.path)" : ""))
+                        "at \(file.dataOffset + tensor.offset)" + (model.files.count > 1 ? " of \(file.path)" : ""),
+                        understanding.unusedTensors.contains(tensor.name) ? "not used" : "")
                 }
             }
         } else {
-            for group in TensorGroup.groups(of: model.tensors) {
+            for group in TensorGroup.groups(of: model.tensors, unused: understanding.unusedTensors) {
                 tensors.append(
                     group.name, group.type.name, group.extents, Format.count(group.elementCount),
-                    group.layers.count > 1 ? "× \(group.layers.count)" : "")
+                    group.layers.count > 1 ? "× \(group.layers.count)" : "", group.isUnused ? "not used" : "")
             }
         }
         tensors.print()
 
         print("")
         ParameterCounts(model).table.print()
+        if let refusal = understanding.refusal { print("\ncannot be run: \(refusal)") }
+    }
+}
+
+/// What this program makes of a file.
+struct Understanding {
+    /// Why the model cannot be run; nil where it can.
+    private(set) var refusal: String?
+    /// Hyperparameters that the architecture does not ask for.
+    private(set) var unreadKeys: Set<String> = []
+    /// Tensors of which no graph of the model makes use.
+    private(set) var unusedTensors: Set<String> = []
+
+    init(of source: FileSource) {
         do {
-            _ = try Model(FileSource(model))
+            let names = Set(source.tensors.map(\.name))
+            unreadKeys = Set(try DeclarationRecorder.unread(source.metadata))
+            unusedTensors = names.subtracting(try Inventory(source.metadata, optional: .only(names)).tensors.map(\.name))
+            _ = try Model(source)
         } catch {
-            print("\ncannot be run: \(error)")
+            refusal = "\(error)"
         }
+    }
+
+    /// Says on standard error which hyperparameters nobody reads: what they mean is lost.
+    static func noteUnreadKeys(of metadata: Metadata, in path: String) {
+        guard let keys = try? DeclarationRecorder.unread(metadata), !keys.isEmpty else { return }
+        Terminal.note("note: \(path): not read: \(keys.joined(separator: ", "))")
     }
 }
 
 extension Metadata {
     /// A line for each key.
-    /// - Parameter full: strings and arrays whole.
-    func table(full: Bool) -> TextTable {
+    /// - Parameters:
+    ///   - full: strings and arrays whole.
+    ///   - unread: keys that are marked so.
+    func table(full: Bool, unread: Set<String> = []) -> TextTable {
         var table = TextTable(indentation: 2)
-        for (key, value) in self { table.append(key, value.typeName, full ? value.whole : value.summary) }
+        for (key, value) in self {
+            table.append(
+                key, value.typeName, full ? value.whole : value.summary, unread.contains(key) ? "not read" : "")
+        }
         return table
     }
 }

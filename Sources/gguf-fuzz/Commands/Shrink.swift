@@ -105,7 +105,9 @@ struct Shrink: ParsableCommand {
             try CommandError.naming(self.file) { try ArchitectureCatalog.type(of: file.metadata) },
             devices: devices, placeable: set.placeable(with: devices + set.devices.map(\.name)),
             checks: try (check ?? .all).checks(), traits: set.traits)
+        Understanding.noteUnreadKeys(of: file.metadata, in: self.file)
         var model: DrawnModel.Target = (file.metadata, Set(file.tensors.map(\.name)))
+        try CommandError.naming(self.file) { try Model.refuseUnused(FileSource(file)) }
         let size = try CommandError.naming(self.file) { try weightBytes(model) }
         if size > largest {
             let toy = try CommandError.naming(self.file) {

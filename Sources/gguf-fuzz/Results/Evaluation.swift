@@ -107,6 +107,40 @@ struct Evaluation {
         }
     }
 
+    /// The same, with the residual stream after each block, which only the builtin engine gives.
+    /// - Parameter blocks: takes those of each block, the encoder's first.
+    /// - Throws: as `results`.
+    func write(
+        _ rows: RowFile, blocks: inout [BlockRows], of model: ModelFile, on engine: PlacedEngine
+    ) throws -> [String] {
+        guard let builtin = engine.engine as? BuiltinEngine else {
+            throw CommandError("--layers: only the builtin engine says what its blocks make")
+        }
+        return try CommandError.naming(model.path) {
+            let script = script(engine.placement, threads: engine.threads)
+            let session = try builtin.open(
+                Model(model.source), placement: engine.placement,
+                options: SessionOptions(
+                    context: context, microBatch: script.options.microBatch, cacheType: cacheType, wantsBlocks: true))
+            var start = 0
+            for step in script.steps {
+                let output: Output
+                if case .encode(let batch) = step {
+                    output = try session.encode(batch)
+                } else if let batch = step.processed {
+                    output = try session.process(batch)
+                    rows.append(StepResult(output), start: start)
+                    start += batch.tokens.count
+                } else {
+                    continue
+                }
+                BlockRows.append(output.blocks, of: step.processed == nil ? "encoder_layer" : "layer", to: &blocks)
+            }
+            try rows.finish()
+            return session.fallbacks.map(\.description)
+        }
+    }
+
     private func run<Outcome>(
         _ model: ModelFile, on engine: PlacedEngine,
         _ body: (Script, any EngineModel, (Int) -> Void) throws -> Outcome
@@ -125,6 +159,27 @@ struct Evaluation {
                     update("\(work): \(amount), step \(step + 1) of \(script.steps.count)")
                 }
             }
+        }
+    }
+}
+
+/// The residual stream after one block.
+struct BlockRows {
+    /// As the results file names it: `layer.3`, `encoder_layer.0`.
+    var name: String
+    var width: Int
+    /// `[tokens, width]`
+    var elements: [Float] = []
+
+    /// - Parameters:
+    ///   - outputs: of the blocks of one stack, the first block first.
+    ///   - stack: what their names begin with.
+    static func append(_ outputs: [Output.Rows], of stack: String, to blocks: inout [BlockRows]) {
+        for (number, rows) in outputs.enumerated() {
+            let name = "\(stack).\(number)"
+            let index = blocks.firstIndex { $0.name == name } ?? blocks.count
+            if index == blocks.count { blocks.append(BlockRows(name: name, width: rows.width)) }
+            blocks[index].elements += rows.elements.doubles.map { Float($0) }
         }
     }
 }

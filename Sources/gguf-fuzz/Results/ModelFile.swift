@@ -18,6 +18,7 @@ struct ModelFile {
         self.path = path
         parts = try GGUFParts(path: path)
         architecture = try? ArchitectureCatalog.read(parts.metadata)
+        Understanding.noteUnreadKeys(of: parts.metadata, in: path)
     }
 
     var architectureName: String? { parts.metadata.string("general.architecture") }

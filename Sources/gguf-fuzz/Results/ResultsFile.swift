@@ -8,7 +8,8 @@ import GGUF
 /// A GGUF file that llama.cpp's `llama-results` can check: `path_model`, the tensor `tokens` (I32), and the tensor
 /// `logits` (F32, a row for each token). What else there is, that tool does not look at: where the results come from,
 /// as `results.*` metadata; `encoder_tokens` (I32), of models with an encoder and a decoder; `positions` (I32), where
-/// there are results of some tokens only; `embeddings` instead of `logits`, of models that have no logits, one row if
+/// there are results of some tokens only; `layer.N` (F32, a row for each token), the residual stream after block N, and
+/// `encoder_layer.N`, where they were asked for; `embeddings` instead of `logits`, of models that have no logits, one row if
 /// they pool; `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are kept.
 struct ResultsFile {
     /// As it was named on the command line, which `llama-results` compares.
@@ -64,10 +65,12 @@ struct ResultsFile {
 // MARK: Writing
 
 extension ResultsFile {
-    /// - Parameter hash: SHA-256 of the model's content.
+    /// - Parameters:
+    ///   - hash: SHA-256 of the model's content.
+    ///   - blocks: the residual stream after each block.
     /// - Throws: `GGUFError`, `CommandError`.
     static func write(
-        _ rows: RowFile, of evaluation: Evaluation, model: ModelFile, hash: String?, engine: PlacedEngine,
+        _ rows: RowFile, blocks: [BlockRows] = [], of evaluation: Evaluation, model: ModelFile, hash: String?, engine: PlacedEngine,
         to path: String
     ) throws {
         var metadata = Metadata()
@@ -104,6 +107,12 @@ extension ResultsFile {
                 name: rows.tops == nil ? rows.kind.rawValue : "top_logits", dimensions: dimensions, type: .f32,
                 withBytes: rows.forEachPiece))
         if let tops = rows.tops { tensors.append(indices("top_tokens", dimensions, tops)) }
+        tensors += blocks.map { block in
+            let elements = block.elements.map(\.bitPattern.littleEndian)
+            return GGUFWriter.Tensor(
+                name: block.name, dimensions: [block.width, elements.count / block.width], type: .f32
+            ) { try elements.withUnsafeBytes($0) }
+        }
         try GGUFWriter.write(metadata, tensors, to: path)
     }
 }
