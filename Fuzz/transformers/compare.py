@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ Answer = np.ndarray | str
 LIMIT = 1e-12
 """NMSE of a row: float64 on both sides, of parameters and results that are float32."""
 LLAMA_CPP_LIMIT = 1e-6
-"""NMSE of a row of an engine that computes in float32."""
+"""NMSE of a row of an engine that computes in float32; above it the noise floor of the case decides."""
 
 
 class Verdict(Enum):
@@ -148,25 +148,24 @@ class Comparison:
             self._convert(model, configuration, file)
         except ConverterRefused as error:
             return Outcome(Verdict.REFUSED, str(error), refusal)
-        ours = self._answer(Engine.reference(), file, case)
-        if refusal and isinstance(ours, str):
-            return Outcome(Verdict.REFUSED, ours, refusal)
-        llama_cpp = None if self.llama_cpp is None else self._answer(self.llama_cpp, file, case)
+        answers = self._answers(file, case)
+        if refusal and isinstance(answers.ours, str):
+            return Outcome(Verdict.REFUSED, answers.ours, refusal)
 
         try:
             truth = Truth(case, self._held(model, configuration, parameters, file), self._factors(file))
             expected, _ = truth.answer(configuration)
         except Exception as error:
             return Outcome(Verdict.ILLEGAL, line(error))
-        outcome = self._judge(expected, ours, llama_cpp)
+        outcome = self._judge(expected, answers)
         if outcome.verdict in (Verdict.OURS, Verdict.ALIKE, Verdict.ALL):
-            outcome = self._known(truth, ours, llama_cpp) or outcome
+            outcome = self._known(truth, answers) or outcome
         if outcome.verdict is Verdict.LLAMA_CPP:
             known = first(LLAMA_CPP[case.architecture] + LLAMA_CPP[ANY], configuration)
             outcome = dataclasses.replace(outcome, known=known)
         return outcome
 
-    def _known(self, truth: Truth, ours: Answer, llama_cpp: Answer | None) -> Outcome | None:
+    def _known(self, truth: Truth, answers: Answers) -> Outcome | None:
         """The outcome without what the converter drops and with transformers' own faults mended; nil where it is none
         the better for that."""
         case = truth.case
@@ -174,7 +173,7 @@ class Comparison:
         expected, patches = truth.answer(without, PATCHES[case.architecture])
         if not drops + patches:
             return None
-        outcome = self._judge(expected, ours, llama_cpp)
+        outcome = self._judge(expected, answers)
         if outcome.verdict is not Verdict.AGREE:
             return outcome if outcome.verdict is Verdict.LLAMA_CPP else None
         verdict = Verdict.DROPPED if drops else Verdict.TRANSFORMERS
@@ -206,16 +205,21 @@ class Comparison:
     def _factors(self, file: Path) -> np.ndarray | None:
         return self.converter.tensors(file).get("rope_freqs.weight")
 
-    def _answer(self, engine: Engine, file: Path, case: Case) -> Answer:
-        try:
-            results = self.program.results(engine, file, case.tokens, case.source)
-        except EngineRefused as refusal:
-            return str(refusal)
-        return results["logits"] if "logits" in results else results["embeddings"]
+    def _answers(self, file: Path, case: Case) -> Answers:
+        def answer(engine: Engine) -> Answer:
+            try:
+                results = self.program.results(engine, file, case.tokens, case.source)
+            except EngineRefused as refusal:
+                return str(refusal)
+            return results["logits"] if "logits" in results else results["embeddings"]
 
-    def _judge(self, truth: np.ndarray, ours: Answer, llama_cpp: Answer | None) -> Outcome:
-        """- Parameter llama_cpp: None where it was not asked."""
-        limit = self.llama_cpp_limit
+        ours = answer(Engine.reference())
+        if self.llama_cpp is None:
+            return Answers(ours)
+        return Answers(ours, answer(self.llama_cpp), lambda: self.program.is_noise(self.llama_cpp, file))
+
+    def _judge(self, truth: np.ndarray, answers: Answers) -> Outcome:
+        ours, llama_cpp, limit = answers.ours, answers.llama_cpp, self.llama_cpp_limit
         own = described("reference", ours, truth)
         worst = difference(ours, truth)
         is_right = worst <= LIMIT
@@ -224,8 +228,9 @@ class Comparison:
         other = described("llama.cpp", llama_cpp, truth)
         is_other_right = difference(llama_cpp, truth) <= limit
         if is_right:
-            return Outcome(Verdict.AGREE, nmse=worst) if is_other_right else Outcome(
-                Verdict.LLAMA_CPP, other, nmse=worst)
+            if is_other_right or (not isinstance(llama_cpp, str) and answers.is_noise()):
+                return Outcome(Verdict.AGREE, nmse=worst)
+            return Outcome(Verdict.LLAMA_CPP, other, nmse=worst)
         if is_other_right:
             return Outcome(Verdict.OURS, own)
         if isinstance(ours, str):
@@ -233,6 +238,17 @@ class Comparison:
         else:
             alike = difference(llama_cpp, ours) <= limit
         return Outcome(Verdict.ALIKE if alike else Verdict.ALL, f"{own}; {other}")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The engines' answers to one case."""
+
+    ours: Answer
+    llama_cpp: Answer | None = None
+    """None where there is no llama.cpp."""
+    is_noise: Callable[[], bool] = lambda: False
+    """Whether correct arithmetic of llama.cpp's precision may differ from ours as much as it does."""
 
 
 class Truth:

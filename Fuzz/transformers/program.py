@@ -47,20 +47,40 @@ class Program:
 
         - Raises: EngineRefused.
         """
-        output = model.with_suffix(f".{engine.name}.results.gguf")
+        output = results_of(engine, model)
         output.unlink(missing_ok=True)
-        command = [str(self.path), "results", "write", "--model", str(model), "--output", str(output), "--no-hash",
-                   "--tokens", listed(tokens), *engine.options, *more]
+        command = ["write", "--model", str(model), "--output", str(output), "--no-hash", "--tokens", listed(tokens),
+                   *engine.options, *more]
         if source:
             command += ["--encoder-tokens", listed(source)]
-        try:
-            run = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT)
-        except subprocess.TimeoutExpired:
-            raise EngineRefused(f"gave no results within {TIME_LIMIT} seconds") from None
+        run = self._run(command)
         if run.returncode != 0:
             lines = (run.stderr + run.stdout).replace(str(model), model.name).strip().splitlines()
             raise EngineRefused(lines[-1] if lines else f"ended with status {run.returncode}")
         return {tensor.name: np.array(tensor.data) for tensor in GGUFReader(output).tensors}
+
+    def is_noise(self, engine: Engine, model: Path) -> bool:
+        """Whether correct arithmetic of the engine's precision may differ as much as it does from the results that
+        the reference gave for this model: its roundings at random, and ties of experts."""
+        reference = results_of(Engine.reference(), model)
+        command = ["check", "--model", str(model), "--input", str(reference), "--no-hash", "--noise-floor"]
+        try:
+            return self._run([*command, *engine.options]).returncode == 0
+        except EngineRefused:
+            return False
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """- Raises: EngineRefused where it takes too long."""
+        try:
+            return subprocess.run(
+                [str(self.path), "results", *command], capture_output=True, text=True, timeout=TIME_LIMIT)
+        except subprocess.TimeoutExpired:
+            raise EngineRefused(f"gave no results within {TIME_LIMIT} seconds") from None
+
+
+def results_of(engine: Engine, model: Path) -> Path:
+    """Where the results of an engine are kept."""
+    return model.with_suffix(f".{engine.name}.results.gguf")
 
 
 def listed(tokens: Sequence[int]) -> str:

@@ -92,7 +92,7 @@ class Tallies:
 
 def in_short(configuration: Configuration, simplest: Configuration) -> str:
     """What distinguishes a configuration from the simplest of its architecture."""
-    values = dict(simplest.values) if configuration.model_class == simplest.model_class else {}
+    values = simplest.values
     differing = [f"{name} {value}" for name, value in configuration.values.items() if values.get(name, ...) != value]
     for name, value in configuration.to_json().items():
         if name not in ("model_class", "values") and getattr(simplest, name) != value:

@@ -11,7 +11,7 @@ from rerankers import RERANKER
 from strategies import (
     EPSILONS, PROMPTS, THETAS, VOCABULARY, Configuration, Draw, converter_drops, converter_ignores,
     converter_ignores_rope, converter_refuses, heads, integers,
-    llama_cpp_refuses_bias, rarely, rope, strategy,
+    llama_cpp_differs, llama_cpp_refuses_bias, rarely, rope, strategy,
 )
 
 WINDOWS = st.sampled_from([8, 1, 5, 16])
@@ -133,7 +133,7 @@ converter_ignores("bloom", "apply_residual_connection_post_layernorm", False)
 @strategy("gemma")
 def gemma(draw: Draw) -> Configuration:
     values = decoder(draw, head_dim=draw(integers(4, 32, 2)), hidden_act=activation(draw, "gelu_pytorch_tanh"),
-                     attention_bias=draw(st.booleans()), tie_word_embeddings=not rarely(draw))
+                     attention_bias=rarely(draw), tie_word_embeddings=not rarely(draw))
     if rarely(draw):
         values["rope_parameters"] = draw(rope(values["head_dim"], ROPES))
     if rarely(draw):
@@ -162,7 +162,7 @@ def scale_of_27b(values: dict[str, Any], layers: int) -> int:
 def gemma2(draw: Draw) -> Configuration:
     values = decoder(
         draw, head_dim=draw(integers(4, 32, 2)), hidden_activation=activation(draw, "gelu_pytorch_tanh"),
-        attention_bias=draw(st.booleans()), tie_word_embeddings=not rarely(draw), sliding_window=draw(WINDOWS),
+        attention_bias=rarely(draw), tie_word_embeddings=not rarely(draw), sliding_window=draw(WINDOWS),
         num_hidden_layers=draw(st.integers(1, 4)), attn_logit_softcapping=draw(st.sampled_from([50.0, 5.0, 0.5])),
         final_logit_softcapping=draw(st.sampled_from([30.0, 3.0, 0.5])))
     gain = 1.3
@@ -203,7 +203,7 @@ def gemma2_without_cap(configuration: Configuration) -> bool:
 def gemma3(draw: Draw) -> Configuration:
     values = decoder(
         draw, head_dim=draw(integers(4, 32, 2)), hidden_activation=activation(draw, "gelu_pytorch_tanh"),
-        attention_bias=draw(st.booleans()), sliding_window=draw(WINDOWS), num_hidden_layers=draw(st.integers(1, 7)))
+        attention_bias=rarely(draw), sliding_window=draw(WINDOWS), num_hidden_layers=draw(st.integers(1, 7)))
     gain = 1.3
     if rarely(draw):
         values["num_hidden_layers"], gain = 62, 0.6
@@ -282,7 +282,7 @@ def qwen2(draw: Draw) -> Configuration:
 
 @strategy("qwen3")
 def qwen3(draw: Draw) -> Configuration:
-    values = decoder(draw, head_dim=draw(integers(4, 32, 2)), attention_bias=draw(st.booleans()),
+    values = decoder(draw, head_dim=draw(integers(4, 32, 2)), attention_bias=rarely(draw),
                      hidden_act=activation(draw, "silu"))
     values["rope_parameters"] = draw(rope(values["head_dim"], ROPES))
     windowed(draw, values)
@@ -300,7 +300,7 @@ for _architecture in ("qwen2", "qwen3"):
 @strategy("olmo2")
 def olmo2(draw: Draw) -> Configuration:
     name = draw(st.sampled_from(["Olmo2", "Olmo3"]))
-    values = decoder(draw, attention_bias=draw(st.booleans()), hidden_act=activation(draw, "silu"),
+    values = decoder(draw, attention_bias=rarely(draw), hidden_act=activation(draw, "silu"),
                      tie_word_embeddings=rarely(draw))
     full = draw(rope(head_size_of(values), ROPES))
     if name == "Olmo2":
@@ -323,6 +323,13 @@ converter_ignores_rope("olmo2", "truncate", "mscale", "mscale_all_dim")
 @converter_refuses("olmo2", "a tied head: engines ask for output.weight")
 def olmo2_tied(configuration: Configuration) -> bool:
     return configuration.values["tie_word_embeddings"]
+
+
+@llama_cpp_differs("olmo2", "a window that no layer has: aborts")
+def olmo2_window_of_none(configuration: Configuration) -> bool:
+    values = configuration.values
+    layers = values.get("layer_types") or ["sliding_attention"]
+    return "sliding_window" in values and "sliding_attention" not in layers
 
 
 @strategy("starcoder2")
