@@ -156,16 +156,16 @@ def config_of(configuration: Configuration) -> transformers.PreTrainedConfig:
     return class_of(configuration).config_class(**copy.deepcopy(configuration.values))
 
 
-DRAWS = (
+SPECIAL = (
     # Pattern of names, scale of the noise, and whether it is added to what the model was made with.
     (r"correction_bias|expert_bias", 0.3, False),
     (r"sinks|relative_attention_bias", 1.0, False),
-    (r"embed|\.wte|\.wpe|shared\.weight", 0.7, False),
     (r"A_log", 0.3, True),
 )
-"""How parameters are drawn that are neither vectors nor matrices of a linear layer."""
-VECTOR = 0.25
-"""Norms come off 1, biases off 0, by this."""
+"""How parameters are drawn that are neither norms, biases, embeddings, nor matrices."""
+EMBEDDINGS = r"embed|\.wte|\.wpe|shared\.weight"
+SAVED_BUFFERS = r"correction_bias|expert_bias"
+"""What models learn without gradients."""
 
 
 def randomise(model: torch.nn.Module, seed: int, gain: float) -> None:
@@ -174,19 +174,23 @@ def randomise(model: torch.nn.Module, seed: int, gain: float) -> None:
     Models are made with norms of ones, biases of zeros, and equal decays: leaving one out would change nothing.
     """
     generator = torch.Generator().manual_seed(seed)
-    buffers = [(name, buffer) for name, buffer in model.named_buffers() if re.search(DRAWS[0][0], name)]
+    buffers = [(name, buffer) for name, buffer in model.named_buffers() if re.search(SAVED_BUFFERS, name)]
     with torch.no_grad():
         for name, parameter in [*model.named_parameters(), *buffers]:
             noise = torch.randn(parameter.shape, generator=generator)
-            for pattern, scale, is_added in DRAWS:
-                if re.search(pattern, name) and not (scale == 0.7 and parameter.dim() < 2):
-                    parameter.copy_(scale * noise + (parameter if is_added else 0))
-                    break
-            else:
-                if parameter.dim() <= 1:
-                    parameter.add_(VECTOR * noise)
-                else:
-                    parameter.copy_(noise * gain / math.sqrt(parameter.shape[-1]))
+            parameter.copy_(randomised(name, parameter, noise, gain))
+
+
+def randomised(name: str, parameter: torch.Tensor, noise: torch.Tensor, gain: float) -> torch.Tensor:
+    """Random values of a parameter, made of noise of variance 1."""
+    for pattern, scale, is_added in SPECIAL:
+        if re.search(pattern, name):
+            return scale * noise + (parameter if is_added else 0)
+    if parameter.dim() <= 1:
+        return parameter + 0.25 * noise
+    if re.search(EMBEDDINGS, name):
+        return 0.7 * noise
+    return noise * gain / math.sqrt(parameter.shape[-1])
 
 
 def load_parameters(model: torch.nn.Module, parameters: Parameters) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import torch
@@ -166,8 +166,8 @@ class Comparison:
         return outcome
 
     def _known(self, truth: Truth, answers: Answers) -> Outcome | None:
-        """The outcome without what the converter drops and with transformers' own faults mended; nil where it is none
-        the better for that."""
+        """The outcome without what the converter drops and with transformers' own faults mended; None where that does
+        not help."""
         case = truth.case
         without, drops = dropped(case.architecture, case.configuration)
         expected, patches = truth.answer(without, PATCHES[case.architecture])
@@ -260,7 +260,7 @@ class Truth:
         self.parameters = parameters
         self.factors = factors
 
-    def answer(self, configuration: Configuration, patches: list[Known] = []) -> tuple[np.ndarray, list[str]]:
+    def answer(self, configuration: Configuration, patches: Sequence[Known] = ()) -> tuple[np.ndarray, list[str]]:
         """Rows, and which of the patches changed the model.
 
         - Parameter configuration: the case's, or what is left of it.

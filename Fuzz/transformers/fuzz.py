@@ -9,17 +9,15 @@ llama.cpp. A configuration that fails is shrunk, kept in the corpus, and printed
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import os
-import queue
-import signal
 import sys
-import tempfile
 from pathlib import Path
-from typing import Iterator, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from usage import Usage
+from usage import Broken, Usage
+
+if TYPE_CHECKING:
+    from compare import Comparison
 
 HERE = Path(__file__).resolve().parent
 USAGE = """\
@@ -29,10 +27,6 @@ CI/transformers [--arch A,B] [--examples N] [--seed N] [--llama PREFIX]
 EXIT = """\
 exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage. What is known of the converter, of
 transformers and of llama.cpp is counted and is no failure."""
-
-
-class Broken(Exception):
-    """The run could not go on."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,7 +74,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    # Its package gguf must be imported before ours is asked for.
+    # What else is imported wants the package gguf, which must be the converter's own: not before it is there.
     from converter import Converter
 
     try:
@@ -115,54 +109,18 @@ def chosen(options: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def fuzz(options: argparse.Namespace, comparison) -> int:
-    """Runs all cases, in several processes, and prints what came of them."""
-    import drawing
-    from report import Progress, Tallies
-    from strategies import STRATEGIES
-
+def fuzz(options: argparse.Namespace, comparison: Comparison) -> int:
+    """Runs all cases of what was asked for."""
     names = chosen(options)
     if options.known:
         print_known(names)
         return 0
-    if options.draw:
-        for name in names:
-            for index in range(options.examples):
-                print(json.dumps(drawing.case(name, STRATEGIES[name], options.seed, index).to_json()))
-        return 0
+    import running
 
-    tallies = Tallies()
-    progress = Progress(len(names) * options.examples)
-    with tempfile.TemporaryDirectory(prefix="gguf-fuzz-") as folder:
-        # Whatever happens to the processes, their files are below this folder, which goes.
-        tempfile.tempdir = folder
-        context = multiprocessing.get_context("fork")
-        waiting, events = context.Queue(), context.Queue()
-        for name in names:
-            waiting.put(name)
-        jobs = min(options.jobs, len(names))
-        for _ in range(jobs):
-            waiting.put(None)
-        workers = [context.Process(target=work, args=(options, comparison, waiting, events), daemon=True)
-                   for _ in range(jobs)]
-        for worker in workers:
-            worker.start()
-        was_interrupted = False
-        try:
-            collect(workers, events, tallies, progress)
-        except KeyboardInterrupt:
-            was_interrupted = True
-        finally:
-            for worker in workers:
-                worker.terminate()
-                worker.join()
-            tempfile.tempdir = None
-    progress.clear()
-    tallies.of = {name: tallies.of[name] for name in names if name in tallies.of}
-    conclude(tallies, progress.seconds, options.seed)
-    if was_interrupted:
-        return 130
-    return 1 if tallies.failed else 0
+    if options.draw:
+        running.print_cases(names, options)
+        return 0
+    return running.run(names, options, comparison)
 
 
 def print_known(names: list[str]) -> None:
@@ -177,100 +135,7 @@ def print_known(names: list[str]) -> None:
                 print(f"{'all' if name == ANY else name}: {title}: {known.what}")
 
 
-def work(options: argparse.Namespace, comparison, waiting: multiprocessing.Queue, events: multiprocessing.Queue) -> None:
-    """One process: takes architectures, and tells what comes of them until none is left."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in iter(waiting.get, None):
-        try:
-            for event in examine(name, options, comparison):
-                events.put((name, event))
-        except Exception as error:
-            events.put((name, error))
-            return
-    events.put(None)
-
-
-def examine(name: str, options: argparse.Namespace, comparison) -> Iterator:
-    """The outcomes of one architecture's cases, and then its failures, shrunk and kept."""
-    import corpus
-    import drawing
-    from report import Failure
-    from strategies import STRATEGIES
-
-    strategy = STRATEGIES[name]
-    failing = {}
-    for index in range(options.examples):
-        case = drawing.case(name, strategy, options.seed, index)
-        outcome = comparison(case)
-        yield outcome
-        # Of two known things in one case each is also met alone.
-        is_kept = options.keep_known and outcome.known and ";" not in outcome.known
-        if outcome.is_failure or is_kept:
-            failing.setdefault(outcome.signature, (case, outcome))
-    for case, outcome in failing.values():
-        yield f"shrinking: {outcome.verdict.value}"
-        smallest, why, runs = drawing.shrunk(strategy, case, outcome, comparison)
-        path = corpus.keep(options.corpus, smallest, why)
-        if outcome.is_failure:
-            yield Failure(smallest, why, path, runs)
-
-
-def collect(workers: list, events: multiprocessing.Queue, tallies, progress) -> None:
-    """Listens to the processes until all are through."""
-    from compare import Outcome
-    from report import Failure
-
-    running, doing = len(workers), ""
-    while running:
-        progress.show(tallies, doing)
-        try:
-            event = events.get(timeout=1)
-        except queue.Empty:
-            if any(worker.exitcode not in (None, 0) for worker in workers):
-                raise Broken("a process ended before its cases did") from None
-            continue
-        if event is None:
-            running -= 1
-            continue
-        name, what = event
-        doing = f"{name}, {what}" if isinstance(what, str) else name
-        if isinstance(what, Exception):
-            raise Broken(f"{name}: {type(what).__name__}: {what}")
-        if isinstance(what, Outcome):
-            tallies.of[name].outcomes.append(what)
-        elif isinstance(what, Failure):
-            tallies.of[name].failures.append(what)
-
-
-def conclude(tallies, seconds: float, seed: int) -> None:
-    """Prints failures, what is known, and the table."""
-    import drawing
-    from report import LEGEND, in_short
-    from strategies import STRATEGIES
-
-    for index, failure in enumerate(tallies.failures(), 1):
-        case, outcome = failure.case, failure.outcome
-        print(f"{index}. {case.architecture}: {outcome.verdict.value}")
-        print(f"   {outcome.what}")
-        print(f"   {in_short(case.configuration, drawing.simplest(STRATEGIES[case.architecture]))}")
-        seen = sum(other.signature == outcome.signature for other in tallies.of[case.architecture].outcomes)
-        print(f"   seen in {seen} cases of seed {seed}, shrunk in {failure.runs} runs")
-        print(f"   CI/transformers --replay {relative(failure.path)}\n")
-    for what, count in sorted(tallies.known().items()):
-        print(f"known: {what} ({count})")
-    if tallies.known():
-        print()
-    print(tallies.table())
-    print(LEGEND)
-    print(f"\n{tallies.cases} cases of seed {seed}, {tallies.failed} failed, {seconds:.0f} s")
-
-
-def relative(path: Path) -> Path:
-    """As one would type it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def replay(options: argparse.Namespace, comparison) -> int:
+def replay(options: argparse.Namespace, comparison: Comparison) -> int:
     """Runs corpus files, a line each."""
     import corpus
     import strategies
