@@ -9,7 +9,7 @@ import json
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 import torch
@@ -114,10 +114,20 @@ class BlockOutputs:
 
 
 def blocks_of(model: transformers.PreTrainedModel) -> list[torch.nn.Module]:
-    """The blocks of a model: the last list of as many modules as it has layers, which is the decoder's."""
-    layers = model.config.get_text_config(decoder=True).num_hidden_layers
-    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList) and len(module) == layers]
+    """The blocks of a model, of the decoder where it has two parts: its last list of as many modules as layers."""
+    config = model.config.get_text_config(decoder=True)
+    layers = getattr(config, "num_decoder_layers", None) or config.num_hidden_layers
+    lists = [modules for modules in outer_lists(model) if len(modules) == layers]
     return list(lists[-1]) if lists else []
+
+
+def outer_lists(module: torch.nn.Module) -> Iterator[torch.nn.ModuleList]:
+    """The lists of modules that are not themselves in a list."""
+    for child in module.children():
+        if isinstance(child, torch.nn.ModuleList):
+            yield child
+        else:
+            yield from outer_lists(child)
 
 
 def load(folder: Path, code: Path | None) -> transformers.PreTrainedModel:
