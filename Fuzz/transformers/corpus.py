@@ -14,13 +14,19 @@ class BadCorpusFile(Exception):
 
 
 def keep(folder: Path, case: Case, outcome: Outcome) -> Path:
-    """Writes a case and its outcome into a folder; one of the same architecture and outcome is replaced."""
+    """Writes a case and its outcome into a folder; one of the same architecture and signature is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{case.architecture} {outcome.verdict.value} {outcome.known.partition(':')[0]}"
-    path = folder / (re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-") + ".json")
+    path = folder / f"{name(case, outcome)}.json"
     contents = {"verdict": outcome.verdict.value, "known": outcome.known, "what": outcome.what} | case.to_json()
     path.write_text(json.dumps({key: value for key, value in contents.items() if value != ""}, indent=2) + "\n")
     return path
+
+
+def name(case: Case, outcome: Outcome) -> str:
+    """Says what the case is of: of a long reason its end, where assertions say what failed."""
+    verdict, known, reason = outcome.signature
+    words = known.partition(":")[0] or reason[-48:]
+    return re.sub(r"[^a-z0-9_]+", "-", f"{case.architecture} {verdict} {words}".lower()).strip("-")
 
 
 def read(path: Path) -> tuple[Case, Verdict]:
