@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,9 @@ class Program:
             command += ["--encoder-tokens", listed(source)]
         run = self._run(command)
         if run.returncode != 0:
-            lines = (run.stderr + run.stdout).replace(str(model), model.name).strip().splitlines()
-            raise EngineRefused(lines[-1] if lines else f"ended with status {run.returncode}")
+            lines = (run.stderr + run.stdout).strip().splitlines() or [f"ended with status {run.returncode}"]
+            # Folders, of models and of llama.cpp's build, say nothing elsewhere.
+            raise EngineRefused(re.sub(r"/\S+/", "", lines[-1]))
         return {tensor.name: np.array(tensor.data) for tensor in GGUFReader(output).tensors}
 
     def is_noise(self, engine: Engine, model: Path) -> bool:
