@@ -17,12 +17,15 @@ public struct DrawnModel: Sendable {
     /// Draws a model of an architecture; `choices` keeps what was chosen.
     /// - Parameter target: a model of that architecture to draw alike, whatever the choices would be: they become
     ///   those that draw it. Only its hyperparameters count, and the tensors that are optional.
+    /// - Parameter domain: of the models that are drawn; nil: all.
     /// - Throws: `MetadataError` where the target is no valid model. Drawing at random throws nothing; replaying an
     ///   edited recording may, where escapes contradict each other.
     public static func draw(
-        _ type: any Architecture.Type, _ choices: inout Choices, like target: Target? = nil
+        _ type: any Architecture.Type, _ choices: inout Choices, like target: Target? = nil,
+        within domain: ModelDomain? = nil
     ) throws -> DrawnModel {
-        var drawer = MetadataDrawer(architecture: type.name, choices: choices, like: target?.metadata)
+        var drawer = MetadataDrawer(
+            architecture: type.name, choices: choices, like: target?.metadata, within: domain)
         let architecture = try type.init(&drawer)
         choices = drawer.choices
 
@@ -34,9 +37,8 @@ public struct DrawnModel: Sendable {
             }
             return given
         }
-        let presence = TensorPresence(choices: choices, like: given)
-        let graphs = try architecture.smallestGraphs(
-            { presence.isPresent($0) }, hasRareTensor: { presence.isPresent($0, isRare: true) })
+        let presence = TensorPresence(type.name, choices: choices, like: given, within: domain)
+        let graphs = try architecture.smallestGraphs { presence.isPresent($0, $1) }
         choices = presence.choices
         return DrawnModel(
             metadata: drawer.metadata, architecture: architecture, optionalTensors: presence.present, graphs: graphs)
@@ -54,22 +56,25 @@ public struct DrawnModel: Sendable {
 extension Architecture {
     /// The smallest graph of each stage, prediction blocks included: together they ask for every tensor, and have every
     /// state.
-    /// - Parameters:
-    ///   - hasTensor: whether the model has the optional tensor of this name.
-    ///   - hasRareTensor: the same of tensors that few models have; nil: there is no difference.
+    /// - Parameter hasTensor: whether the model has the optional tensor of this name.
     /// - Throws: `GraphError`.
-    public func smallestGraphs(
-        _ hasTensor: @escaping (String) -> Bool, hasRareTensor: ((String) -> Bool)? = nil
+    public func smallestGraphs(_ hasTensor: @escaping (String) -> Bool) throws -> [Graph] {
+        try smallestGraphs { name, _ in hasTensor(name) }
+    }
+
+    fileprivate func smallestGraphs(
+        _ hasTensor: @escaping (String, GraphBuilder.Presence) -> Bool
     ) throws -> [Graph] {
-        try traits.allStages.map { try graph(.inventory($0), hasTensor, hasRareTensor: hasRareTensor) }
+        try traits.allStages.map { try graph(GraphBuilder(batch: .inventory($0), hasTensor: hasTensor)) }
     }
 
     /// The graph of one batch.
     /// - Throws: `GraphError`.
-    public func graph(
-        _ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool, hasRareTensor: ((String) -> Bool)? = nil
-    ) throws -> Graph {
-        let builder = GraphBuilder(batch: batch, hasTensor: hasTensor, hasRareTensor: hasRareTensor)
+    public func graph(_ batch: BatchShape, _ hasTensor: @escaping (String) -> Bool) throws -> Graph {
+        try graph(GraphBuilder(batch: batch, hasTensor: hasTensor))
+    }
+
+    private func graph(_ builder: GraphBuilder) throws -> Graph {
         build(builder)
         return try builder.finish()
     }
@@ -77,15 +82,18 @@ extension Architecture {
 
 /// Decides on each optional tensor when a graph first asks for it: in all layers, in none, or layer by layer.
 private final class TensorPresence {
-    private enum Policy: CaseIterable { case never, always, mixed }
     var choices: Choices
-    private var policies: [String: Policy] = [:]
+    private var policies: [String: TensorPolicy] = [:]
     private var decided: [String: Bool] = [:]
     private let given: [String: Bool]?
-    private let givenPolicies: [String: Policy]?
+    private let givenPolicies: [String: TensorPolicy]?
+    private let architecture: String
+    private let domain: ModelDomain?
 
     /// - Parameter given: the decisions, where they are given.
-    init(choices: Choices, like given: [String: Bool]?) {
+    init(_ architecture: String, choices: Choices, like given: [String: Bool]?, within domain: ModelDomain?) {
+        self.architecture = architecture
+        self.domain = domain
         self.choices = choices
         self.given = given
         givenPolicies = given.map { given in
@@ -101,9 +109,9 @@ private final class TensorPresence {
 
     var present: Set<String> { Set(decided.filter(\.value).keys) }
 
-    func isPresent(_ name: String, isRare: Bool = false) -> Bool {
+    func isPresent(_ name: String, _ presence: GraphBuilder.Presence) -> Bool {
         if let known = decided[name] { return known }
-        let result = switch policy(of: Self.kind(name), isRare: isRare) {
+        let result = switch policy(of: Self.kind(name), presence) {
         case .never: false
         case .always: true
         case .mixed: choices.span(name) { $0.boolean(like: given?[name]) }
@@ -113,12 +121,22 @@ private final class TensorPresence {
     }
 
     /// In a span of its own, since another layer may be the first to ask when the model is replayed with fewer.
-    private func policy(of kind: String, isRare: Bool) -> Policy {
+    private func policy(of kind: String, _ presence: GraphBuilder.Presence) -> TensorPolicy {
         if let known = policies[kind] { return known }
-        choices.isCalm = isRare && !choices.chance(1, in: 40)
-        let policy = choices.span(kind) { $0.element(of: Policy.self, like: givenPolicies?[kind]) }
+        // The first is the simplest, and what all but few models have.
+        let all: [TensorPolicy] = presence == .most ? [.always, .never, .mixed] : TensorPolicy.allCases
+        let drawn = domain?.presence(of: "\(architecture).\(kind)")
+        let policies = all.filter { drawn?.contains($0) ?? true }
+        choices.isCalm = presence != .some && !choices.chance(1, in: 40)
+        let index = choices.span(kind) { choices in
+            // Whatever is given is one of all, so that this throws nothing.
+            (try? choices.element(
+                of: policies.compactMap(all.firstIndex), or: .integers(in: 0...all.count - 1),
+                like: givenPolicies?[kind].flatMap(all.firstIndex))) ?? 0
+        }
+        let policy = all[index]
         choices.isCalm = false
-        policies[kind] = policy
+        self.policies[kind] = policy
         return policy
     }
 

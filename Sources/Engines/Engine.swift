@@ -1,3 +1,4 @@
+import Architectures
 import Devices
 import GGUF
 import Inference
@@ -59,11 +60,13 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var contextUnit: Int
     /// Whether it refuses sizes beyond those of any model, rather than to take the memory that they ask for.
     public var boundsSizes: Bool
+    /// Which models it can be asked for; nil: whatever an architecture allows.
+    public var models: ModelDomain?
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
         choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true,
-        contextUnit: Int = 1, boundsSizes: Bool = true
+        contextUnit: Int = 1, boundsSizes: Bool = true, models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
@@ -73,6 +76,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.admitsGaps = admitsGaps
         self.contextUnit = contextUnit
         self.boundsSizes = boundsSizes
+        self.models = models
     }
 
     /// What engines that are tested together can all be asked for. What only some choose, the others leave alone.
@@ -83,7 +87,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             choosesThreads: choosesThreads || other.choosesThreads,
             choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
             splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
-            contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes)
+            contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
+            models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
     }
 }
 

@@ -47,8 +47,7 @@ public struct BatchShape: Hashable, Sendable {
 /// throws it, so that model code reads as formulas.
 public final class GraphBuilder {
     public let batch: BatchShape
-    private let hasTensor: (String) -> Bool
-    private let hasRareTensor: (String) -> Bool
+    private let hasTensor: (String, Presence) -> Bool
     private var graph = Graph()
     private var weightIDs: [String: ValueID] = [:]
     private var shared: [SharedKey: ValueID] = [:]
@@ -56,17 +55,20 @@ public final class GraphBuilder {
     /// The block that new ops and states belong to.
     public var layer: Int?
 
-    /// - Parameters:
-    ///   - hasTensor: whether the model has the optional tensor of this name.
-    ///   - hasRareTensor: the same of tensors that few models have; nil: there is no difference.
-    public init(
-        batch: BatchShape, hasTensor: @escaping (String) -> Bool, hasRareTensor: ((String) -> Bool)? = nil
-    ) {
+    /// Which models have a tensor that a model may have, for drawing them.
+    public enum Presence: Hashable, Sendable { case some, few, most }
+
+    /// - Parameter hasTensor: whether the model has the optional tensor of this name.
+    public init(batch: BatchShape, hasTensor: @escaping (String, Presence) -> Bool) {
         self.batch = batch
         self.hasTensor = hasTensor
-        self.hasRareTensor = hasRareTensor ?? hasTensor
         graph.values.reserveCapacity(256)
         graph.nodes.reserveCapacity(256)
+    }
+
+    /// - Parameter hasTensor: whether the model has the optional tensor of this name, whichever others do.
+    public convenience init(batch: BatchShape, hasTensor: @escaping (String) -> Bool) {
+        self.init(batch: batch) { name, _ in hasTensor(name) }
     }
 
     private struct SharedKey: Hashable {
@@ -77,7 +79,7 @@ public final class GraphBuilder {
     // MARK: Values
 
     /// Whether the model has an optional tensor; for alternatives that need several.
-    public func has(_ name: String) -> Bool { hasTensor(name) }
+    public func has(_ name: String) -> Bool { hasTensor(name, .some) }
 
     public func input(_ input: Input, _ shape: Shape) -> Value {
         if let id = graph.inputs[input] {
@@ -95,9 +97,11 @@ public final class GraphBuilder {
     }
 
     /// A weight that the model may have; nil where it has not.
-    /// - Parameter isRare: whether few models have it.
-    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role, isRare: Bool = false) -> Value? {
-        guard isRare ? hasRareTensor(name) : hasTensor(name) else { return nil }
+    /// - Parameter presence: which models do.
+    public func optionalWeight(
+        _ name: String, _ shape: Shape, _ role: Weight.Role, presence: Presence = .some
+    ) -> Value? {
+        guard hasTensor(name, presence) else { return nil }
         return declare(Weight(name: name, shape: shape, role: role, isOptional: true, layer: layer))
     }
 

@@ -33,8 +33,7 @@ struct ArchitectureDescription {
             var insertion = 0
             let all = try Inventory(drawn.metadata).tensors
             let names = Set(all.map(\.name))
-            let alternatives = try Inventory(drawn.metadata, optional: .none).tensors.filter { !names.contains($0.name) }
-            for weight in all + alternatives {
+            for weight in try all + Self.alternatives(to: all, drawn.metadata) {
                 let parts = weight.name.split(separator: ".").map { Int($0) == nil ? String($0) : "N" }
                 let name = parts.joined(separator: ".")
                 let isNew = seen.insert(name).inserted
@@ -51,6 +50,20 @@ struct ArchitectureDescription {
             }
         }
         self.tensors = tensors
+    }
+
+    /// What is asked for where all tensors but one of the optional kinds are there.
+    private static func alternatives(to all: [Inventory.Tensor], _ metadata: Metadata) throws -> [Inventory.Tensor] {
+        @Sendable func kind(_ name: String) -> String { name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".") }
+        let names = Set(all.map(\.name))
+        var found: [Inventory.Tensor] = []
+        for missing in Set(all.filter(\.isOptional).map { kind($0.name) }).sorted() {
+            let others = try Inventory(metadata, optional: OptionalTensors { kind($0) != missing }).tensors
+            found += others.filter { tensor in
+                !names.contains(tensor.name) && !found.contains { $0.name == tensor.name }
+            }
+        }
+        return found
     }
 
     func print() {

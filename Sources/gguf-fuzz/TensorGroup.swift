@@ -15,7 +15,7 @@ struct TensorGroup {
         let parts = tensor.name.split(separator: ".", omittingEmptySubsequences: false)
         if let index = parts.firstIndex(where: { Int($0) != nil }), let layer = Int(parts[index]) {
             prefix = parts[..<index].joined(separator: ".") + "."
-            suffix = "." + parts[(index + 1)...].joined(separator: ".")
+            suffix = parts[(index + 1)...].map { ".\($0)" }.joined()
             layers = [layer]
         } else {
             (prefix, suffix, layers) = (tensor.name, "", [])

@@ -76,9 +76,10 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
             ("attention.key_length", 64), ("attention.value_length", 64), ("attention.sliding_window", 128),
             ("expert_feed_forward_length", 2880),
         ],
-        tokens: 201_088, optionalTensors: blocks(0..<24, "attn_q.bias", "attn_k.bias", "attn_v.bias"),
-        // Every feed-forward network is an expert's, and the bounds of YaRN's ramp are those of the paper.
-        unused: ["feed_forward_length", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow"])
+        tokens: 201_088,
+        optionalTensors: blocks(0..<24, "attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias").union(["output.weight"]),
+        // Every feed-forward network is an expert's.
+        unused: ["feed_forward_length"])
 
     static let gemma2 = ReleasedModel(
         name: "Gemma-2-9B", architecture: "gemma2",
@@ -100,7 +101,8 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
             ("attention.layer_norm_rms_epsilon", 1e-6), ("expert_count", 16), ("expert_used_count", 2),
         ],
         tokens: 65_536,
-        optionalTensors: blocks(stride(from: 1, to: 32, by: 2), "ffn_gate_inp.weight").union(["output.weight"]))
+        optionalTensors: blocks(stride(from: 1, to: 32, by: 2), "ffn_gate_inp.weight")
+            .union(blocks((0..<32).filter { $0 % 8 != 4 }, "ssm_conv1d.bias")).union(["output.weight"]))
 
     static let kimiLinear = ReleasedModel(
         name: "Kimi-Linear-48B-A3B", architecture: "kimi-linear",
@@ -116,6 +118,7 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
             ("expert_feed_forward_length", 1024), ("expert_shared_count", 1), ("leading_dense_block_count", 1),
             ("expert_weights_scale", 2.446),
         ],
+        optionalTensors: ["output.weight"],
         // Nothing is rotated, and there is one group.
         unused: ["rope.freq_base", "expert_group_used_count"])
 
@@ -173,6 +176,5 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
             ("expert_feed_forward_length", 2048), ("expert_shared_count", 1), ("expert_weights_scale", 2.5),
             ("expert_weights_norm", true), ("rope.dimension_count", 64), ("rope.scaling.yarn_log_multiplier", 0.1),
         ],
-        tokens: 129_280, optionalTensors: blocks(3..<61, "exp_probs_b.bias").union(["output.weight"]),
-        unused: ["rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow"])
+        tokens: 129_280, optionalTensors: blocks(3..<61, "exp_probs_b.bias").union(["output.weight"]))
 }

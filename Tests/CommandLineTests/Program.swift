@@ -66,9 +66,9 @@ struct Tool {
     }
 }
 
-/// Waits for something that happens soon.
+/// Waits for something that happens soon, on a busy machine a little later.
 func wait(_ condition: () -> Bool) {
-    let deadline = Date(timeIntervalSinceNow: 20)
+    let deadline = Date(timeIntervalSinceNow: 600)
     while !condition(), Date() < deadline { Thread.sleep(forTimeInterval: 0.02) }
 }
 

@@ -27,6 +27,56 @@ struct ResultsTests {
 
     private static let tokens = "1,2,3,4,5,6,7,8"
 
+    @Test("hold the residual stream after each block if asked, and are checked as ever")
+    func layers() throws {
+        try withToy { folder in
+            let written = try write("--tokens", Self.tokens, "--layers", in: folder)
+            #expect(written.status == 0 && written.output.contains(" block"), "\(written)")
+            let tensors = try GGUFFile(path: folder + "/r.gguf").tensors.filter { $0.name.hasPrefix("layer.") }
+            #expect(!tensors.isEmpty && tensors.allSatisfy { $0.dimensions.last == 8 })
+            #expect(tensors.map(\.name) == tensors.indices.map { "layer.\($0)" })
+            #expect(try check("--device", "reference", in: folder).status == 0)
+        }
+    }
+
+    @Test("a tensor that the model makes no use of is refused, a key that nobody reads is named")
+    func unused() throws {
+        try withToy { folder in
+            let toy = try GGUFFile(path: folder + "/toy.gguf")
+            func save(_ metadata: Metadata, _ more: [GGUFWriter.Tensor], to name: String) throws {
+                let own = toy.tensors.map { tensor in
+                    GGUFWriter.Tensor(name: tensor.name, dimensions: tensor.dimensions, type: tensor.type) {
+                        try toy.withBytes(of: tensor, $0)
+                    }
+                }
+                try GGUFWriter.write(metadata, own + more, to: "\(folder)/\(name)")
+            }
+            var metadata = toy.metadata
+            metadata["llama.attention.made_up"] = .uint32(3)
+            metadata["llama.rope.scaling.finetuned"] = .bool(true)
+            try save(metadata, [], to: "key.gguf")
+            let named = try Program(
+                "results", "write", "--model", "key.gguf", "--tokens", "1", "-o", "r.gguf", in: folder)
+            #expect(named.status == 0 && named.errors == "note: key.gguf: not read: llama.attention.made_up\n", "\(named)")
+
+            let bias = GGUFWriter.Tensor(name: "blk.0.attn_q_norm.weight", dimensions: [4], type: .f32) { write in
+                try [Float](repeating: 0, count: 4).withUnsafeBytes(write)
+            }
+            try save(toy.metadata, [bias], to: "tensor.gguf")
+            for arguments in [
+                ["results", "write", "--model", "tensor.gguf", "--tokens", "1", "-o", "r.gguf"],
+                ["shrink", "tensor.gguf", "-o", "o.json"],
+                ["generate", "--like", "tensor.gguf", "--seed", "1", "-o", "o.gguf"],
+            ] {
+                let refused = try Program(arguments: arguments, in: folder)
+                #expect(refused.status == 2 && refused.errors.contains("blk.0.attn_q_norm.weight: "), "\(refused)")
+                #expect(refused.errors.split(separator: "\n").count == 1, "\(refused)")
+            }
+            let shown = try Program("show", "tensor.gguf", in: folder)
+            #expect(shown.status == 0 && shown.output.contains(#/blk\.0\.attn_q_norm\.weight .* not used\n/#), "\(shown)")
+        }
+    }
+
     // MARK: What agrees
 
     @Test("the reference agrees with cpu, by tolerance and by noise floor; every row is shown")

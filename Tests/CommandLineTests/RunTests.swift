@@ -250,7 +250,10 @@ struct RunTests {
     func ownProfiles() throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("Fuzz")
-        let names = try FileManager.default.contentsOfDirectory(atPath: root.path).filter { $0.hasSuffix(".yaml") }
+        let names = try FileManager.default.contentsOfDirectory(atPath: root.path).filter { name in
+            // One is of a worker in Python, whose packages CI/transformers installs.
+            name.hasSuffix(".yaml") && name != "authors.yaml"
+        }
         #expect(names.count >= 3)
         try withTemporaryFolder { folder in
             for name in names {

@@ -395,7 +395,8 @@ private let routingCases: [OpCase] = cases {
         (12, Routing(used: 6, groups: 4, groupsUsed: 2)), (5, Routing(used: 2, groups: 5, groupsUsed: 3)),
         (6, Routing(used: 2, groups: 1, groupsUsed: 1)), (66, Routing(used: 6, groups: 3, groupsUsed: 1)),
     ] {
-        OpCase("topExperts \(routing.used) of \(e), \(routing.groupsUsed) of \(routing.groups) groups") {
+        let groups = "\(routing.groupsUsed) of \(routing.groups) groups by their \(routing.groupBest) best"
+        OpCase("topExperts \(routing.used) of \(e), \(groups)") {
             [$0.graph.apply(.topExperts(routing), $0.real([7, e]))]
         }
     }

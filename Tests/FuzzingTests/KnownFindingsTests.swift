@@ -66,6 +66,8 @@ struct KnownFindingsTests {
         #expect(try !explains(.init(when: ["check agrees", "embedding_length 1"])))
         // As a whole.
         #expect(try !explains(.init(when: ["agrees"])))
+        #expect(try explains(.init(unless: ["check state", "agrees"])))
+        #expect(try !explains(.init(unless: ["check state", "check agrees"])))
     }
 
     @Test("keep cases that they avoid from being run")

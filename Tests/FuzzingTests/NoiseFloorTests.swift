@@ -45,6 +45,17 @@ struct NoiseFloorTests {
         #expect(abs(floor.floor(step: 0, key: 0) - 0.16) < 1e-12)
     }
 
+    @Test("of a device in float64 is sampled in float32, and twice that by the ratio of their roundings")
+    func double() throws {
+        let device = Precision(storage: .float64, accumulation: .float64)
+        let floor = NoiseFloor(script, exact: transcript([3, 4]), precision: device)
+        try floor.addSample { script in
+            #expect(script.options.rounding?.precision == single)
+            return transcript([3, 4.01])
+        }
+        #expect(abs(floor.floor(step: 0, key: 0) - 2 * 0x1p-29 * 0.01) < 1e-20)
+    }
+
     @Test("is at least one rounding of the row")
     func rounding() throws {
         let floor = try floor(transcript([3, 4])) { _ in transcript([3, 4]) }

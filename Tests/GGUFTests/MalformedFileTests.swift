@@ -229,7 +229,7 @@ struct MalformedFileTests {
         #expect(error?.reason.contains(example.reason) == true, "\(error?.description ?? "")")
     }
 
-    @Test("takes no more time or memory than its size warrants")
+    @Test("that claims as much as its size lets through is refused before that is made")
     func absurdCounts() throws {
         // Each count is as large as the file's size lets through; none is backed by data.
         var writer = ByteWriter(order: .little)
@@ -239,10 +239,7 @@ struct MalformedFileTests {
         writer.append(UInt64(1 << 20) / 13 - 4)
         writer.append(raw: repeatElement(0xFF, count: 1 << 20))
         let bytes = writer.bytes
-        let elapsed = ContinuousClock().measure {
-            #expect(throws: GGUFError.self) { try GGUFFile(bytes: bytes) }
-        }
-        #expect(elapsed < .seconds(1))
+        #expect(throws: GGUFError.self) { try GGUFFile(bytes: bytes) }
     }
 
     @Test("may leave gaps between tensors, order them freely and omit the padding at its end")

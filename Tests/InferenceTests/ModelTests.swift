@@ -57,7 +57,7 @@ struct ModelTests {
         #expect(try loaded.session().process(batch).rows == model.session().process(batch).rows)
     }
 
-    @Test("a missing tensor, a misshapen one and one of an unknown type are named; a superfluous one is kept")
+    @Test("a missing tensor, a misshapen one and one of an unknown type are named; so is one that the model makes no use of")
     func tensors() throws {
         let source = try Toy(architecture: Llama.self, seed: 4).source()
         func load(_ change: (inout [TensorInfo]) -> Void) throws -> Model {
@@ -71,7 +71,13 @@ struct ModelTests {
         #expect(missing?.description.hasPrefix("output_norm.weight: is missing; expected [") == true)
         let misshapen = #expect(throws: ModelError.self) { try load { $0[index($0)].shape = [7] } }
         #expect(misshapen?.description.hasPrefix("output_norm.weight: is [7], expected [") == true)
-        _ = try load { $0.append(TensorInfo(name: "unused", shape: [256], type: .iq2_XXS)) }
+        let unused = #expect(throws: ModelError.self) {
+            try load {
+                $0.append(TensorInfo(name: "blk.0.attn_q_norm.weight", shape: [256], type: .f32))
+                $0.append(TensorInfo(name: "unused", shape: [256], type: .iq2_XXS))
+            }
+        }
+        #expect(unused?.description == "blk.0.attn_q_norm.weight: llama with this metadata makes no use of this tensor, nor of 1 other")
         _ = try load { $0[index($0)].shape = Shape([1, 1, 1] + $0[index($0)].shape.dimensions) }
     }
 

@@ -30,6 +30,52 @@ struct SessionTests {
         #expect(largestError(pieces, whole) < rounding)
     }
 
+    @Test("a model whose tokens see each other, or are pooled, keeps nothing between batches", arguments: [
+        ["llama.attention.causal": MetadataValue.bool(false)], ["llama.pooling_type": 1], ["llama.pooling_type": 3],
+    ])
+    func wholeBatches(_ keys: [String: MetadataValue]) throws {
+        let toy = Toy(architecture: Llama.self, seed: 0)
+        var metadata = try toy.drawn().metadata
+        for (key, value) in keys { metadata[key] = value }
+        let model = try Model(MemorySource(metadata, optional: .none, recipe: WeightRecipe(seed: 0)))
+        let session = try model.session()
+        let (first, second) = (Batch(model.tokens(5)), Batch(model.tokens(7, seed: 1)))
+        let alone = try model.session().process(second).rows
+        _ = try session.process(first)
+        #expect(try session.process(second).rows == alone)
+        // As many embeddings as sequences, or as many logits as tokens.
+        #expect(alone.count == (model.architecture.traits.pooling == .none ? 7 : 1))
+        #expect(throws: SessionError.self) { try model.session(microBatch: 3).process(first) }
+    }
+
+    @Test("a token of a model that is not causal sees later ones")
+    func laterTokens() throws {
+        var metadata = try Toy(architecture: Llama.self, seed: 0).drawn().metadata
+        metadata["llama.attention.causal"] = .bool(false)
+        let model = try Model(MemorySource(metadata, optional: .none, recipe: WeightRecipe(seed: 0)))
+        let one = try model.session().process(Batch([1, 2, 3])).rows[0]
+        let other = try model.session().process(Batch([1, 2, 4])).rows[0]
+        #expect(normalizedError(one, other) > 1e-6)
+    }
+
+    @Test("the residual stream after each block is what the next one begins with", arguments: Toy.few)
+    func blocks(_ toy: Toy) throws {
+        let model = try toy.model()
+        let tokens = model.tokens(4)
+        func output(wantsBlocks: Bool) throws -> Output {
+            let session = try Session(
+                model, placement: Placement("reference"), devices: DeviceSet([ReferenceDevice(), CPUDevice()]),
+                options: SessionOptions(wantsBlocks: wantsBlocks))
+            if model.architecture.traits.hasEncoder { try session.encode(Batch(tokens)) }
+            return try session.process(Batch(tokens))
+        }
+        let (plain, all) = (try output(wantsBlocks: false), try output(wantsBlocks: true))
+        #expect(plain.rows == all.rows && plain.blocks.isEmpty)
+        // An encoder-decoder model may have fewer blocks in its decoder.
+        #expect((1...model.architecture.dimensions.layers).contains(all.blocks.count))
+        for rows in all.blocks { #expect(rows.width == model.architecture.dimensions.embedding && rows.keys == [0, 1, 2, 3]) }
+    }
+
     @Test("outputs can be wanted of any tokens", arguments: Toy.few)
     func subsets(_ toy: Toy) throws {
         let model = try toy.model()

@@ -65,7 +65,7 @@ extension Model {
     }
 
     /// Whether a batch sees more than itself.
-    var remembers: Bool { !architecture.traits.isBidirectional }
+    var remembers: Bool { !architecture.traits.isOfWholeBatches }
 }
 
 extension Output {

@@ -19,7 +19,7 @@ struct TinyEngineTests {
         var suite = FuzzSuite(architectures: ["llama"], checks: [.agrees, .state], cases: 120, seed: 1) {
             TinyEngine(defect)
         }
-        suite.shrinking.budget = 300
+        suite.shrinkingBudget = 300
         let failure = try #require(throws: PropertyFailure.self) { try suite.verify() }
         let smallest = try #require(failure.findings.compactMap(\.entry?.case).min { $0.tokens < $1.tokens })
         #expect(smallest.layers == 1 && smallest.tokens == (defect == .interleavedHeads ? 1 : 2), "\(failure)")

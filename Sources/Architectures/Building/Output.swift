@@ -44,6 +44,7 @@ extension GraphBuilder {
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
         let own: Value? = switch tying {
         case .optional: model.optionalWeight("output.weight", shape, .projection)
+        case .rarely: model.optionalWeight("output.weight", shape, .projection, presence: .most)
         case .never: model.weight("output.weight", shape, .projection)
         case .always: nil
         }
@@ -55,5 +56,6 @@ extension GraphBuilder {
         output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
     }
 
-    public enum Tying { case optional, never, always }
+    /// `rarely`: few released models are without a matrix of their own.
+    public enum Tying { case optional, rarely, never, always }
 }

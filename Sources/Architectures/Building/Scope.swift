@@ -13,13 +13,15 @@ public struct Scope {
         case none, optional, required
         /// As an option that the authors' code has and few released models use.
         case rare
+        /// Without it few released models are.
+        case usual
     }
 
     public func weight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value {
         g.weight(prefix + name, shape, role)
     }
-    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role, isRare: Bool = false) -> Value? {
-        g.optionalWeight(prefix + name, shape, role, isRare: isRare)
+    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role, presence: GraphBuilder.Presence = .some) -> Value? {
+        g.optionalWeight(prefix + name, shape, role, presence: presence)
     }
     public func has(_ name: String) -> Bool { g.has(prefix + name) }
 
@@ -28,7 +30,8 @@ public struct Scope {
         switch bias {
         case .none: nil
         case .optional: optionalWeight("\(name).bias", shape, role)
-        case .rare: optionalWeight("\(name).bias", shape, role, isRare: true)
+        case .rare: optionalWeight("\(name).bias", shape, role, presence: .few)
+        case .usual: optionalWeight("\(name).bias", shape, role, presence: .most)
         case .required: weight("\(name).bias", shape, role)
         }
     }

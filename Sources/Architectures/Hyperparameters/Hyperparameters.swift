@@ -22,8 +22,8 @@ public struct Declaration: Sendable {
     public var domain: Domain
     /// What an absent key means; nil where the key is required.
     public var absence: Absence?
-    /// Whether an optional key may be drawn absent: not where its absence means what no engine runs.
-    public var drawsAbsence = true
+    /// Whether an optional key is drawn present or absent: not absent where that means what no engine runs.
+    public var presence = Presence.either
     /// Whether few models have another value than the simplest, since that makes them models of another kind.
     public var isRare = false
 
@@ -47,6 +47,8 @@ public struct Declaration: Sendable {
         /// What is for information only: anything, and never drawn.
         case information
     }
+
+    public enum Presence: Sendable { case either, present, absent }
 
     public enum Absence: Sendable {
         case value(MetadataValue)
@@ -239,7 +241,8 @@ extension Hyperparameters {
         drawsAbsence: Bool = true, isRare: Bool = false
     ) throws -> MetadataValue? {
         try value(of: Declaration(
-            key: key, about: about, domain: domain, absence: absence, drawsAbsence: drawsAbsence, isRare: isRare))
+            key: key, about: about, domain: domain, absence: absence, presence: drawsAbsence ? .either : .present,
+            isRare: isRare))
     }
 }
 

@@ -9,12 +9,18 @@ public struct MetadataDrawer: Hyperparameters {
     public var choices: Choices
     public let architecture: String
     private var target: MetadataReader?
+    private let domain: ModelDomain?
     /// How many of four keys vary; the others are as simple as they can be.
     private let density: Int
 
-    /// - Parameter target: metadata to draw alike; what is drawn does not depend on the source of the choices then.
-    public init(architecture: String, choices: Choices, like target: Metadata? = nil) {
+    /// - Parameters:
+    ///   - target: metadata to draw alike; what is drawn does not depend on the source of the choices then.
+    ///   - domain: of the models that are drawn; nil: all.
+    public init(
+        architecture: String, choices: Choices, like target: Metadata? = nil, within domain: ModelDomain? = nil
+    ) {
         self.architecture = architecture
+        self.domain = domain
         var choices = choices
         density = choices.swarmDensity()
         self.choices = choices
@@ -27,6 +33,8 @@ public struct MetadataDrawer: Hyperparameters {
     /// - Throws: `MetadataError` where the target has no valid value, or one that no choices draw.
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
         if case .information = declaration.domain { return nil }
+        let key = Declaration.path(declaration.key, architecture)
+        let declaration = domain?.values(of: key).map(declaration.drawn) ?? declaration
         let given = try target?.value(of: declaration)
         // A span a key: lowering one does not shift the choices of the others.
         choices.beginSpan(declaration.key)
@@ -38,7 +46,6 @@ public struct MetadataDrawer: Hyperparameters {
         if declaration.absence != nil {
             guard isPresent(declaration, like: target.map { _ in given != nil }) else { return nil }
         }
-        let key = Declaration.path(declaration.key, architecture)
         do {
             let value = try declaration.domain.draw(&choices, key, like: given)
             metadata[key] = value
@@ -48,9 +55,13 @@ public struct MetadataDrawer: Hyperparameters {
         }
     }
 
-    /// Where a key's absence is not drawn, it is an escape.
+    /// Where a key's absence, or its presence, is not drawn, it is an escape.
     private mutating func isPresent(_ declaration: Declaration, like target: Bool?) -> Bool {
-        declaration.drawsAbsence ? choices.boolean(like: target) : !choices.escape(like: target.map { !$0 })
+        switch declaration.presence {
+        case .either: choices.boolean(like: target)
+        case .present: !choices.escape(like: target.map { !$0 })
+        case .absent: choices.escape(like: target)
+        }
     }
 
     /// Only valid metadata is ever drawn at random: there a contradiction is a defect of the architecture's domains.

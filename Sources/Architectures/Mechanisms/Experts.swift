@@ -164,7 +164,7 @@ public struct Experts: Hashable, Sendable {
             let groupsUsed = try h.integer(
                 "expert_group_used_count", 1...4096, fuzz: Array(least...max(least, groups - 1)), "groups that each token may use")
             try h.require(
-                groupsUsed < groups && used <= groupsUsed * (count / groups), "expert_group_used_count",
+                groupsUsed <= groups && used <= groupsUsed * (count / groups), "expert_group_used_count",
                 "expert_group_count", "expert_used_count",
                 because: "\(used) experts from \(groupsUsed) of \(groups) groups of \(count / groups)")
             routing = Routing(used: used, groups: groups, groupsUsed: groupsUsed)

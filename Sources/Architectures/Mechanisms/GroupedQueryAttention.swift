@@ -23,14 +23,17 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         case splitEmbedding
     }
 
+    /// Whether query heads share key/value heads; `rarely`: no released model's do.
+    public enum Grouping { case never, rarely, freely }
+
     /// - Parameters:
     ///   - evenHeads: head sizes must be even, for RoPE.
     ///   - otherLayers: a layer may have no key/value head, and is then of another kind. Layers of both kinds are drawn.
     ///   - perLayer: whether the counts may differ between layers.
-    ///   - grouped: whether query heads may share key/value heads.
+    ///   - grouping: whether query heads may share key/value heads.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: HeadSize = .declaredAlike,
-        evenHeads: Bool = true, otherLayers: Bool = false, perLayer: Bool = false, grouped: Bool = true
+        evenHeads: Bool = true, otherLayers: Bool = false, perLayer: Bool = false, grouping: Grouping = .freely
     ) throws {
         let width = dimensions.embedding
         let splits = { (heads: Int) in width % heads == 0 && (!evenHeads || width / heads % 2 == 0) }
@@ -40,7 +43,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
         self.heads = Array(repeating: heads, count: dimensions.blocks)
 
-        let divisors: [Int] = grouped ? (1...heads).filter { heads % $0 == 0 }.reversed() : [heads]
+        let divisors: [Int] = grouping == .never ? [heads] : (1...heads).filter { heads % $0 == 0 }.reversed()
         let key = "attention.head_count_kv"
         if otherLayers {
             let predicting = Array(repeating: divisors[0], count: dimensions.predictionBlocks)
@@ -52,11 +55,12 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             keyValueHeads = try h.integers(
                 key, 1...4096, fuzz: divisors, layers: dimensions.blocks, default: self.heads, "key/value heads")
         } else {
-            let count = try h.integer(key, 1...4096, fuzz: divisors, default: heads, "key/value heads")
+            let count = try h.integer(
+                key, 1...4096, fuzz: divisors, default: heads, isRare: grouping == .rarely, "key/value heads")
             keyValueHeads = Array(repeating: count, count: dimensions.blocks)
         }
         try h.require(
-            grouped || keyValueHeads.allSatisfy { $0 == heads }, "attention.head_count_kv", "attention.head_count",
+            grouping != .never || keyValueHeads.allSatisfy { $0 == heads }, "attention.head_count_kv", "attention.head_count",
             because: "this architecture has a key/value head for each query head")
         for (layer, groups) in keyValueHeads.enumerated() where groups > 0 {
             try h.require(

@@ -27,7 +27,7 @@ public struct SelectiveStateSpace: Hashable, Sendable {
         let g = block.g
         let tokens = x.shape[0]
         let both = block.linear("ssm_in", x, 2 * inner, bias: .rare)
-        let channels = block.convolution("ssm_conv1d", both.columns(0, inner), taps: taps, bias: .required)(.silu)
+        let channels = block.convolution("ssm_conv1d", both.columns(0, inner), taps: taps, bias: .usual)(.silu)
 
         func normed(_ name: String, _ value: Value) -> Value {
             switch innerNorms {

@@ -36,7 +36,7 @@ public struct StateSpaceDuality: Hashable, Sendable {
         let gate = projected.columns(0, inner)
         let step = projected.columns(2 * inner + 2 * shared, heads) + block.weight("ssm_dt.bias", [heads], .timeStepBias)
         let convolved = block.convolution(
-            "ssm_conv1d", projected.columns(inner, inner + 2 * shared), taps: taps, bias: .required)(.silu)
+            "ssm_conv1d", projected.columns(inner, inner + 2 * shared), taps: taps, bias: .usual)(.silu)
 
         let channels = convolved.columns(0, inner).reshaped([tokens, heads, headSize])
         let scanned = g.apply(

@@ -73,7 +73,7 @@ public struct DeepSeek2: Architecture {
         // Released models of these sizes compress no queries, and some of their files say otherwise.
         let isLite = [26, 27].contains(dimensions.layers) || dimensions.layers == 48 && dimensions.vocabulary == 128_256
         let queryRank = isLite
-            ? 0 : try h.integer("attention.q_lora_rank", 0...65536, fuzz: MLA.queryRanks, "width of the compressed query; 0: not compressed")
+            ? 0 : try h.integer("attention.q_lora_rank", 0...65536, fuzz: MLA.queryRanks, default: 0, drawsAbsence: false, "width of the compressed query; 0: not compressed")
 
         // In the expanded form the positional elements are rotated in place: engines want them at an even offset.
         let evenSizes = MLA.contentSizes.filter { $0 % 2 == 0 }.map { $0 + positional }

@@ -43,9 +43,9 @@ public struct GPTOSS: Architecture {
             let mixed = block.cachedAttention(
                 q, k, v, scale: attention.scale, mask: windows.masks[layer], rope: rope,
                 sinks: block.weight("attn_sinks.weight", [attention.heads[layer]], .sink))
-            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .required)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .usual)
             x = x + block.mixture(block.norm("post_attention_norm", x, normalization), experts, tensors)
         }
-        g.logits(x, dimensions, normalization, tying: .never)
+        g.logits(x, dimensions, normalization, tying: .rarely)
     }
 }

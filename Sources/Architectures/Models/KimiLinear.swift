@@ -80,6 +80,6 @@ public struct KimiLinear: Architecture {
                     + block.feedForward(fed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
             }
         }
-        g.logits(x, dimensions, normalization, tying: .never)
+        g.logits(x, dimensions, normalization, tying: .rarely)
     }
 }

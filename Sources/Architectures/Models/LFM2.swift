@@ -68,7 +68,7 @@ struct ShortConvolutionDecoder: Sendable {
     func build(_ g: GraphBuilder) {
         let rope = rotary.rope()
         var tensors = Scope.ExpertTensors()
-        tensors.selectionBias = .required
+        tensors.selectionBias = .usual
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)

@@ -41,6 +41,6 @@ public struct OLMo2: Architecture {
             x = x + block.norm("post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare), normalization)
             x = x + block.norm("post_ffw_norm", block.feedForward(x, size: feedForward, .gated(.swiglu)), normalization)
         }
-        g.logits(x, dimensions, normalization, tying: .never)
+        g.logits(x, dimensions, normalization, tying: .rarely)
     }
 }

@@ -16,7 +16,7 @@ public struct OLMoE: Architecture {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
         traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .rms)
-        attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, grouped: false)
+        attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, grouping: .rarely)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
         let size = try h.feedForwardLength("hidden units of an expert")
         var options = Experts.Options()
@@ -38,6 +38,6 @@ public struct OLMoE: Architecture {
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init())
         }
-        g.logits(x, dimensions, normalization, tying: .never)
+        g.logits(x, dimensions, normalization, tying: .rarely)
     }
 }

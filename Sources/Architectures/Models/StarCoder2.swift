@@ -28,9 +28,9 @@ public struct StarCoder2: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .required)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .usual)
             x = x + block.feedForward(
-                block.norm("ffn_norm", x, normalization), size: feedForward, .plain(.gelu), bias: .required)
+                block.norm("ffn_norm", x, normalization), size: feedForward, .plain(.gelu), bias: .usual)
         }
         g.logits(x, dimensions, normalization)
     }

@@ -20,7 +20,7 @@ public struct T5: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
         normalization = try Normalization(&h, .rms)
-        attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, grouped: false)
+        attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, grouping: .never)
         bias = try RelativePositionBias(&h)
         feedForward = try h.feedForwardLength()
         decoderLayers = try h.integer(

@@ -24,12 +24,17 @@ public final class NoiseFloor {
     private let script: Script
     private let exact: Transcript
     private let precision: Precision
+    /// The error of the device's precision in that of the samples.
+    private let scale: Double
     private var rounded: [Transcript] = []
 
     public init(_ script: Script, exact: Transcript, precision: Precision) {
         self.script = script
         self.exact = exact
-        self.precision = precision
+        // The reference computes in float64 itself: it can imitate the errors of float32, which are 2²⁹ times as large, and
+        // its own are added to those of the device.
+        scale = precision.storage == .float64 ? 2 * 0x1p-29 : 1
+        self.precision = precision.narrowed
     }
 
     /// Whether errors, as multiples of the floor, call for another sample. More of them can only raise it, so what is
@@ -62,7 +67,7 @@ public final class NoiseFloor {
             return distance(row, other)
         }
         let rounding = precision.storage.unit * row.reduce(0) { $0 + $1 * $1 }.squareRoot()
-        return max(spread.max() ?? 0, rounding)
+        return scale * max(spread.max() ?? 0, rounding)
     }
 
     /// Whether a choice among experts was so narrow that correct arithmetic may choose otherwise.
@@ -70,11 +75,21 @@ public final class NoiseFloor {
         let margins = exact.margins
         guard rounded.allSatisfy({ $0.margins.count == margins.count }) else { return true }
         let noises = margins.indices.map { index in
-            rounded.map { abs($0.margins[index] - margins[index]) }.filter(\.isFinite).max() ?? 0
+            scale * (rounded.map { abs($0.margins[index] - margins[index]) }.filter(\.isFinite).max() ?? 0)
         }
         // A single sample can be small by chance; what is usual in this script is its better estimate then.
         let usual = (noises.reduce(0) { $0 + $1 * $1 } / Double(max(1, noises.count))).squareRoot()
         return zip(margins, noises).contains { $0 <= Self.limit * max($1, usual) }
+    }
+}
+
+extension Precision {
+    /// With float32 in place of float64.
+    fileprivate var narrowed: Precision {
+        var result = self
+        if storage == .float64 { result.storage = .float32 }
+        if accumulation == .float64 { result.accumulation = .float32 }
+        return result
     }
 }
 

@@ -38,7 +38,8 @@ public struct CaseDrawing: Sendable {
         let wanted = try choices.weighted(weights, like: target?.check)
         let drawn = try choices.span("model") { choices in
             try DrawnModel.draw(
-                architecture, &choices, like: model ?? target.map { ($0.metadata, Set($0.optionalTensors)) })
+                architecture, &choices, like: model ?? target.map { ($0.metadata, Set($0.optionalTensors)) },
+                within: self.traits.models)
         }
         let traits = SessionTraits(drawn)
         let transformations = wanted == .metamorphic

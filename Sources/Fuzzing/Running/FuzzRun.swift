@@ -17,8 +17,8 @@ public struct FuzzRun: Sendable {
     public var fault: String?
     /// The most cases that shrinking one failure may judge.
     public var budget = 1000
-    /// The longest that shrinking one failure may take: hangs are slow to try.
-    public var patience = Duration.seconds(300)
+    /// The longest that shrinking one failure may take, since hangs are slow to try; nil: as long as that takes.
+    public var patience: Duration? = .seconds(300)
     /// What failures are no news.
     public var known = KnownFindings()
     /// Makes the engines of one thread.
@@ -113,8 +113,8 @@ public struct FuzzRun: Sendable {
     ) -> Finding {
         var finding = found
         guard let recording = judged.recording else { return finding }
-        let deadline = ContinuousClock.now + patience
-        let isOver = { isCancelled() || .now > deadline }
+        let deadline = patience.map { ContinuousClock.now + $0 }
+        let isOver = { isCancelled() || deadline.map { .now > $0 } ?? false }
         let shrinker = CaseShrinker(plan.drawing(of: judged.record.index), judge, budget: budget)
         if let shrunk = shrinker.shrink(recording, finding.failure, isCancelled: isOver) {
             finding.take(shrunk)

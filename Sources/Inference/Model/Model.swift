@@ -47,7 +47,7 @@ public final class Model: Sendable {
         let used = Set(weights.map(\.name))
         let unused = tensors.filter { !used.contains($0.name) }
         guard let first = unused.first else { return }
-        let others = unused.count > 1 ? ", nor of \(unused.count - 1) others" : ""
+        let others = unused.count == 1 ? "" : ", nor of \(unused.count - 1) other\(unused.count == 2 ? "" : "s")"
         throw ModelError(
             subject: first.name, reason: "\(architecture.name) with this metadata makes no use of this tensor\(others)")
     }
