@@ -149,33 +149,24 @@ extension ModelDomain.Value {
 
 extension Declaration {
     /// The same, drawn from some values only.
-    /// - Parameter values: null: it may be absent. Of which its fuzz domain has none, all of it is drawn.
+    /// - Parameter values: null: it may be absent.
     func drawn(from values: [ModelDomain.Value?]) -> Declaration {
         var result = self
-        result.domain = domain.drawn(from: values.compactMap { $0 })
+        result.drawn = values.compactMap { $0 }
         if absence != nil {
-            let mayBeAbsent = values.contains(nil)
             let mayBePresent = values.contains { $0 != nil }
-            result.presence = mayBeAbsent ? (mayBePresent ? .either : .absent) : .present
+            result.presence = values.contains(nil) ? (mayBePresent ? .either : .absent) : .present
         }
         return result
     }
 }
 
-extension Declaration.Domain {
-    fileprivate func drawn(from values: [ModelDomain.Value]) -> Self {
-        func some<Element>(_ elements: [Element], _ fits: (Element, ModelDomain.Value) -> Bool) -> [Element] {
-            let some = elements.filter { element in values.contains { fits(element, $0) } }
-            return some.isEmpty ? elements : some
-        }
-        return switch self {
-        case .integer(let valid, let fuzz): .integer(valid: valid, fuzz: some(fuzz) { $1 == .number(Double($0)) })
-        case .real(let valid, let fuzz): .real(valid: valid, fuzz: some(fuzz) { $1 == .number($0) })
-        case .boolean(let allowed): .boolean(some(allowed) { $1 == .flag($0) })
-        case .option(let options): .option(some(options) { $1 == .number(Double($0.value)) })
-        case .text(let options): .text(some(options) { $1 == .text($0) })
-        case .perLayer(let domain, let count): .perLayer(domain.drawn(from: values), count: count)
-        case .layouts, .pattern, .labels, .information: self
+extension ModelDomain.Value {
+    func isValue(_ other: MetadataValue) -> Bool {
+        switch self {
+        case .flag(let flag): other == .bool(flag)
+        case .number(let number): other.double == number || other.integer.map(Double.init) == number
+        case .text(let text): other == .string(text)
         }
     }
 }

@@ -8,32 +8,45 @@ extension Declaration.Domain {
     /// reals as `float32`, whichever types a target has, and of labels their number is kept.
     /// - Parameters:
     ///   - target: the value, where it is given; `validate` accepts it.
+    ///   - drawn: the values that are drawn; nil: all.
     /// - Throws: `Unreachable`, `MetadataError`.
     func draw(
-        _ choices: inout Choices, _ key: String, like target: MetadataValue? = nil
+        _ choices: inout Choices, _ key: String, like target: MetadataValue? = nil, from drawn: [ModelDomain.Value]? = nil
     ) throws -> MetadataValue {
+        /// Those that are drawn, then those that only a target has.
+        func ordered<Element>(_ all: [Element], _ value: (Element) -> MetadataValue) -> [(Element, isDrawn: Bool)] {
+            guard let drawn else { return all.map { ($0, true) } }
+            let flagged = all.map { element in (element, isDrawn: drawn.contains { $0.isValue(value(element)) }) }
+            return flagged.filter(\.isDrawn) + flagged.filter { !$0.isDrawn }
+        }
+        func isDrawn(_ value: MetadataValue) -> Bool { drawn.map { $0.contains { $0.isValue(value) } } ?? true }
         switch self {
         case .integer(let valid, let fuzz):
             return .uint32(UInt32(try choices.element(
-                of: fuzz, or: .integers(in: valid), like: target?.integer(key),
-                weight: { Self.weight($0) })))
+                of: ordered(fuzz) { .uint32(UInt32($0)) }.map(\.0), or: .integers(in: valid), like: target?.integer(key),
+                weight: { isDrawn(.uint32(UInt32($0))) ? Self.weight($0) : 0 })))
         case .real(let valid, let fuzz):
             let numbers = Float(valid.lowerBound)...Float(valid.upperBound)
             return .float32(try choices.element(
-                of: fuzz.map { Float($0) }, or: .numbers(in: numbers), like: target.map { Float(try $0.real(key)) }))
+                of: ordered(fuzz) { .float64($0) }.map { Float($0.0) }, or: .numbers(in: numbers),
+                like: target.map { Float(try $0.real(key)) }, weight: { isDrawn(.float32($0)) ? 1 : 0 }))
         case .boolean(let allowed):
-            return .bool(try choices.element(of: allowed, like: target?.boolean(key)))
+            return .bool(try choices.weighted(
+                ordered(allowed) { .bool($0) }.map { ($0.0, $0.isDrawn ? 1 : 0) }, like: target?.boolean(key)))
         case .option(let options):
-            return .uint32(UInt32(try choices.element(of: options.map(\.value), like: target?.integer(key))))
+            return .uint32(UInt32(try choices.weighted(
+                ordered(options.map(\.value)) { .uint32(UInt32($0)) }.map { ($0.0, $0.isDrawn ? 1 : 0) },
+                like: target?.integer(key))))
         case .text(let options):
-            return .string(try choices.element(of: options, like: target?.string))
+            return .string(try choices.weighted(
+                ordered(options) { .string($0) }.map { ($0.0, $0.isDrawn ? 1 : 0) }, like: target?.string))
         case .information: throw Unreachable(key)
         case .labels(let counts):
             let count = try choices.element(of: counts, or: .integers(in: 1...(1 << 16)), like: target?.array?.count)
             return .array(.string((0..<count).map { "label \($0)" }))
         case .pattern(let valid, let fuzz, let count):
             guard choices.boolean(like: target.map { $0.array != nil }) else {
-                return try Self.integer(valid: valid, fuzz: fuzz).draw(&choices, key, like: target)
+                return try Self.integer(valid: valid, fuzz: fuzz).draw(&choices, key, like: target, from: drawn)
             }
             guard case .flags(let flags)? = try target?.pattern(key, count: count) else {
                 return try Self.flags(&choices, count)
@@ -50,11 +63,11 @@ extension Declaration.Domain {
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
             if case .boolean = domain {
-                return try domain.drawLayers(&choices, key, count, like: target)
+                return try domain.drawLayers(&choices, key, count, like: target, from: drawn)
             }
             return choices.boolean(like: target.map { $0.array != nil })
-                ? try domain.drawLayers(&choices, key, count, like: target)
-                : try domain.draw(&choices, key, like: target)
+                ? try domain.drawLayers(&choices, key, count, like: target, from: drawn)
+                : try domain.draw(&choices, key, like: target, from: drawn)
         }
     }
 
@@ -63,13 +76,13 @@ extension Declaration.Domain {
     private static func weight(_ size: Int) -> Int { size <= 96 ? 6 : size == 256 ? 3 : 1 }
 
     private func drawLayers(
-        _ choices: inout Choices, _ key: String, _ count: Int, like target: MetadataValue?
+        _ choices: inout Choices, _ key: String, _ count: Int, like target: MetadataValue?, from drawn: [ModelDomain.Value]?
     ) throws -> MetadataValue {
         let targets = target.map { $0.elements ?? Array(repeating: $0, count: count) }
         let values = try (0..<count).map { layer in
-            try choices.span("layer") { try draw(&$0, key, like: targets?[layer]) }
+            try choices.span("layer") { try draw(&$0, key, like: targets?[layer], from: drawn) }
         }
-        return try MetadataArray(values).map(MetadataValue.array) ?? draw(&choices, key, like: target)
+        return try MetadataArray(values).map(MetadataValue.array) ?? draw(&choices, key, like: target, from: drawn)
     }
 
     /// A flag a layer, of which one at least is set: a pattern of nothing is another kind of model, and an escape.

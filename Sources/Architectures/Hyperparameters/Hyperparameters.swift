@@ -24,8 +24,21 @@ public struct Declaration: Sendable {
     public var absence: Absence?
     /// Whether an optional key is drawn present or absent: not absent where that means what no engine runs.
     public var presence = Presence.either
+    /// The values that are drawn, where those of the domain are not all; of which the domain has none, all of them are.
+    var drawn: [ModelDomain.Value]?
     /// Whether few models have another value than the simplest, since that makes them models of another kind.
     public var isRare = false
+
+    public init(
+        key: String, about: String, domain: Domain, absence: Absence?, presence: Presence = .either, isRare: Bool = false
+    ) {
+        self.key = key
+        self.about = about
+        self.domain = domain
+        self.absence = absence
+        self.presence = presence
+        self.isRare = isRare
+    }
 
     public indirect enum Domain: Sendable {
         /// `valid` is what the field allows, `fuzz` what is drawn; its first element is the simplest.

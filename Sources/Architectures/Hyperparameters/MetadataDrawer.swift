@@ -47,7 +47,7 @@ public struct MetadataDrawer: Hyperparameters {
             guard isPresent(declaration, like: target.map { _ in given != nil }) else { return nil }
         }
         do {
-            let value = try declaration.domain.draw(&choices, key, like: given)
+            let value = try declaration.domain.draw(&choices, key, like: given, from: declaration.drawn)
             metadata[key] = value
             return value
         } catch let error as Unreachable {
