@@ -42,7 +42,9 @@ public struct RotaryEmbedding: Hashable, Sendable {
             try h.require(
                 betaSlow <= betaFast, "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_beta_fast",
                 because: "YaRN's ramp runs backwards")
-            extrapolation = try h.real("rope.scaling.yarn_ext_factor", 0...1, fuzz: [1, 0.5, 0], default: 1, isRare: true, "how much of YaRN's ramp counts")
+            // A negative one is llama.cpp's way to save that there was none.
+            let extrapolation = try h.real("rope.scaling.yarn_ext_factor", -1...1, fuzz: [1, 0.5, 0], default: 1, isRare: true, "how much of YaRN's ramp counts; negative: all")
+            self.extrapolation = extrapolation < 0 ? 1 : extrapolation
             magnitude = try h.optionalReal("rope.scaling.yarn_attn_factor", 0...1e6, fuzz: [0.8, 1, 1.25], isRare: true, "the magnitude that YaRN gives queries and keys")
             self.roundsRamp = roundsRamp
         }

@@ -20,20 +20,32 @@ extension Escapes<Int> {
 }
 
 extension Escapes<Float> {
-    /// All of a range of numbers that are not negative: the whole ones, then the others, the least being the simplest.
+    /// All of a range of numbers: the whole ones that are not negative, then the others of these, then the negative ones,
+    /// those of the least magnitude being the simplest.
     public static func numbers(in range: ClosedRange<Float>) -> Self {
-        precondition(range.lowerBound.sign == .plus && range.upperBound.isFinite, "a range of other numbers")
+        precondition(range.lowerBound.isFinite && range.upperBound.isFinite, "a range of other numbers")
         let wholes = Escapes<Int>.integers(in: 0...1 << 24)
-        // The bit patterns of such numbers are in the order of the numbers.
-        let patterns = Escapes<Int>.integers(in: Int(range.lowerBound.bitPattern)...Int(range.upperBound.bitPattern))
-        return Escapes(count: wholes.count + patterns.count) { index in
-            let number = index < wholes.count
-                ? Float(wholes.outcome(index)) : Float(bitPattern: UInt32(patterns.outcome(index - wholes.count)))
+        // The bit patterns of numbers that are not negative are in their order.
+        func magnitudes(_ least: Float, _ greatest: Float) -> Escapes<Int> {
+            .integers(in: Int(max(0, least).bitPattern)...Int(max(0, greatest).bitPattern))
+        }
+        let others = magnitudes(range.lowerBound, range.upperBound)
+        let negatives = magnitudes(-range.upperBound, -range.lowerBound)
+        let firstNegative = wholes.count + others.count
+        return Escapes(count: firstNegative + (range.lowerBound < 0 ? negatives.count : 0)) { index in
+            let number = if index < wholes.count {
+                Float(wholes.outcome(index))
+            } else if index < firstNegative {
+                Float(bitPattern: UInt32(others.outcome(index - wholes.count)))
+            } else {
+                -Float(bitPattern: UInt32(negatives.outcome(index - firstNegative)))
+            }
             return min(max(number, range.lowerBound), range.upperBound)
         } index: { number in
             guard range.contains(number) else { return nil }
+            if number < 0 { return negatives.index(Int((-number).bitPattern)).map { firstNegative + $0 } }
             return Int(exactly: number).flatMap(wholes.index)
-                ?? patterns.index(Int(number.bitPattern)).map { wholes.count + $0 }
+                ?? others.index(Int(number.bitPattern)).map { wholes.count + $0 }
         }
     }
 }
