@@ -1,7 +1,7 @@
 """RWKV-7 as its author wrote it: the package rwkv. transformers has no class of it.
 
-Parameters have the names of the author's checkpoints; folders have those of flash-linear-attention's, which are what the
-converter is given of published models.
+Parameters have the names of the author's checkpoints; folders have those of flash-linear-attention's, which published
+models have that the converter takes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Rwkv7:
 
 
 def forget_other_conversions() -> None:
-    """The converter's class gathers vectors of a block until all are there, in what all conversions of a process share."""
+    """The converter gathers vectors of a block until all are there, in what all conversions of a process share."""
     if "conversion.rwkv" in sys.modules:
         sys.modules["conversion.rwkv"].Rwkv7Model.lerp_weights.clear()
 

@@ -45,20 +45,27 @@ def nemotron(draw: Draw, blocks: str) -> dict[str, Any]:
 
 @strategy("nemotron_h")
 def nemotron_h(draw: Draw) -> Configuration:
-    """Nemotron-H without experts, as published: by a pattern, and of a type that transformers did not know.
+    """Nemotron-H without experts, as published.
 
-    Its own class's configuration has keys of experts even where there are none, which the converter takes at its word.
+    What its class writes has keys of experts even where there are none, and the converter takes it at its word.
     """
     values = nemotron(draw, "M*-")
-    if rarely(draw):
-        return Configuration("NemotronHForCausalLM", values, tokens=draw(PROMPTS))
+    published = {} if rarely(draw) else as_published(values)
+    return Configuration("NemotronHForCausalLM", values, tokens=draw(PROMPTS), published=published)
+
+
+def as_published(values: dict[str, Any]) -> dict[str, Any]:
+    """What published files say in place of what the class writes.
+
+    Of a model type that transformers does not know, as it did not when they were published, the converter reads these.
+    """
     names = {kind: block for block, kind in BLOCKS.items()}
-    return Configuration("NemotronHForCausalLM", values, tokens=draw(PROMPTS), published={
+    return {
         "model_type": "nemotron_h_of_its_authors",
         "hybrid_override_pattern": "".join(names[kind] for kind in values["layers_block_type"]),
         "num_hidden_layers": len(values["layers_block_type"]),
         **dict.fromkeys(["layers_block_type", *EXPERT_KEYS]),
-    })
+    }
 
 
 @converter_refuses("nemotron_h", "what transformers' own class writes: becomes nemotron_h_moe without dense blocks")
@@ -93,7 +100,7 @@ def nemotron_h_moe_dense(configuration: Configuration) -> bool:
 @converter_refuses("nemotron_h_moe", "biases of experts: engines know none")
 def nemotron_h_moe_biases(configuration: Configuration) -> bool:
     values = configuration.values
-    has_experts = "moe" in values["layers_block_type"] or values["num_nextn_predict_layers"] > 0
+    has_experts = "moe" in values["layers_block_type"] or values.get("num_nextn_predict_layers", 0) > 0
     return values["mlp_bias"] and has_experts
 
 

@@ -157,7 +157,7 @@ def lfm2moe(draw: Draw) -> Configuration:
 def lfm2moe_tensors(configuration: Configuration) -> bool:
     values = configuration.values
     has_experts = values["num_dense_layers"] < values["num_hidden_layers"]
-    return not values["tie_word_embeddings"] or has_experts and not values["use_expert_bias"]
+    return not values.get("tie_word_embeddings", True) or has_experts and not values["use_expert_bias"]
 
 
 for _architecture in ("lfm2", "lfm2moe"):
