@@ -37,7 +37,10 @@ Parameters = dict[str, torch.Tensor]
 
 
 class Float64Mode(TorchFunctionMode):
-    """Makes float64 of the float32 that models ask for by name: rotary tables, norms, routers, softmax, scans."""
+    """Makes float64 of the float32 that models ask for by name: rotary tables, norms, routers, softmax, scans.
+
+    And softplus exact: torch's is x itself above 20, which is off by 2e-9.
+    """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         def wider(value):
@@ -45,6 +48,8 @@ class Float64Mode(TorchFunctionMode):
 
         if function is torch.Tensor.float:
             function = torch.Tensor.double
+        if function in (torch.nn.functional.softplus, torch._C._nn.softplus) and len(args) == 1 and not kwargs:
+            return torch.logaddexp(args[0], torch.zeros_like(args[0]))
         kwargs = {name: wider(value) for name, value in (kwargs or {}).items()}
         return function(*map(wider, args), **kwargs)
 

@@ -42,7 +42,7 @@ class AuthorsEngine:
         self.readback: tuple[str, Readback] | None = None
 
     def describe(self) -> dict[str, Any]:
-        precision = {"storage": "float32", "accumulation": "float32"}
+        precision = {"storage": "float64", "accumulation": "float64"}
         return {
             "engine": "transformers", "version": transformers.__version__,
             "devices": [{"name": "transformers:cpu", "summary": "the authors' code, float64", "precision": precision}],
@@ -142,6 +142,8 @@ class AuthorsModel:
     def _inputs(self, ids: Sequence[int], positions: Sequence[int]) -> dict[str, torch.Tensor]:
         """A mask of ones says that gaps between positions do not part sequences."""
         have_gaps = any(after != before + 1 for before, after in zip(positions, positions[1:]))
+        if positions and positions[0] != 0 and not self.expressed.depends_on_differences:
+            raise Unsupported("absolute positions that begin later")
         if have_gaps and (self.expressed.counts_window or self.expressed.positions is Positions.COUNTED):
             raise Unsupported("gaps between positions")
         inputs = {"input_ids": torch.tensor([ids])}

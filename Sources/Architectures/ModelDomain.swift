@@ -153,7 +153,8 @@ extension Declaration {
     func drawn(from values: [ModelDomain.Value?]) -> Declaration {
         var result = self
         result.drawn = values.compactMap { $0 }
-        if absence != nil {
+        // What is never drawn absent is needed.
+        if absence != nil, presence == .either {
             let mayBePresent = values.contains { $0 != nil }
             result.presence = values.contains(nil) ? (mayBePresent ? .either : .absent) : .present
         }

@@ -86,6 +86,9 @@ def deepseek2(m: Metadata) -> Expression:
         published = {"scoring_func": "sigmoid", "topk_method": "noaux_tc"}
         configuration = Configuration("DeepseekV3ForCausalLM", values, published=published)
     elif gating == SOFTMAX and not m.has("exp_probs_b.bias"):
+        m.expect("expert_weights_norm", False, absent=False)
+        if values["qk_nope_head_dim"] % 2 or values["kv_lora_rank"] % 2:
+            raise Unsupported("rotated elements at an odd offset, which are no complex numbers")
         values["topk_method"] = "group_limited_greedy" if values["n_group"] > 1 else "greedy"
         configuration = Configuration("DeepseekV2ForCausalLM", values)
     else:
