@@ -145,9 +145,22 @@ def glm(folder: Path) -> None:
 
 
 def xlm_roberta(folder: Path) -> None:
-    """A unigram model by the name that XLM-RoBERTa's has."""
+    """A unigram model as XLM-RoBERTa's is: it lacks the token of padding, which comes second everywhere else."""
+    from sentencepiece import sentencepiece_model_pb2
+
     toy_tokenizers.unigram(folder)
-    (folder / "tokenizer.model").rename(folder / "sentencepiece.bpe.model")
+    path = folder / "tokenizer.model"
+    model = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    pieces = {piece.piece: piece for piece in model.pieces if piece.piece != "<pad>"}
+    first = [pieces.pop(name) for name in ("<unk>", "<s>", "</s>")]
+    trainer = model.trainer_spec
+    trainer.unk_id, trainer.bos_id, trainer.eos_id, trainer.pad_id = 0, 1, 2, -1
+    trainer.vocab_size -= 1
+    reordered = [type(piece).FromString(piece.SerializeToString()) for piece in [*first, *pieces.values()]]
+    del model.pieces[:]
+    model.pieces.extend(reordered)
+    (folder / "sentencepiece.bpe.model").write_bytes(model.SerializeToString())
+    path.unlink()
 
 
 FAMILIES["body"] = Body()

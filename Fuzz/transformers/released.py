@@ -1,6 +1,6 @@
 """Published models: their configurations as they are on the hub, with sizes divided until they are toys.
 
-`released.json` has an entry a line: the model's name, our architecture, its class, what its `config.json` says, and what
+`released.json` has an entry a line: the model's name, our architecture, its class, what its `config.json` says, and
 else a `Configuration` holds. Kept as published is what engines and converters know models by, such as numbers of blocks
 and of experts, where they do; ratios of heads; contexts and rotary scaling; patterns of layers; scales and epsilons.
 """

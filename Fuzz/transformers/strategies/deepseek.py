@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
-    PROMPTS, Configuration, Draw, converter_drops, converter_ignores, converter_ignores_rope, converter_refuses,
-    integers, rarely, rope, strategy,
+    PROMPTS, Configuration, Draw, converter_drops, converter_ignores, converter_ignores_rope, integers,
+    llama_cpp_differs, llama_cpp_refuses_bias, rarely, rope, strategy,
 )
 from strategies.dense import activation, decoder
 from strategies.experts import SCALES, SIZES
@@ -27,7 +27,7 @@ def latent_attention(draw: Draw) -> dict[str, Any]:
         "qk_nope_head_dim": draw(integers(2, 16, 2)),
         "qk_rope_head_dim": draw(integers(2, 16, 2)),
         "v_head_dim": draw(integers(2, 20, 2)),
-        "attention_bias": draw(st.booleans()),
+        "attention_bias": rarely(draw),
     }
 
 
@@ -120,13 +120,32 @@ def deepseek2(draw: Draw) -> Configuration:
     return draw(st.sampled_from([deepseek_v2, deepseek_v3, glm_lite, youtu]))(draw)
 
 
-@converter_refuses("deepseek2", "queries that are not compressed, but in models of 26 or 27 blocks")
+@llama_cpp_differs("deepseek2", "queries that are not compressed, but in models of 26 or 27 blocks: refused")
 def deepseek2_uncompressed_queries(configuration: Configuration) -> bool:
     values = configuration.values
     return values["q_lora_rank"] is None and values["num_hidden_layers"] not in (26, 27)
 
 
-converter_refuses("deepseek2", "groups that are all looked at: engines want fewer")(looks_at_all_groups)
+llama_cpp_differs("deepseek2", "groups of experts that are all looked at: aborts")(looks_at_all_groups)
+
+
+@llama_cpp_differs("deepseek2", "groups of V2 are scored as V3's are: by their best two experts, not by their best")
+def deepseek2_group_scores(configuration: Configuration) -> bool:
+    return configuration.values.get("topk_method") == "group_limited_greedy"
+
+
+@llama_cpp_differs("deepseek2", "scores are multiplied by (0.1 ln f + 1)² wherever frequencies are divided by f")
+def deepseek2_score_scale(configuration: Configuration) -> bool:
+    parameters = configuration.values["rope_parameters"]
+    return parameters["rope_type"] != "default" and not parameters.get("mscale_all_dim")
+
+
+@llama_cpp_differs("deepseek2", "norms of what is compressed have the epsilon of other norms, not 1e-6")
+def deepseek2_epsilon(configuration: Configuration) -> bool:
+    return configuration.values["rms_norm_eps"] > 1e-5
+
+
+llama_cpp_refuses_bias("deepseek2")
 converter_ignores("deepseek2", "hidden_act", "silu")
 converter_ignores("deepseek2", "rope_interleave", True)
 converter_ignores_rope("deepseek2", "truncate")

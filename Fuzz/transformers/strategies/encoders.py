@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
     EPSILONS, PROMPTS, VOCABULARY, Configuration, Draw, converter_drops, converter_drops_parameters,
-    converter_ignores, converter_refuses, integers, rarely, strategy,
+    converter_ignores, converter_refuses, integers, llama_cpp_differs, rarely, strategy,
 )
 from strategies.dense import activation
 
@@ -43,6 +43,11 @@ def t5(draw: Draw) -> Configuration:
 
 
 converter_ignores("t5", "relative_attention_max_distance", 128)
+
+
+@llama_cpp_differs("t5", "logits of a tied head are √d_model too large")
+def t5_tied(configuration: Configuration) -> bool:
+    return configuration.values["tie_word_embeddings"]
 
 
 @converter_refuses("t5", "more blocks of the decoder than of the encoder")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from strategies import (
     PROMPTS, Configuration, Draw, converter_drops, converter_ignores, converter_ignores_rope, converter_refuses,
-    integers, rarely, rope, strategy,
+    integers, llama_cpp_differs, llama_cpp_refuses_bias, rarely, rope, strategy,
 )
 from strategies.dense import WINDOWS, activation, decoder, head_size_of
 
@@ -27,7 +27,7 @@ def experts_and_used(draw: Draw, most: int = 8) -> tuple[int, int]:
 def qwen3moe(draw: Draw) -> Configuration:
     experts, used = experts_and_used(draw)
     values = decoder(
-        draw, head_dim=draw(integers(4, 32, 2)), attention_bias=draw(st.booleans()),
+        draw, head_dim=draw(integers(4, 32, 2)), attention_bias=rarely(draw),
         hidden_act=activation(draw, "silu"), moe_intermediate_size=draw(SIZES), num_experts=experts,
         num_experts_per_tok=used, norm_topk_prob=not rarely(draw))
     values["rope_parameters"] = draw(rope(values["head_dim"], ("default", "linear", "yarn", "dynamic")))
@@ -44,6 +44,7 @@ def qwen3moe_dense_blocks(configuration: Configuration) -> bool:
     return "mlp_only_layers" in configuration.values
 
 
+llama_cpp_refuses_bias("qwen3moe")
 converter_ignores("qwen3moe", "hidden_act", "silu")
 converter_ignores("qwen3moe", "norm_topk_prob", True)
 converter_ignores("qwen3moe", "use_sliding_window", False)
@@ -54,7 +55,7 @@ converter_ignores_rope("qwen3moe", *YARN_ONLY_IN_TRANSFORMERS)
 def olmoe(draw: Draw) -> Configuration:
     experts, used = experts_and_used(draw)
     values = decoder(
-        draw, num_experts=experts, num_experts_per_tok=used, attention_bias=draw(st.booleans()),
+        draw, num_experts=experts, num_experts_per_tok=used, attention_bias=rarely(draw),
         hidden_act=activation(draw, "silu"), norm_topk_prob=rarely(draw), tie_word_embeddings=rarely(draw),
         rms_norm_eps=1e-2 if rarely(draw) else 1e-5,
         clip_qkv=draw(st.sampled_from([0.25, 8.0])) if rarely(draw) else None)
@@ -65,12 +66,13 @@ def olmoe(draw: Draw) -> Configuration:
         "OlmoeForCausalLM", values, tokens=draw(PROMPTS), converter={"fuse_qkv": draw(st.booleans())})
 
 
-@converter_refuses("olmoe", "grouped heads or a tied head: engines know neither of OLMoE")
+@llama_cpp_differs("olmoe", "grouped heads or a tied head: refused")
 def olmoe_shapes(configuration: Configuration) -> bool:
     values = configuration.values
     return values["tie_word_embeddings"] or values["num_key_value_heads"] != values["num_attention_heads"]
 
 
+llama_cpp_refuses_bias("olmoe")
 converter_ignores("olmoe", "hidden_act", "silu")
 converter_ignores("olmoe", "norm_topk_prob", False)
 converter_ignores("olmoe", "clip_qkv", None)
@@ -98,9 +100,14 @@ def gpt_oss(draw: Draw) -> Configuration:
     return Configuration("GptOssForCausalLM", values, tokens=draw(PROMPTS), gain=2.5)
 
 
-@converter_refuses("gpt-oss", "a tied head or no biases: engines ask for both")
+@llama_cpp_differs("gpt-oss", "a tied head or no biases: refused")
 def gpt_oss_tensors(configuration: Configuration) -> bool:
     return configuration.values["tie_word_embeddings"] or not configuration.values["attention_bias"]
+
+
+@llama_cpp_differs("gpt-oss", "YaRN's ramp is rounded to whole elements, as OpenAI's is not")
+def gpt_oss_rounded_ramp(configuration: Configuration) -> bool:
+    return configuration.values["rope_parameters"]["rope_type"] == "yarn"
 
 
 converter_ignores("gpt-oss", "swiglu_alpha", 1.702)
@@ -128,13 +135,13 @@ def gpt_oss_truncate(configuration: Configuration) -> Configuration | None:
 @strategy("llama4")
 def llama4(draw: Draw) -> Configuration:
     """Scout, whose queries and keys are normed, and Maverick, of 128 experts, whose are not."""
-    layers = draw(st.integers(1, 6))
+    layers = draw(st.integers(1, 6)) if rarely(draw) else draw(st.integers(4, 6))
     experts = draw(st.sampled_from([1, 2, 3, 4, 16, 128]))
     values = decoder(
         draw, num_hidden_layers=layers, head_dim=draw(integers(4, 32, 2)), hidden_act=activation(draw, "silu"),
         intermediate_size=draw(SIZES), intermediate_size_mlp=draw(integers(8, 72, 4)), num_local_experts=experts,
         num_experts_per_tok=draw(st.integers(1, min(3, experts))), interleave_moe_layer_step=draw(st.integers(1, 3)),
-        use_qk_norm=experts != 128, attention_bias=draw(st.booleans()))
+        use_qk_norm=experts != 128, attention_bias=rarely(draw))
     values["rope_parameters"] = draw(rope(values["head_dim"]))
     if rarely(draw):
         values |= draw(st.sampled_from([
@@ -145,6 +152,12 @@ def llama4(draw: Draw) -> Configuration:
     return Configuration("Llama4ForCausalLM", values, tokens=draw(PROMPTS))
 
 
+@llama_cpp_differs("llama4", "fewer than four blocks, of which none has full attention: aborts")
+def llama4_without_full_attention(configuration: Configuration) -> bool:
+    return configuration.values["num_hidden_layers"] < 4
+
+
+llama_cpp_refuses_bias("llama4")
 converter_ignores("llama4", "hidden_act", "silu")
 converter_ignores("llama4", "attention_chunk_size", 8192)
 converter_ignores("llama4", "floor_scale", 8192)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
-    EPSILONS, PROMPTS, Configuration, Draw, converter_ignores, converter_refuses, integers, rarely, strategy,
-    transformers_differs,
+    EPSILONS, PROMPTS, Configuration, Draw, converter_ignores, converter_refuses, integers, llama_cpp_differs, rarely,
+    strategy, transformers_differs,
 )
 from strategies.dense import decoder
 from strategies.experts import SIZES
 from strategies.deepseek import grouped_experts, looks_at_all_groups
-from strategies.recurrent import unbiased_convolutions
+from strategies.recurrent import biased_projections, unbiased_convolutions
 
 EXPERT_KEYS = (
     "n_routed_experts", "num_experts_per_tok", "n_shared_experts", "moe_intermediate_size", "n_group", "topk_group",
@@ -34,10 +34,11 @@ def nemotron(draw: Draw, blocks: str) -> dict[str, Any]:
     if set(pattern) == {"*"} and not rarely(draw):
         pattern.append("M")
     values = decoder(
-        draw, head_dim=draw(integers(4, 24, 2)), layers_block_type=[BLOCKS[block] for block in pattern],
+        draw, vocab_size=draw(st.sampled_from([320, 336])),  # The converter pads to a multiple of 8.
+        head_dim=draw(integers(4, 24, 2)), layers_block_type=[BLOCKS[block] for block in pattern],
         mamba_num_heads=mamba_heads, mamba_head_dim=head_size, n_groups=groups, ssm_state_size=draw(integers(4, 20, 4)),
         conv_kernel=draw(st.integers(2, 5)), chunk_size=draw(st.sampled_from([8, 128])),
-        layer_norm_epsilon=draw(EPSILONS), use_bias=draw(st.booleans()), mlp_bias=draw(st.booleans()),
+        layer_norm_epsilon=draw(EPSILONS), use_bias=rarely(draw), mlp_bias=draw(st.booleans()),
         mlp_hidden_act="gelu" if rarely(draw) else "relu2", attention_bias=draw(st.booleans()),
         use_conv_bias=not rarely(draw))
     return {name: value for name, value in values.items() if name not in ("rms_norm_eps", "num_hidden_layers")}
@@ -104,7 +105,7 @@ def nemotron_h_moe_biases(configuration: Configuration) -> bool:
     return values["mlp_bias"] and has_experts
 
 
-converter_refuses("nemotron_h_moe", "groups that are all looked at: engines want fewer")(looks_at_all_groups)
+llama_cpp_differs("nemotron_h_moe", "groups of experts that are all looked at: aborts")(looks_at_all_groups)
 
 
 @converter_refuses("nemotron_h_moe", "attention blocks only: becomes granitemoe")
@@ -114,7 +115,12 @@ def nemotron_h_moe_attention(configuration: Configuration) -> bool:
 
 for _architecture in ("nemotron_h", "nemotron_h_moe"):
     converter_ignores(_architecture, "mlp_hidden_act", "relu2")
-    converter_refuses(_architecture, "convolutions without biases: engines ask for them")(unbiased_convolutions)
+    llama_cpp_differs(_architecture, "convolutions without biases: crashes")(unbiased_convolutions)
+    llama_cpp_differs(_architecture, "biases of projections: refused as tensors too many")(biased_projections)
+
+    @llama_cpp_differs(_architecture, "no state space, or no attention: aborts")
+    def lacks_a_kind(configuration: Configuration) -> bool:
+        return not {"linear_attention", "full_attention"} <= set(configuration.values["layers_block_type"])
 
     @converter_refuses(_architecture, "a state space whose width is no multiple of 64")
     def narrow_state_space(configuration: Configuration) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
     EPSILONS, PROMPTS, Configuration, Draw, converter_ignores, converter_ignores_rope, converter_refuses, integers,
-    rarely, rope, strategy,
+    llama_cpp_differs, rarely, rope, strategy,
 )
 from strategies.dense import activation, decoder, head_size_of
 from strategies.experts import SCALES, SIZES, YARN_ONLY_IN_TRANSFORMERS, experts_and_used
@@ -23,7 +23,7 @@ def state_spaces(draw: Draw) -> dict[str, Any]:
         "num_hidden_layers": draw(st.integers(1, 3)),
         "conv_kernel": draw(st.integers(2, 5)),
         "layer_norm_epsilon": draw(EPSILONS),
-        "use_bias": draw(st.booleans()),
+        "use_bias": rarely(draw),
         "use_conv_bias": not rarely(draw),
         "tie_word_embeddings": draw(st.booleans()),
         "hidden_act": activation(draw, "silu"),
@@ -50,6 +50,12 @@ def mamba_expand(configuration: Configuration) -> bool:
     return configuration.values.get("expand", 2) != 2
 
 
+@llama_cpp_differs("mamba", "Falcon-Mamba's norms within a mixer have the epsilon of those between blocks")
+def falcon_mamba_epsilon(configuration: Configuration) -> bool:
+    is_falcon = configuration.model_class.startswith("Falcon")
+    return is_falcon and configuration.values["layer_norm_epsilon"] != 1e-6
+
+
 converter_ignores("mamba", "mixer_rms_eps", 1e-6)
 
 
@@ -58,9 +64,15 @@ def unbiased_convolutions(configuration: Configuration) -> bool:
     return not values.get("use_conv_bias", values.get("mamba_conv_bias", True))
 
 
+def biased_projections(configuration: Configuration) -> bool:
+    values = configuration.values
+    return values.get("use_bias", values.get("mamba_proj_bias", False))
+
+
 for _architecture in ("mamba", "mamba2", "jamba"):
     converter_ignores(_architecture, "hidden_act", "silu")
-    converter_refuses(_architecture, "convolutions without biases: engines ask for them")(unbiased_convolutions)
+    llama_cpp_differs(_architecture, "convolutions without biases: refused or crashes")(unbiased_convolutions)
+    llama_cpp_differs(_architecture, "biases of projections: refused as tensors too many")(biased_projections)
 
 
 @strategy("mamba2")
@@ -98,10 +110,23 @@ def jamba(draw: Draw) -> Configuration:
         attn_layer_period=attention_period, attn_layer_offset=attention_offset,
         expert_layer_period=expert_period, expert_layer_offset=expert_offset,
         mamba_d_state=draw(integers(4, 20, 4)), mamba_d_conv=draw(st.integers(2, 5)),
-        mamba_expand=draw(st.integers(1, 3)), mamba_dt_rank=draw(st.integers(1, 8)),
-        mamba_conv_bias=not rarely(draw), mamba_proj_bias=draw(st.booleans()),
+        mamba_expand=draw(st.sampled_from([1, 3])) if rarely(draw) else 2, mamba_dt_rank=draw(st.integers(1, 8)),
+        mamba_conv_bias=not rarely(draw), mamba_proj_bias=rarely(draw),
         hidden_act=activation(draw, "silu"))
     return Configuration("JambaForCausalLM", values, tokens=draw(PROMPTS), tokenizer="sentencepiece")
+
+
+@llama_cpp_differs("jamba", "a state space of another width than twice the model's: aborts")
+def jamba_expand(configuration: Configuration) -> bool:
+    return configuration.values["mamba_expand"] != 2
+
+
+@llama_cpp_differs("jamba", "blocks of one kind only: aborts")
+def jamba_of_one_kind(configuration: Configuration) -> bool:
+    values = configuration.values
+    kinds = {layer % values["attn_layer_period"] == values["attn_layer_offset"]
+             for layer in range(values["num_hidden_layers"])}
+    return len(kinds) == 1
 
 
 def convolutions(draw: Draw, values: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +141,11 @@ def convolutions(draw: Draw, values: dict[str, Any]) -> dict[str, Any]:
     if rarely(draw):
         values["conv_bias"] = True
     return values
+
+
+def has_layers_of_one_kind(configuration: Configuration) -> bool:
+    values = configuration.values
+    return len(set(values.get("layer_types") or values["layers_block_type"])) == 1
 
 
 @strategy("lfm2")
@@ -165,6 +195,7 @@ for _architecture in ("lfm2", "lfm2moe"):
     def convolution_biases(configuration: Configuration) -> bool:
         return configuration.values.get("conv_bias", False)
 
+    llama_cpp_differs(_architecture, "blocks of one kind only: aborts")(has_layers_of_one_kind)
     converter_ignores_rope(_architecture, *YARN_ONLY_IN_TRANSFORMERS)
 
 converter_ignores("lfm2moe", "norm_topk_prob", True)
