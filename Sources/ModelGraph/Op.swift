@@ -250,7 +250,8 @@ public struct Rope: Hashable, Sendable {
 public struct Mask: Hashable, Sendable {
     public enum Window: Hashable, Sendable {
         case unlimited
-        /// A token sees cells less than `n` positions back (itself included).
+        /// A token sees cells less than `n` positions back (itself included); without causality, of an `n` of 0 or less,
+        /// those more than `−n` further on.
         case sliding(Int)
         /// A token sees cells of its own chunk: `cell ≥ ⌊position / n⌋ · n`.
         case chunked(Int)

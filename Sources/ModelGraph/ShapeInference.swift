@@ -96,7 +96,9 @@ extension Op {
         case .mask(let mask):
             try check.indices(4)
             switch mask.window {
-            case .sliding(let extent), .chunked(let extent): try check.require(extent > 0, "a window of \(extent)")
+            // Where later cells are seen, a window may begin at one of them.
+            case .sliding(let extent): try check.require(extent > 0 || !mask.causal, "a window of \(extent)")
+            case .chunked(let extent): try check.require(extent > 0, "a window of \(extent)")
             case .unlimited: break
             }
             try check.require(shapes.allSatisfy { $0.rank == 1 }, "operands must be vectors")

@@ -1,6 +1,7 @@
 import Architectures
 import Devices
 import GGUF
+import ModelGraph
 import Testing
 import VulkanDevice
 
@@ -46,6 +47,38 @@ struct SessionTests {
         // As many embeddings as sequences, or as many logits as tokens.
         #expect(alone.count == (model.architecture.traits.pooling == .none ? 7 : 1))
         #expect(throws: SessionError.self) { try model.session(microBatch: 3).process(first) }
+    }
+
+    @Test("a centred convolution is a causal one seen from its middle", arguments: [3, 5, 9])
+    func centredConvolution(_ taps: Int) throws {
+        /// What a convolution of the first device's toy makes of 7 tokens of one sequence, in a batch with another.
+        func convolved(isCausal: Bool) throws -> [[Double]] {
+            let g = GraphBuilder(batch: BatchShape(tokens: 9, outputs: 9, cells: 0)) { _ in true }
+            let x = g.model.weight("x", [32, 4], .projection).rows(g.tokens)
+            let y = isCausal
+                ? g.model.convolution("conv", x, taps: taps) : g.model.centredConvolution("conv", x, taps: taps)
+            g.output(.logits, y)
+            let graph = try g.finish()
+            let device = ReferenceDevice()
+            let weights = try graph.weights.map { try device.load(WeightRecipe(seed: 3).draw($0)) }
+            let states = try graph.states.map { try device.allocate($0, rows: 2, type: .full) }
+            let inputs: [Input: [Int32]] = [
+                .tokens: [1, 2, 3, 20, 4, 5, 21, 6, 7], .positions: [0, 1, 2, 0, 3, 4, 1, 5, 6],
+                .sequences: [1, 1, 1, 2, 1, 1, 2, 1, 1], .slots: [0, 0, 0, 1, 0, 0, 1, 0, 0],
+            ]
+            let ordered = graph.inputs.sorted { $0.value < $1.value }
+            let output = try #require(graph.outputs[.logits])
+            let executable = try device.compile(
+                Segment(graph: graph, nodes: graph.nodes.indices, inputs: ordered.map(\.value), outputs: [output]))
+            let result = try executable.run(
+                weights: weights, states: states, inputs: ordered.map { .index(inputs[$0.key] ?? []) })[0].doubles
+            return [0, 1, 2, 4, 5, 7, 8].map { Array(result[$0 * 4..<$0 * 4 + 4]) }
+        }
+        let (causal, centred) = (try convolved(isCausal: true), try convolved(isCausal: false))
+        let middle = (taps - 1) / 2
+        for token in 0..<7 - min(7, middle) {
+            #expect(normalizedError(centred[token], causal[token + middle]) < 1e-20)
+        }
     }
 
     @Test("a token of a model that is not causal sees later ones")

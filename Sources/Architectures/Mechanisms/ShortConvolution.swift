@@ -17,15 +17,39 @@ extension Scope {
         return self.bias(name, [channels], bias).map { y + $0 } ?? y
     }
 
+    /// A depthwise convolution over the tokens of each sequence in the batch, centred on each token: `[T, D] → [T, D]`.
+    ///
+    /// Nothing is kept: what is beyond a sequence's ends is zero.
+    /// - Parameter taps: odd.
+    public func centredConvolution(_ name: String, _ x: Value, taps: Int) -> Value {
+        let channels = x.shape[1]
+        let kernel = weight("\(name).weight", [channels, taps], .convolution)
+        /// `[T, T]`: 1 for the tokens of its sequence that lie further on than `offset` from each token.
+        func later(than offset: Int) -> Value {
+            let mask = g.batchMask(Mask(causal: false, window: .sliding(-offset)))
+            return g.applyShared(.unary(.exp), mask)
+        }
+        let terms = (0..<taps).map { tap in
+            let offset = tap - (taps - 1) / 2
+            let neighbours = g.apply(.pool, x, later(than: offset - 1) - later(than: offset))
+            return neighbours * kernel.columns(tap, 1).reshaped([channels])
+        }
+        return terms.dropFirst().reduce(terms[0]) { $0 + $1 }
+    }
+
     /// A short convolution between two gates: `C ⊙ convolve(B ⊙ x)` with B, C and x projected from the input.
+    /// - Parameter isCausal: whether it looks at earlier tokens only; else it is centred, as in LFM2's encoders.
     /// Source: Liquid AI 2025 (LFM2), section 2.
-    public func gatedShortConvolution(_ x: Value, taps: Int) -> Value {
+    public func gatedShortConvolution(_ x: Value, taps: Int, isCausal: Bool = true) -> Value {
         let width = x.shape[1]
         let projected = linear("shortconv.in_proj", x, 3 * width)
         let (b, c, input) = (
             projected.columns(0, width), projected.columns(width, width), projected.columns(2 * width, width)
         )
-        return linear("shortconv.out_proj", c * convolution("shortconv.conv", b * input, taps: taps), width)
+        let mixed = isCausal
+            ? convolution("shortconv.conv", b * input, taps: taps)
+            : centredConvolution("shortconv.conv", b * input, taps: taps)
+        return linear("shortconv.out_proj", c * mixed, width)
     }
 }
 

@@ -1,6 +1,7 @@
 import ModelGraph
 
-/// LFM2: gated short convolutions, with some layers of grouped-query attention, and SwiGLU.
+/// LFM2: gated short convolutions, with some layers of grouped-query attention, and SwiGLU; as an encoder with
+/// convolutions that are centred (LFM2.5-Embedding and -ColBERT).
 /// Source: Liquid AI 2025, sections 2 and 3.
 public struct LFM2: Architecture {
     public static let name = "lfm2"
@@ -41,12 +42,17 @@ struct ShortConvolutionDecoder: Sendable {
     init(_ h: inout some Hyperparameters, hasExperts: Bool) throws {
         dimensions = try Dimensions(
             &h, embeddings: Domains.sizes.filter { $0 % 2 == 0 }, layers: LayerLayouts.hybridDepths)
-        traits = try Traits(decoder: &h, bidirectional: false)
+        traits = try Traits(decoder: &h, bidirectional: !hasExperts)
         embeddingOut = try h.optionalInteger("embedding_length_out", 1...(1 << 20), fuzz: [16, 32, 8, 33], isRare: true, "width of the embeddings that the model gives")
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, otherLayers: true)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
-        taps = try h.integer("shortconv.l_cache", 2...64, fuzz: Domains.taps, "taps of the convolution")
+        let isCausal = !traits.isBidirectional
+        taps = try h.integer(
+            "shortconv.l_cache", 2...64, fuzz: Domains.taps.filter { isCausal || $0 % 2 == 1 }, "taps of the convolution")
+        try h.require(
+            isCausal || taps % 2 == 1, "shortconv.l_cache", "attention.causal",
+            because: "\(taps) taps have no centre")
         feedForward = try h.feedForwardLength("hidden units of a dense feed-forward network")
         if hasExperts {
             window = .unlimited
@@ -58,7 +64,12 @@ struct ShortConvolutionDecoder: Sendable {
             options.normalizationEpsilon = 1e-6
             experts = try Experts(&h, dimensions, options, feedForward: feedForward)
         } else {
-            let size = try h.integer("attention.sliding_window", 0...(1 << 30), fuzz: [0, 1, 2, 3, 8, 64, 512], default: 0, "tokens that attention looks back; 0: all")
+            let size = try h.integer(
+                "attention.sliding_window", 0...(1 << 30), fuzz: isCausal ? [0, 1, 2, 3, 8, 64, 512] : [0], default: 0,
+                "tokens that attention looks back; 0: all")
+            try h.require(
+                isCausal || size == 0, "attention.sliding_window", "attention.causal",
+                because: "a window of \(size) tokens that see later ones")
             window = size == 0 ? .unlimited : .sliding(size)
             leadingDense = dimensions.layers
             experts = nil
@@ -74,7 +85,8 @@ struct ShortConvolutionDecoder: Sendable {
             let block = g.block(layer)
             let normed = block.norm("attn_norm", x, normalization)
             x = x + (attention.keyValueHeads[layer] == 0
-                ? block.gatedShortConvolution(normed, taps: taps) : attend(block, layer, normed, rope))
+                ? block.gatedShortConvolution(normed, taps: taps, isCausal: !traits.isBidirectional)
+                : attend(block, layer, normed, rope))
             let mixed = block.norm("ffn_norm", x, normalization)
             if layer >= leadingDense, let experts {
                 x = x + block.mixture(mixed, experts, tensors)
@@ -97,7 +109,7 @@ struct ShortConvolutionDecoder: Sendable {
         let (q, k, v) = attention.project(block, layer, x)
         let mixed = block.cachedAttention(
             block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
-            scale: attention.scale, mask: Mask(causal: true, window: window), rope: rope)
+            scale: attention.scale, mask: Mask(causal: !traits.isBidirectional, window: window), rope: rope)
         return block.linear("attn_output", mixed, dimensions.embedding)
     }
 }
