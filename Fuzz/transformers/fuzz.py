@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, NoReturn
 from usage import Broken, Usage
 
 if TYPE_CHECKING:
-    from compare import Comparison
+    from compare import Case, Comparison, Verdict
 
 HERE = Path(__file__).resolve().parent
 USAGE = """\
 CI/transformers [--arch A,B] [--examples N] [--seed N] [--llama PREFIX]
        CI/transformers --replay FILE|FOLDER [--llama PREFIX]
+       CI/transformers --released [--arch A,B] [--llama PREFIX]
        CI/transformers --model FOLDER [--code FILE.py] [--tokens IDS | --prompt TEXT] [--llama PREFIX]"""
 EXIT = """\
 exit status: 0 nothing failed, 1 a property failed, 2 bad input or usage. What is known of the converter, of
@@ -51,6 +52,8 @@ def arguments() -> argparse.Namespace:
                         help="where failing cases are kept (default: Fuzz/transformers/corpus)")
     parser.add_argument("--keep-known", action="store_true", help="shrink and keep what is known, too")
     parser.add_argument("--replay", type=Path, metavar="FILE|FOLDER", help="run corpus files instead")
+    parser.add_argument("--released", action="store_true",
+                        help="run configurations of published models, their sizes divided, instead")
     parser.add_argument("--known", action="store_true", help="print all that is known to differ, and do nothing else")
     parser.add_argument("--draw", action="store_true", help="print the configurations that would run, a line each")
     own = parser.add_argument_group("a model of your own")
@@ -92,6 +95,8 @@ def main() -> int:
         return own_model.run(options, comparison)
     if options.replay is not None:
         return replay(options, comparison)
+    if options.released:
+        return run_released(options, comparison)
     return fuzz(options, comparison)
 
 
@@ -145,14 +150,33 @@ def replay(options: argparse.Namespace, comparison: Comparison) -> int:
     try:
         for path in corpus.files(options.replay):
             case, former = corpus.read(path)
-            outcome = comparison(case)
-            failed += outcome.is_failure
-            state = "FAILS" if outcome.is_failure else "known" if outcome.known else "passes"
-            was = "" if outcome.verdict is former else f", was: {former.value}"
-            print(f"{state}  {path.name}: {outcome.verdict.value}{was}: {outcome.known or outcome.what}".rstrip(": "))
+            failed += judge(case, path.name, comparison, former)
     except corpus.BadCorpusFile as error:
         raise Usage(str(error)) from error
     return 1 if failed else 0
+
+
+def run_released(options: argparse.Namespace, comparison: Comparison) -> int:
+    """Runs toys of published models, a line each."""
+    import released
+
+    names = chosen(options)
+    cases = [(model, case) for model, case in released.cases() if case.architecture in names]
+    failed = sum(judge(case, f"{case.architecture} {model}", comparison) for model, case in cases)
+    print(f"{len(cases)} published models, {failed} failed")
+    return 1 if failed else 0
+
+
+def judge(case: Case, name: str, comparison: Comparison, former: Verdict | None = None) -> bool:
+    """Whether a case fails; prints what came of it.
+
+    - Parameter former: what came of it before.
+    """
+    outcome = comparison(case)
+    state = "FAILS" if outcome.is_failure else "known" if outcome.known else "passes"
+    was = "" if former in (None, outcome.verdict) else f", was: {former.value}"
+    print(f"{state}  {name}: {outcome.verdict.value}{was}: {outcome.known or outcome.what}".rstrip(": "), flush=True)
+    return outcome.is_failure
 
 
 if __name__ == "__main__":

@@ -169,6 +169,7 @@ public struct Experts: Hashable, Sendable {
                 because: "\(used) experts from \(groupsUsed) of \(groups) groups of \(count / groups)")
             routing = Routing(used: used, groups: groups, groupsUsed: groupsUsed)
         } else {
+            if options.groups { try h.note("expert_group_used_count", "groups that each token may use, where there are several") }
             routing = Routing(used: used)
         }
     }

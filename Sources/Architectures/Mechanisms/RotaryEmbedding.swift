@@ -90,6 +90,7 @@ public struct RotaryEmbedding: Hashable, Sendable {
             ? try h.integer("rope.scaling.original_context_length", 1...(1 << 30), fuzz: [32, 64, 16], default: dimensions.context, "context before stretching")
             : dimensions.context
         attentionFactor = try h.real("rope.scaling.attn_factor", 0...1e6, fuzz: Domains.scales.filter { $0 > 0 }, default: 1, "multiplies the rotated values")
+        try h.note("rope.scaling.finetuned", "whether the model was trained with the stretched positions")
         yarn = scaling == .yarn ? try YaRN(&h, roundsRamp: roundsRamp) : YaRN()
     }
 

@@ -55,8 +55,8 @@ public struct DeepSeek2: Architecture {
             sharedExperts = try h.integer("expert_shared_count", 0...0, fuzz: [0], default: 0, drawsAbsence: false, "no experts, no shared ones")
             _ = try h.integer("expert_feed_forward_length", 0...(1 << 20), fuzz: [0], default: 0, drawsAbsence: false, "not used: hidden units of an expert")
         }
-        feedForward = leadingDense == 0
-            ? 0 : try h.feedForwardLength("hidden units of a dense block")
+        if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
+        feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
     }
 
     /// Whether the model is absorbed is told by `attention.key_length_mla`; then `key_length`, `value_length`

@@ -29,6 +29,7 @@ public struct GPTOSS: Architecture {
         options.normalizes = false
         options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: 0)
+        try h.note("feed_forward_length", "every feed-forward network is an expert")
     }
 
     public func build(_ g: GraphBuilder) {

@@ -46,11 +46,12 @@ public struct KimiLinear: Architecture {
             cached == row, "attention.key_length", "attention.kv_lora_rank", "rope.dimension_count",
             because: "the cache of latent attention has rows of \(row)")
 
+        try h.note("rope.freq_base", "nothing is rotated")
         deltaAttention = try KimiDeltaAttention(&h, heads: heads)
         leadingDense = try h.integer(
             "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
-        feedForward = leadingDense == 0
-            ? 0 : try h.feedForwardLength("hidden units of a dense block")
+        if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
+        feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresScale = true

@@ -15,6 +15,8 @@ public struct Mamba: Architecture {
         dimensions = try Dimensions(&h)
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
+        try h.note("attention.head_count", "no attention, no heads")
+        try h.note("feed_forward_length", "no feed-forward network")
         stateSpace = try SelectiveStateSpace(&h, dimensions)
         let norms = try h.boolean("ssm.dt_b_c_rms", default: false, "whether time steps, B and C are normed")
         innerNorms = norms ? .unweighted : .none

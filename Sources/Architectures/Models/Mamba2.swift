@@ -14,6 +14,8 @@ public struct Mamba2: Architecture {
         dimensions = try Dimensions(&h)
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
+        try h.note("attention.head_count", "no attention, no heads")
+        try h.note("feed_forward_length", "no feed-forward network")
         stateSpace = try StateSpaceDuality(&h)
     }
 

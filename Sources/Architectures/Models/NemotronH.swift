@@ -47,6 +47,9 @@ struct SingleMixerDecoder: Sendable {
         normalization = try Normalization(&h, .rms, default: epsilon)
         attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, otherLayers: true)
         stateSpace = try StateSpaceDuality(&h)
+        try h.note("rope.dimension_count", "nothing is rotated")
+        try h.note("rope.scaling.finetuned", "nothing is rotated")
+        try h.note("expert_shared_count", "experts that every token uses, which are one of their size together")
         let hasHeads = attention.keyValueHeads.prefix(dimensions.layers).map { $0 > 0 }
         let predicting = Array(repeating: Domains.feedForward[0], count: dimensions.predictionBlocks)
         feedForward = try h.integers(
@@ -72,6 +75,7 @@ struct SingleMixerDecoder: Sendable {
             sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of the expert that every token uses")
             latentSize = try h.integer("moe_latent_size", 0...(1 << 20), fuzz: [0, 16, 8, 33, 64], default: 0, "width in which experts work; 0: that of the model")
         } else {
+            try h.note("expert_shared_feed_forward_length", "no experts")
             (sharedSize, latentSize) = (0, 0)
         }
     }

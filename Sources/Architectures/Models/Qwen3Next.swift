@@ -29,6 +29,7 @@ public struct Qwen3Next: Architecture {
             layers: dimensions.blocks, "which layers are gated delta nets")
         {
             isRecurrent = flags
+            try h.note("full_attention_interval", "which layers are attention, as the other key says it")
         } else {
             let interval = try h.integer(
                 "full_attention_interval", 1...512, fuzz: Array(2...max(2, min(layers, 4))), default: period,

@@ -17,6 +17,7 @@ public struct RWKV7: Architecture {
         dimensions = try Dimensions(&h, embeddings: [64, 32, 96, 128, 192, 33, 40, 63, 65, 120])
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .layer, bias: .required)
+        try h.note("attention.head_count", "no attention, no heads")
         headSize = try h.integer(
             "wkv.head_size", 1...4096, fuzz: Domains.divisors(of: dimensions.embedding, among: [64, 32, 16, 8, 33, 40, 63, 65, 128]),
             "size of a head")

@@ -22,6 +22,8 @@ public struct T5: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, grouping: .never)
         bias = try RelativePositionBias(&h)
+        try h.note("decoder_start_token_id", "the decoder's first token, which whoever runs it gives")
+        try h.note("attention.layer_norm_epsilon", "the same as that of the RMS norms")
         feedForward = try h.feedForwardLength()
         decoderLayers = try h.integer(
             "decoder_block_count", 1...512, fuzz: Array(1...dimensions.layers), default: dimensions.layers, "number of the decoder's blocks")
