@@ -1,4 +1,4 @@
-"""Published models: their configurations as they are on the hub, with sizes divided until they are toys.
+"""Published models: their configurations, as they are known, with sizes divided until they are toys.
 
 `released.json` has an entry a line: the model's name, our architecture, its class, what its `config.json` says, and
 else a `Configuration` holds. Kept as published is what engines and converters know models by, such as numbers of blocks

@@ -33,7 +33,8 @@ public struct ModelDomain: Hashable, Sendable, Codable {
     public var tensors: [Tensor]
 
     private enum CodingKeys: CodingKey { case keys, tensors }
-    private let memory = Memory()
+    private let fittingKeys = Fitting()
+    private let fittingTensors = Fitting()
 
     public init(keys: [Key] = [], tensors: [Tensor] = []) throws {
         (self.keys, self.tensors) = (keys, tensors)
@@ -66,56 +67,41 @@ public struct ModelDomain: Hashable, Sendable, Codable {
     }
 
     /// What may be drawn of a hyperparameter; nil: whatever its architecture says.
-    func values(of key: String) -> [Value?]? { memory.key(key) { $0.fits(key) }.map { keys[$0].values } }
+    func values(of key: String) -> [Value?]? { fittingKeys.first(for: key).map { keys[$0].values } }
 
     /// In which blocks an optional tensor may be; nil: in any.
     func presence(of tensor: String) -> [TensorPolicy]? {
-        memory.tensor(tensor) { $0.fits(tensor) }.map { tensors[$0].presence }
+        fittingTensors.first(for: tensor).map { tensors[$0].presence }
     }
 
     private func compile() throws {
-        memory.set(try keys.map { try Pattern($0.pattern) }, try tensors.map { try Pattern($0.pattern) })
+        try fittingKeys.compile(keys.map(\.pattern))
+        try fittingTensors.compile(tensors.map(\.pattern))
     }
 
-    private struct Pattern: @unchecked Sendable {
-        // It is never changed after it was made.
-        let expression: NSRegularExpression
-
-        init(_ pattern: String) throws {
-            do {
-                expression = try NSRegularExpression(pattern: "\\A(?:\(pattern))\\z")
-            } catch {
-                throw MetadataError(keys: [pattern], reason: "is no regular expression")
-            }
-        }
-
-        func fits(_ text: String) -> Bool {
-            expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
-        }
-    }
-
-    /// The pattern that each name fits: the same few hundred names are asked for with every case.
-    private final class Memory: @unchecked Sendable {
+    /// Which of some patterns a name fits first: the same few hundred names are asked for with every case.
+    private final class Fitting: @unchecked Sendable {
         private let lock = NSLock()
-        private var patterns: (keys: [Pattern], tensors: [Pattern]) = ([], [])
-        private var known: (keys: [String: Int?], tensors: [String: Int?]) = ([:], [:])
+        private var expressions: [NSRegularExpression] = []
+        private var known: [String: Int?] = [:]
 
-        func set(_ keys: [Pattern], _ tensors: [Pattern]) { lock.withLock { patterns = (keys, tensors) } }
-
-        func key(_ name: String, fits: (Pattern) -> Bool) -> Int? {
-            lock.withLock {
-                if let index = known.keys[name] { return index }
-                let index = patterns.keys.firstIndex(where: fits)
-                known.keys[name] = .some(index)
-                return index
+        func compile(_ patterns: [String]) throws {
+            let compiled = try patterns.map { pattern in
+                do {
+                    return try NSRegularExpression(pattern: "\\A(?:\(pattern))\\z")
+                } catch {
+                    throw MetadataError(keys: [pattern], reason: "is no regular expression")
+                }
             }
+            lock.withLock { expressions = compiled }
         }
 
-        func tensor(_ name: String, fits: (Pattern) -> Bool) -> Int? {
+        func first(for name: String) -> Int? {
             lock.withLock {
-                if let index = known.tensors[name] { return index }
-                let index = patterns.tensors.firstIndex(where: fits)
-                known.tensors[name] = .some(index)
+                if let index = known[name] { return index }
+                let whole = NSRange(name.startIndex..., in: name)
+                let index = expressions.firstIndex { $0.firstMatch(in: name, range: whole) != nil }
+                known[name] = .some(index)
                 return index
             }
         }

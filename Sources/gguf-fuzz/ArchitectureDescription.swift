@@ -54,7 +54,9 @@ struct ArchitectureDescription {
 
     /// What is asked for where all tensors but one of the optional kinds are there.
     private static func alternatives(to all: [Inventory.Tensor], _ metadata: Metadata) throws -> [Inventory.Tensor] {
-        @Sendable func kind(_ name: String) -> String { name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".") }
+        @Sendable func kind(_ name: String) -> String {
+            name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
+        }
         let names = Set(all.map(\.name))
         var found: [Inventory.Tensor] = []
         for missing in Set(all.filter(\.isOptional).map { kind($0.name) }).sorted() {
@@ -84,8 +86,13 @@ struct ArchitectureDescription {
         Swift.print("\n\(name): tensors, N being the block")
         var rows = TextTable(["tensor", "role", "present"], indentation: 2)
         for tensor in tensors {
-            let presence = tensor.isOptional
-                ? "optional" : tensor.isAlternative ? "in place of optional ones" : tensor.models < Self.drawnModels ? "as hyperparameters ask" : "always"
+            let presence = if tensor.isOptional {
+                "optional"
+            } else if tensor.isAlternative {
+                "in place of optional ones"
+            } else {
+                tensor.models < Self.drawnModels ? "as hyperparameters ask" : "always"
+            }
             rows.append(tensor.name, tensor.role.rawValue, presence)
         }
         rows.print()

@@ -177,7 +177,7 @@ VOCABULARY = st.sampled_from([320, 321, 337])
 """At least as many as the toy tokenizers have."""
 PROMPTS = st.sampled_from([28, 1, 2, 17, 40])
 """Lengths of prompts: longer than windows, and as short as they can be."""
-EPSILONS = st.sampled_from([1e-5, 1e-6, 1e-3, 1e-2])
+EPSILONS = st.sampled_from([2.0**-17, 2.0**-20, 2.0**-10, 2.0**-7])
 THETAS = st.sampled_from([10000.0, 500000.0, 1000000.0, 1234.5])
 
 

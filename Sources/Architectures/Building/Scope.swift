@@ -20,7 +20,9 @@ public struct Scope {
     public func weight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Value {
         g.weight(prefix + name, shape, role)
     }
-    public func optionalWeight(_ name: String, _ shape: Shape, _ role: Weight.Role, presence: GraphBuilder.Presence = .some) -> Value? {
+    public func optionalWeight(
+        _ name: String, _ shape: Shape, _ role: Weight.Role, presence: GraphBuilder.Presence = .some
+    ) -> Value? {
         g.optionalWeight(prefix + name, shape, role, presence: presence)
     }
     public func has(_ name: String) -> Bool { g.has(prefix + name) }

@@ -10,14 +10,12 @@ extension Scope {
     ///   - strength: `[T, H]`, how much of the state's answer to the key is replaced.
     /// Sources: Yang et al. 2024 (one decay a head); Kimi Linear 2025, section 3 (one a channel); for what is added to
     /// the squared lengths, `l2norm` of flash-linear-attention, which the authors' code calls.
-    public func deltaRule(
-        _ q: Value, _ k: Value, _ v: Value, decay: Value, strength: Value
-    ) -> Value {
+    public func deltaRule(_ q: Value, _ k: Value, _ v: Value, decay: Value, strength: Value) -> Value {
         let (heads, size) = (v.shape[1], v.shape[2])
         let memory = state("delta_state", .recurrent, row: [heads, size, size])
         return g.apply(
-            .gatedDeltaRule(memory, scale: 1 / Double(size).squareRoot()), q.norm(.l2, Self.unitEpsilon), k.norm(.l2, Self.unitEpsilon), v,
-            decay, strength, g.slots)
+            .gatedDeltaRule(memory, scale: 1 / Double(size).squareRoot()), q.norm(.l2, Self.unitEpsilon),
+            k.norm(.l2, Self.unitEpsilon), v, decay, strength, g.slots)
     }
 
     /// Added to the squared lengths of what becomes unit vectors.

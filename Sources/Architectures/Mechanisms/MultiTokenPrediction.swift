@@ -6,6 +6,20 @@ import ModelGraph
 /// Engines leave them out of the model's results; their tensors belong to it all the same.
 /// Source: DeepSeek-V3 technical report, section 2.2.
 extension GraphBuilder {
+    /// A decoder of blocks that transform the residual stream, and its prediction blocks, which are of the same kind.
+    ///
+    /// - Parameter transform: what a block does: its scope, its number, and `[T, D] → [T, D]`.
+    public func decoder(
+        _ dimensions: Dimensions, _ normalization: Normalization, transform: (Scope, Int, Value) -> Value
+    ) {
+        if case .predict(let number) = batch.stage {
+            return prediction(number, dimensions, normalization, transform: transform)
+        }
+        var x = tokenEmbedding(dimensions)
+        for layer in 0..<dimensions.layers { x = transform(block(layer), layer, x) }
+        logits(x, dimensions, normalization)
+    }
+
     /// The graph of one prediction block, in `BatchShape.Stage.predict`: nothing where the file lacks it, as files do that
     /// were made without.
     ///

@@ -117,14 +117,7 @@ public struct DeepSeek2: Architecture {
         return (rotary.yarn.magnitude ?? 1, all * all * scale)
     }
 
-    public func build(_ g: GraphBuilder) {
-        if case .predict(let number) = g.batch.stage {
-            return g.prediction(number, dimensions, normalization) { transform($0, $1, $2) }
-        }
-        var x = g.tokenEmbedding(dimensions)
-        for layer in 0..<dimensions.layers { x = transform(g.block(layer), layer, x) }
-        g.logits(x, dimensions, normalization)
-    }
+    public func build(_ g: GraphBuilder) { g.decoder(dimensions, normalization) { transform($0, $1, $2) } }
 
     /// One block: `[T, D] → [T, D]`.
     private func transform(_ block: Scope, _ layer: Int, _ x: Value) -> Value {

@@ -47,14 +47,7 @@ public struct Qwen3Next: Architecture {
         sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward, "hidden units of the expert that every token uses")
     }
 
-    public func build(_ g: GraphBuilder) {
-        if case .predict(let number) = g.batch.stage {
-            return g.prediction(number, dimensions, normalization) { transform($0, $1, $2) }
-        }
-        var x = g.tokenEmbedding(dimensions)
-        for layer in 0..<dimensions.layers { x = transform(g.block(layer), layer, x) }
-        g.logits(x, dimensions, normalization)
-    }
+    public func build(_ g: GraphBuilder) { g.decoder(dimensions, normalization) { transform($0, $1, $2) } }
 
     /// One block: `[T, D] → [T, D]`.
     private func transform(_ block: Scope, _ layer: Int, _ x: Value) -> Value {

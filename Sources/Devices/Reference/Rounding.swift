@@ -22,7 +22,8 @@ import GGUF
 ///   of a large score is a relative one of its weight. The weights are rounded likewise.
 /// - *Angles* of rope: `angle · (1 + (1 + i) v ξ)` for pair `i`, alike in all heads, since engines get the
 ///   frequency of a pair by multiplying that of the pair before.
-/// - *Cancellation inside an op*: the tanh in `1 + tanh` and the erf in `1 + erf` of gelu, and the sum in `ln(1 + eˣ)` of softplus.
+/// - *Cancellation inside an op*: the tanh in `1 + tanh` and the erf in `1 + erf` of gelu, and the sum in `ln(1 + eˣ)`
+///   of softplus.
 ///   Elsewhere, an intermediate product or sum of an elementwise op errs no more than its rounded operands.
 /// - *Recurrent states* are stored after each token, so they are rounded as results are, and so are the decays
 ///   and steps that whole rows of them share. (Convolution and token shift keep copies.)

@@ -49,6 +49,7 @@ public struct Output: Sendable {
     mutating func append(_ other: Output) {
         if let rows = other.logits { if logits == nil { logits = rows } else { logits?.append(rows) } }
         if let rows = other.embeddings { if embeddings == nil { embeddings = rows } else { embeddings?.append(rows) } }
-        if blocks.isEmpty { blocks = other.blocks } else { for (index, rows) in other.blocks.enumerated() { blocks[index].append(rows) } }
+        guard !blocks.isEmpty else { return blocks = other.blocks }
+        for (index, rows) in other.blocks.enumerated() { blocks[index].append(rows) }
     }
 }

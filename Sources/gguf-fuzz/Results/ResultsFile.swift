@@ -70,8 +70,8 @@ extension ResultsFile {
     ///   - blocks: the residual stream after each block.
     /// - Throws: `GGUFError`, `CommandError`.
     static func write(
-        _ rows: RowFile, blocks: [BlockRows] = [], of evaluation: Evaluation, model: ModelFile, hash: String?, engine: PlacedEngine,
-        to path: String
+        _ rows: RowFile, blocks: [BlockRows] = [], of evaluation: Evaluation, model: ModelFile, hash: String?,
+        engine: PlacedEngine, to path: String
     ) throws {
         var metadata = Metadata()
         metadata["general.type"] = .string("results")
