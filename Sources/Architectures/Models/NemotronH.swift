@@ -26,6 +26,10 @@ public struct NemotronHMoE: Architecture {
 
 /// A decoder whose blocks have one mixer each, told by two keys: a feed-forward length other than 0, else
 /// key/value heads, else neither.
+///
+/// Time steps have no limits: the code published with the models has a `time_step_limit` of (0, ∞), as Mamba-2's own.
+/// transformers 5.24 takes `time_step_min` for the lower limit, which raises the smallest steps: a slip, since that key
+/// says how steps are initialised.
 struct SingleMixerDecoder: Sendable {
     let dimensions: Dimensions
     let traits: Traits
