@@ -33,6 +33,8 @@ struct HybridTests {
         Case("a cache of another width", "kimi-linear", ["attention.kv_lora_rank": 32, "rope.dimension_count": 8, "attention.key_length": 48], named: "attention.key_length = 48"),
         Case("keys that are all shared", "kimi-linear", ["rope.dimension_count": 8, "attention.key_length_mla": 8], named: "attention.key_length_mla = 8"),
         Case("blocks that predict further tokens", "lfm2", ["nextn_predict_layers": 1], named: "lfm2.nextn_predict_layers"),
+        Case("a centred convolution without a centre", "lfm2", ["attention.causal": .bool(false), "shortconv.l_cache": 4], named: "shortconv.l_cache = 4"),
+        Case("a window of tokens that see later ones", "lfm2", ["attention.causal": .bool(false), "shortconv.l_cache": 3, "attention.sliding_window": 8], named: "attention.sliding_window = 8"),
         Case("blocks that all predict further tokens", "qwen3next", ["block_count": 2, "nextn_predict_layers": 2], named: "qwen3next.nextn_predict_layers = 2"),
         Case("a prediction block that is recurrent", "qwen3next", ["block_count": 3, "nextn_predict_layers": 1, "attention.recurrent_layers": .array(.bool([true, false, true]))], named: "qwen3next.attention.recurrent_layers"),
     ]
