@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import strategies
 from compare import Case, Outcome, Verdict
 
 
@@ -36,6 +37,13 @@ def read(path: Path) -> tuple[Case, Verdict]:
     """
     try:
         fields = json.loads(path.read_text())
+        if not isinstance(fields, dict):
+            raise ValueError("no object")
+        missing = [name for name in ("architecture", "verdict") if name not in fields]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing")
+        if fields["architecture"] not in strategies.load():
+            raise ValueError(f"there is no architecture {fields['architecture']}")
         return Case.from_json(fields), Verdict(fields["verdict"])
     except OSError as error:
         raise BadCorpusFile(f"{path}: {error.strerror}") from error
@@ -49,7 +57,10 @@ def files(path: Path) -> list[Path]:
     - Raises: BadCorpusFile.
     """
     if path.is_dir():
-        return sorted(path.glob("*.json"))
+        found = sorted(path.glob("*.json"))
+        if not found:
+            raise BadCorpusFile(f"{path}: has no corpus files")
+        return found
     if not path.exists():
         raise BadCorpusFile(f"{path}: there is no such file or folder")
     return [path]

@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def arguments() -> argparse.Namespace:
-    parser = Parser("CI/transformers", usage=USAGE, description=__doc__, epilog=EXIT,
+    parser = Parser("CI/transformers", allow_abbrev=False, usage=USAGE, description=__doc__, epilog=EXIT,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", metavar="A,B", help="architectures (default: all that have a strategy)")
     parser.add_argument("--examples", type=int, default=8, metavar="N", help="cases of each (default: 8)")
@@ -68,6 +68,11 @@ def arguments() -> argparse.Namespace:
     for name in ("examples", "jobs"):
         if getattr(options, name) < 1:
             raise Usage(f"--{name} {getattr(options, name)}: must be at least 1")
+    if not options.llama_limit > 0:
+        raise Usage(f"--llama-limit {options.llama_limit}: must be greater than 0")
+    for name in ("code", "tokens", "prompt"):
+        if getattr(options, name) is not None and options.model is None:
+            raise Usage(f"--{name}: is of a model of your own: --model")
     if not options.program.is_file():
         raise Usage(f"--program {options.program}: there is no such file")
     if options.llama is not None and not (options.llama / "include" / "llama.h").is_file():
@@ -107,7 +112,7 @@ def chosen(options: argparse.Namespace) -> list[str]:
     known = strategies.load()
     if options.arch is None:
         return list(known)
-    names = options.arch.split(",")
+    names = [name for name in options.arch.split(",") if name]
     for name in names:
         if name not in known:
             raise Usage(f"--arch {name}: there is no such architecture; there are {', '.join(sorted(known))}")

@@ -138,7 +138,9 @@ def load(folder: Path, code: Path | None) -> transformers.PreTrainedModel:
     try:
         config = json.loads((folder / "config.json").read_text())
         name = config["architectures"][0]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except OSError as error:
+        raise Usage(f"--model {folder}: config.json cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise Usage(f"--model {folder}: config.json names no class: {error}") from error
     module = transformers if code is None else imported(code)
     model_class = getattr(module, name, None)

@@ -20,7 +20,10 @@ struct ArchitectureDescription {
         /// The number of drawn models that can have it.
         var models = 1
     }
-    private static let drawnModels = 64
+    /// Enough for what few models have.
+    private static let drawnModels = 400
+    /// Of which so many are asked what takes the place of optional tensors.
+    private static let askedModels = 64
 
     init(_ architecture: any Architecture.Type) throws {
         name = architecture.name
@@ -33,7 +36,8 @@ struct ArchitectureDescription {
             var insertion = 0
             let all = try Inventory(drawn.metadata).tensors
             let names = Set(all.map(\.name))
-            for weight in try all + Self.alternatives(to: all, drawn.metadata) {
+            let alternatives = seed < Self.askedModels ? try Self.alternatives(to: all, drawn.metadata) : []
+            for weight in all + alternatives {
                 let parts = weight.name.split(separator: ".").map { Int($0) == nil ? String($0) : "N" }
                 let name = parts.joined(separator: ".")
                 let isNew = seen.insert(name).inserted

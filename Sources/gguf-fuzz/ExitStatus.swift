@@ -28,7 +28,7 @@ enum ExitStatus {
     private static func end(_ code: ExitCode, because reason: String?) -> Never {
         fflush(nil)
         if let reason {
-            Terminal.error("gguf-fuzz: \(CommandError.line(reason))")
+            Terminal.error("gguf-fuzz: \(Terminal.printable(CommandError.line(reason)))")
         }
         Foundation.exit(code.rawValue)
     }

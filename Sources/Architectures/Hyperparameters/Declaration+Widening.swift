@@ -1,6 +1,12 @@
 extension Declaration {
     /// Takes in what the same key is in another model, whose other keys have other values.
     mutating func widen(to other: Declaration) {
+        if isInformation != other.isInformation {
+            // For information only in some models.
+            if isInformation { self = other }
+            absence = .derived
+            return
+        }
         domain.widen(to: other.domain)
         if case .value(let mine)? = absence, case .value(let others)? = other.absence, mine != others {
             absence = .derived

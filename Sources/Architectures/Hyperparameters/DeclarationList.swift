@@ -19,7 +19,7 @@ public struct DeclarationList: Hyperparameters {
 
     public static func of(_ architecture: any Architecture.Type) throws -> [Declaration] {
         var merged: [Declaration] = []
-        for seed in 0..<64 as Range<UInt64> {
+        for seed in 0..<400 as Range<UInt64> {
             var list = DeclarationList(
                 drawer: MetadataDrawer(architecture: architecture.name, choices: Choices(seed: seed)))
             _ = try architecture.init(&list)

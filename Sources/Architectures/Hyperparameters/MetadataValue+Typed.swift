@@ -7,9 +7,10 @@ extension MetadataValue {
         return integer
     }
     func real(_ key: String) throws -> Double {
-        guard let double, double.isFinite else {
-            throw MetadataError(keys: [key], reason: "must be a finite number, not \(summary)")
+        guard let double else {
+            throw MetadataError(keys: [key], reason: "must be a floating-point number, not \(typeName)")
         }
+        guard double.isFinite else { throw MetadataError(keys: [key], reason: "must be finite, not \(summary)") }
         return double
     }
     func boolean(_ key: String) throws -> Bool {

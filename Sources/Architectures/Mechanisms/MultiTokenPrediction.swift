@@ -32,7 +32,9 @@ extension GraphBuilder {
         let index = dimensions.layers + number
         let block = block(index)
         let width = dimensions.embedding
-        guard let joining = block.optionalWeight("nextn.eh_proj.weight", [width, 2 * width], .projection) else { return }
+        guard
+            let joining = block.optionalWeight("nextn.eh_proj.weight", [width, 2 * width], .projection, presence: .most)
+        else { return }
         let vocabulary: Shape = [dimensions.vocabulary, width]
         let table = block.optionalWeight("nextn.embed_tokens.weight", vocabulary, .embedding)
             ?? model.weight("token_embd.weight", vocabulary, .embedding)

@@ -58,7 +58,7 @@ struct Generate: ParsableCommand {
         if let like {
             let toy = try CommandError.naming(like) {
                 let file = try FileSource(path: like)
-                Understanding.noteUnreadKeys(of: file.metadata, in: like)
+                if set.isEmpty { Understanding.noteUnreadKeys(of: file.metadata, in: like) }
                 return try Toy(like: file, settings: set, recipe: recipe)
             }
             return try save(toy, to: output)
@@ -91,6 +91,7 @@ struct Generate: ParsableCommand {
     }
 
     private func save(_ toy: Toy, to path: String) throws {
+        if !set.isEmpty { Understanding.noteUnreadKeys(of: toy.model.metadata, in: path) }
         try ProgressLine.during("\(path): writing") { _ in try toy.model.save(to: path) }
         let tensors = toy.model.source.tensors
         let parameters = tensors.reduce(0) { $0 + $1.shape.count }

@@ -57,7 +57,7 @@ extension ResultsCommand {
         var cache = StateType.full
         @Option(help: "Tokens that the caches hold. (default: the model's own context, at most 4096)")
         var context: Int?
-        @Flag(help: "Also write the residual stream after each block: layer.0, layer.1, … (builtin engine).")
+        @Flag(help: "Also write the residual stream of all tokens after each block: layer.0, layer.1, … (builtin engine).")
         var layers = false
         @Flag(help: "Do not work out the model's SHA-256.")
         var noHash = false
@@ -90,6 +90,9 @@ extension ResultsCommand {
                 layers
                     ? evaluation.write(rows, blocks: &blocks, of: file, on: engine)
                     : evaluation.write(rows, of: file, on: engine))
+            guard rows.tops == nil || rows.kind == .logits else {
+                throw CommandError("--top: \(model) gives embeddings, of which all elements count")
+            }
             if let row = rows.firstWithoutNumber {
                 let what = "\(rows.kind.rawValue) of row \(row)"
                 Terminal.line("\(model): \(what) are not a number on \(engine.placement)")

@@ -66,7 +66,7 @@ struct Show: ParsableCommand {
 
         print("")
         ParameterCounts(model).table.print()
-        if let refusal = understanding.refusal { print("\ncannot be run: \(refusal)") }
+        if let refusal = understanding.refusal { print("\ncannot be run: \(Terminal.printable(refusal))") }
     }
 }
 
@@ -93,7 +93,7 @@ struct Understanding {
     /// Says on standard error which hyperparameters nobody reads: what they mean is lost.
     static func noteUnreadKeys(of metadata: Metadata, in path: String) {
         guard let keys = try? DeclarationRecorder.unread(metadata), !keys.isEmpty else { return }
-        Terminal.note("note: \(path): not read: \(keys.joined(separator: ", "))")
+        Terminal.note("note: \(path): not read: \(keys.map(Terminal.printable).joined(separator: ", "))")
     }
 }
 

@@ -8,6 +8,14 @@ enum Terminal {
         FileHandle.standardError.write(Data((line + "\n").utf8))
     }
 
+    /// A name from a file on one line, whatever it does to a terminal: control characters by their numbers.
+    static func printable(_ name: String) -> String {
+        guard name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return name }
+        return name.unicodeScalars.map { scalar in
+            scalar.properties.generalCategory == .control ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
+        }.joined()
+    }
+
     /// Shows how far long work has come: one line that is overwritten, on a terminal only.
     static func progress(_ line: String) {
         guard isInteractive else { return }

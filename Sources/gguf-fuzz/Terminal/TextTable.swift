@@ -12,7 +12,7 @@ struct TextTable {
         self.indentation = indentation
     }
 
-    mutating func append(_ cells: String...) { rows.append(cells) }
+    mutating func append(_ cells: String...) { rows.append(cells.map(Terminal.printable)) }
 
     var lines: [String] {
         let all = (titles.isEmpty ? [] : [titles]) + rows
