@@ -38,64 +38,6 @@ extension Device {
     }
 }
 
-/// How a device computes: what the noise floor is made of.
-public struct Precision: Hashable, Sendable, Codable {
-    public enum Format: String, Hashable, Sendable, Codable { case float64, float32, float16 }
-    /// Of values between ops.
-    public var storage: Format
-    /// Of sums inside an op.
-    public var accumulation: Format
-    /// What a product multiplies its weights with.
-    public var activations: Activations?
-    /// Of sums of products with weights narrower than float32, where it differs.
-    public var products: Format?
-    /// Of gelu's argument and result, where it is read from a table.
-    public var gelu: Format?
-    /// Of queries and of the weights of values where keys and values are kept in half precision or narrower, and in
-    /// flash attention always.
-    public var attention: Format?
-    /// The same where keys and values are kept in float32.
-    public var fullAttention: Format?
-    /// Of the sums of values in flash attention.
-    public var flashAttention: Format?
-
-    /// How the activations of a product are rounded.
-    public enum Activations: String, Hashable, Sendable, Codable {
-        /// To what the weights have: half precision for F16, BF16 for BF16, and for quantised types blocks of as many
-        /// elements as theirs, each a whole multiple, −127 to 127, of the block's scale.
-        case likeWeights
-    }
-
-    /// What a computation of both has: of each property the coarser.
-    public func coarsest(with other: Precision) -> Precision {
-        func coarser(_ a: Format?, _ b: Format?) -> Format? {
-            guard let a, let b else { return a ?? b }
-            return a.unit > b.unit ? a : b
-        }
-        return Precision(
-            storage: coarser(storage, other.storage) ?? storage,
-            accumulation: coarser(accumulation, other.accumulation) ?? accumulation,
-            activations: activations ?? other.activations, products: coarser(products, other.products),
-            gelu: coarser(gelu, other.gelu), attention: coarser(attention, other.attention),
-            fullAttention: coarser(fullAttention, other.fullAttention),
-            flashAttention: coarser(flashAttention, other.flashAttention))
-    }
-
-    public init(
-        storage: Format, accumulation: Format, activations: Activations? = nil, products: Format? = nil,
-        gelu: Format? = nil, attention: Format? = nil, fullAttention: Format? = nil, flashAttention: Format? = nil
-    ) {
-        self.storage = storage
-        self.accumulation = accumulation
-        self.activations = activations
-        self.products = products
-        self.gelu = gelu
-        self.attention = attention
-        self.fullAttention = fullAttention
-        self.flashAttention = flashAttention
-    }
-}
-
 /// How a state's rows are kept. Only caches may be narrower than float32: recurrent states feed back.
 public enum StateType: String, Hashable, Sendable, CaseIterable, Codable {
     /// The device's storage precision.

@@ -28,8 +28,11 @@ public struct Script: Hashable, Sendable, Codable {
         public var threads: Int?
         /// One cache for all sequences, or a part of its own for each.
         public var unifiedCache: Bool?
-        /// How every result is rounded at random; for the builtin engine's `reference` only.
+        // For the builtin engine's `reference` only:
+        /// How every result is rounded at random.
         public var rounding: Rounding?
+        /// What the first discontinuous decisions take, whatever the scores; see `Transcript.decisions`.
+        public var decisions: [[Int]]?
 
         public init(
             context: Int = 64, sequences: Int = 1, microBatch: Int = 64, cacheType: StateType = .full,

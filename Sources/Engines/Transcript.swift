@@ -1,3 +1,5 @@
+import Devices
+
 /// What a script gave.
 public struct Transcript: Hashable, Sendable {
     /// One for each step that was done.
@@ -6,9 +8,8 @@ public struct Transcript: Hashable, Sendable {
     public var failure: Failure?
     /// Ops that ran elsewhere than they were placed, and why.
     public var fallbacks: [String]
-    /// How narrowly each discontinuous choice was made, in the order of execution: the score of the last expert or
-    /// group that was taken, less the best that was not. Of the builtin engine's `reference` only.
-    public var margins: [Double]
+    /// Each choice among experts or groups of them, in the order of execution. Of the builtin engine's `reference` only.
+    public var decisions: [Decision]
 
     public struct Failure: Hashable, Sendable {
         /// The step; nil where the session could not be made.
@@ -21,12 +22,12 @@ public struct Transcript: Hashable, Sendable {
     }
 
     public init(
-        results: [StepResult] = [], failure: Failure? = nil, fallbacks: [String] = [], margins: [Double] = []
+        results: [StepResult] = [], failure: Failure? = nil, fallbacks: [String] = [], decisions: [Decision] = []
     ) {
         self.results = results
         self.failure = failure
         self.fallbacks = fallbacks
-        self.margins = margins
+        self.decisions = decisions
     }
 }
 

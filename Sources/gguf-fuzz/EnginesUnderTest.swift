@@ -21,6 +21,10 @@ struct EnginesUnderTest: ParsableArguments {
     @Option(help: ArgumentHelp(
         "How much memory a worker process may use. (default: 4G; for results without end)", valueName: "bytes"))
     var memoryLimit: ByteCount?
+    @Option(help: ArgumentHelp(
+        "How cpu shall compute, to see whether that is recognised and right: a JSON file, or "
+            + Imitation.names.joined(separator: ", ") + ".", valueName: "precision"))
+    var imitate: String?
     @Flag(help: "Run the builtin engine in this process, as results do: faster, but a crash or a hang ends it.")
     var inProcess = false
 
@@ -28,6 +32,7 @@ struct EnginesUnderTest: ParsableArguments {
         if engine.isEmpty { engine = other.engine }
         timeLimit = timeLimit ?? other.timeLimit
         memoryLimit = memoryLimit ?? other.memoryLimit
+        imitate = imitate ?? other.imitate
         inProcess = inProcess || other.inProcess
     }
 
@@ -58,7 +63,7 @@ struct EnginesUnderTest: ParsableArguments {
             }
         }
         return EngineMakers(
-            names: names, workers: workers, fault: fault, devices: devices, isInProcess: inProcess, limits: limits)
+            names: names, workers: workers, imitated: try imitate.map(Imitation.init), fault: fault, devices: devices, isInProcess: inProcess, limits: limits)
     }
 }
 
@@ -93,6 +98,8 @@ struct EngineMakers: Sendable {
     var names: [EngineName]
     /// How all but the builtin engine are started.
     var workers: [EngineName: WorkerCommand] = [:]
+    /// How the builtin engine's cpu computes instead.
+    var imitated: Imitation?
     var fault: Fault?
     /// Those that are needed; nil: all.
     var devices: [String]?
@@ -100,25 +107,52 @@ struct EngineMakers: Sendable {
     var limits: WorkerCommand.Limits
     /// Of the builtin engine's cpu in this process.
     var threads = 1
+    /// What probing found, for all that are made.
+    private let probing = Probing()
 
     /// The reference is always the builtin engine's. Where that is not under test itself, it is in this process: what
     /// is believed may be trusted not to crash.
     /// - Throws: `EngineStartError`.
     func make() throws -> EngineSet {
         if !isInProcess { csystem_keep_freed_memory() }
-        let engines = try names.map { name -> any Engine in
-            try workers[name].map(WorkerEngine.init) ?? builtin(devices)
-        }
+        let engines = try engines()
         let own = names.firstIndex(of: .builtin).map { engines[$0] }
-        return EngineSet(oracle: own ?? BuiltinEngine(DeviceSet([ReferenceDevice()])), engines: engines)
+        let oracle = own ?? BuiltinEngine(DeviceSet([ReferenceDevice()]))
+        let probed = try probing.results {
+            try engines.flatMap { engine in
+                try engine.devices.filter { asked($0.name, of: engine) }.map { device in
+                    Terminal.progress("asking \(device.name) how it computes")
+                    var probe = Probe(engine, device, oracle: BuiltinEngine(DeviceSet([ReferenceDevice()])))
+                    try probe.run()
+                    return (device.name, probe)
+                }
+            }
+        }
+        return EngineSet(oracle: oracle, engines: engines, probed: probed.mapValues(\.precision))
+    }
+
+    /// How its own devices compute, the program knows, if they are not made to do otherwise.
+    private func asked(_ device: String, of engine: any Engine) -> Bool {
+        engine.name != "builtin" || imitated != nil && device == "cpu"
+    }
+
+    /// The engines, which nobody has asked anything yet.
+    func engines() throws -> [any Engine] {
+        try names.map { try workers[$0].map(WorkerEngine.init) ?? builtin(devices) }
+    }
+
+    /// What was asked and answered, by device.
+    func probes() throws -> [String: Probe] {
+        _ = try make()
+        return probing.results { [] }
     }
 
     private func builtin(_ devices: [String]?) throws -> any Engine {
         isInProcess
             ? BuiltinEngine(
                 .forCases(threads: threads) { $0 == EngineSet.reference || devices?.contains($0) ?? true },
-                fault: fault)
-            : try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: devices))
+                imitating: imitated?.precision, fault: fault)
+            : try WorkerEngine(Worker.command(imitated: imitated, fault: fault, limits: limits, devices: devices))
     }
 }
 
@@ -128,5 +162,20 @@ extension DeviceSet {
     static func forCases(threads: Int = 1, where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
         if threads == 1 { setenv("LP_NUM_THREADS", "0", 0) }
         return .all(threads: threads, where: isWanted)
+    }
+}
+
+/// Devices are asked once, by whoever needs to know first.
+private final class Probing: @unchecked Sendable {
+    private let lock = NSLock()
+    private var found: [String: Probe]?
+
+    func results(_ ask: () throws -> [(String, Probe)]) rethrows -> [String: Probe] {
+        try lock.withLock {
+            if let found { return found }
+            let asked = Dictionary(try ask()) { first, _ in first }
+            found = asked
+            return asked
+        }
     }
 }

@@ -10,7 +10,8 @@ public final class ReferenceDevice: Device {
     public static let name = "reference"
     private static let tensorOwner = ReferenceDevice()
 
-    private let decisions: DecisionLog?
+    /// Where the decisions of the ops are noted, and what some of them are to be.
+    let decisions: DecisionLog?
     private let arithmetic: Arithmetic
 
     /// - Parameters:
@@ -23,9 +24,9 @@ public final class ReferenceDevice: Device {
     }
 
     /// Begins anew, as a device that has just been made: for a session that does so as well.
-    public func restart(rounding: Rounding?) {
+    public func restart(rounding: Rounding?, prescribed: [[Int]] = []) {
         arithmetic.restart(rounding)
-        decisions?.clear()
+        decisions?.restart(prescribed: prescribed)
     }
 
     public var name: String { Self.name }
@@ -52,7 +53,6 @@ public final class ReferenceDevice: Device {
 
     /// What the next run of an executable rounds with.
     func rounder() -> Rounder { arithmetic.rounder() }
-    func note(_ decision: @autoclosure () -> DecisionLog.Decision) { decisions?.append(decision()) }
 }
 
 /// What the runs of a device round with, each in its own way.

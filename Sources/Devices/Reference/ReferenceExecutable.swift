@@ -77,7 +77,7 @@ final class ReferenceExecutable: Executable {
                 } else {
                     let y = room + places[node.result]
                     try evaluate(node, operands, states, y, rounder)
-                    if node.op.isInexact { rounder.result(y, count: shape.count) }
+                    if node.op.isInexact { rounder.result(y, count: shape.count, of: node.op.function) }
                     values[node.result] = ReferenceValue(shape, y)
                 }
             } catch {
@@ -127,7 +127,7 @@ final class ReferenceExecutable: Executable {
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset, y)
 
-        case .topExperts(let routing): Ops.topExperts(routing, x[0], y, rounder) { device.note($0) }
+        case .topExperts(let routing): try Ops.topExperts(routing, x[0], y, rounder, device.decisions)
         case .takeExperts: try Ops.takeExperts(x[0], x[1], y)
 
         case .store(let id, let cells): try Ops.store(x[0], x[1], states[id], cells, y, rounder)
@@ -198,6 +198,19 @@ extension Op {
             .rope, .alibi, .attention, .attentionTemperature, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,
             .pool:
             true
+        }
+    }
+}
+
+extension Op {
+    /// What it computes, where a device may be less exact than it stores.
+    public var function: Precision.Function? {
+        switch self {
+        case .norm: .norm
+        case .rope: .rope
+        case .unary(.silu), .gated(.swiglu), .gated(.clampedSwiGLU): .silu
+        case .unary(.gelu), .unary(.geluErf), .gated(.geglu): .gelu
+        default: nil
         }
     }
 }

@@ -21,6 +21,7 @@ extension ReferenceOps {
         let (tokens, heads, cells, groups) = (queries.shape[0], queries.shape[1], keys.shape[0], keys.shape[1])
         let (keySize, size) = (queries.shape[2], attention.valueSize)
         y.update(repeating: 0, count: tokens * heads * size)
+        let arithmetic = rounder.arithmetic(cache)
         var (room, rows) = ([Double](repeating: 0, count: cells), [Int](repeating: 0, count: cells))
         room.withUnsafeMutableBufferPointer { room in
             rows.withUnsafeMutableBufferPointer { visible in
@@ -34,8 +35,9 @@ extension ReferenceOps {
                     }
                     for h in 0..<heads where count > 0 {
                         let g = h / (heads / groups)
-                        rounder.attended(queries.row(t * heads + h), count: keySize, cache: cache) { query in
-                            rounder.sums(scores, count: count, terms: keySize) { squares in
+                        rounder.operands(queries.row(t * heads + h), count: keySize, arithmetic) { query in
+                            let unit = rounder.productUnit(arithmetic, type: cache?.tensorType ?? .f32, terms: keySize)
+                            rounder.sums(scores, count: count, terms: keySize, unit: unit) { squares in
                                 reference_products_of_rows(
                                     keys.row(g), visible.baseAddress, query, scores, squares, nil, count, 1, keySize)
                             }
@@ -53,11 +55,19 @@ extension ReferenceOps {
                         var total = exponentials(scores, count, from: origin, rounder)
                         if let sinks { total += exp(sinks[h] - origin) }
                         let y = y + (t * heads + h) * size
-                        let unit = rounder.valueUnit(terms: count, cache: cache)
-                        rounder.attended(scores, count: count, cache: cache) { weights in
+                        // One value after the other is added to a narrow sum: each time, that is rounded.
+                        let isNarrow = arithmetic.map { $0.sums != .full } ?? false
+                        let unit = isNarrow
+                            ? Precision.Format.float16.unit
+                            : rounder.productUnit(arithmetic, type: cache?.tensorType ?? .f32, terms: count)
+                        rounder.operands(scores, count: count, arithmetic) { weights in
                             rounder.sums(y, count: size, terms: count, unit: unit) { squares in
                                 for i in 0..<count {
-                                    reference_add(weights[i] / total, values.row(visible[i] + g), y, squares, size)
+                                    reference_add(
+                                        weights[i] / total, values.row(visible[i] + g), y, isNarrow ? nil : squares, size)
+                                    if isNarrow, let squares {
+                                        for j in 0..<size { squares[j] += y[j] * y[j] }
+                                    }
                                 }
                             }
                         }

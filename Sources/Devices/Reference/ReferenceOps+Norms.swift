@@ -67,9 +67,9 @@ extension ReferenceOps {
     /// - Returns: the sum.
     static func exponentials(_ y: Doubles, _ count: Int, from origin: Double, _ rounder: Rounder) -> Double {
         for i in 0..<count { y[i] -= origin }
-        rounder.inner(y, count: count)
+        rounder.exponentials(y, count: count)
         reference_exp(y, y, count)
-        rounder.inner(y, count: count)
+        rounder.exponentials(y, count: count)
         var total = 0.0
         for i in 0..<count { total += y[i] }
         return rounder.inner(total)

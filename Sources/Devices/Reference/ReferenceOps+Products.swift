@@ -1,4 +1,5 @@
 import CReference
+import GGUF
 import ModelGraph
 
 /// What each op computes, from its operands' elements to those of its result, `y`.
@@ -20,8 +21,9 @@ extension ReferenceOps {
     /// `(x […, K], weight [N, K]) → […, N]`: `y[r, n] = Σ_k x[r, k] · weight[n, k]`.
     static func matmul(_ x: ReferenceValue, _ weight: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
         let (rows, outputs, inputs) = (x.shape.rows, weight.shape[0], weight.shape[1])
-        rounder.activations(x, for: weight.type) { x in
-            let unit = rounder.productUnit(weight.type, terms: inputs)
+        let arithmetic = rounder.arithmetic(weight.type)
+        rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
+            let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
             rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit) { squares in
                 reference_products(x, weight.elements, y, squares, rows, outputs, inputs)
             }
@@ -39,8 +41,9 @@ extension ReferenceOps {
         var users = [[Int]](repeating: [], count: weight.shape[0])
         for i in 0..<experts.count { users[try experts.index(i, of: "expert", below: users.count)].append(i) }
         let hasOneRow = x.shape[1] == 1
-        rounder.activations(x, for: weight.type) { x in
-            let unit = rounder.productUnit(weight.type, terms: inputs)
+        let arithmetic = rounder.arithmetic(weight.type, isOfExperts: true)
+        rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
+            let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
             rounder.sums(y, count: experts.count * outputs, terms: inputs, unit: unit) { squares in
                 for (expert, results) in users.enumerated() where !results.isEmpty {
                     let rows = hasOneRow ? results.map { $0 / used } : results
@@ -55,8 +58,9 @@ extension ReferenceOps {
     static func headMatmul(_ x: ReferenceValue, _ weight: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
         let (heads, outputs, inputs) = (weight.shape[0], weight.shape[1], weight.shape[2])
         let rows = x.shape.rows
-        rounder.activations(x, for: weight.type) { x in
-            let unit = rounder.productUnit(weight.type, terms: inputs)
+        let arithmetic = rounder.arithmetic(weight.type)
+        rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
+            let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
             rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit) { squares in
                 for row in 0..<rows {
                     let start = row * outputs
@@ -82,4 +86,9 @@ extension ReferenceOps {
             }
         }
     }
+}
+
+extension Optional<TensorType> {
+    /// Whether products with weights of this type need the sums of what they are multiplied with.
+    fileprivate var hasMinima: Bool { self == .q4_1 || self == .q5_1 }
 }

@@ -9,9 +9,8 @@ extension ReferenceOps {
     /// experts are used, where not all are. The order among those that are taken is no decision: every use of the
     /// result is a product with, or a weight of, each expert, and they are summed.
     static func topExperts(
-        _ routing: Routing, _ scores: ReferenceValue, _ y: Doubles, _ rounder: Rounder,
-        note: (DecisionLog.Decision) -> Void
-    ) {
+        _ routing: Routing, _ scores: ReferenceValue, _ y: Doubles, _ rounder: Rounder, _ log: DecisionLog?
+    ) throws {
         let (experts, size) = (scores.shape[1], scores.shape[1] / routing.groups)
         for t in 0..<scores.shape[0] {
             let row = Array(UnsafeBufferPointer(start: scores.row(t), count: experts))
@@ -20,28 +19,53 @@ extension ReferenceOps {
                 let groupScores = (0..<routing.groups).map { group in
                     rounder.inner(row[group * size ..< (group + 1) * size].sorted(by: >).prefix(routing.groupBest).reduce(0, +))
                 }
-                candidates = greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices), note)
+                candidates = try greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices), log)
                     .sorted().flatMap { $0 * size ..< ($0 + 1) * size }
             }
-            let best = greatest(routing.used, of: row, among: candidates, note)
+            let best = try greatest(routing.used, of: row, among: candidates, log)
             for i in 0..<routing.used { y[t * routing.used + i] = Double(best[i]) }
         }
     }
 
-    /// The `count` candidates of greatest score, best first, the earlier of equals first.
+    /// The `count` candidates of greatest score, or those that the log prescribes, best first, the earlier of equals
+    /// first.
     private static func greatest(
-        _ count: Int, of scores: [Double], among candidates: [Int], _ note: (DecisionLog.Decision) -> Void
-    ) -> [Int] {
-        var rest = candidates
-        let taken = (0..<count).map { _ in
-            var best = 0
-            for i in rest.indices where scores[rest[i]] > scores[rest[best]] { best = i }
-            return rest.remove(at: best)
+        _ count: Int, of scores: [Double], among candidates: [Int], _ log: DecisionLog?
+    ) throws -> [Int] {
+        func sorted(_ candidates: [Int]) -> [Int] {
+            candidates.sorted { scores[$0] > scores[$1] || scores[$0] == scores[$1] && $0 < $1 }
         }
-        if let last = taken.last, let best = rest.map({ scores[$0] }).max() {
-            note(DecisionLog.Decision(margin: scores[last] - best, taken: taken.sorted()))
+        let isDecision = count < candidates.count
+        let prescribed = isDecision ? log?.next : nil
+        if let prescribed, prescribed.count != count || !Set(prescribed).isSubset(of: candidates) {
+            throw Unprescribable(taken: prescribed)
+        }
+        var taken: [Int], rest: [Int]
+        if let prescribed {
+            taken = sorted(prescribed)
+            rest = candidates.filter { !prescribed.contains($0) }
+        } else {
+            rest = candidates
+            taken = (0..<count).map { _ in
+                var best = 0
+                for i in rest.indices where scores[rest[i]] > scores[rest[best]] { best = i }
+                return rest.remove(at: best)
+            }
+        }
+        if isDecision, let log {
+            func candidates(_ indices: some Sequence<Int>) -> [Decision.Candidate] {
+                indices.prefix(Decision.contenders).map { Decision.Candidate(index: $0, score: scores[$0]) }
+            }
+            log.append(
+                Decision(
+                    taken: taken.sorted(), least: candidates(taken.reversed()), greatest: candidates(sorted(rest))))
         }
         return taken
+    }
+
+    private struct Unprescribable: Error, CustomStringConvertible {
+        var taken: [Int]
+        var description: String { "a decision cannot take \(taken)" }
     }
 
     /// `(x [T, E], experts [T, k]) → [T, k]`: `y[t, i] = x[t, experts[t, i]]`.

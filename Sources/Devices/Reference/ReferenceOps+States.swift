@@ -97,7 +97,7 @@ extension ReferenceOps {
                         }
                         reference_add(steps[h] * x[t * heads * size + p], b.row(group), memory, nil, length)
                     }
-                    rounder.result(slot + h * size * length, count: size * length)
+                    rounder.state(slot + h * size * length, count: size * length)
                     let sums = y + (t * heads + h) * size
                     rounder.sums(sums, count: size, terms: length) { squares in
                         reference_products(c.row(group), slot + h * size * length, sums, squares, 1, size, length)
@@ -142,7 +142,7 @@ extension ReferenceOps {
                         for i in 0..<size { reference_add(-key[i], memory + i * size, error, squares, size) }
                     }
                     for i in 0..<size { reference_add(beta[head] * key[i], error, memory + i * size, nil, size) }
-                    rounder.result(memory, count: size * size)
+                    rounder.state(memory, count: size * size)
 
                     let y = y + head * size
                     rounder.sums(y, count: size, terms: size) { squares in
@@ -182,7 +182,7 @@ extension ReferenceOps {
                         reference_add(removed[i], b.row(head), row, nil, size)
                         reference_add(v[head * size + i], k.row(head), row, nil, size)
                     }
-                    rounder.result(memory, count: size * size)
+                    rounder.state(memory, count: size * size)
                     let sums = y + head * size
                     rounder.sums(sums, count: size, terms: size) { squares in
                         reference_products(r.row(head), memory, sums, squares, 1, size, size)

@@ -33,10 +33,14 @@ import GGUF
 ///
 /// - *Caches of block types*: an error of half a step of each block of 32 elements, a step being the block's
 ///   greatest magnitude over as many levels as the type has to a side.
-/// - *Activations like weights*: the activations of a product are rounded as its weights were: a relative error of
-///   half precision or BF16, or of half a step of a block of 8-bit integers.
+/// - *Operands of products and of attention*: rounded to what `Precision.Arithmetic` says of such a product, which what
+///   they can hold is not: a relative error, or half a step of a block of 8-bit integers. Weights that are wider than
+///   their operands err likewise.
+/// - *Narrow sums*: as sums, of the format named for them.
 /// - *Overflow of half precision*, where it is the format of an element, or of a block's step or sum: infinities.
-/// - *Narrow products, attention and gelu*: sums, operands, argument and result err as the format named for them.
+/// - *Functions* that are less exact than the storage: their results err as the format named for them; gelu from a table
+///   of half precision has its argument rounded too.
+/// - *Subnormal numbers*, where they are flushed: each may become zero.
 ///
 /// Neither overflow elsewhere nor gradual underflow of the narrower formats is modelled.
 public struct Rounding: Hashable, Sendable, Codable {
@@ -44,23 +48,16 @@ public struct Rounding: Hashable, Sendable, Codable {
     public var precision: Precision
     /// Whether attention is computed as flash attention is.
     public var usesFlashAttention: Bool?
+    /// The most rows that are computed at once.
+    public var rows: Precision.RowCount
 
-    public init(seed: UInt64, precision: Precision, usesFlashAttention: Bool? = nil) {
+    public init(
+        seed: UInt64, precision: Precision, usesFlashAttention: Bool? = nil, rows: Precision.RowCount = .many
+    ) {
         self.seed = seed
         self.precision = precision
         self.usesFlashAttention = usesFlashAttention
-    }
-}
-
-extension Precision.Format {
-    /// The unit roundoff: the largest relative error of rounding to nearest. float64 is what the reference
-    /// computes in: nothing is rounded.
-    public var unit: Double {
-        switch self {
-        case .float64: 0
-        case .float32: 0x1p-24
-        case .float16: 0x1p-11
-        }
+        self.rows = rows
     }
 }
 
@@ -69,23 +66,41 @@ final class Rounder {
     let isExact: Bool
     private let resultUnit: Double
     private let innerUnit: Double
-    private let precision: Precision?
+    private let precision: Precision
     private let usesFlashAttention: Bool
+    private let rows: Precision.RowCount
     /// Random numbers are hashes of this: of the seed, the run and how many were drawn before.
     private var counter: UInt64
 
     /// - Parameter run: different for each run of one device.
     init(_ rounding: Rounding?, run: UInt64) {
-        resultUnit = rounding?.precision.storage.unit ?? 0
-        innerUnit = rounding?.precision.accumulation.unit ?? 0
-        precision = rounding?.precision
+        precision = rounding?.precision ?? Precision(storage: .float64, accumulation: .float64)
+        resultUnit = precision.storage.unit
+        innerUnit = precision.accumulation.unit
+        rows = rounding?.rows ?? .many
         usesFlashAttention = rounding?.usesFlashAttention ?? false
         isExact = resultUnit == 0 && innerUnit == 0
         counter = Self.mixed(Self.mixed(rounding?.seed ?? 0) &+ run)
     }
 
-    /// Rounds what is stored: results and states.
-    func result(_ elements: Doubles, count: Int) { round(elements, count, resultUnit) }
+    /// Rounds the results of an op.
+    /// - Parameter function: what the op computes, where a device may be less exact than it stores.
+    func result(_ elements: Doubles, count: Int, of function: Precision.Function? = nil) {
+        // What comes from a table is rounded there.
+        let unit = function.flatMap { $0 == .gelu && isTabulated ? nil : precision.functions[$0]?.unit } ?? 0
+        round(elements, count, max(resultUnit, unit))
+        if precision.flushesSubnormals {
+            for i in 0..<count where abs(elements[i]) < Self.leastNormal && fraction() < 0.5 { elements[i] = 0 }
+        }
+    }
+
+    /// Rounds what a recurrent state keeps.
+    func state(_ elements: Doubles, count: Int) { round(elements, count, precision.states?.unit ?? resultUnit) }
+
+    /// Rounds arguments and results of the exponentials of softmax.
+    func exponentials(_ elements: Doubles, count: Int) {
+        round(elements, count, max(innerUnit, precision.functions[.softmax]?.unit ?? 0))
+    }
 
     /// Rounds what is computed on the way to a result.
     func inner(_ elements: Doubles, count: Int) { round(elements, count, innerUnit) }
@@ -133,73 +148,78 @@ final class Rounder {
 
     // MARK: Narrow operands
 
-    /// Gives `body` what a product multiplies its weights with.
-    func activations<Result>(
-        _ x: ReferenceValue, for type: TensorType?, _ body: (UnsafePointer<Double>) throws -> Result
-    ) rethrows -> Result {
-        guard !isExact, precision?.activations == .likeWeights, let type, type != .f32, type != .f64 else {
-            return try body(x.elements)
-        }
-        return try copy(x.elements, x.count) { copy in
-            switch type {
-            case .f16: half(copy, x.count)
-            case .bf16: round(copy, x.count, Self.bfloatUnit)
-            // Weights with minima are multiplied with the sums of blocks too.
-            case .q4_1, .q5_1: blocks(copy, x.count, of: 32, levels: 127, hasSums: true)
-            default: blocks(copy, x.count, of: type.blockSize >= 256 ? 256 : 32, levels: 127)
-            }
-            return try body(copy)
-        }
+    /// How a product is computed with weights of a type: nil as it is stored and summed elsewhere.
+    func arithmetic(_ type: TensorType?, isOfExperts: Bool = false) -> Precision.Arithmetic? {
+        guard !isExact, !precision.products.isEmpty, let type else { return nil }
+        return precision.arithmetic(type, rows, isOfExperts: isOfExperts)
     }
 
-    /// Of sums of products with weights of this type.
-    func productUnit(_ type: TensorType?, terms: Int) -> Double? {
-        guard !isExact, let format = precision?.products, let type, type != .f32, type != .f64 else { return nil }
-        return format.unit * (Double(terms) / 8).squareRoot()
+    /// How attention is computed with keys and values from a cache of a type; nil: nothing has kept them.
+    func arithmetic(_ cache: StateType?) -> Precision.Arithmetic? {
+        guard !isExact, !precision.attention.isEmpty else { return nil }
+        return precision.arithmetic(cache ?? .full, isFlash: usesFlashAttention, rows)
     }
 
-    /// Gives `body` a row of what attention multiplies keys or values with.
-    func attended<Result>(
-        _ x: UnsafePointer<Double>, count: Int, cache: StateType?, _ body: (UnsafePointer<Double>) throws -> Result
+    /// Gives `body` what a product multiplies with.
+    /// - Parameter hasSums: whether the sums of blocks are multiplied too: with weights that have minima.
+    func operands<Result>(
+        _ x: UnsafePointer<Double>, count: Int, _ arithmetic: Precision.Arithmetic?, hasSums: Bool = false,
+        _ body: (UnsafePointer<Double>) throws -> Result
     ) rethrows -> Result {
-        guard !isExact, isNarrow(cache) else { return try body(x) }
+        guard let operands = arithmetic?.operands, operands != .asStored else { return try body(x) }
         return try copy(x, count) { copy in
-            switch cache {
-            case .bfloat: round(copy, count, Self.bfloatUnit)
-            case .q8_0, .q5_1, .q5_0, .q4_1, .q4_0: blocks(copy, count, of: 32, levels: 127)
-            case .half, .full, nil: half(copy, count)
+            switch operands {
+            case .asStored: break
+            case .tensorFloat32: significands(copy, count, bits: 10, unit: 0x1p-11)
+            case .cutTensorFloat32: significands(copy, count, bits: 10, unit: 0x1p-10)
+            case .bfloat16: significands(copy, count, bits: 7, unit: Precision.Format.bfloat16.unit)
+            case .float16, .flushedFloat16:
+                for i in 0..<count where !copy[i].isHeld(significandBits: 10) || abs(copy[i]) < 0x1p-14 || abs(copy[i]) > 65504 {
+                    copy[i] = roundedHalf(copy[i])
+                }
+                if operands == .flushedFloat16 {
+                    for i in 0..<count where abs(copy[i]) < 0x1p-14 && fraction() < 0.5 { copy[i] = 0 }
+                }
+            case .blocksOf32: blocks(copy, count, of: 32, levels: 127, hasSums: hasSums)
+            case .blocksOf256: blocks(copy, count, of: 256, levels: 127)
             }
             return try body(copy)
         }
     }
 
-    /// Of the sums of values. Flash attention adds one value after the other to sums that may all have one sign: `n`
-    /// roundings of partial sums of up to `n` terms, which are `√(Σ p²) · √n` then.
-    func valueUnit(terms: Int, cache: StateType?) -> Double? {
-        guard !isExact, usesFlashAttention, isNarrow(cache), let format = precision?.flashAttention else { return nil }
-        return format.unit * Double(terms) / 2
-    }
-
-    /// Whether attention narrows what it is given: with keys and values that are kept so, and in flash attention
-    /// always.
-    private func isNarrow(_ cache: StateType?) -> Bool {
-        guard precision?.attention == .float16 else { return false }
-        if precision?.fullAttention == .float16 { return true }
-        return usesFlashAttention || cache.map { $0 != .full } ?? false
+    /// Of sums of products: what multiplies the root sum of squares; nil: as of the accumulation.
+    /// - Parameter type: of the weights, which are rounded too where the operands cannot hold them.
+    func productUnit(_ arithmetic: Precision.Arithmetic?, type: TensorType? = nil, terms: Int) -> Double? {
+        guard let arithmetic else { return nil }
+        let sums = switch arithmetic.sums {
+        case .full: sumUnit(terms)
+        case .chunkedFloat16: Precision.Format.float16.unit * (Double(min(terms, 32)) / 8).squareRoot()
+        case .float16: Precision.Format.float16.unit * (Double(terms) / 8).squareRoot()
+        }
+        let weights: Double = switch (arithmetic.operands, type) {
+        case (_, nil), (.asStored, _), (.blocksOf32, _), (.blocksOf256, _), (_, .bf16): 0
+        case (.bfloat16, _): Precision.Format.bfloat16.unit
+        case (_, .f16): 0
+        case (.tensorFloat32, _): 0x1p-11
+        case (.cutTensorFloat32, _): 0x1p-10
+        case (.float16, _), (.flushedFloat16, _): Precision.Format.float16.unit
+        }
+        return (sums * sums + weights * weights).squareRoot()
     }
 
     /// Gelu of an argument, and the result, as a table has them.
     func tabulated(_ x: Double, _ function: (Double) -> Double) -> Double {
-        guard !isExact, precision?.gelu == .float16 else { return function(x) }
-        return roundedHalf(function(roundedHalf(x)))
+        isTabulated ? roundedHalf(function(roundedHalf(x))) : function(x)
     }
+
+    private var isTabulated: Bool { !isExact && precision.functions[.gelu] == .float16 }
 
     /// A row of a cache that is kept in a type that the reference does not imitate exactly.
     func stored(_ row: Doubles, count: Int, as type: StateType) {
         guard !isExact else { return }
         switch type {
         case .full, .half: break
-        case .bfloat: round(row, count, Self.bfloatUnit)
+        case .bfloat: round(row, count, Precision.Format.bfloat16.unit)
         case .q8_0: blocks(row, count, of: 32, levels: 127)
         case .q5_1, .q5_0: blocks(row, count, of: 32, levels: 15)
         case .q4_1, .q4_0: blocks(row, count, of: 32, levels: 7)
@@ -209,8 +229,8 @@ final class Rounder {
     /// The least magnitude that half precision rounds to infinity.
     private static let halfOverflow = 65520.0
 
-    /// The unit roundoff of BF16: eight bits of significand.
-    private static let bfloatUnit = 0x1p-8
+    /// The least normal number of float32.
+    private static let leastNormal = Double(Float.leastNormalMagnitude)
 
     private func copy<Result>(
         _ x: UnsafePointer<Double>, _ count: Int, _ body: (Doubles) throws -> Result
@@ -222,8 +242,9 @@ final class Rounder {
         }
     }
 
-    private func half(_ x: Doubles, _ count: Int) {
-        for i in 0..<count { x[i] = roundedHalf(x[i]) }
+    /// Rounds what numbers of so many bits after the first do not hold.
+    private func significands(_ x: Doubles, _ count: Int, bits: Int, unit: Double) {
+        for i in 0..<count where !x[i].isHeld(significandBits: bits) { x[i] *= 1 + unit * (2 * fraction() - 1) }
     }
 
     /// An error as that of rounding to the nearest half, its smallest numbers and its overflow included.
@@ -263,5 +284,15 @@ final class Rounder {
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         return z ^ (z >> 31)
+    }
+}
+
+extension Double {
+    /// Whether a number of so many bits after the first is this one, but for an error of float32.
+    fileprivate func isHeld(significandBits count: Int) -> Bool {
+        // What lies beyond these bits is next to none, or next to a whole one of the last of them.
+        let beyond = UInt64(Self.significandBitCount - count), mask = (1 << beyond) - 1 as UInt64
+        let rest = bitPattern & mask, tolerance = 1 << UInt64(Self.significandBitCount - 21) as UInt64
+        return rest <= tolerance || rest >= mask - tolerance
     }
 }

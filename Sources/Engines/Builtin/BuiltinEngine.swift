@@ -13,9 +13,13 @@ public final class BuiltinEngine: Engine {
 
     /// - Parameters:
     ///   - devices: `reference` among them if results are to be compared with it.
+    ///   - imitated: how `cpu` computes instead; what it says of itself stays.
     ///   - fault: put into `cpu`.
-    public init(_ devices: DeviceSet = .all(), fault: Fault? = nil) {
+    public init(_ devices: DeviceSet = .all(), imitating imitated: Precision? = nil, fault: Fault? = nil) {
         var devices = devices
+        if let imitated {
+            devices.devices = devices.devices.map { $0.name == "cpu" ? ImitatingDevice($0, as: imitated) : $0 }
+        }
         if let fault { devices.devices = devices.devices.map { $0.name == "cpu" ? FaultyDevice($0, fault) : $0 } }
         deviceSet = devices
         self.devices = devices.devices.map { EngineDevice(name: $0.name, summary: $0.summary, precision: $0.precision) }
@@ -86,7 +90,7 @@ private final class BuiltinModel: EngineModel {
             opened = session
             return BuiltinSession(session.session)
         }
-        transcript.margins = opened?.decisions.margins ?? []
+        transcript.decisions = opened?.decisions.decisions ?? []
         kept = isReference && transcript.failure == nil ? opened : nil
         return transcript
     }
@@ -99,12 +103,13 @@ private struct OpenSession {
     private let placement: Placement
     private let options: Script.Options
     private let reference: ReferenceDevice
-    let decisions = DecisionLog()
+    let decisions: DecisionLog
     let session: Session
 
     init(_ script: Script, _ model: Model, _ set: DeviceSet, _ weights: LoadedWeights) throws {
         placement = script.placement
         options = script.options
+        decisions = DecisionLog(prescribed: script.options.decisions ?? [])
         let reference = ReferenceDevice(rounding: script.options.rounding, decisions: decisions)
         self.reference = reference
         var devices = set
@@ -121,8 +126,9 @@ private struct OpenSession {
     func restarted(for script: Script) throws -> OpenSession? {
         var asked = script.options
         asked.rounding = options.rounding
+        asked.decisions = options.decisions
         guard script.placement == placement, asked == options else { return nil }
-        reference.restart(rounding: script.options.rounding)
+        reference.restart(rounding: script.options.rounding, prescribed: script.options.decisions ?? [])
         try session.restart()
         return self
     }

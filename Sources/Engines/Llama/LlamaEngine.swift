@@ -79,7 +79,7 @@ struct LlamaDevices {
             let summary = LlamaBridge.text(info.description).trimmingCharacters(in: .whitespaces)
             let device = EngineDevice(
                 name: name, summary: isCPU ? summary : "\(summary) (\(backend))",
-                precision: isCPU ? .ggmlCPU : .ggmlAccelerator)
+                precision: Precision(storage: .float32, accumulation: .float32))
             usable.append(Device(index: index, isOffloadTarget: info.is_offload_target, engineDevice: device))
         }
         // The CPU first: the simplest.
@@ -93,19 +93,4 @@ struct LlamaDevices {
         }
         return device
     }
-}
-
-extension Precision {
-    /// ggml's CPU backend: products convert activations to what the kernel of the weights' type takes; gelu is read
-    /// from a table of half precision; with keys and values in half precision, so are queries and the weights of
-    /// values, and flash attention sums values in half precision.
-    public static let ggmlCPU = Precision(
-        storage: .float32, accumulation: .float32, activations: .likeWeights, gelu: .float16, attention: .float16,
-        flashAttention: .float16)
-
-    /// ggml's GPU backends: as the CPU's, and products with weights narrower than float32 may be summed in half
-    /// precision; attention takes half precision throughout.
-    static let ggmlAccelerator = Precision(
-        storage: .float32, accumulation: .float32, activations: .likeWeights, products: .float16, gelu: .float32,
-        attention: .float16, fullAttention: .float16, flashAttention: .float16)
 }

@@ -6,10 +6,14 @@ public final class EngineSet {
     /// Holds the reference device.
     public let oracle: any Engine
     public let engines: [any Engine]
+    /// What probing found, by device.
+    public let probed: [String: Precision]
 
-    public init(oracle: any Engine, engines: [any Engine]) {
+    /// - Parameter probed: how devices compute, where they were asked; others are believed.
+    public init(oracle: any Engine, engines: [any Engine], probed: [String: Precision] = [:]) {
         self.oracle = oracle
         self.engines = engines
+        self.probed = probed
     }
 
     /// One engine whose own `reference` is believed.
@@ -17,6 +21,11 @@ public final class EngineSet {
 
     public func engine(of device: String) -> (any Engine)? {
         engines.first { $0.devices.contains { $0.name == device } }
+    }
+
+    /// How a device computes; nil: there is none of this name.
+    public func precision(of device: String) -> Precision? {
+        probed[device] ?? engine(of: device)?.devices.first { $0.name == device }?.precision
     }
 
     /// The devices that can be put under test: all but the reference.

@@ -50,7 +50,7 @@ public final class Judge {
     }
 
     private func judge(_ subject: Case, _ loaded: LoadedCase, _ reference: Reference, on device: String) -> Verdict {
-        var trial = Trial(loaded, device, reference)
+        var trial = Trial(loaded, device, reference, engines)
         func failure(_ wrong: Wrong) -> Failure {
             let signature = Signature(
                 check: subject.check, device: device, architecture: subject.architecture, stage: wrong.stage,
@@ -61,7 +61,7 @@ public final class Judge {
             guard let engine = engines.engine(of: device) else {
                 return Verdict(device: device, outcome: .discarded("there is no device \(device)"))
             }
-            trial.precision = engine.devices.first { $0.name == device }?.precision ?? trial.precision
+            trial.precision = engines.precision(of: device) ?? trial.precision
             trial.refusesOnlyInvalid = engine.refusesOnlyInvalid
             trial.needsProof = { [known, provesFailures] wrong in
                 provesFailures && known.explaining(failure(wrong), of: subject) == nil

@@ -7,6 +7,9 @@ import Foundation
 /// A fixed tolerance is wrong both ways: it hides bugs in well-conditioned models and cries wolf on ill-conditioned
 /// ones. So the reference runs the script again a few times with every result rounded at random (`Rounding`); how far
 /// its rows then are from the exact ones is the floor. A device fails where its error is more than `limit` times that.
+///
+/// The samples take what the exact run takes at every discontinuous decision: one that falls otherwise is no rounding
+/// error, but another of the `Ways` in which a script may go.
 public final class NoiseFloor {
     /// How far a row of correct arithmetic may be from the exact one, as a multiple of its floor.
     ///
@@ -22,10 +25,11 @@ public final class NoiseFloor {
     public static let mostSamples = 96
 
     private let script: Script
-    private let exact: Transcript
-    private let precision: Precision
+    let exact: Transcript
+    let precision: Precision
     /// The error of the device's precision in that of the samples.
     private let scale: Double
+    private let rows: Precision.RowCount
     private var rounded: [Transcript] = []
 
     public init(_ script: Script, exact: Transcript, precision: Precision) {
@@ -35,6 +39,8 @@ public final class NoiseFloor {
         // its own are added to those of the device.
         scale = precision.storage == .float64 ? 2 * 0x1p-29 : 1
         self.precision = precision.narrowed
+        // A sequence by itself is one batch.
+        rows = Precision.RowCount(script.steps.reduce(0) { $0 + ($1.batch?.tokens.count ?? 0) })
     }
 
     /// Whether errors, as multiples of the floor, call for another sample. More of them can only raise it, so what is
@@ -49,8 +55,10 @@ public final class NoiseFloor {
     /// - Throws: what the reference throws.
     public func addSample(reference: (Script) throws -> Transcript) throws {
         var script = script
+        script.options.decisions = exact.decisions.map(\.taken)
         script.options.rounding = Rounding(
-            seed: UInt64(rounded.count + 1), precision: precision, usesFlashAttention: script.options.flashAttention)
+            seed: UInt64(rounded.count + 1), precision: precision, usesFlashAttention: script.options.flashAttention,
+            rows: rows)
         rounded.append(try reference(script))
     }
 
@@ -70,17 +78,38 @@ public final class NoiseFloor {
         return scale * max(spread.max() ?? 0, rounding)
     }
 
-    /// Whether a choice among experts was so narrow that correct arithmetic may choose otherwise.
-    public var hasTies: Bool {
-        let margins = exact.margins
-        guard rounded.allSatisfy({ $0.margins.count == margins.count }) else { return true }
-        let noises = margins.indices.map { index in
-            scale * (rounded.map { abs($0.margins[index] - margins[index]) }.filter(\.isFinite).max() ?? 0)
-        }
-        // A single sample can be small by chance; what is usual in this script is its better estimate then.
-        let usual = (noises.reduce(0) { $0 + $1 * $1 } / Double(max(1, noises.count))).squareRoot()
-        return zip(margins, noises).contains { $0 <= Self.limit * max($1, usual) }
+    /// A discontinuous decision that correct arithmetic may make otherwise.
+    struct NarrowDecision {
+        var index: Int
+        /// What else it may take, the likeliest first.
+        var alternatives: [[Int]]
     }
+
+    /// The decisions, from number `first` on, whose margins are within the noise of these very margins.
+    ///
+    /// Of exact ties, which have no margin, all that is equal may be taken.
+    func narrowDecisions(from first: Int = 0) -> [NarrowDecision] {
+        exact.decisions.indices.dropFirst(first).compactMap { index in
+            let decision = exact.decisions[index]
+            let noise = scale * (rounded.lazy.filter { $0.decisions.indices.contains(index) }
+                .map { abs($0.decisions[index].margin - decision.margin) }.filter(\.isFinite).max() ?? 0)
+            guard decision.margin <= Self.limit * noise else { return nil }
+            let swaps = decision.least.flatMap { out in
+                decision.greatest.map { (margin: out.score - $0.score, out: out.index, in: $0.index) }
+            }
+            return NarrowDecision(
+                index: index,
+                alternatives: swaps.filter { $0.margin <= Self.limit * noise }.sorted { $0.margin < $1.margin }.map { swap in
+                    (decision.taken.filter { $0 != swap.out } + [swap.in]).sorted()
+                })
+        }
+    }
+
+    /// Whether a choice among experts was so narrow that correct arithmetic may choose otherwise.
+    public var hasNarrowDecisions: Bool { !narrowDecisions().isEmpty }
+
+    /// How many samples there are.
+    var sampleCount: Int { rounded.count }
 }
 
 extension Precision {

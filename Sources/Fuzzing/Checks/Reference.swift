@@ -46,4 +46,9 @@ final class Reference {
     }
 
     func addSample(to floor: NoiseFloor) throws { try floor.addSample(reference: run) }
+
+    /// Whether rows that differ from the exact ones are right for another way in which narrow decisions may go.
+    func explain(_ rows: [Ways.Row], _ floor: NoiseFloor) throws -> Ways.Answer {
+        try Ways(script, run: run).explain(rows, floor)
+    }
 }

@@ -19,7 +19,10 @@ struct Trial {
     /// What the engine is doing.
     private(set) var stage = "load"
 
-    init(_ loaded: LoadedCase, _ device: String, _ reference: Reference) {
+    private let engines: EngineSet
+
+    init(_ loaded: LoadedCase, _ device: String, _ reference: Reference, _ engines: EngineSet) {
+        self.engines = engines
         self.loaded = loaded
         self.device = device
         self.reference = reference
@@ -42,10 +45,10 @@ struct Trial {
         case .placement:
             // A corpus file may be of a machine that has others.
             for name in subject.script.placement.namedDevices {
-                guard let other = engine.devices.first(where: { $0.name == name }) else {
+                guard engine.devices.contains(where: { $0.name == name }), let other = engines.precision(of: name) else {
                     throw Discard(reason: "there is no device \(name)")
                 }
-                precision = precision.coarsest(with: other.precision)
+                precision = precision.coarsest(with: other)
             }
             try compareWithReference(try play(subject.script, on: model))
         case .chunking, .isolation, .state:

@@ -104,7 +104,7 @@ public struct CorpusError: Error, Hashable, Sendable, CustomStringConvertible {
 
 extension DecodingError {
     /// Where, and what is wrong there, on one line.
-    var line: String {
+    public var line: String {
         func place(_ context: Context) -> String {
             let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
             return path.hasPrefix(".") ? String(path.dropFirst()) : path

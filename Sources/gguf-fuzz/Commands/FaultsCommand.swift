@@ -35,6 +35,10 @@ struct FaultsCommand: ParsableCommand {
     var cases: UInt64 = 2000
     @Option(help: "Faults that are tried side by side.")
     var jobs = ProcessInfo.processInfo.activeProcessorCount
+    @Option(help: ArgumentHelp(
+        "How cpu shall compute besides: a JSON file, or \(Imitation.names.joined(separator: ", ")).",
+        valueName: "precision"))
+    var imitate: String?
     @Option(
         name: [.customShort("o"), .customLong("output")],
         help: ArgumentHelp("Write the table to this Markdown file too.", valueName: "file"))
@@ -56,12 +60,15 @@ struct FaultsCommand: ParsableCommand {
         // Hangs are waited for as long as this, again and again while they are shrunk.
         let limits = WorkerCommand.Limits(time: .seconds(2), memory: 1 << 30)
         let table = FaultTable(seed: seed, cases: cases)
+        let imitated = try imitate.map(Imitation.init)
         Interrupt.watch()
         table.printTitles()
         try FaultTrial.run(
             faults, plan, .init(cases: cases), jobs: jobs, isCancelled: { Interrupt.isRequested }
         ) { fault in
-            EngineSet(try WorkerEngine(Worker.command(fault: fault, limits: limits, devices: ["cpu"])))
+            let makers = EngineMakers(
+                names: [.builtin], imitated: imitated, fault: fault, devices: ["cpu"], isInProcess: false, limits: limits)
+            return try makers.make()
         } _: { trial in
             table.add(trial)
             Terminal.progress("\(table.count) of \(faults.count) faults")

@@ -13,6 +13,8 @@ struct Worker: ParsableCommand {
 
     @Option(help: "The fault to put into cpu.")
     var inject: String?
+    @Option(help: "How cpu computes instead.")
+    var imitate: String?
     @Option(help: "The devices under test, separated by commas, or all; the reference is always there.")
     var device = NameList.all
 
@@ -32,12 +34,17 @@ struct Worker: ParsableCommand {
         }
         let devices = DeviceSet.forCases { $0 == EngineSet.reference || device.names?.contains($0) ?? true }
         WorkerServer.serve(
-            BuiltinEngine(devices, fault: try inject.map(FaultCatalogue.named)), version: GGUFFuzz.version)
+            BuiltinEngine(
+                devices, imitating: try imitate.map(Imitation.init)?.precision,
+                fault: try inject.map(FaultCatalogue.named)), version: GGUFFuzz.version)
     }
 
     /// - Parameter devices: nil: all of this machine.
-    static func command(fault: Fault?, limits: WorkerCommand.Limits, devices: [String]? = nil) -> WorkerCommand {
+    static func command(
+        imitated: Imitation? = nil, fault: Fault?, limits: WorkerCommand.Limits, devices: [String]? = nil
+    ) -> WorkerCommand {
         var arguments = ["worker"]
+        if let imitated { arguments += ["--imitate", imitated.text] }
         if let fault { arguments += ["--inject", fault.name] }
         if let devices { arguments += ["--device", devices.joined(separator: ",")] }
         return WorkerCommand(executable: executable, arguments: arguments, limits: limits)

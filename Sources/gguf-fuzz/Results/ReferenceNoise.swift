@@ -42,7 +42,7 @@ struct ReferenceNoise {
     private let isSymmetric: Bool
 
     /// Whether a choice among experts was so narrow that correct arithmetic may choose otherwise.
-    var hasTies: Bool { floors.contains { $0.hasTies } }
+    var hasTies: Bool { floors.contains { $0.hasNarrowDecisions } }
 
     /// The difference of each row as a multiple of what correct arithmetic may make.
     mutating func multiples(_ found: Results) throws -> [Double] {

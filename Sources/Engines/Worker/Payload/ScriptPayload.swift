@@ -51,10 +51,12 @@ extension Script.Options: PayloadValue {
         threads = try payload.read()
         unifiedCache = try payload.read()
         rounding = try payload.read()
+        decisions = try payload.read()
     }
 
     func write(to payload: inout PayloadWriter) {
-        payload.write(context, sequences, microBatch, cacheType, flashAttention, threads, unifiedCache, rounding)
+        payload.write(
+            context, sequences, microBatch, cacheType, flashAttention, threads, unifiedCache, rounding, decisions)
     }
 }
 
@@ -64,30 +66,72 @@ extension Rounding: PayloadValue {
     init(reading payload: inout PayloadReader) throws {
         self.init(
             seed: UInt64(bitPattern: Int64(try payload.integer())), precision: try payload.read(),
-            usesFlashAttention: try payload.read())
+            usesFlashAttention: try payload.read(), rows: try payload.read())
     }
 
     func write(to payload: inout PayloadWriter) {
         payload.append(integer: Int64(bitPattern: seed))
-        payload.write(precision, usesFlashAttention)
+        payload.write(precision, usesFlashAttention, rows)
     }
 }
 
 extension Precision: PayloadValue {
     init(reading payload: inout PayloadReader) throws {
-        self.init(
-            storage: try payload.read(), accumulation: try payload.read(), activations: try payload.read(),
-            products: try payload.read(), gelu: try payload.read(), attention: try payload.read(),
-            fullAttention: try payload.read(), flashAttention: try payload.read())
+        self.init(storage: try payload.read(), accumulation: try payload.read())
+        products = try Dictionary(reading: &payload)
+        attention = try Dictionary(reading: &payload)
+        functions = try Dictionary(reading: &payload)
+        states = try payload.read()
+        flushesSubnormals = try payload.read()
     }
 
     func write(to payload: inout PayloadWriter) {
-        payload.write(storage, accumulation, activations, products, gelu, attention, fullAttention, flashAttention)
+        payload.write(storage, accumulation)
+        products.write(to: &payload)
+        attention.write(to: &payload)
+        functions.write(to: &payload)
+        payload.write(states, flushesSubnormals)
     }
 }
 
+extension Precision.Arithmetic: PayloadValue {
+    init(reading payload: inout PayloadReader) throws { self.init(try payload.read(), sums: try payload.read()) }
+    func write(to payload: inout PayloadWriter) { payload.write(operands, sums) }
+}
+
+/// Pairs of names and values, in the order of the names.
+extension Dictionary where Key: CodingKeyRepresentable, Value: PayloadValue {
+    fileprivate init(reading payload: inout PayloadReader) throws {
+        self.init()
+        for _ in 0..<(try payload.count()) {
+            let start = payload.offset
+            let name = PayloadName(stringValue: try payload.text())
+            guard let key = Key(codingKey: name) else {
+                throw payload.error("\(String(name.stringValue.prefix(100)).debugDescription) is an unknown name", at: start)
+            }
+            self[key] = try payload.read()
+        }
+    }
+
+    fileprivate func write(to payload: inout PayloadWriter) {
+        payload.write(count)
+        for (name, value) in map({ ($0.codingKey.stringValue, $1) }).sorted(by: { $0.0 < $1.0 }) {
+            payload.write(name, value)
+        }
+    }
+}
+
+private struct PayloadName: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+}
+
 extension Precision.Format: PayloadValue {}
-extension Precision.Activations: PayloadValue {}
+extension Precision.Operands: PayloadValue {}
+extension Precision.Sums: PayloadValue {}
+extension Precision.RowCount: PayloadValue {}
 
 // MARK: What is asked for
 

@@ -1,3 +1,5 @@
+import Devices
+
 extension Transcript {
     /// - Parameters:
     ///   - payload: the answer to a script.
@@ -13,12 +15,11 @@ extension Transcript {
         guard count == done else { throw payload.error("\(count) results, where \(done) steps were done") }
         results = try payload.list(count, StepResult.init(reading:))
         fallbacks = try payload.read()
-        margins = try payload.numbers(payload.count())
+        decisions = try payload.read()
     }
 
     func write(to payload: inout PayloadWriter) {
-        payload.write(failure, results, fallbacks, margins.count)
-        payload.append(numbers: margins)
+        payload.write(failure, results, fallbacks, decisions)
     }
 }
 
@@ -49,5 +50,24 @@ extension Rows: PayloadValue {
     func write(to payload: inout PayloadWriter) {
         payload.write(keys, width)
         payload.append(numbers: elements)
+    }
+}
+
+extension Decision: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(taken: try payload.read(), least: try payload.read(), greatest: try payload.read())
+    }
+
+    func write(to payload: inout PayloadWriter) { payload.write(taken, least, greatest) }
+}
+
+extension Decision.Candidate: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(index: try payload.read(), score: try payload.numbers(1)[0])
+    }
+
+    func write(to payload: inout PayloadWriter) {
+        payload.write(index)
+        payload.append(numbers: [score])
     }
 }

@@ -1,0 +1,331 @@
+import Architectures
+import Devices
+import Engines
+import GGUF
+import Inference
+import PropertyTesting
+
+/// One thing that a device is asked: models that show it, a script, and what the answer may be.
+struct ProbeQuestion {
+    /// What may be found.
+    enum Hypothesis: CustomStringConvertible {
+        case arithmetic(Precision.Arithmetic)
+        case format(Precision.Format)
+        case flushes(Bool)
+
+        var description: String {
+            switch self {
+            case .arithmetic(let arithmetic): "\(arithmetic)"
+            case .format(let format): format.rawValue
+            case .flushes(let isTrue): isTrue ? "may become zero" : "are kept"
+            }
+        }
+    }
+
+    /// An output that counts.
+    struct Row {
+        var step: Int
+        var key: Int
+        var part: Precision.RowCount
+        var kind: Int
+    }
+
+    /// Questions of one kind have the same answer mostly.
+    var kind: String
+    var subject: String
+    var models: [() throws -> any TensorSource]
+    var script: Script
+    var rows: [Row]
+    /// The finest first.
+    var hypotheses: [Hypothesis]
+    /// Makes a hypothesis, of products of so many rows, part of a precision.
+    var apply: (Hypothesis, Precision.RowCount, inout Precision) -> Void
+    /// What is found mostly where the precision is so far; nil: what the last question of the kind found.
+    var guess: (Precision.RowCount, Precision) -> Int? = { _, _ in nil }
+    /// Whether the answer depends on the number of rows.
+    var hasParts = true
+    /// Whether no step depends on those before it.
+    var hasIndependentSteps = false
+
+    var parts: [Precision.RowCount] { Precision.RowCount.allCases.filter { part in rows.contains { $0.part == part } } }
+
+    func subject(_ part: Precision.RowCount) -> String { hasParts ? "\(subject), \(part.rawValue)" : subject }
+
+    /// A batch of one token, one of a few and one of many, of each of some kinds: token `i` is of kind `i % kinds`.
+    private static func script(kinds: Int = 1) -> (script: Script, rows: [Row]) {
+        var steps: [Step] = [], rows: [Row] = []
+        var position = 0
+        for count in Array(repeating: 1, count: 4 * kinds) + [4, 4, 24] {
+            let ids = (0..<count).map { (position + $0) % ProbeModel.vocabulary }
+            for (key, id) in ids.enumerated() {
+                rows.append(Row(step: steps.count, key: key, part: Precision.RowCount(count), kind: id % kinds))
+            }
+            steps.append(.process(Batch(ids, from: position)))
+            position += count
+        }
+        return (Script(placement: Placement(EngineSet.reference), options: options, steps: steps), rows)
+    }
+
+    /// One token at a time: where backends are exact, if they are anywhere.
+    private static func singles(_ count: Int) -> (script: Script, rows: [Row]) {
+        let script = Script(
+            placement: Placement(EngineSet.reference), options: options,
+            steps: (0..<count).map { .process(Batch([$0], from: $0)) })
+        return (script, (0..<count).map { Row(step: $0, key: 0, part: .one, kind: 0) })
+    }
+
+    private static let options = Script.Options(context: 256, microBatch: 64)
+    private static let formats: [Hypothesis] =
+        [.float32, .approximateFloat32, .tensorFloat32, .float16, .bfloat16].map { .format($0) }
+}
+
+// MARK: Products
+
+extension ProbeQuestion {
+    /// Products with the output matrix, of a row of signs, which any format holds, so that sums and weights show alone,
+    /// and of one of normal numbers, of which every eighth block of 32 is larger, so that the sizes of blocks show. Two
+    /// lengths of rows tell narrow operands from narrow sums. Of float types, small and large activations tell formats
+    /// of few exponents.
+    static func products(_ type: TensorType) -> ProbeQuestion {
+        let isFloat = type.blockSize == 1
+        let sizes: [(width: Int, scale: Float)] =
+            [(256, 1), (1024, 1)] + (isFloat ? [(256, 0x1p-18), (256, 0x1p18)] : [])
+        let (script, rows) = script(kinds: 2)
+        var question = ProbeQuestion(
+            kind: "products", subject: "products, \(type.name)",
+            models: sizes.map { size in
+                {
+                    var model = ProbeModel(width: size.width)
+                    model.optional = ["output.weight"]
+                    model.types["output.weight"] = type
+                    model.elements["token_embd.weight"] = { row, column in
+                        row % 2 == 0
+                            ? ProbeNumbers.sign(row, column, 1)
+                            : ProbeNumbers.normal(row, column, 2) * (column / 32 % 8 == 0 ? 8 : 1)
+                    }
+                    model.elements["output_norm.weight"] = { _, _ in size.scale }
+                    model.elements["output.weight"] = weights(type)
+                    return try model.source()
+                }
+            },
+            script: script, rows: rows, hypotheses: Precision.Arithmetic.hypotheses.map { .arithmetic($0) }
+        ) { hypothesis, part, precision in
+            if case .arithmetic(let arithmetic) = hypothesis {
+                precision.products[Precision.Product(type, part)] = arithmetic
+            }
+        }
+        question.hasIndependentSteps = true
+        return question
+    }
+
+    /// Normal numbers, or in the narrow float types those of seven bits.
+    private static func weights(_ type: TensorType) -> @Sendable (_ row: Int, _ column: Int) -> Float {
+        if type == .f16 || type == .bf16 {
+            return { row, column in
+                ProbeNumbers.sign(row, column, 3) * Float(1 + ProbeNumbers.integer(row, column, 4, below: 127)) / 128
+            }
+        }
+        return { row, column in ProbeNumbers.normal(row, column, 5) }
+    }
+
+    /// Products with all of four experts.
+    static func expertProducts(_ type: TensorType) -> ProbeQuestion {
+        let (script, rows) = script()
+        let width = 256
+        var question = ProbeQuestion(
+            kind: "expert products", subject: "products with experts, \(type.name)",
+            models: [
+                {
+                    var model = ProbeModel(width: width, feedForward: width)
+                    model.set("expert_count", 4)
+                    model.set("expert_used_count", 4)
+                    model.optional = ["output.weight"]
+                    for name in ["gate", "up", "down"] {
+                        model.types["blk.0.ffn_\(name)_exps.weight"] = type
+                        model.elements["blk.0.ffn_\(name)_exps.weight"] = weights(type)
+                    }
+                    model.elements["blk.0.ffn_gate_inp.weight"] = { row, column in ProbeNumbers.normal(row, column, 8) / 16 }
+                    model.elements["token_embd.weight"] = { row, column in
+                        ProbeNumbers.normal(row, column, 2) * (column / 32 % 8 == 0 ? 4 : 1)
+                    }
+                    // Of the size that activations have.
+                    model.elements["blk.0.ffn_norm.weight"] = { _, _ in 1 / 16 }
+                    model.elements["output.weight"] = { row, column in row * 8 == column ? 1 : 0 }
+                    return try model.source()
+                }
+            ],
+            script: script, rows: rows, hypotheses: Precision.Arithmetic.hypotheses.map { .arithmetic($0) }
+        ) { hypothesis, part, precision in
+            if case .arithmetic(let arithmetic) = hypothesis {
+                precision.products[Precision.Product(type, part, isOfExperts: true)] = arithmetic
+            }
+        }
+        question.hasIndependentSteps = true
+        question.guess = { part, precision in
+            precision.products[Precision.Product(type, part)].flatMap(Precision.Arithmetic.hypotheses.firstIndex)
+        }
+        return question
+    }
+}
+
+// MARK: Attention
+
+extension ProbeQuestion {
+    /// Attention whose queries, keys and values are elements of the embedding, moved by a matrix of zeros and one other
+    /// number; with heads of 64 and of 128, for which backends have kernels.
+    /// - Parameter isChosen: whether the script says which attention is meant.
+    static func attention(_ cache: StateType, isFlash: Bool, isChosen: Bool) -> ProbeQuestion {
+        var (script, rows) = script()
+        script.options.cacheType = cache
+        script.options.flashAttention = isChosen ? isFlash : nil
+        rows.removeAll { $0.part == .one }
+        // Single tokens that see others.
+        let position = script.steps.reduce(0) { $0 + ($1.batch?.tokens.count ?? 0) }
+        for offset in 0..<4 {
+            rows.append(Row(step: script.steps.count, key: 0, part: .one, kind: 0))
+            script.steps.append(.process(Batch([7 + offset], from: position + offset)))
+        }
+        return ProbeQuestion(
+            kind: "attention \(cache == .full) \(isFlash)",
+            subject: "attention, \(cache.rawValue) cache\(isChosen ? isFlash ? ", flash" : ", plain" : "")",
+            models: [64, 128].map { size in { try attentionModel(headSize: size, cache).source() } },
+            script: script, rows: rows, hypotheses: Precision.Arithmetic.hypotheses.map { .arithmetic($0) }
+        ) { hypothesis, part, precision in
+            if case .arithmetic(let arithmetic) = hypothesis {
+                precision.attention[Precision.AttentionKind(cache, isFlash: isFlash, part)] = arithmetic
+            }
+        }
+    }
+
+    private static func attentionModel(headSize: Int, _ cache: StateType) -> ProbeModel {
+        let width = 2 * headSize
+        var model = ProbeModel(width: width, headSize: headSize)
+        model.optional = ["output.weight"]
+        // Keys and values are signs, which caches of floats hold; queries have as many bits as float32 has.
+        for (name, offset, scale) in [("q", 0, 1.234_567), ("k", 1, 1), ("v", 5, 1)] as [(String, Int, Float)] {
+            model.elements["blk.0.attn_\(name).weight"] = { row, column in column == (row + offset) % width ? scale : 0 }
+        }
+        model.elements["blk.0.attn_output.weight"] = { row, column in row == column ? 64 : 0 }
+        let isOfBlocks = cache.blockSize > 1
+        model.elements["token_embd.weight"] = { row, column in
+            isOfBlocks ? ProbeNumbers.normal(row, column, 2) : ProbeNumbers.sign(row, column, 2)
+        }
+        model.elements["output.weight"] = { row, column in row == column % ProbeModel.vocabulary ? 1 : 0 }
+        return model
+    }
+}
+
+// MARK: Functions, results and states
+
+extension ProbeQuestion {
+    static func function(_ function: Precision.Function) -> ProbeQuestion {
+        let (script, rows) = singles(12)
+        return ProbeQuestion(
+            kind: "functions", subject: function.rawValue, models: [{ try model(showing: function).source() }],
+            script: script, rows: rows, hypotheses: formats
+        ) { hypothesis, _, precision in
+            guard case .format(let format) = hypothesis else { return }
+            precision.functions[function] = format == .float32 ? nil : format
+        }.withoutParts
+    }
+
+    private static func model(showing function: Precision.Function) -> ProbeModel {
+        switch function {
+        case .softmax: return attentionModel(headSize: 64, .full)
+        case .rope:
+            // All pairs turn by a radian from one token to the next.
+            var model = attentionModel(headSize: 64, .full)
+            model.metadata["llama.rope.freq_base"] = .float32(1)
+            return model
+        case .norm, .silu, .gelu:
+            var model = ProbeModel(function == .gelu ? "gemma" : "llama", width: 64, feedForward: 64)
+            model.elements["token_embd.weight"] = { row, column in ProbeNumbers.normal(row, column, 2) }
+            if function != .gelu {
+                model.optional = ["output.weight"]
+                model.elements["output.weight"] = { row, column in row == column ? 1 : 0 }
+            }
+            if function != .norm {
+                for name in ["gate", "up"] {
+                    model.elements["blk.0.ffn_\(name).weight"] = { row, column in row == column ? 1 : 0 }
+                }
+                model.elements["blk.0.ffn_down.weight"] = { row, column in row == column ? 64 : 0 }
+            }
+            return model
+        }
+    }
+
+    /// Results between ops: the sum of a large number and a small one, from which the large one is then taken away, is
+    /// the small one where results are float32.
+    static func results() -> ProbeQuestion {
+        let (script, rows) = singles(4)
+        return ProbeQuestion(
+            kind: "results", subject: "results between ops",
+            models: [
+                {
+                    var model = ProbeModel(width: 64)
+                    model.optional = ["output.weight", "blk.0.attn_output.bias"]
+                    model.elements["token_embd.weight"] = { row, column in
+                        1024 + Float(ProbeNumbers.integer(row, column, 1, below: 128) - 64) / 64
+                    }
+                    model.elements["blk.0.attn_output.bias"] = { _, _ in -1024 }
+                    model.elements["output.weight"] = { row, column in row == column ? 1 : 0 }
+                    return try model.source()
+                }
+            ],
+            script: script, rows: rows, hypotheses: [.format(.float32), .format(.float16), .format(.bfloat16)]
+        ) { hypothesis, _, precision in
+            guard case .format(let format) = hypothesis, precision.storage != .float64 else { return }
+            precision.storage = format
+        }.withoutParts
+    }
+
+    /// Numbers below the least normal one of float32.
+    static func subnormals() -> ProbeQuestion {
+        let (script, rows) = singles(4)
+        return ProbeQuestion(
+            kind: "subnormals", subject: "subnormal numbers",
+            models: [
+                {
+                    var model = ProbeModel(width: 64)
+                    model.optional = ["output.weight"]
+                    model.elements["token_embd.weight"] = { row, column in ProbeNumbers.sign(row, column, 1) }
+                    model.elements["output_norm.weight"] = { _, _ in 0x1p-100 }
+                    model.elements["output.weight"] = { row, column in
+                        Float(1 + ProbeNumbers.integer(row, column, 2, below: 127)) * 0x1p-42
+                    }
+                    return try model.source()
+                }
+            ],
+            script: script, rows: rows, hypotheses: [.flushes(false), .flushes(true)]
+        ) { hypothesis, _, precision in
+            if case .flushes(let isTrue) = hypothesis { precision.flushesSubnormals = isTrue }
+        }.withoutParts
+    }
+
+    /// Recurrent states, of the simplest model of an architecture that has them.
+    static func states(of architecture: String) -> ProbeQuestion {
+        let (script, rows) = singles(16)
+        return ProbeQuestion(
+            kind: "states", subject: "recurrent states, \(architecture)",
+            models: [
+                {
+                    var choices = Choices(replaying: [])
+                    let drawn = try DrawnModel.draw(ArchitectureCatalog.named(architecture), &choices)
+                    return try MemorySource(
+                        drawn.metadata, optional: .only(drawn.optionalTensors), recipe: WeightRecipe(seed: 1))
+                }
+            ],
+            script: script, rows: rows, hypotheses: [.format(.float32), .format(.float16), .format(.bfloat16)]
+        ) { hypothesis, _, precision in
+            // The coarsest of all kinds of states.
+            guard case .format(let format) = hypothesis, format.unit > precision.states?.unit ?? 0 else { return }
+            precision.states = format == .float32 ? precision.states : format
+        }.withoutParts
+    }
+
+    private var withoutParts: ProbeQuestion {
+        var question = self
+        question.hasParts = false
+        return question
+    }
+}
