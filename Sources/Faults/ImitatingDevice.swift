@@ -39,7 +39,6 @@ public final class ImitatingDevice: Device {
     }
 
     public func compile(_ segment: Segment) throws -> any Executable {
-        // Types are those of the model that was loaded last: of the session that compiles.
         segment.nodes.contains { change(Site(graph: segment.graph, index: $0)) != nil }
             ? try FaultyExecutable(segment, on: device, counter: counter, change)
             : try device.compile(segment)
@@ -56,16 +55,21 @@ public final class ImitatingDevice: Device {
     // MARK: Products
 
     private func product(_ site: Site) -> Change? {
-        guard let weight = site.weight(1), let type = types[weight.name] else { return result(site) }
-        let isOfExperts = site.op.isOfExperts
-        let kind = Precision.Product(
-            type, Precision.RowCount(site.shape(0).rank > 1 ? site.shape(0)[0] : 1), isOfExperts: isOfExperts)
-        guard let arithmetic = imitated.products[kind], arithmetic != Precision.Arithmetic(.asStored) else {
-            return result(site)
-        }
+        guard let weight = site.weight(1), !imitated.products.isEmpty else { return result(site) }
         // As the kernel has them: they are those of one session.
         var rounded: [Double]?
         return .around { [self] call in
+            // A session compiles before it loads.
+            let arithmetic = types[weight.name].flatMap { type in
+                imitated.products[
+                    Precision.Product(
+                        type, Precision.RowCount(site.shape(0).rank > 1 ? site.shape(0)[0] : 1),
+                        isOfExperts: site.op.isOfExperts)]
+            }
+            guard let arithmetic, arithmetic != Precision.Arithmetic(.asStored) else {
+                try call.run()
+                return store(&call.result)
+            }
             var weights = try rounded ?? call.operand(1).values
             if rounded == nil, arithmetic.operands.roundsWeights {
                 weights.withUnsafeMutableBufferPointer { arithmetic.operands.round($0, rowLength: site.shape(1).last) }

@@ -56,12 +56,12 @@ extension ReferenceOps {
                         if let sinks { total += exp(sinks[h] - origin) }
                         let y = y + (t * heads + h) * size
                         // One value after the other is added to a narrow sum: each time, that is rounded.
-                        let isNarrow = arithmetic.map { $0.sums != .full } ?? false
+                        let isNarrow = arithmetic.hasNarrowSums
                         let unit = isNarrow
                             ? Precision.Format.float16.unit
                             : rounder.productUnit(arithmetic, type: cache?.tensorType ?? .f32, terms: count)
                         rounder.operands(scores, count: count, arithmetic) { weights in
-                            rounder.sums(y, count: size, terms: count, unit: unit) { squares in
+                            rounder.sums(y, count: size, terms: count, unit: unit, isNarrow: isNarrow) { squares in
                                 for i in 0..<count {
                                     reference_add(
                                         weights[i] / total, values.row(visible[i] + g), y, isNarrow ? nil : squares, size)

@@ -24,7 +24,7 @@ extension ReferenceOps {
         let arithmetic = rounder.arithmetic(weight.type)
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
-            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit) { squares in
+            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
                 reference_products(x, weight.elements, y, squares, rows, outputs, inputs)
             }
         }
@@ -44,7 +44,7 @@ extension ReferenceOps {
         let arithmetic = rounder.arithmetic(weight.type, isOfExperts: true)
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
-            rounder.sums(y, count: experts.count * outputs, terms: inputs, unit: unit) { squares in
+            rounder.sums(y, count: experts.count * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
                 for (expert, results) in users.enumerated() where !results.isEmpty {
                     let rows = hasOneRow ? results.map { $0 / used } : results
                     reference_products_of_rows(
@@ -61,7 +61,7 @@ extension ReferenceOps {
         let arithmetic = rounder.arithmetic(weight.type)
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
-            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit) { squares in
+            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
                 for row in 0..<rows {
                     let start = row * outputs
                     reference_products(
@@ -86,6 +86,10 @@ extension ReferenceOps {
             }
         }
     }
+}
+
+extension Optional<Precision.Arithmetic> {
+    var hasNarrowSums: Bool { self.map { $0.sums != .full } ?? false }
 }
 
 extension Optional<TensorType> {

@@ -114,13 +114,22 @@ final class Rounder {
     /// - Parameters:
     ///   - y: where `add` writes or adds the sums.
     ///   - unit: what multiplies the root sum of squares; nil: as of the accumulation.
+    ///   - isNarrow: whether it is done in half precision: what that does not hold, on the way or in the end, is infinite.
     ///   - add: is given the place for the sums of the terms' squares, zeros; nil where nothing is rounded.
-    func sums(_ y: Doubles, count: Int, terms: Int, unit: Double? = nil, _ add: (Doubles?) -> Void) {
+    func sums(
+        _ y: Doubles, count: Int, terms: Int, unit: Double? = nil, isNarrow: Bool = false, _ add: (Doubles?) -> Void
+    ) {
         guard !isExact else { return add(nil) }
         withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, count)) { buffer in
             let squares = buffer.baseAddress.unsafelyUnwrapped
             squares.initialize(repeating: 0, count: count)
             add(squares)
+            if isNarrow {
+                // Partial sums that walk at random are seldom twice as far out.
+                for i in 0..<count where max(abs(y[i]), 2 * squares[i].squareRoot()) >= Self.halfOverflow {
+                    y[i] = .infinity
+                }
+            }
             reference_add_error(y, squares, count, unit ?? sumUnit(terms), draw(count))
         }
     }
@@ -242,6 +251,8 @@ final class Rounder {
         }
     }
 
+    private func inner(_ x: Double, unit: Double) -> Double { x * (1 + unit * (2 * fraction() - 1)) }
+
     /// Rounds what numbers of so many bits after the first do not hold.
     private func significands(_ x: Doubles, _ count: Int, bits: Int, unit: Double) {
         for i in 0..<count where !x[i].isHeld(significandBits: bits) { x[i] *= 1 + unit * (2 * fraction() - 1) }
@@ -261,7 +272,14 @@ final class Rounder {
             var step = (range.lazy.map { abs(x[$0]) }.max() ?? 0) / levels
             let sum = hasSums ? range.lazy.map { x[$0] }.reduce(0, +) : 0
             if size == 32, max(step, abs(sum)) >= Self.halfOverflow { step = .infinity }
-            for i in range where x[i] != 0 { x[i] += step / 2 * (2 * fraction() - 1) }
+            // A step in half precision has an error of its own.
+            let scale = size == 32 ? inner(1, unit: Precision.Format.float16.unit) : 1
+            for i in range where x[i] != 0 {
+                // What is a whole multiple of the step has no other.
+                let multiple = x[i] / step
+                if abs(multiple - multiple.rounded()) > 0x1p-12 { x[i] += step / 2 * (2 * fraction() - 1) }
+                x[i] = step == .infinity ? .infinity : x[i] * scale
+            }
         }
     }
 

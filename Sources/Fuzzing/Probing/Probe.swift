@@ -89,7 +89,7 @@ public struct Probe {
             func predict(_ hypothesis: Int) throws -> [Double] {
                 if let known = predictions[hypothesis] { return known }
                 var imitated = precision
-                question.apply(question.hypotheses[hypothesis], part, &imitated)
+                for part in question.parts { question.apply(question.hypotheses[hypothesis], part, &imitated) }
                 let errors = try measurement.errors(of: imitated, part)
                 predictions[hypothesis] = errors
                 return errors
@@ -100,9 +100,11 @@ public struct Probe {
             let guess = question.guess(part, precision) ?? likely[question.kind]
             for hypothesis in (guess.map { [$0] } ?? []) + question.hypotheses.indices.filter({ $0 != guess }) {
                 let predicted = try predict(hypothesis)
-                guard let misfit = Self.misfit(zip(found, least).map(max), zip(predicted, least).map(max)) else { continue }
-                if misfit < best?.misfit ?? .infinity { best = (hypothesis, misfit) }
-                if misfit < Self.fit { break }
+                guard let misfit = Self.misfit(found, predicted, least: least) else { continue }
+                // What explains it as well comes after what is finer or likelier.
+                if best.map({ misfit < $0.misfit - Self.margin }) ?? true { best = (hypothesis, misfit) }
+                // Only what is likely needs no comparison with all others.
+                if hypothesis == guess, misfit < Self.fit { break }
             }
             if let best { likely[question.kind] = best.hypothesis }
             // What fits none is judged by the coarsest, beyond which it is.
@@ -117,13 +119,19 @@ public struct Probe {
 
     /// By how many powers of two an error may be above what a hypothesis predicts, which has errors of its own.
     private static let tolerance = 0.6
-    /// And may be below, for there to be no better one to look for.
-    private static let fit = 0.9
+    /// By how many it is: rounding to nearest errs less than the greatest error that it may make.
+    private static let usual = -0.4
+    /// How far from that, for there to be no better hypothesis to look for.
+    private static let fit = 0.6
+    /// By how much a better one must be better.
+    private static let margin = 0.2
 
     /// How far errors are from those predicted, in powers of two; nil where one is beyond its prediction.
-    private static func misfit(_ found: [Double], _ predicted: [Double]) -> Double? {
+    /// - Parameter least: the errors that there are in any case: below them, nothing is said.
+    private static func misfit(_ found: [Double], _ predicted: [Double], least: [Double]) -> Double? {
         var worst = 0.0
-        for (a, b) in zip(found, predicted) {
+        for ((a, b), c) in zip(zip(found, predicted), least) {
+            let (a, b) = (max(a, c), max(b, c))
             if !a.isFinite && !b.isFinite { continue }
             guard a.isFinite else { return nil }
             // Where infinities are predicted, finite numbers are better than that.
@@ -133,7 +141,8 @@ public struct Probe {
             }
             let ratio = log2(a / max(b, .leastNormalMagnitude))
             if ratio > tolerance { return nil }
-            worst = max(worst, abs(ratio))
+            // Where both are but the error that there is in any case, that says nothing.
+            worst = max(worst, a <= c && b <= c ? 0 : abs(ratio - usual))
         }
         return worst
     }

@@ -22,12 +22,12 @@ struct ProbeModel {
     /// - Parameters:
     ///   - architecture: `llama` or `gemma`.
     ///   - width: of the residual stream.
-    init(_ architecture: String = "llama", width: Int, headSize: Int = 32, feedForward: Int = 32) {
+    init(_ architecture: String = "llama", width: Int, heads: Int = 1, headSize: Int = 8, feedForward: Int = 1) {
         metadata["general.architecture"] = .string(architecture)
         metadata["tokenizer.ggml.model"] = .string("no_vocab")
         for (key, value) in [
             ("vocab_size", Self.vocabulary), ("context_length", 512), ("embedding_length", width), ("block_count", 1),
-            ("feed_forward_length", feedForward), ("attention.head_count", 2), ("attention.head_count_kv", 2),
+            ("feed_forward_length", feedForward), ("attention.head_count", heads), ("attention.head_count_kv", heads),
             ("attention.key_length", headSize), ("attention.value_length", headSize), ("rope.dimension_count", headSize),
         ] { metadata["\(architecture).\(key)"] = .uint32(UInt32(value)) }
         metadata["\(architecture).attention.layer_norm_rms_epsilon"] = .float32(1e-12)

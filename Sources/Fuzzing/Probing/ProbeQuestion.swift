@@ -55,7 +55,8 @@ struct ProbeQuestion {
     private static func script(kinds: Int = 1) -> (script: Script, rows: [Row]) {
         var steps: [Step] = [], rows: [Row] = []
         var position = 0
-        for count in Array(repeating: 1, count: 4 * kinds) + [4, 4, 24] {
+        // Where ggml's kernels change: five and nine rows, and seventeen.
+        for count in Array(repeating: 1, count: 4 * kinds) + [4, 5, 8, 9, 17] {
             let ids = (0..<count).map { (position + $0) % ProbeModel.vocabulary }
             for (key, id) in ids.enumerated() {
                 rows.append(Row(step: steps.count, key: key, part: Precision.RowCount(count), kind: id % kinds))
@@ -89,7 +90,7 @@ extension ProbeQuestion {
     static func products(_ type: TensorType) -> ProbeQuestion {
         let isFloat = type.blockSize == 1
         let sizes: [(width: Int, scale: Float)] =
-            [(256, 1), (1024, 1)] + (isFloat ? [(256, 0x1p-18), (256, 0x1p18)] : [])
+            [(256, 1), (1024, 1)] + (isFloat ? [(255, 1), (256, 0x1p-18), (256, 0x1p18)] : [])
         let (script, rows) = script(kinds: 2)
         var question = ProbeQuestion(
             kind: "products", subject: "products, \(type.name)",
@@ -131,26 +132,27 @@ extension ProbeQuestion {
     /// Products with all of four experts.
     static func expertProducts(_ type: TensorType) -> ProbeQuestion {
         let (script, rows) = script()
-        let width = 256
         var question = ProbeQuestion(
             kind: "expert products", subject: "products with experts, \(type.name)",
             models: [
                 {
-                    var model = ProbeModel(width: width, feedForward: width)
+                    var model = ProbeModel(width: 32, feedForward: 256)
                     model.set("expert_count", 4)
                     model.set("expert_used_count", 4)
                     model.optional = ["output.weight"]
-                    for name in ["gate", "up", "down"] {
-                        model.types["blk.0.ffn_\(name)_exps.weight"] = type
-                        model.elements["blk.0.ffn_\(name)_exps.weight"] = weights(type)
+                    // Two of the three products with experts are those with F32, which are known by then.
+                    for name in ["gate", "up"] {
+                        model.elements["blk.0.ffn_\(name)_exps.weight"] = { row, column in
+                            ProbeNumbers.normal(row, column, name.utf8.count)
+                        }
                     }
-                    model.elements["blk.0.ffn_gate_inp.weight"] = { row, column in ProbeNumbers.normal(row, column, 8) / 16 }
-                    model.elements["token_embd.weight"] = { row, column in
-                        ProbeNumbers.normal(row, column, 2) * (column / 32 % 8 == 0 ? 4 : 1)
-                    }
+                    model.types["blk.0.ffn_down_exps.weight"] = type
+                    model.elements["blk.0.ffn_down_exps.weight"] = weights(type)
+                    model.elements["blk.0.ffn_gate_inp.weight"] = { row, column in ProbeNumbers.normal(row, column, 8) / 4 }
+                    model.elements["token_embd.weight"] = { row, column in ProbeNumbers.normal(row, column, 2) }
                     // Of the size that activations have.
-                    model.elements["blk.0.ffn_norm.weight"] = { _, _ in 1 / 16 }
-                    model.elements["output.weight"] = { row, column in row * 8 == column ? 1 : 0 }
+                    model.elements["blk.0.ffn_norm.weight"] = { _, _ in 1 / 4 }
+                    model.elements["output.weight"] = { row, column in row == column ? 1 : 0 }
                     return try model.source()
                 }
             ],
@@ -189,7 +191,7 @@ extension ProbeQuestion {
             kind: "attention \(cache == .full) \(isFlash)",
             subject: "attention, \(cache.rawValue) cache\(isChosen ? isFlash ? ", flash" : ", plain" : "")",
             models: [64, 128].map { size in { try attentionModel(headSize: size, cache).source() } },
-            script: script, rows: rows, hypotheses: Precision.Arithmetic.hypotheses.map { .arithmetic($0) }
+            script: script, rows: rows, hypotheses: attentionHypotheses
         ) { hypothesis, part, precision in
             if case .arithmetic(let arithmetic) = hypothesis {
                 precision.attention[Precision.AttentionKind(cache, isFlash: isFlash, part)] = arithmetic
@@ -197,9 +199,23 @@ extension ProbeQuestion {
         }
     }
 
+    /// Half precision before TF32, which its numbers do not tell apart: no kernel is known to use it there.
+    private static let attentionHypotheses: [Hypothesis] = {
+        let isTensor = { (arithmetic: Precision.Arithmetic) in
+            [.tensorFloat32, .cutTensorFloat32].contains(arithmetic.operands)
+        }
+        // There, values are added one after the other in any case.
+        let all = Precision.Arithmetic.hypotheses.filter { $0.sums != .chunkedFloat16 }
+        return (all.filter { !isTensor($0) } + all.filter(isTensor)).map { .arithmetic($0) }
+    }()
+
     private static func attentionModel(headSize: Int, _ cache: StateType) -> ProbeModel {
         let width = 2 * headSize
-        var model = ProbeModel(width: width, headSize: headSize)
+        var model = ProbeModel(width: width, heads: 2, headSize: headSize)
+        // Positions turn next to nothing.
+        model.metadata["llama.rope.freq_base"] = .float32(1e12)
+        model.metadata["llama.rope.scaling.type"] = .string("linear")
+        model.metadata["llama.rope.scaling.factor"] = .float32(1e6)
         model.optional = ["output.weight"]
         // Keys and values are signs, which caches of floats hold; queries have as many bits as float32 has.
         for (name, offset, scale) in [("q", 0, 1.234_567), ("k", 1, 1), ("v", 5, 1)] as [(String, Int, Float)] {
@@ -236,6 +252,7 @@ extension ProbeQuestion {
             // All pairs turn by a radian from one token to the next.
             var model = attentionModel(headSize: 64, .full)
             model.metadata["llama.rope.freq_base"] = .float32(1)
+            model.metadata["llama.rope.scaling.factor"] = .float32(1)
             return model
         case .norm, .silu, .gelu:
             var model = ProbeModel(function == .gelu ? "gemma" : "llama", width: 64, feedForward: 64)

@@ -109,7 +109,8 @@ extension Dictionary where Key: CodingKeyRepresentable, Value: PayloadValue {
             guard let key = Key(codingKey: name) else {
                 throw payload.error("\(String(name.stringValue.prefix(100)).debugDescription) is an unknown name", at: start)
             }
-            self[key] = try payload.read()
+            let value: Value = try payload.read()
+            self[key] = value
         }
     }
 
