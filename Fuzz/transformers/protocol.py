@@ -177,6 +177,8 @@ class Payload:
         _unified_cache = self.optional(self.boolean)
         if self.boolean():
             raise Unsupported("rounding")
+        if self.boolean():
+            raise Unsupported("decisions")
         return Script(context, cache_type, self.many(self.step))
 
     def _placement(self) -> None:
@@ -206,7 +208,7 @@ def string(text: str) -> bytes:
 
 
 def transcript(results: list[Rows | None]) -> bytes:
-    """All steps done, nothing ran elsewhere than placed, no margins."""
+    """All steps done, nothing ran elsewhere than placed, no decisions."""
     no, yes = b"\0", b"\1"
     parts = [no, integers(len(results))]
     for rows in results:

@@ -132,13 +132,17 @@ public struct EngineDevice: Hashable, Sendable, Codable {
     public var name: String
     /// What it is, in a few words.
     public var summary: String
-    /// How it computes: the noise floor is made of this.
+    /// How it says that it computes; more is asked (`Probe`).
     public var precision: Precision
+    /// Whether which ops it computes in one depends on the tensors that a model has, as those of a model in memory may be
+    /// others than its file's: the two give the same logits then, but not the same bits. Absent: it does not.
+    public var fusesByTensors: Bool?
 
-    public init(name: String, summary: String, precision: Precision) {
+    public init(name: String, summary: String, precision: Precision, fusesByTensors: Bool? = nil) {
         self.name = name
         self.summary = summary
         self.precision = precision
+        self.fusesByTensors = fusesByTensors
     }
 }
 

@@ -240,7 +240,8 @@ extension Op {
     /// Whether results are computed, not moved.
     fileprivate var isComputed: Bool {
         switch self {
-        case .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .softmax, .rope, .pool, .attentionTemperature, .rows:
+        case .matmul, .expertMatmul, .headMatmul, .attention, .unary, .binary, .affine, .softcap, .gated, .sum, .norm,
+            .softmax, .rope, .pool, .attentionTemperature, .rows:
             true
         default: false
         }

@@ -5,13 +5,13 @@ import Testing
 
 @Suite("Reference: decisions") struct DecisionLogTests {
     private func decisions(
-        _ scores: [[Float]], _ routing: Routing, rounding: Rounding? = nil
-    ) throws -> [DecisionLog.Decision] {
+        _ scores: [[Float]], _ routing: Routing, rounding: Rounding? = nil, prescribed: [[Int]] = []
+    ) throws -> [Decision] {
         let opCase = OpCase("decisions") {
             let scores = $0.real([scores.count, scores[0].count]) { _ in scores.flatMap { $0 } }
             return [$0.graph.apply(.topExperts(routing), scores)]
         }
-        let log = DecisionLog()
+        let log = DecisionLog(prescribed: prescribed)
         _ = try run(opCase, on: ReferenceDevice(rounding: rounding, decisions: log))
         return log.decisions
     }
@@ -48,6 +48,26 @@ import Testing
         let rounded = try decisions(scores, routing, rounding: Rounding(seed: 1, precision: precision))
         #expect(exact.count == 100 && rounded.count == 100)
         #expect(exact.map(\.taken) != rounded.map(\.taken))
+    }
+
+    @Test("the first decisions fall as they are prescribed, whatever the scores, and those after them are free")
+    func prescribed() throws {
+        let scores: [[Float]] = [[3, 9, -1, 8], [1, 2, 3, 4]]
+        let found = try decisions(scores, Routing(used: 2), prescribed: [[0, 2]])
+        #expect(found.map(\.taken) == [[0, 2], [2, 3]])
+        // The last that is taken is worse than the best that is not.
+        #expect(found.map(\.margin) == [-10, 1])
+        #expect(found[0].least == [.init(index: 2, score: -1), .init(index: 0, score: 3)])
+        #expect(found[0].greatest == [.init(index: 1, score: 9), .init(index: 3, score: 8)])
+        // Of one group, then of its experts.
+        let groups = try decisions(
+            [[9, 1, 6, 5, 2, 2]], Routing(used: 1, groups: 3, groupsUsed: 1), prescribed: [[2], [5]])
+        #expect(groups.map(\.taken) == [[2], [5]])
+    }
+
+    @Test("what a decision cannot take is an error", arguments: [[0], [0, 1, 2], [0, 7]])
+    func unprescribable(taken: [Int]) {
+        #expect(throws: DeviceError.self) { try decisions([[3, 9, -1, 8]], Routing(used: 2), prescribed: [taken]) }
     }
 
     @Test("a device without a log computes the same")

@@ -8,6 +8,13 @@ import Testing
 @Suite("Reference: rounding") struct ReferenceRoundingTests {
     private static let float32 = Precision(storage: .float32, accumulation: .float32)
     private let unit = 0x1p-24
+    /// Products with any weights.
+    private static func products(_ arithmetic: Precision.Arithmetic) -> Precision {
+        var precision = float32
+        for type in TensorType.allCases { precision.products[.init(type, .many)] = arithmetic }
+        return precision
+    }
+    private static let blocksOf32 = products(.init(.blocksOf32))
 
     private func device(_ seed: UInt64 = 1, _ precision: Precision = float32) -> ReferenceDevice {
         ReferenceDevice(rounding: Rounding(seed: seed, precision: precision))
@@ -53,7 +60,7 @@ import Testing
     @Test("activations whose block has a step beyond half precision are infinite")
     func overflowingActivations() throws {
         // A block of Q8_0 has 127 steps to a side.
-        let precision = Precision(storage: .float32, accumulation: .float32, activations: .likeWeights)
+        let precision = Self.blocksOf32
         for (step, isFinite) in [(65_519, true), (65_521, false)] as [(Float, Bool)] {
             let opCase = OpCase("overflow") {
                 let x = $0.real([1, 32]) { _ in Array(repeating: 127 * step, count: 32) }
@@ -65,7 +72,7 @@ import Testing
 
     @Test("activations whose block has a sum beyond half precision are infinite, where weights have minima")
     func overflowingSums() throws {
-        let precision = Precision(storage: .float32, accumulation: .float32, activations: .likeWeights)
+        let precision = Self.blocksOf32
         let cases: [(TensorType, Float, Bool)] = [
             (.q4_1, 2047, true), (.q4_1, 2048, false), (.q5_1, 2048, false), (.q8_0, 2048, true),
         ]
@@ -115,6 +122,72 @@ import Testing
             ]
         }
         #expect(try run(opCase, on: device()).outputs == run(opCase, on: ReferenceDevice()).outputs)
+    }
+
+    @Test(
+        "operands err by what they are rounded to, and what that holds does not",
+        arguments: [
+            (Precision.Operands.tensorFloat32, 0x1p-11), (.cutTensorFloat32, 0x1p-10), (.float16, 0x1p-11),
+            (.bfloat16, 0x1p-8), (.blocksOf32, 1 / 254), (.blocksOf256, 1 / 254),
+        ])
+    func operands(operands: Precision.Operands, unit: Double) throws {
+        func errors(_ x: Float) throws -> [Double] {
+            let opCase = OpCase("operands") {
+                // One number a row, beside one that is the step's whole: each result has one operand's error.
+                let x = $0.real([256, 32]) { _ in (0..<256).flatMap { _ in [x, 1] + Array(repeating: 0, count: 30) } }
+                return [x.matmul($0.weight([1, 32], .bf16, [1] + Array(repeating: 0, count: 31)))]
+            }
+            return try self.errors(opCase, on: device(1, Self.products(.init(operands))))
+        }
+        let found = try errors(0.7), half = operands == .blocksOf32 ? 0x1p-11 : 0
+        let bound = operands == .blocksOf32 || operands == .blocksOf256 ? unit + 0.7 * half : 0.7 * unit
+        #expect(found.allSatisfy { abs($0) <= 1.001 * bound } && found.contains { abs($0) > 0.9 * unit * 0.7 })
+        #expect(try errors(1).allSatisfy { abs($0) <= 1.001 * half + 1e-6 })
+    }
+
+    @Test("sums in half precision err as such, and overflow")
+    func narrowSums() throws {
+        func errors(_ x: Float, terms: Int, _ sums: Precision.Sums) throws -> [Double] {
+            let opCase = OpCase("narrow sums") {
+                let x = $0.real([64, terms]) { _ in
+                    (0..<64 * terms).map { $0 % 2 == 0 ? x : -x }
+                }
+                return [x.matmul($0.weight([1, terms], .f16, Array(repeating: 1, count: terms)))]
+            }
+            return try self.errors(opCase, on: device(1, Self.products(.init(.asStored, sums: sums))))
+        }
+        // √Σp² is √terms.
+        let half = 0x1p-11 * (512.0 / 2).squareRoot() * 512.0.squareRoot() / 3.0.squareRoot()
+        #expect((0.7...1.4).contains(rootMeanSquare(try errors(1, terms: 512, .float16)) / half))
+        let chunks = 0x1p-11 * (32.0 / 2).squareRoot() * 512.0.squareRoot() / 3.0.squareRoot()
+        #expect((0.7...1.4).contains(rootMeanSquare(try errors(1, terms: 512, .chunkedFloat16)) / chunks))
+        #expect(try errors(60_000, terms: 2, .float16).allSatisfy { !$0.isFinite })
+        #expect(try errors(60_000, terms: 2, .full).allSatisfy(\.isFinite))
+    }
+
+    @Test("of products of several row counts the coarsest up to the largest batch counts")
+    func rows() throws {
+        var precision = Self.float32
+        precision.products[.init(.f32, .few)] = .init(.bfloat16)
+        let opCase = OpCase("rows") {
+            let x = $0.real([1, 8]) { _ in Array(repeating: 0.7, count: 8) }
+            return [x.matmul($0.weight([4, 8], .f32, Array(repeating: 0.7, count: 32)))]
+        }
+        func largest(_ rows: Precision.RowCount) throws -> Double {
+            let device = ReferenceDevice(rounding: Rounding(seed: 1, precision: precision, rows: rows))
+            return try errors(opCase, on: device).map(abs).max() ?? 0
+        }
+        #expect(try largest(.one) < 1e-5 && largest(.few) > 1e-4 && largest(.many) > 1e-4)
+    }
+
+    @Test("numbers below the least normal one may become zero where they are flushed")
+    func subnormals() throws {
+        var precision = Self.float32
+        precision.flushesSubnormals = true
+        let opCase = OpCase("subnormals") { [$0.real([64]) { _ in Array(repeating: 0x1p-100, count: 64) } * 0x1p-35] }
+        let found = try run(opCase, on: device(1, precision)).outputs[0][0].doubles
+        #expect(found.contains(0) && found.contains { $0 != 0 })
+        #expect(!(try run(opCase, on: device()).outputs[0][0].doubles.contains(0)))
     }
 
     @Test("zeros and infinities stay what they are")

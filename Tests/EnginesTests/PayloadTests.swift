@@ -1,4 +1,5 @@
 import Devices
+import GGUF
 import Inference
 import PropertyTesting
 import Testing
@@ -33,7 +34,9 @@ struct PayloadTests {
         let found = try self.transcript(payload(transcript), steps: steps)
         #expect(payload(found) == payload(transcript))
         #expect(found.failure == transcript.failure && found.fallbacks == transcript.fallbacks)
-        #expect(found.margins.isIdentical(to: transcript.margins))
+        #expect(found.decisions.map(\.taken) == transcript.decisions.map(\.taken))
+        #expect(found.decisions.flatMap { $0.least + $0.greatest }.map(\.score)
+            .isIdentical(to: transcript.decisions.flatMap { $0.least + $0.greatest }.map(\.score)))
         #expect(found.results.map(\.isDone) == transcript.results.map(\.isDone))
         for (a, b) in zip(found.results, transcript.results) {
             for part in [\StepResult.logits, \.embeddings] {
@@ -58,19 +61,20 @@ struct PayloadTests {
             ])
         script.options.threads = 4
         let placement = text("x") + int(1) + int(1) + [0] + text("y") + int(0) + [1] + text("rows")
-        let options = int(64) + int(2) + int(8) + text("f16") + [0] + [1] + int(4) + [0] + [0]
+        let options = int(64) + int(2) + int(8) + text("f16") + [0] + [1] + int(4) + [0] + [0] + [0]
         let process = text("process") + int(1) + int(7) + int(3) + int(5) + [0]
         let remove = text("remove") + int(1) + int(2) + [1] + int(5)
         #expect(payload(script) == placement + options + int(3) + process + remove + text("clear"))
 
         let transcript = Transcript(
             results: [StepResult(logits: Rows(keys: [6], width: 2, elements: [0, 1])), StepResult(isDone: false)],
-            failure: .init(step: 2, reason: "no"), fallbacks: ["f"], margins: [-2])
+            failure: .init(step: 2, reason: "no"), fallbacks: ["f"],
+            decisions: [Decision(taken: [3], least: [.init(index: 3, score: -2)], greatest: [])])
         let failure = [1] + [1] + int(2) + text("no")
         let rows = int(1) + int(6) + int(2) + int(0) + [0, 0, 0, 0, 0, 0, 0xF0, 0x3F]
         let results = int(2) + [1] + [1] + rows + [0] + [0, 0, 0]
-        let margins = int(1) + [0, 0, 0, 0, 0, 0, 0, 0xC0]
-        #expect(payload(transcript) == failure + results + int(1) + text("f") + margins)
+        let decisions = int(1) + int(1) + int(3) + int(1) + int(3) + [0, 0, 0, 0, 0, 0, 0, 0xC0] + int(0)
+        #expect(payload(transcript) == failure + results + int(1) + text("f") + decisions)
     }
 
     // MARK: Lies
@@ -232,22 +236,34 @@ struct PayloadTests {
                     rounding: maybe { random in
                         Rounding(
                             seed: random.stream.next(), precision: random.precision(),
-                            usesFlashAttention: random.maybe { $0.bool() })
+                            usesFlashAttention: random.maybe { $0.bool() }, rows: random.rows())
                     }),
                 steps: (0..<below(8)).map { _ in step() })
             script.options.flashAttention = maybe { $0.bool() }
             script.options.threads = maybe { $0.int() }
             script.options.unifiedCache = maybe { $0.bool() }
+            script.options.decisions = maybe { $0.list { $0.list { $0.int() } } }
             return script
         }
 
-        private mutating func format() -> Precision.Format { of([.float64, .float32, .float16]) }
+        private mutating func format() -> Precision.Format { of(Precision.Format.allCases) }
+
+        private mutating func arithmetic() -> Precision.Arithmetic {
+            Precision.Arithmetic(of(Precision.Operands.allCases), sums: of(Precision.Sums.allCases))
+        }
+
+        private mutating func rows() -> Precision.RowCount { of(Precision.RowCount.allCases) }
 
         private mutating func precision() -> Precision {
-            Precision(
-                storage: format(), accumulation: format(), activations: maybe { _ in .likeWeights },
-                products: maybe { $0.format() }, gelu: maybe { $0.format() }, attention: maybe { $0.format() },
-                fullAttention: maybe { $0.format() }, flashAttention: maybe { $0.format() })
+            var precision = Precision(storage: format(), accumulation: format())
+            for _ in 0..<below(4) {
+                precision.products[.init(of(TensorType.allCases), rows(), isOfExperts: bool())] = arithmetic()
+                precision.attention[.init(of(StateType.allCases), isFlash: bool(), rows())] = arithmetic()
+                precision.functions[of(Precision.Function.allCases)] = format()
+            }
+            precision.states = maybe { $0.format() }
+            precision.flushesSubnormals = bool()
+            return precision
         }
 
         private mutating func batch() -> Batch {
@@ -278,17 +294,24 @@ struct PayloadTests {
         mutating func transcript() -> (Transcript, steps: Int) {
             let results = list { random in
                 StepResult(
-                    isDone: random.bool(), logits: random.maybe { $0.rows() }, embeddings: random.maybe { $0.rows() })
+                    isDone: random.bool(), logits: random.maybe { $0.outputs() }, embeddings: random.maybe { $0.outputs() })
             }
             let failure: Transcript.Failure? = maybe { random in
                 .init(step: results.isEmpty && random.bool() ? nil : results.count, reason: random.text())
             }
             let transcript = Transcript(
-                results: results, failure: failure, fallbacks: list { $0.text() }, margins: list { $0.double() })
+                results: results, failure: failure, fallbacks: list { $0.text() },
+                decisions: list { random in
+                    Decision(
+                        taken: random.list { $0.int() }, least: random.list { $0.candidate() },
+                        greatest: random.list { $0.candidate() })
+                })
             return (transcript, results.count + (failure == nil ? 0 : 1 + below(3)))
         }
 
-        private mutating func rows() -> Rows {
+        private mutating func candidate() -> Decision.Candidate { .init(index: int(), score: double()) }
+
+        private mutating func outputs() -> Rows {
             let keys = list { $0.int() }, width = 1 + below(5)
             return Rows(keys: keys, width: width, elements: (0..<keys.count * width).map { _ in double() })
         }

@@ -156,7 +156,7 @@ struct JudgeTests {
         let failed = failure {
             $0.change = { transcript, _, _ in transcript = Transcript(failure: .init(step: 1, reason: "out of luck")) }
         }
-        #expect(failed?.signature.stage == "save" && failed?.signature.kind == "error" && failed?.seen == "out of luck")
+        #expect(failed?.signature.stage == "save" && failed?.signature.kind == "error: out of luck" && failed?.seen == "out of luck")
         let unopened = failure {
             $0.change = { transcript, _, _ in transcript = Transcript(failure: .init(step: nil, reason: "no")) }
         }
@@ -191,7 +191,7 @@ struct JudgeTests {
         }
         #expect(unclear == "unsupported: cannot load")
         struct Other: Error {}
-        #expect(failure { $0.refusal = Other() }?.signature.kind == "error")
+        #expect(failure { $0.refusal = Other() }?.signature.kind.hasPrefix("error: ") == true)
     }
 
     @Test("what is unsupported, or not there, says nothing")
@@ -208,17 +208,46 @@ struct JudgeTests {
         #expect(judge.judge(elsewhere)[0].outcome == .discarded("there is no device vulkan99"))
     }
 
-    @Test("a decision within the noise is a tie")
-    func ties() {
-        // An oracle that says of its choices that they were close.
+    /// A case whose reference makes narrow decisions: the last row is changed by as much as the decisions say.
+    /// - Parameters:
+    ///   - decisions: how many.
+    ///   - effect: what decision `i` does to the last row's first number where it takes the other candidate.
+    ///   - error: what the device has there.
+    private func outcome(decisions: Int, _ effect: @escaping (Int) -> Double, error: Double) -> Verdict.Outcome {
         let oracle = FakeEngine()
         oracle.change = { transcript, script, _ in
-            transcript.margins = [script.options.rounding == nil ? 1e-9 : 3e-9]
+            let prescribed = script.options.decisions ?? []
+            let noise = script.options.rounding.map { $0.seed % 2 == 0 ? 1e-9 : -1e-9 } ?? 0
+            for index in 0..<decisions {
+                let taken = index < prescribed.count ? prescribed[index] : [0]
+                if taken == [1] { transcript.changeRow { $0[0] += effect(index) } }
+                transcript.decisions.append(
+                    Decision(
+                        taken: taken, least: [.init(index: taken[0], score: noise)],
+                        greatest: [.init(index: 1 - taken[0], score: 0)]))
+            }
         }
         let engine = FakeEngine()
-        engine.change = { transcript, _, _ in transcript.changeRow { $0[0] += 1 } }
+        engine.change = { transcript, _, _ in transcript.changeRow { $0[0] += error } }
         let judge = Judge(EngineSet(oracle: oracle, engines: [engine]))
-        #expect(judge.judge(Toy.subject(.agrees, devices: ["fake:x"]))[0].outcome == .discarded("tie"))
+        return judge.judge(Toy.subject(.agrees, devices: ["fake:x"]))[0].outcome
+    }
+
+    @Test("a narrow decision excuses what is right if it falls otherwise, and nothing else")
+    func ties() {
+        #expect(outcome(decisions: 1, { _ in 1 }, error: 1) == .passed)
+        #expect(outcome(decisions: 3, { Double(1 << $0) }, error: 5) == .passed)
+        func isFailed(_ outcome: Verdict.Outcome) -> Bool { if case .failed = outcome { true } else { false } }
+        #expect(isFailed(outcome(decisions: 1, { _ in 1 }, error: 2)))
+        #expect(isFailed(outcome(decisions: 3, { Double(1 << $0) }, error: 8)))
+        #expect(isFailed(outcome(decisions: 0, { _ in 1 }, error: 1)))
+    }
+
+    @Test("more narrow decisions than can be tried leave it undecided")
+    func manyTies() {
+        #expect(
+            outcome(decisions: 12, { Double(1 << $0) }, error: 1e6)
+                == .discarded("ties: more than 64 ways to choose among experts"))
     }
 
     @Test("an error that correct arithmetic seldom makes is sampled for before a device is accused of it")

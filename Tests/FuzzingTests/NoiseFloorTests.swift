@@ -11,7 +11,13 @@ struct NoiseFloorTests {
     private let script = Script(placement: Placement("reference"), steps: [.process(Batch([1]))])
 
     private func transcript(_ row: [Double], margins: [Double] = []) -> Transcript {
-        Transcript(results: [StepResult(logits: Rows(keys: [0], width: row.count, elements: row))], margins: margins)
+        Transcript(results: [StepResult(logits: Rows(keys: [0], width: row.count, elements: row))],
+            decisions: margins.map { Self.decision($0) })
+    }
+
+    /// One of two candidates.
+    private static func decision(_ margin: Double) -> Decision {
+        Decision(taken: [0], least: [.init(index: 0, score: margin)], greatest: [.init(index: 1, score: 0)])
     }
 
     /// A floor of two samples.
@@ -69,21 +75,44 @@ struct NoiseFloorTests {
         #expect(try floor(transcript([1])) { _ in transcript([.nan]) }.floor(step: 0, key: 0) == .infinity)
     }
 
-    @Test("choices within the noise of their margins are ties")
-    func ties() throws {
-        func hasTies(_ margins: [Double], noise: Double) throws -> Bool {
+    @Test("decisions whose margins are within the noise of these very margins are narrow")
+    func narrowDecisions() throws {
+        func narrow(_ margins: [Double], noises: [Double]) throws -> [Int] {
             try floor(transcript([1], margins: margins)) { seed in
-                transcript([1], margins: margins.map { $0 + (seed == 1 ? noise : -noise) })
-            }.hasTies
+                transcript([1], margins: zip(margins, noises).map { $0 + (seed == 1 ? $1 : -$1) })
+            }.narrowDecisions().map(\.index)
         }
-        #expect(try !hasTies([0.5, 0.1], noise: 1e-7))
-        #expect(try hasTies([0.5, 1e-6], noise: 1e-7))
-        #expect(try hasTies([0], noise: 0))
-        #expect(try !hasTies([], noise: 0))
-        // Where rounding makes other choices, there are more or fewer of them.
-        #expect(try floor(transcript([1], margins: [1])) { _ in transcript([1], margins: [1, 1]) }.hasTies)
-        // No choice at all where nothing was left over.
-        #expect(try !hasTies([.infinity], noise: 0))
+        #expect(try narrow([0.5, 0.1], noises: [1e-7, 1e-7]).isEmpty)
+        #expect(try narrow([0.5, 1e-6], noises: [1e-7, 1e-7]) == [1])
+        // The noise of another decision says nothing of this one.
+        #expect(try narrow([0.5, 1e-6], noises: [0.1, 1e-9]) == [0])
+        #expect(try narrow([0], noises: [0]) == [0])
+        #expect(try narrow([], noises: []).isEmpty)
+        let later = try floor(transcript([1], margins: [0, 0])) { _ in transcript([1], margins: [0, 0]) }
+        #expect(later.narrowDecisions(from: 1).map(\.index) == [1])
+    }
+
+    @Test("a narrow decision may take whatever is as good, the likeliest first")
+    func alternatives() throws {
+        let decision = Decision(
+            taken: [2, 5], least: [.init(index: 5, score: 1), .init(index: 2, score: 1.5)],
+            greatest: [.init(index: 0, score: 1), .init(index: 3, score: 0.9), .init(index: 1, score: 0)])
+        func transcript(_ shift: Double) -> Transcript {
+            var other = decision
+            other.least[0].score += shift
+            return Transcript(results: [StepResult()], decisions: [other])
+        }
+        let narrow = try floor(transcript(0)) { transcript($0 == 1 ? 0.01 : -0.01) }.narrowDecisions()
+        #expect(narrow.map(\.alternatives) == [[[0, 2], [2, 3]]])
+    }
+
+    @Test("samples take what the exact run takes at every decision")
+    func prescribed() throws {
+        let floor = NoiseFloor(script, exact: transcript([1], margins: [1, 2]), precision: single)
+        try floor.addSample { script in
+            #expect(script.options.decisions == [[0], [0]])
+            return transcript([1], margins: [1, 2])
+        }
     }
 
     @Test("distances count what is finite, and see what is not")

@@ -16,7 +16,8 @@ public struct Gemma3: Architecture {
     let logitCap: Double
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h)
+        // To where the default pattern of windows begins anew.
+        dimensions = try Dimensions(&h, layers: [1, 2, 3, 4, 7])
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)

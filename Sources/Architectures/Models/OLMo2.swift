@@ -15,7 +15,9 @@ public struct OLMo2: Architecture {
     let feedForward: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
+        dimensions = try Dimensions(
+            // To where the default pattern of windows begins anew.
+            &h, embeddings: Domains.evenSizes, layers: [1, 2, 3, 4, 5])
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)

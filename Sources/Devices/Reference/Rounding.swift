@@ -129,6 +129,8 @@ final class Rounder {
                 for i in 0..<count where max(abs(y[i]), 2 * squares[i].squareRoot()) >= Self.halfOverflow {
                     y[i] = .infinity
                 }
+                // Below the normal numbers, roundings are as large as there.
+                for i in 0..<count { squares[i] = max(squares[i], 0x1p-14 * 0x1p-14) }
             }
             reference_add_error(y, squares, count, unit ?? sumUnit(terms), draw(count))
         }
@@ -183,9 +185,7 @@ final class Rounder {
             case .cutTensorFloat32: significands(copy, count, bits: 10, unit: 0x1p-10)
             case .bfloat16: significands(copy, count, bits: 7, unit: Precision.Format.bfloat16.unit)
             case .float16, .flushedFloat16:
-                for i in 0..<count where !copy[i].isHeld(significandBits: 10) || abs(copy[i]) < 0x1p-14 || abs(copy[i]) > 65504 {
-                    copy[i] = roundedHalf(copy[i])
-                }
+                for i in 0..<count where !copy[i].isHeldInHalf { copy[i] = roundedHalf(copy[i]) }
                 if operands == .flushedFloat16 {
                     for i in 0..<count where abs(copy[i]) < 0x1p-14 && fraction() < 0.5 { copy[i] = 0 }
                 }
@@ -202,8 +202,9 @@ final class Rounder {
         guard let arithmetic else { return nil }
         let sums = switch arithmetic.sums {
         case .full: sumUnit(terms)
-        case .chunkedFloat16: Precision.Format.float16.unit * (Double(min(terms, 32)) / 8).squareRoot()
-        case .float16: Precision.Format.float16.unit * (Double(terms) / 8).squareRoot()
+        // Without lanes: these add one term after the other.
+        case .chunkedFloat16: Precision.Format.float16.unit * (Double(min(terms, 32)) / 2).squareRoot()
+        case .float16: Precision.Format.float16.unit * (Double(terms) / 2).squareRoot()
         }
         let weights: Double = switch (arithmetic.operands, type) {
         case (_, nil), (.asStored, _), (.blocksOf32, _), (.blocksOf256, _), (_, .bf16): 0
@@ -312,5 +313,12 @@ extension Double {
         let beyond = UInt64(Self.significandBitCount - count), mask = (1 << beyond) - 1 as UInt64
         let rest = bitPattern & mask, tolerance = 1 << UInt64(Self.significandBitCount - 21) as UInt64
         return rest <= tolerance || rest >= mask - tolerance
+    }
+
+    fileprivate var isHeldInHalf: Bool {
+        guard abs(self) < 0x1p-14 else { return abs(self) <= 65504 && isHeld(significandBits: 10) }
+        // Whole multiples of the least subnormal number.
+        let multiple = self * 0x1p24
+        return abs(multiple - multiple.rounded()) <= abs(multiple) * 0x1p-21
     }
 }

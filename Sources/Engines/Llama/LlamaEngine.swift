@@ -79,7 +79,9 @@ struct LlamaDevices {
             let summary = LlamaBridge.text(info.description).trimmingCharacters(in: .whitespaces)
             let device = EngineDevice(
                 name: name, summary: isCPU ? summary : "\(summary) (\(backend))",
-                precision: Precision(storage: .float32, accumulation: .float32))
+                precision: Precision(storage: .float32, accumulation: .float32),
+                // ggml fuses an addition or a product with what follows, where there is one.
+                fusesByTensors: info.is_offload_target ? true : nil)
             usable.append(Device(index: index, isOffloadTarget: info.is_offload_target, engineDevice: device))
         }
         // The CPU first: the simplest.

@@ -87,8 +87,8 @@ final class LlamaSession: ScriptSession {
         }
         switch status {
         case 0: return
-        // By its documentation, an invalid batch: what we hold to be valid, llama.cpp may not take.
-        case -1: throw Unsupported("a batch: \(LlamaLog.shared.reason)")
+        // By its documentation, an invalid batch.
+        case -1: throw LlamaFailure("refuses a legal batch: \(LlamaLog.shared.reason)")
         case 1: throw LlamaFailure("finds no room in the cache: \(LlamaLog.shared.reason)")
         default: throw LlamaFailure("status \(status): \(LlamaLog.shared.reason)")
         }

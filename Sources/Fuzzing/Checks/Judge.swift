@@ -34,7 +34,7 @@ public final class Judge {
         }
     }
 
-    private func judge(_ loaded: LoadedCase) -> [Verdict] {
+    func judge(_ loaded: LoadedCase) -> [Verdict] {
         let subject = loaded.subject
         let reference = Reference(loaded, engines.oracle)
         return subject.devices.map { device in
@@ -76,7 +76,7 @@ public final class Judge {
             return Verdict(
                 device: device, outcome: .failed(failure(wrong)), worst: trial.worst, fallbacks: trial.fallbacks)
         } catch {
-            let wrong = Wrong(stage: trial.stage, kind: "error", seen: "\(error)")
+            let wrong = Wrong(stage: trial.stage, kind: "error: \("\(error)".withoutNumbers)", seen: "\(error)")
             return Verdict(device: device, outcome: .failed(failure(wrong)))
         }
     }

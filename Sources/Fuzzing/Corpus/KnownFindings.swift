@@ -82,6 +82,15 @@ public struct KnownFindings: Sendable {
         return candidates.first { $0.covers(subject, traits) }
     }
 
+    /// The findings that cover more than a fifth of some cases, on any of the devices: if all of these failed, hardly
+    /// anything else of them would be tested.
+    func common(among cases: [Case], on devices: [String]) -> [Finding] {
+        guard !findings.isEmpty, !cases.isEmpty else { return [] }
+        let candidates = findings.filter { finding in devices.contains(where: finding.isAbout) }
+        let seen = cases.map { ($0, $0.traits) }
+        return candidates.filter { finding in 5 * seen.count { finding.covers($0.0, $0.1) } > seen.count }
+    }
+
     /// The finding that explains a failure.
     func explaining(_ failure: Failure, of subject: Case) -> Finding? {
         guard !findings.isEmpty else { return nil }
@@ -113,7 +122,7 @@ extension KnownFindings.Finding {
         names.map { $0.contains("all") || $0.contains(name) } ?? (name == own)
     }
 
-    fileprivate func covers(_ subject: Case, _ traits: [String]) -> Bool {
+    func covers(_ subject: Case, _ traits: [String]) -> Bool {
         fits(scope.architectures, subject.architecture, entry.signature.architecture)
             && fits(scope.checks, subject.check.rawValue, entry.signature.check.rawValue)
             && conditions.allSatisfy { condition in traits.contains { condition.matches($0) } }

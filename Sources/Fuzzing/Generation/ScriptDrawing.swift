@@ -30,23 +30,31 @@ struct ScriptDrawing {
 
     static let contexts = [64, 128, 32, 33, 96]
     static let microBatches = [64, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33]
+    /// Where kernels for long prompts begin: seldom, since a case of theirs takes as long as fifty others.
+    static let largeMicroBatches = [65, 96, 128, 256]
 
     private static func drawOptions(
         _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, _ engine: EngineTraits,
         like target: Script.Options?
     ) throws -> Script.Options {
-        let contexts = engine.contextUnit > 1
-            ? [engine.contextUnit] : Self.contexts.filter { $0 <= traits.positionLimit ?? .max }
         var options = Script.Options()
-        options.context = try choices.element(of: contexts.isEmpty ? [32] : contexts, like: target?.context)
         options.sequences = check == .chunking
             ? 1 : try choices.integer(in: (check == .isolation ? 2 : 1)...4, like: target?.sequences)
         // Tokens that see each other are computed together; an encoder has a few for each sequence.
+        let large = largeMicroBatches.filter { $0 < traits.positionLimit ?? .max }
         options.microBatch = traits.traits.isOfWholeBatches
             ? 64
-            : try choices.element(
-                of: microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences },
+            : try choices.weighted(
+                microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences }.map { ($0, 100) }
+                    + large.map { ($0, $0 <= 128 ? 2 : 1) },
                 like: target?.microBatch)
+        // What is large has room for a batch that fills it, and more.
+        let least = options.microBatch > 64 ? options.microBatch + 1 : 1
+        let contexts = (engine.contextUnit > 1 ? [engine.contextUnit] : Self.contexts)
+            .filter { $0 <= traits.positionLimit ?? .max && $0 >= least }
+        let unit = max(engine.contextUnit, 32)
+        options.context = try choices.element(
+            of: contexts.isEmpty ? [(least + unit - 1) / unit * unit] : contexts, like: target?.context)
         options.cacheType = traits.hasCache
             ? try choices.weighted(cacheTypes(traits, engine), like: target?.cacheType) : .full
         if engine.choosesFlashAttention {
@@ -238,7 +246,7 @@ struct ScriptDrawing {
         var later = state
         // What sees nothing but its batch begins anew with each.
         let remembers = !traits.traits.isOfWholeBatches
-        var free = min(later.freeCells, remembers ? 64 : options.microBatch)
+        var free = min(later.freeCells, remembers ? max(64, options.microBatch + 1) : options.microBatch)
         var ends = (0..<options.sequences).map { remembers ? later.end(of: $0) : 0 }
         let most = check == .chunking ? 1 : 4
         let tokens = try choices.list(
@@ -253,7 +261,7 @@ struct ScriptDrawing {
             let gap = traits.isRecurrent || !remembers || !(admitsGaps || ends[first] == 0)
                 ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
-            let usually = choices.chance(1, in: 24) ? room : min(room, 5)
+            let usually = choices.chance(1, in: options.microBatch > 64 ? 2 : 24) ? room : min(room, 5)
             let ids = try choices.list(count: 1...room, usually: usually, like: run?.ids) { choices, id in
                 try choices.integer(in: 0...(traits.dimensions.vocabulary - 1), like: id)
             }

@@ -74,7 +74,7 @@ public struct Probe {
             + ["mamba", "mamba2", "qwen3next", "rwkv7"].map { name in { .states(of: name) } }
     }
 
-    private mutating func ask(_ question: ProbeQuestion) throws {
+    mutating func ask(_ question: ProbeQuestion) throws {
         let measurement: ProbeMeasurement
         do {
             measurement = try ProbeMeasurement(question, engine, device, oracle)
@@ -106,6 +106,7 @@ public struct Probe {
                 // Only what is likely needs no comparison with all others.
                 if hypothesis == guess, misfit < Self.fit { break }
             }
+            if question.isStrict, best?.misfit ?? 0 > Self.strict { best = (0, 0) }
             if let best { likely[question.kind] = best.hypothesis }
             // What fits none is judged by the coarsest, beyond which it is.
             let answer = question.hypotheses[best?.hypothesis ?? question.hypotheses.count - 1]
@@ -123,6 +124,8 @@ public struct Probe {
     private static let usual = -0.4
     /// How far from that, for there to be no better hypothesis to look for.
     private static let fit = 0.6
+    /// How far it may be where it must fit from both sides.
+    private static let strict = 2.0
     /// By how much a better one must be better.
     private static let margin = 0.2
 

@@ -44,6 +44,8 @@ struct ProbeQuestion {
     var guess: (Precision.RowCount, Precision) -> Int? = { _, _ in nil }
     /// Whether the answer depends on the number of rows.
     var hasParts = true
+    /// Whether a hypothesis must fit from both sides, since others are asked for what it would make errors of.
+    var isStrict = false
     /// Whether no step depends on those before it.
     var hasIndependentSteps = false
 
@@ -191,7 +193,7 @@ extension ProbeQuestion {
             kind: "attention \(cache == .full) \(isFlash)",
             subject: "attention, \(cache.rawValue) cache\(isChosen ? isFlash ? ", flash" : ", plain" : "")",
             models: [64, 128].map { size in { try attentionModel(headSize: size, cache).source() } },
-            script: script, rows: rows, hypotheses: attentionHypotheses
+            script: script, rows: rows, hypotheses: attentionHypotheses(isFlash: isFlash)
         ) { hypothesis, part, precision in
             if case .arithmetic(let arithmetic) = hypothesis {
                 precision.attention[Precision.AttentionKind(cache, isFlash: isFlash, part)] = arithmetic
@@ -199,15 +201,15 @@ extension ProbeQuestion {
         }
     }
 
-    /// Half precision before TF32, which its numbers do not tell apart: no kernel is known to use it there.
-    private static let attentionHypotheses: [Hypothesis] = {
+    /// Values are added one after the other in any case; half precision comes before TF32, which these numbers do not tell
+    /// apart and no kernel is known to use in one pass over the keys.
+    private static func attentionHypotheses(isFlash: Bool) -> [Hypothesis] {
         let isTensor = { (arithmetic: Precision.Arithmetic) in
             [.tensorFloat32, .cutTensorFloat32].contains(arithmetic.operands)
         }
-        // There, values are added one after the other in any case.
         let all = Precision.Arithmetic.hypotheses.filter { $0.sums != .chunkedFloat16 }
-        return (all.filter { !isTensor($0) } + all.filter(isTensor)).map { .arithmetic($0) }
-    }()
+        return (all.filter { !isTensor($0) } + (isFlash ? [] : all.filter(isTensor))).map { .arithmetic($0) }
+    }
 
     private static func attentionModel(headSize: Int, _ cache: StateType) -> ProbeModel {
         let width = 2 * headSize
@@ -218,8 +220,11 @@ extension ProbeQuestion {
         model.metadata["llama.rope.scaling.factor"] = .float32(1e6)
         model.optional = ["output.weight"]
         // Keys and values are signs, which caches of floats hold; queries have as many bits as float32 has.
-        for (name, offset, scale) in [("q", 0, 1.234_567), ("k", 1, 1), ("v", 5, 1)] as [(String, Int, Float)] {
-            model.elements["blk.0.attn_\(name).weight"] = { row, column in column == (row + offset) % width ? scale : 0 }
+        for (name, offset) in [("q", 0), ("k", 1), ("v", 5)] {
+            model.elements["blk.0.attn_\(name).weight"] = { row, column in
+                guard column == (row + offset) % width else { return 0 }
+                return name == "q" ? 1 + abs(ProbeNumbers.normal(row, 0, 6)) / 4 : 1
+            }
         }
         model.elements["blk.0.attn_output.weight"] = { row, column in row == column ? 64 : 0 }
         let isOfBlocks = cache.blockSize > 1
@@ -275,7 +280,7 @@ extension ProbeQuestion {
     /// the small one where results are float32.
     static func results() -> ProbeQuestion {
         let (script, rows) = singles(4)
-        return ProbeQuestion(
+        var question = ProbeQuestion(
             kind: "results", subject: "results between ops",
             models: [
                 {
@@ -294,6 +299,8 @@ extension ProbeQuestion {
             guard case .format(let format) = hypothesis, precision.storage != .float64 else { return }
             precision.storage = format
         }.withoutParts
+        question.isStrict = true
+        return question
     }
 
     /// Numbers below the least normal one of float32.

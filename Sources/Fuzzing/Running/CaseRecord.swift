@@ -22,18 +22,21 @@ public struct CaseRecord: Sendable {
 
 extension Case {
     /// What is special about the case, for coverage: of pairs of these, few are interesting, and nobody knows which.
-    public var features: [String] {
+    public var features: [String] { features(of: (try? source().tensors) ?? []) }
+
+    /// - Parameter tensors: of the model, whose types are not always what the recipe asks for: rows that are no whole
+    ///   blocks of a type take another.
+    func features(of tensors: [TensorInfo]) -> [String] {
+        let types = Set(tensors.filter { $0.shape.rank > 1 }.map(\.type))
+            .filter { $0 != .f32 || recipe.type == .f32 }
         var features = ["check \(check.rawValue)"]
         let prefix = architecture + "."
         features += metadata.keys.filter { $0.hasPrefix(prefix) }.map { "key \($0.dropFirst(prefix.count))" }
-        let tensors = optionalTensors.map { name in
+        let optional = optionalTensors.map { name in
             name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
         }
-        features += Set(tensors).map { "tensor \($0)" }
-        features.append("type \(recipe.type.name)")
-        features += recipe.rules.compactMap { rule in
-            rule.type.map { "type \($0.name) of \(rule.pattern ?? "all")" }
-        }
+        features += Set(optional).map { "tensor \($0)" }
+        features += types.map { "type \($0.name)" }
         features += recipe.adversities.map { "weights \($0.rawValue)" }
         features += Set(script.steps.map(\.name)).map { "step \($0)" }
         let options = script.options
@@ -45,6 +48,8 @@ extension Case {
         if script.hasSequenceWithoutSource { features.append("sequence without source") }
         if options.microBatch < tokens { features.append("micro-batches") }
         if tokens > 32 { features.append("more than 32 tokens") }
+        let largest = script.steps.compactMap(\.batch).map { min($0.tokens.count, options.microBatch) }.max() ?? 0
+        if largest > 64 { features.append("more than 64 tokens at once") }
         if let transformation { features.append("transformation \(transformation.kind.rawValue)") }
         if let contradiction { features.append("contradiction \(contradiction.kind.rawValue)") }
         return features.sorted()

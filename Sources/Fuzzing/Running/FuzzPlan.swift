@@ -44,7 +44,29 @@ public struct FuzzPlan: Sendable {
     /// on what else runs.
     /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains.
     public func draw(_ index: UInt64) throws -> (case: Case, recording: Choices.Recording) {
-        var choices = Choices(seed: seed, stream: index)
+        try draw(index, attempt: 0)
+    }
+
+    /// The same, but mostly one of which none of some findings would say that it is known.
+    ///
+    /// Else an architecture of which they cover most cases would hardly be tested. One case in five is drawn as it is, so
+    /// that what no longer fails is noticed.
+    func draw(
+        _ index: UInt64, avoiding findings: [KnownFindings.Finding]
+    ) throws -> (case: Case, recording: Choices.Recording) {
+        var drawn = try draw(index)
+        let turn = index / UInt64(architectures.count)
+        guard !findings.isEmpty, turn % 5 != 0 else { return drawn }
+        for attempt in 1...8 as ClosedRange<UInt64> {
+            let traits = drawn.case.traits
+            guard findings.contains(where: { $0.covers(drawn.case, traits) }) else { break }
+            drawn = try draw(index, attempt: attempt)
+        }
+        return drawn
+    }
+
+    private func draw(_ index: UInt64, attempt: UInt64) throws -> (case: Case, recording: Choices.Recording) {
+        var choices = Choices(seed: seed, stream: index &+ attempt &<< 48)
         let drawn = try drawing(of: index).draw(&choices)
         return (drawn, choices.recording)
     }

@@ -73,6 +73,7 @@ public struct FuzzRun: Sendable {
     ) throws -> FuzzReport {
         let start = ContinuousClock.now
         let report = ReportBox(FuzzReport(plan: plan))
+        let common = try commonFindings()
         try Parallel.inOrder(jobs: jobs) {
             Judge(try engines(), known: known)
         } work: { number, judge -> Judged? in
@@ -80,7 +81,7 @@ public struct FuzzRun: Sendable {
             switch extent {
             case .cases(let count) where index >= count: return nil
             case .time(let duration) where .now - start >= duration: return nil
-            default: return isCancelled() ? nil : self.judge(index, judge)
+            default: return isCancelled() ? nil : self.judge(index, judge, common)
             }
         } consume: { _, judged, judge in
             report.value.add(judged.record)
@@ -131,17 +132,31 @@ public struct FuzzRun: Sendable {
         var recording: Choices.Recording?
     }
 
-    private func judge(_ index: UInt64, _ judge: Judge) -> Judged {
+    /// Of each architecture the known findings that cover more than a fifth of its cases, of which some are drawn to see.
+    private func commonFindings() throws -> [String: [KnownFindings.Finding]] {
+        guard !known.findings.isEmpty else { return [:] }
+        var common: [String: [KnownFindings.Finding]] = [:]
+        for (number, architecture) in plan.architectures.enumerated() {
+            let cases = try (0..<40).map { try plan.draw(UInt64(number + $0 * plan.architectures.count)).case }
+            common[architecture.name] = known.common(among: cases, on: plan.devices)
+        }
+        return common
+    }
+
+    private func judge(
+        _ index: UInt64, _ judge: Judge, _ common: [String: [KnownFindings.Finding]]
+    ) -> Judged {
         let start = ContinuousClock.now
         let architecture = plan.architecture(of: index).name
         var record = CaseRecord(index: index, architecture: architecture)
         do {
-            let (subject, recording) = try plan.draw(index)
+            let (subject, recording) = try plan.draw(index, avoiding: common[architecture] ?? [])
             record.check = subject.check
-            record.features = subject.features
+            let loaded = LoadedCase(subject)
             record.layers = subject.layers
             record.tokens = subject.tokens
-            record.verdicts = judge.judge(subject)
+            record.verdicts = judge.judge(loaded)
+            record.features = subject.features(of: (try? loaded.source().tensors) ?? [])
             record.duration = .now - start
             return Judged(record: record, case: subject, recording: recording)
         } catch {
