@@ -68,6 +68,17 @@ public struct Fault: Sendable, Identifiable {
         self.init(name, about, tokens, extraLayers, symptom, .node(change))
     }
 
+    /// All results of products with a tensor are multiplied by a factor: how small an error is still caught.
+    public static func scaling(_ tensor: String, by factor: Double) -> Fault {
+        Fault("scaled-products", "products with \(tensor) are multiplied by \(factor)") { site in
+            switch site.op {
+            case .matmul, .expertMatmul, .headMatmul:
+                site.weight(1)?.name == tensor ? .result { y, _ in y.map { $0 * factor } } : nil
+            default: nil
+            }
+        }
+    }
+
     /// A fault in how weights are read.
     static func loading(
         _ name: String, _ about: String, _ change: @escaping @Sendable (TensorData) throws -> TensorData?

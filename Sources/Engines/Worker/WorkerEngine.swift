@@ -12,6 +12,8 @@ public final class WorkerEngine: Engine {
     public let traits: EngineTraits
     private let command: WorkerCommand
     private var process: WorkerProcess?
+    /// What takes its place, started beforehand once one has died: a driver of a GPU takes seconds to start.
+    private var spare: WorkerProcess?
     /// The model that the worker has; whatever else was loaded is loaded again when it is used.
     fileprivate weak var loaded: WorkerModel?
 
@@ -41,7 +43,16 @@ public final class WorkerEngine: Engine {
         self.process = process
     }
 
-    deinit { process?.stop() }
+    deinit {
+        process?.stop()
+        spare?.stop(grace: .seconds(0))
+    }
+
+    /// Lets go of a worker that has ended.
+    private func replaceProcess() {
+        process = spare
+        spare = try? WorkerProcess(command)
+    }
 
     public func load(_ source: any TensorSource) throws -> any EngineModel {
         let file = try TemporaryFile(bytes: source.bytesOfFile())
@@ -70,12 +81,12 @@ public final class WorkerEngine: Engine {
             self.process = process
             return try process.answer(request).expectAnswer().read(result)
         } catch let error as EngineDeath {
-            if process?.isAlive != true { process = nil }
+            if process?.isAlive != true { replaceProcess() }
             loaded = nil
             throw error
         } catch let error as ProtocolError {
             process?.stop(grace: .seconds(0))
-            process = nil
+            replaceProcess()
             loaded = nil
             throw EngineDeath(.protocolViolation(error.description))
         }

@@ -86,7 +86,10 @@ extension Trial {
         }
         try sample(NoiseFloor.samples)
         if let wrong = wrong(different, ratios) {
-            guard needsProof(wrong) else { throw wrong }
+            guard needsProof(wrong) else {
+                worst = ratios.max()
+                throw wrong
+            }
             try sample(NoiseFloor.mostSamples)
         }
         if let accusation = wrong(different, ratios) {

@@ -23,12 +23,17 @@ struct FaultsCommand: ParsableCommand {
               gguf-fuzz faults --fault window-off-by-one,race-once-in-fifty
               gguf-fuzz faults --list
               gguf-fuzz faults -o Fuzz/faults.md
+              gguf-fuzz faults --sensitivity --imitate ggml-cpu --type Q4_K,Q8_0 --cases 1000
             """)
 
     @Option(help: "Faults, separated by commas, or all.")
     var fault = NameList.all
     @Flag(help: "Only list the faults.")
     var list = false
+    @Flag(help: "Instead: how small an error of one tensor's products is still caught, for each type of weights.")
+    var sensitivity = false
+    @Option(help: "With --sensitivity: types of weights, separated by commas, or all.")
+    var type = NameList.all
     @Option(help: "Seed of the random numbers.")
     var seed: UInt64 = 1
     @Option(help: "The most cases that look for a fault.")
@@ -57,6 +62,7 @@ struct FaultsCommand: ParsableCommand {
             return table.print()
         }
         let plan = FuzzPlan(seed: seed, devices: ["cpu"], placeable: [EngineSet.reference, "cpu"])
+        if sensitivity { return try printSensitivity(plan) }
         // Hangs are waited for as long as this, again and again while they are shrunk.
         let limits = WorkerCommand.Limits(time: .seconds(2), memory: 1 << 30)
         let table = FaultTable(seed: seed, cases: cases)
@@ -84,5 +90,36 @@ struct FaultsCommand: ParsableCommand {
         }
         if let status = Interrupt.status { throw ExitCode(status) }
         if table.found < table.count { throw ExitStatus.propertyFailed }
+    }
+
+    private func printSensitivity(_ plan: FuzzPlan) throws {
+        let types = try type.names?.map { name in
+            guard let type = WeightRecipe.drawnTypes.first(where: { $0.name == name.uppercased() }) else {
+                throw CommandError("--type \(name): is drawn for no weights")
+            }
+            return type
+        } ?? WeightRecipe.drawnTypes
+        let imitated = try imitate.map(Imitation.init)
+        let makers = EngineMakers(
+            names: [.builtin], imitated: imitated, devices: ["cpu"], isInProcess: true, limits: WorkerCommand.Limits())
+        let probed = try makers.make().probed
+        Terminal.progress("")
+        Interrupt.watch()
+        print("products with one tensor multiplied by 1 + ε: the least ε that \(cases) cases catch, and what half of them do")
+        var table = TextTable(["type", "cases", "least", "median"])
+        table.rightAligned = [1, 2, 3]
+        for type in types where Interrupt.status == nil {
+            Terminal.progress(type.name)
+            let found = try Sensitivity(type, plan, cases: cases, isCancelled: { Interrupt.isRequested }) { fault in
+                let engine = BuiltinEngine(
+                    .forCases { [EngineSet.reference, "cpu"].contains($0) }, imitating: imitated?.precision, fault: fault)
+                return EngineSet(oracle: engine, engines: [engine], probed: probed)
+            }
+            func text(_ error: Double?) -> String { error.map { String(format: "%.2g", $0) } ?? "above 1" }
+            table.append(type.name, "\(found.cases)", text(found.least), text(found.median))
+        }
+        Terminal.progress("")
+        table.print()
+        if let status = Interrupt.status { throw ExitCode(status) }
     }
 }
