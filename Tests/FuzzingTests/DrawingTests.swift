@@ -35,7 +35,8 @@ struct DrawingTests {
     func reachability() throws {
         let plan = FuzzPlan(seed: 3, devices: ["cpu"], placeable: ["reference", "cpu"])
         var seen: Set<String> = []
-        for index in 0..<900 as Range<UInt64> { seen.formUnion(try plan.draw(index).case.features) }
+        // What is no whole block of a type does not count as one.
+        for index in 0..<2700 as Range<UInt64> { seen.formUnion(try plan.draw(index).case.features) }
         let rejecting = FuzzPlan(seed: 4, checks: [.rejects], devices: ["cpu"], placeable: ["cpu"])
         for index in 0..<400 as Range<UInt64> { seen.formUnion(try rejecting.draw(index).case.features) }
         let steps = ["encode", "process", "remove", "keep", "copy", "shift", "save", "restore", "clear"]

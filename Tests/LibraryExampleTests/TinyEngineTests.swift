@@ -16,10 +16,10 @@ struct TinyEngineTests {
 
     @Test("with a defect, it is caught, by the smallest case that shows it", arguments: TinyEngine.Defect.allCases)
     func defectIsCaught(_ defect: TinyEngine.Defect) throws {
-        var suite = FuzzSuite(architectures: ["llama"], checks: [.agrees, .state], cases: 120, seed: 1) {
+        var suite = FuzzSuite(architectures: ["llama"], checks: [.agrees, .state], cases: 120, seed: 2) {
             TinyEngine(defect)
         }
-        suite.shrinkingBudget = 300
+        suite.shrinkingBudget = 1000
         let failure = try #require(throws: PropertyFailure.self) { try suite.verify() }
         let smallest = try #require(failure.findings.compactMap(\.entry?.case).min { $0.tokens < $1.tokens })
         #expect(smallest.layers == 1 && smallest.tokens == (defect == .interleavedHeads ? 1 : 2), "\(failure)")
