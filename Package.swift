@@ -98,6 +98,7 @@ let package = Package(
         // Runs the built program as a stranger would.
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["gguf-fuzz", "GGUF", .product(name: "Crypto", package: "swift-crypto")]),
+            dependencies: ["gguf-fuzz", "GGUF", .product(name: "Crypto", package: "swift-crypto")],
+            exclude: ["FakeLlama"]),
     ]
 )

@@ -49,7 +49,8 @@ class AuthorsEngine:
             "absences": [], "refusesOnlyInvalid": False,
             "traits": {
                 "cacheTypes": ["f32"], "choosesFlashAttention": False, "choosesThreads": False,
-                "choosesUnifiedCache": False, "splits": [], "admitsGaps": True, "contextUnit": 1, "boundsSizes": False,
+                "choosesUnifiedCache": False, "choosesOutputAccess": False, "splits": [], "admitsGaps": True,
+                "contextUnit": 1, "boundsSizes": False,
                 "models": expressible.traits(),
             },
         }

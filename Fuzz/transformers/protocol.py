@@ -174,7 +174,7 @@ class Payload:
         context, _sequences, _micro_batch = self.integer(), self.integer(), self.integer()
         cache_type = self.string()
         _flash_attention, _threads = self.optional(self.boolean), self.optional(self.integer)
-        _unified_cache = self.optional(self.boolean)
+        _unified_cache, _output_access = self.optional(self.boolean), self.optional(self.string)
         if self.boolean():
             raise Unsupported("rounding")
         if self.boolean():

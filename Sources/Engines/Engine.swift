@@ -52,6 +52,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var choosesFlashAttention: Bool
     public var choosesThreads: Bool
     public var choosesUnifiedCache: Bool
+    public var choosesOutputAccess: Bool
     /// How several devices may share a model.
     public var splits: [Placement.Split]
     /// Whether a token's position may be further than the next of its sequence.
@@ -65,13 +66,14 @@ public struct EngineTraits: Hashable, Sendable, Codable {
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
-        choosesUnifiedCache: Bool = false, splits: [Placement.Split] = [.layers], admitsGaps: Bool = true,
-        contextUnit: Int = 1, boundsSizes: Bool = true, models: ModelDomain? = nil
+        choosesUnifiedCache: Bool = false, choosesOutputAccess: Bool = false, splits: [Placement.Split] = [.layers],
+        admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true, models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
         self.choosesThreads = choosesThreads
         self.choosesUnifiedCache = choosesUnifiedCache
+        self.choosesOutputAccess = choosesOutputAccess
         self.splits = splits
         self.admitsGaps = admitsGaps
         self.contextUnit = contextUnit
@@ -86,6 +88,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             choosesFlashAttention: choosesFlashAttention || other.choosesFlashAttention,
             choosesThreads: choosesThreads || other.choosesThreads,
             choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
+            choosesOutputAccess: choosesOutputAccess || other.choosesOutputAccess,
             splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
             contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)

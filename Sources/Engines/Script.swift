@@ -28,6 +28,8 @@ public struct Script: Hashable, Sendable, Codable {
         public var threads: Int?
         /// One cache for all sequences, or a part of its own for each.
         public var unifiedCache: Bool?
+        /// How outputs are read; nil: each by the index of its token in the batch.
+        public var outputAccess: OutputAccess?
         // For the builtin engine's `reference` only:
         /// How every result is rounded at random.
         public var rounding: Rounding?
@@ -44,6 +46,15 @@ public struct Script: Hashable, Sendable, Codable {
             self.cacheType = cacheType
             self.rounding = rounding
         }
+    }
+
+    /// Ways to read outputs beside that by the index of a token. An engine that keeps outputs in another order than the
+    /// batch has them sorts them for each way by itself.
+    public enum OutputAccess: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Each by its number, counted back from the last output.
+        case fromEnd
+        /// All as one array, whose rows are in the order of the batch.
+        case array
     }
 
     /// The same script with everything on one device.

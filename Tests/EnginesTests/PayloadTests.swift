@@ -60,8 +60,10 @@ struct PayloadTests {
                 .remove(sequence: 1, from: 2, to: 5), .clear,
             ])
         script.options.threads = 4
+        script.options.outputAccess = .array
         let placement = text("x") + int(1) + int(1) + [0] + text("y") + int(0) + [1] + text("rows")
-        let options = int(64) + int(2) + int(8) + text("f16") + [0] + [1] + int(4) + [0] + [0] + [0]
+        let options = int(64) + int(2) + int(8) + text("f16") + [0] + [1] + int(4) + [0] + [1] + text("array")
+            + [0] + [0]
         let process = text("process") + int(1) + int(7) + int(3) + int(5) + [0]
         let remove = text("remove") + int(1) + int(2) + [1] + int(5)
         #expect(payload(script) == placement + options + int(3) + process + remove + text("clear"))
@@ -242,6 +244,7 @@ struct PayloadTests {
             script.options.flashAttention = maybe { $0.bool() }
             script.options.threads = maybe { $0.int() }
             script.options.unifiedCache = maybe { $0.bool() }
+            script.options.outputAccess = maybe { $0.of(Script.OutputAccess.allCases) }
             script.options.decisions = maybe { $0.list { $0.list { $0.int() } } }
             return script
         }

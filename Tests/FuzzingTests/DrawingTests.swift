@@ -52,6 +52,26 @@ struct DrawingTests {
         #expect(Set(wanted).subtracting(seen).isEmpty)
     }
 
+    @Test("read outputs in every way of an engine that has several, and are found again")
+    func outputAccess() throws {
+        func accesses(_ traits: EngineTraits, _ architecture: String) throws -> Set<Script.OutputAccess?> {
+            let drawing = CaseDrawing(
+                try ArchitectureCatalog.named(architecture), devices: ["cpu"], placeable: ["cpu"], checks: [.agrees],
+                traits: traits)
+            return Set(
+                try (0..<60).map { seed in
+                    var choices = Choices(seed: seed, stream: 7)
+                    let subject = try drawing.draw(&choices)
+                    var recovered = Choices(replaying: [])
+                    #expect(try drawing.draw(&recovered, like: subject) == subject)
+                    return subject.script.options.outputAccess
+                })
+        }
+        let choosing = EngineTraits(choosesOutputAccess: true)
+        #expect(try accesses(choosing, "gpt2") == [nil, .fromEnd, .array])
+        #expect(try accesses(EngineTraits(), "gpt2") == [nil])
+    }
+
     @Test("of one plan and index are the same, whatever was drawn before")
     func determinism() throws {
         let plan = FuzzPlan(seed: 9, devices: ["cpu"], placeable: ["reference", "cpu"])

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 2
+#define LLAMA_BRIDGE_VERSION 3
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -64,11 +64,20 @@ typedef void (*llama_bridge_log)(const char *text);
 struct llama_bridge {
     int version;
 
+    // Where the headers are that it was compiled against, and of what version, as `LLAMA_BRIDGE_HEADERS` says.
+    const char *headers;
+    // Whether the library's structures are those of the headers; before anything else. If they are not, the first
+    // difference is written to `difference`, a buffer of `size`.
+    bool (*fits_headers)(char *difference, size_t size);
+
     // Begins: backends are loaded, those that are libraries from `library_folder`; errors go to `log`.
     void (*start)(const char *library_folder, llama_bridge_log log);
     const char *(*ggml_version)(void);
     const char *(*ggml_commit)(void);
 
+    // Backends are there that have no device: these are told by their names.
+    int (*backend_count)(void);
+    const char *(*backend)(int index, int *device_count);
     int (*device_count)(void);
     void (*device)(int index, struct llama_bridge_device *result);
 
@@ -96,9 +105,14 @@ struct llama_bridge {
     // llama.cpp's own status: 0 all is well.
     int (*encode)(void *context, const struct llama_bridge_batch *batch);
     int (*decode)(void *context, const struct llama_bridge_batch *batch);
-    // NULL where there are none. `width` is set.
-    const float *(*logits)(void *context, int token, int *width);
-    const float *(*embeddings)(void *context, int token, int *width);
+    // All of these: NULL where there are none; `width` is set.
+    //
+    // Of the token `index` of the batch; where that is negative, of an output, counted from the last, which is -1.
+    const float *(*logits)(void *context, int index, int *width);
+    const float *(*embeddings)(void *context, int index, int *width);
+    // Of all outputs, one row after the other.
+    const float *(*all_logits)(void *context, int *width);
+    const float *(*all_embeddings)(void *context, int *width);
     const float *(*pooled)(void *context, int sequence, int *width);
     bool (*is_pooled)(void *context);
 

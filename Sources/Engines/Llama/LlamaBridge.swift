@@ -20,6 +20,14 @@ final class LlamaBridge: Sendable {
             throw EngineStartError(
                 "\(path): is a bridge of version \(functions.pointee.version), expected \(LLAMA_BRIDGE_VERSION)")
         }
+        // What does not fit is not called: it would read garbage.
+        var difference = [CChar](repeating: 0, count: 256)
+        guard functions.pointee.fits_headers(&difference, difference.count) else {
+            let said = difference.withUnsafeBufferPointer { Self.text($0.baseAddress) }
+            throw EngineStartError(
+                "\(libraryFolder): is of another llama.cpp, \(version), than the headers in "
+                    + "\(Self.text(functions.pointee.headers)): \(said)")
+        }
         functions.pointee.start(libraryFolder) { text in
             if let text { LlamaLog.shared.append(String(cString: text)) }
         }
@@ -27,6 +35,29 @@ final class LlamaBridge: Sendable {
 
     var version: String {
         "ggml \(Self.text(functions.pointee.ggml_version())) (\(Self.text(functions.pointee.ggml_commit())))"
+    }
+
+    /// Backends that are libraries in a folder and do not load, or that find no device, and why.
+    func absentBackends(libraryFolder: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: libraryFolder)) ?? []
+        let unloaded = names.sorted().compactMap { name -> String? in
+            // There are several of the CPU, of which one is wanted.
+            guard name.wholeMatch(of: #/libggml-(?!base\.|cpu)[a-z0-9]+\.(so|dylib)/#) != nil else { return nil }
+            let path = "\(libraryFolder)/\(name)"
+            if dlopen(path, RTLD_LAZY | RTLD_NOLOAD) != nil { return nil }
+            guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
+                return "\(name): \(Self.text(dlerror()).split(separator: "\n").first ?? "cannot be opened")"
+            }
+            dlclose(handle)
+            return "\(name): finds no device"
+        }
+        let empty = (0..<functions.pointee.backend_count()).compactMap { index -> String? in
+            var devices: Int32 = 0
+            let name = Self.text(functions.pointee.backend(index, &devices))
+            // Whose devices are machines that one would have to name.
+            return devices > 0 || name == "RPC" ? nil : "\(name): finds no device"
+        }
+        return unloaded + empty
     }
 
     /// Empty where there is none.

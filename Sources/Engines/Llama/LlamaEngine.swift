@@ -15,7 +15,8 @@ public final class LlamaEngine: Engine {
     public let refusesOnlyInvalid = false
     public let traits = EngineTraits(
         cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
-        splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256, boundsSizes: false)
+        choosesOutputAccess: true, splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256,
+        boundsSizes: false)
     /// Whether a child of the process can go on with it: a driver of a GPU cannot.
     public var survivesFork: Bool {
         bridge.functions.pointee.device_count() == 1 && !ggmlDevices.usable.contains(where: \.isOffloadTarget)
@@ -33,6 +34,7 @@ public final class LlamaEngine: Engine {
         guard !ggmlDevices.usable.isEmpty else { throw EngineStartError("\(path): llama.cpp has no device") }
         devices = ggmlDevices.usable.map(\.engineDevice)
         absences = ggmlDevices.absences
+            + bridge.absentBackends(libraryFolder: libraryFolder).map { "llama: \($0)" }
         version = bridge.version
     }
 

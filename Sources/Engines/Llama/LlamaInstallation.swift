@@ -101,6 +101,17 @@ public struct LlamaInstallation: Sendable {
         return URL(fileURLWithPath: home).appendingPathComponent(".cache/gguf-fuzz")
     }
 
+    /// Where the headers are, and ggml's version where what came with them says it: they do not say it themselves.
+    private var headerOrigin: String {
+        let files = includeFolders.map { "\($0)/../CMakeLists.txt" } + ["\(libraryFolder)/cmake/ggml/ggml-config.cmake"]
+        let version = files.lazy.compactMap { file -> String? in
+            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { return nil }
+            let numbers = text.matches(of: #/set\(GGML_VERSION_(?:MAJOR|MINOR|PATCH) "?([0-9]+)"?\)/#).map(\.1)
+            return numbers.count == 3 ? numbers.joined(separator: ".") : nil
+        }.first
+        return includeFolders[0] + (version.map { " (ggml \($0))" } ?? "")
+    }
+
     private func compile(_ folder: URL, to library: URL) throws {
         let compiler = ProcessInfo.processInfo.environment["CC"] ?? "cc"
         // Under another name until it is whole: somebody else may be compiling the same.
@@ -108,7 +119,7 @@ public struct LlamaInstallation: Sendable {
         defer { try? FileManager.default.removeItem(at: temporary) }
         let includes = [folder.path] + includeFolders
         let arguments = ["-O1", "-std=c11", "-Wall", "-Werror=implicit-function-declaration", "-fPIC", "-shared"]
-            + ["-fvisibility=hidden"] + includes.map { "-I\($0)" }
+            + ["-fvisibility=hidden", "-DLLAMA_BRIDGE_HEADERS=\(headerOrigin.literal)"] + includes.map { "-I\($0)" }
             + [folder.appendingPathComponent("bridge.c").path, "-o", temporary.path]
             + ["-L\(libraryFolder)", "-lllama", "-lggml", "-lggml-base", "-Wl,-rpath,\(libraryFolder)"]
         let process = Process(), output = Pipe()
@@ -139,4 +150,9 @@ public struct LlamaInstallation: Sendable {
         let said = (errors.isEmpty ? lines : errors).prefix(3).joined(separator: "; ")
         return said.isEmpty ? "nothing" : said
     }
+}
+
+extension String {
+    /// As C has it.
+    fileprivate var literal: String { "\"" + flatMap { $0 == "\\" || $0 == "\"" ? ["\\", $0] : [$0] } + "\"" }
 }

@@ -7,6 +7,9 @@ final class LlamaSession: ScriptSession {
     private let context: UnsafeMutableRawPointer
     private let hasLogits: Bool
     private let isOfWholeBatches: Bool
+    private let outputAccess: Script.OutputAccess?
+    /// A context that is asked for embeddings makes an output of every token, whether it is wanted or not.
+    private let makesAllOutputs: Bool
 
     /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
     init(_ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>) throws {
@@ -28,6 +31,8 @@ final class LlamaSession: ScriptSession {
         session.threads = Int32(options.threads ?? 1)
         session.flash_attention = options.flashAttention ?? false
         session.embeddings = !hasLogits || hasEncoder
+        makesAllOutputs = session.embeddings
+        outputAccess = options.outputAccess
         // Tokens of several sequences need a cache that these share.
         let areShared = batches.contains { $0.tokens.contains { $0.sequences.elements.count > 1 } }
         session.unified = options.unifiedCache ?? areShared
@@ -45,8 +50,7 @@ final class LlamaSession: ScriptSession {
 
     func encode(_ batch: Batch) throws -> StepResult {
         try submit(batch, functions.pointee.encode)
-        let wanted = batch.tokens.indices.filter { batch.tokens[$0].wantsOutput }
-        return StepResult(embeddings: wanted.isEmpty ? nil : try rows(wanted, functions.pointee.embeddings))
+        return StepResult(embeddings: try embeddings(batch))
     }
 
     func process(_ batch: Batch) throws -> StepResult {
@@ -54,13 +58,14 @@ final class LlamaSession: ScriptSession {
         if isOfWholeBatches { functions.pointee.clear(context) }
         try submit(batch, functions.pointee.decode)
         if functions.pointee.is_pooled(context) {
-            return StepResult(embeddings: try rows(batch.tokens.sequences.elements, functions.pointee.pooled))
+            let sequences = batch.tokens.sequences.elements
+            let pooled = try rows(sequences) { functions.pointee.pooled(context, Int32(sequences[$0]), &$1) }
+            return StepResult(embeddings: pooled)
         }
-        let wanted = batch.tokens.indices.filter { batch.tokens[$0].wantsOutput }
-        guard !wanted.isEmpty else { return StepResult() }
         return hasLogits
-            ? StepResult(logits: try rows(wanted, functions.pointee.logits))
-            : StepResult(embeddings: try rows(wanted, functions.pointee.embeddings))
+            ? StepResult(
+                logits: try outputs(batch, by: functions.pointee.logits, all: functions.pointee.all_logits))
+            : StepResult(embeddings: try embeddings(batch))
     }
 
     private typealias Submission = @convention(c) (
@@ -94,14 +99,43 @@ final class LlamaSession: ScriptSession {
         }
     }
 
-    private func rows(
-        _ keys: [Int], _ function: @convention(c) (UnsafeMutableRawPointer?, Int32, UnsafeMutablePointer<Int32>?)
-            -> UnsafePointer<Float>?
-    ) throws -> Rows {
+    // MARK: Outputs
+
+    private typealias Row = @convention(c) (
+        UnsafeMutableRawPointer?, Int32, UnsafeMutablePointer<Int32>?
+    ) -> UnsafePointer<Float>?
+    private typealias AllRows = @convention(c) (
+        UnsafeMutableRawPointer?, UnsafeMutablePointer<Int32>?
+    ) -> UnsafePointer<Float>?
+
+    private func embeddings(_ batch: Batch) throws -> Rows? {
+        try outputs(batch, by: functions.pointee.embeddings, all: functions.pointee.all_embeddings)
+    }
+
+    /// What the batch's tokens want, in the way that the script says; nil where none wants any.
+    private func outputs(_ batch: Batch, by row: Row, all: AllRows) throws -> Rows? {
+        let wanted = batch.tokens.indices.filter { batch.tokens[$0].wantsOutput }
+        guard !wanted.isEmpty else { return nil }
+        let count = makesAllOutputs ? batch.tokens.count : wanted.count
+        return try rows(wanted) { place, width in
+            // Its number among the outputs.
+            let number = makesAllOutputs ? wanted[place] : place
+            switch outputAccess {
+            case nil: return row(context, Int32(wanted[place]), &width)
+            case .fromEnd: return row(context, Int32(number - count), &width)
+            case .array:
+                let rows = all(context, &width)
+                return rows.map { $0 + number * Int(width) }
+            }
+        }
+    }
+
+    /// - Parameter row: of a place among the keys; sets the width.
+    private func rows(_ keys: [Int], _ row: (Int, inout Int32) -> UnsafePointer<Float>?) throws -> Rows {
         var result = Rows(keys: keys, width: 0, elements: [])
-        for key in keys {
+        for (place, key) in keys.enumerated() {
             var width: Int32 = 0
-            guard let row = function(context, Int32(key), &width), width > 0 else {
+            guard let row = row(place, &width), width > 0 else {
                 throw LlamaFailure("gives no output \(key): \(LlamaLog.shared.reason)")
             }
             result.width = Int(width)

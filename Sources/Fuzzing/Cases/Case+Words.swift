@@ -45,6 +45,7 @@ extension Case {
         if let flash = options.flashAttention, flash { result.append("flash attention") }
         if let threads = options.threads, threads > 1 { result.append("\(threads) threads") }
         if let unified = options.unifiedCache { result.append(unified ? "one cache" : "a cache a sequence") }
+        if let access = options.outputAccess { result.append("outputs \(access.words)") }
         if check == .placement { result.append("placement \(script.placement)") }
         return result
     }
@@ -58,6 +59,15 @@ extension Case {
                 if !lines.isEmpty { lines[lines.count - 1] += "," }
                 lines.append(peculiarity)
             }
+        }
+    }
+}
+
+extension Script.OutputAccess {
+    fileprivate var words: String {
+        switch self {
+        case .fromEnd: "counted from the end"
+        case .array: "as one array"
         }
     }
 }

@@ -69,6 +69,11 @@ struct ScriptDrawing {
             // A toy's ops take less time than waking a thread for them.
             options.threads = try choices.weighted([(1, 30), (2, 1), (3, 1)], like: target?.threads)
         }
+        // What is pooled has an output for each sequence, and no other way to it.
+        if engine.choosesOutputAccess, traits.traits.pooling == .none {
+            options.outputAccess = try choices.weighted(
+                [(nil, 8), (.fromEnd, 1), (.array, 1)], like: target.map(\.outputAccess))
+        }
         return options
     }
 

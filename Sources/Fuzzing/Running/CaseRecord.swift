@@ -44,6 +44,7 @@ extension Case {
         if options.flashAttention == true { features.append("flash attention") }
         if let threads = options.threads, threads > 1 { features.append("several threads") }
         if let unified = options.unifiedCache { features.append(unified ? "unified cache" : "cache a sequence") }
+        if let access = options.outputAccess { features.append("outputs \(access.rawValue)") }
         if options.sequences > 1 { features.append("several sequences") }
         if script.hasSequenceWithoutSource { features.append("sequence without source") }
         if options.microBatch < tokens { features.append("micro-batches") }

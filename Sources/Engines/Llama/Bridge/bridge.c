@@ -13,6 +13,133 @@
 #include "gguf.h"
 #include "llama.h"
 
+// Layout
+//
+// Where the headers are of another version than the library, most of its API works all the same, and structures are
+// read and written at the wrong places. What tells is how the library makes those that it returns.
+
+// Room for what a library makes that is longer than by the headers.
+enum { LAYOUT_ROOM = 4096 };
+
+// Has a structure made in `place`, by a function that returns one: where it goes is an argument that C does not show.
+// Integers after it are for a function that takes some. False: nobody knows how, on this processor.
+static bool make(void *place, void (*function)(void), int32_t first, int32_t second, int32_t third) {
+#if defined(__x86_64__)
+    ((void *(*)(void *, int32_t, int32_t, int32_t))function)(place, first, second, third);
+    return true;
+#elif defined(__aarch64__)
+    register void *result __asm__("x8") = place;
+    register void (*callee)(void) __asm__("x9") = function;
+    register int64_t x0 __asm__("x0") = first;
+    register int64_t x1 __asm__("x1") = second;
+    register int64_t x2 __asm__("x2") = third;
+    __asm__ volatile("blr %1"
+                     : "+r"(result), "+r"(callee), "+r"(x0), "+r"(x1), "+r"(x2)
+                     :
+                     : "x3", "x4", "x5", "x6", "x7", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
+                       "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21",
+                       "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "cc", "memory");
+    return true;
+#else
+    return false;
+#endif
+}
+
+struct layout {
+    const char *name;
+    void (*function)(void);
+    // By the headers; of `values`, the bytes that are no padding are not zero.
+    size_t size, alignment;
+    unsigned char values[LAYOUT_ROOM];
+};
+
+// Whether the library sets every byte of the structure, and none after it.
+static bool has_layout(const struct layout *layout, char *difference, size_t length) {
+    // What is left as it was, with either pattern, nobody has written.
+    static const unsigned char patterns[2] = {0xA5, 0x5A};
+    unsigned char made[2][LAYOUT_ROOM];
+    for (int i = 0; i < 2; i++) {
+        memset(made[i], patterns[i], LAYOUT_ROOM);
+        if (!make(made[i], layout->function, 1, 0, 1)) return true;
+    }
+    size_t end = 0, unset = 0;
+    bool is_whole = true;
+    for (size_t i = 0; i < LAYOUT_ROOM; i++) {
+        if (made[0][i] != patterns[0] || made[1][i] != patterns[1]) {
+            end = i + 1;
+        } else if (is_whole && i < layout->size && layout->values[i] != 0) {
+            is_whole = false;
+            unset = i;
+        }
+    }
+    // Behind its last member there may be padding.
+    size_t size = (end + layout->alignment - 1) / layout->alignment * layout->alignment;
+    if (size != layout->size) {
+        snprintf(
+            difference, length, "%s has %zu bytes in the headers and %zu in the library", layout->name, layout->size,
+            size
+        );
+        return false;
+    }
+    if (!is_whole) snprintf(difference, length, "the library leaves byte %zu of %s unset", unset, layout->name);
+    return is_whole;
+}
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+#define CLEAR_PADDING(structure) __builtin_clear_padding(structure)
+#endif
+#endif
+#ifndef CLEAR_PADDING
+// Any byte may be padding.
+#define CLEAR_PADDING(structure) memset(structure, 0, sizeof *(structure))
+#endif
+
+#define CHECK_LAYOUT(type, maker)                                                                                      \
+    do {                                                                                                               \
+        struct type structure;                                                                                         \
+        struct layout layout = {#type, (void (*)(void))maker, sizeof structure, _Alignof(struct type), {0}};           \
+        memset(&structure, 0xFF, sizeof structure);                                                                    \
+        CLEAR_PADDING(&structure);                                                                                     \
+        memcpy(layout.values, &structure, sizeof structure);                                                           \
+        if (!has_layout(&layout, difference, size)) return false;                                                      \
+    } while (0)
+
+#define CHECK_DEFAULT(structure, member, value)                                                                        \
+    do {                                                                                                               \
+        if ((structure).member != (value)) {                                                                           \
+            snprintf(difference, size, "%s is elsewhere in the library than in the headers", #structure "." #member);  \
+            return false;                                                                                              \
+        }                                                                                                              \
+    } while (0)
+
+static bool fits_headers(char *difference, size_t size) {
+    CHECK_LAYOUT(llama_model_params, llama_model_default_params);
+    CHECK_LAYOUT(llama_context_params, llama_context_default_params);
+    // A batch that is made for this stays: it is of one token, once in a process.
+    CHECK_LAYOUT(llama_batch, llama_batch_init);
+    // Of the same size, members may have others' places. These defaults say that nothing is chosen, or have always been
+    // what they are; sizes and thresholds may change from version to version.
+    struct llama_model_params llama_model_params = llama_model_default_params();
+    CHECK_DEFAULT(llama_model_params, devices, NULL);
+    CHECK_DEFAULT(llama_model_params, tensor_buft_overrides, NULL);
+    CHECK_DEFAULT(llama_model_params, split_mode, LLAMA_SPLIT_MODE_LAYER);
+    CHECK_DEFAULT(llama_model_params, main_gpu, 0);
+    CHECK_DEFAULT(llama_model_params, tensor_split, NULL);
+    CHECK_DEFAULT(llama_model_params, vocab_only, false);
+    CHECK_DEFAULT(llama_model_params, use_extra_bufts, true);
+    struct llama_context_params llama_context_params = llama_context_default_params();
+    CHECK_DEFAULT(llama_context_params, n_seq_max, 1);
+    CHECK_DEFAULT(llama_context_params, pooling_type, LLAMA_POOLING_TYPE_UNSPECIFIED);
+    CHECK_DEFAULT(llama_context_params, rope_freq_base, 0);
+    CHECK_DEFAULT(llama_context_params, yarn_ext_factor, -1);
+    CHECK_DEFAULT(llama_context_params, type_k, GGML_TYPE_F16);
+    CHECK_DEFAULT(llama_context_params, type_v, GGML_TYPE_F16);
+    CHECK_DEFAULT(llama_context_params, embeddings, false);
+    CHECK_DEFAULT(llama_context_params, offload_kqv, true);
+    return true;
+}
+
 // Log and start
 
 static llama_bridge_log write_log;
@@ -30,6 +157,14 @@ static void start(const char *library_folder, llama_bridge_log log) {
 }
 
 // Devices
+
+static int backend_count(void) { return (int)ggml_backend_reg_count(); }
+
+static const char *backend(int index, int *device_count) {
+    ggml_backend_reg_t backend = ggml_backend_reg_get((size_t)index);
+    *device_count = (int)ggml_backend_reg_dev_count(backend);
+    return ggml_backend_reg_name(backend);
+}
 
 static int device_count(void) { return (int)ggml_backend_dev_count(); }
 
@@ -264,14 +399,28 @@ static int decode(void *context, const struct llama_bridge_batch *batch) {
     return process(context, batch, llama_decode);
 }
 
-static const float *logits(void *context, int token, int *width) {
-    *width = llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(context)));
-    return llama_get_logits_ith(context, token);
+static int logit_count(void *context) {
+    return llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(context)));
 }
 
-static const float *embeddings(void *context, int token, int *width) {
+static const float *logits(void *context, int index, int *width) {
+    *width = logit_count(context);
+    return llama_get_logits_ith(context, index);
+}
+
+static const float *all_logits(void *context, int *width) {
+    *width = logit_count(context);
+    return llama_get_logits(context);
+}
+
+static const float *embeddings(void *context, int index, int *width) {
     *width = llama_model_n_embd_out(llama_get_model(context));
-    return llama_get_embeddings_ith(context, token);
+    return llama_get_embeddings_ith(context, index);
+}
+
+static const float *all_embeddings(void *context, int *width) {
+    *width = llama_model_n_embd_out(llama_get_model(context));
+    return llama_get_embeddings(context);
 }
 
 static const float *pooled(void *context, int sequence, int *width) {
@@ -319,9 +468,13 @@ static size_t restore_state(void *context, int sequence, const uint8_t *bytes, s
 
 __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_table = {
     .version = LLAMA_BRIDGE_VERSION,
+    .headers = LLAMA_BRIDGE_HEADERS,
+    .fits_headers = fits_headers,
     .start = start,
     .ggml_version = ggml_version,
     .ggml_commit = ggml_commit,
+    .backend_count = backend_count,
+    .backend = backend,
     .device_count = device_count,
     .device = device,
     .load_memory = load_memory,
@@ -338,6 +491,8 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .decode = decode,
     .logits = logits,
     .embeddings = embeddings,
+    .all_logits = all_logits,
+    .all_embeddings = all_embeddings,
     .pooled = pooled,
     .is_pooled = is_pooled,
     .can_shift = can_shift,

@@ -50,17 +50,20 @@ extension Script.Options: PayloadValue {
         flashAttention = try payload.read()
         threads = try payload.read()
         unifiedCache = try payload.read()
+        outputAccess = try payload.read()
         rounding = try payload.read()
         decisions = try payload.read()
     }
 
     func write(to payload: inout PayloadWriter) {
         payload.write(
-            context, sequences, microBatch, cacheType, flashAttention, threads, unifiedCache, rounding, decisions)
+            context, sequences, microBatch, cacheType, flashAttention, threads, unifiedCache, outputAccess, rounding,
+            decisions)
     }
 }
 
 extension StateType: PayloadValue {}
+extension Script.OutputAccess: PayloadValue {}
 
 extension Rounding: PayloadValue {
     init(reading payload: inout PayloadReader) throws {
