@@ -50,23 +50,40 @@ class Body(Transformers):
 
 
 class Projected(Transformers):
-    """LFM2-ColBERT: each row goes through one more matrix, which lies in a folder of its own."""
+    """LFM2-ColBERT: each row goes through one more matrix, which lies in a folder of its own.
+
+    Here it is a parameter of the model like any other: what a file holds of it is read back, too.
+    """
+
+    NAME = "projection.weight"
+
+    def build(self, configuration: Configuration, seed: int) -> torch.nn.Module:
+        model = super().build(configuration, seed)
+        model.projection = torch.nn.Linear(model.config.hidden_size, configuration.values["projection_dim"], bias=False)
+        authors.randomise(model.projection, seed + 1, configuration.gain)
+        return model
 
     def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
         super().save(model, configuration, folder)
+        file = folder / "model.safetensors"
+        tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
+        weight = tensors.pop(self.NAME)
+        save_file(tensors, file, metadata={"format": "pt"})
         (folder / "1_Dense").mkdir()
-        weight = self.projection(configuration, model.config.hidden_size)
         save_file({"linear.weight": weight}, folder / "1_Dense" / "model.safetensors")
+
+    def exact(self, configuration: Configuration, parameters: Parameters) -> torch.nn.Module:
+        model = super().exact(configuration, parameters)
+        weight = parameters[self.NAME]
+        with float64():
+            model.projection = torch.nn.Linear(*reversed(weight.shape), bias=False)
+            model.projection.weight.copy_(weight)
+        return model
 
     def answer(self, model: torch.nn.Module, configuration: Configuration,
                tokens: Sequence[int], source: Sequence[int]) -> np.ndarray:
         rows = super().answer(model, configuration, tokens, source)
-        return rows @ self.projection(configuration, rows.shape[-1]).double().numpy().T
-
-    def projection(self, configuration: Configuration, width: int) -> torch.Tensor:
-        """`[values["projection_dim"], width]`: no parameter of the class, and the same for each seed."""
-        shape = (configuration.values["projection_dim"], width)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(0)) / math.sqrt(width)
+        return rows @ model.projection.weight.detach().numpy().T
 
 
 class WithPrediction(Transformers):

@@ -12,7 +12,8 @@ that a number tells its parameter and its form:
     1 + w      norms that the authors centre on 0         in [2, 3)
     −exp(w)    the decay of state space models, A         in (−e², −e]
 
-All three, rounded to float32, are further apart than half a step.
+All three, rounded to float32, are further apart than half a step. A number that no parameter made may look like one
+all the same, by chance: whatever a model's folder holds that is drawn at random must be among its parameters.
 """
 from __future__ import annotations
 
@@ -77,12 +78,15 @@ class Origin:
         return not (self.parameters >= 0).any()
 
     @staticmethod
-    def read(image: numpy.ndarray) -> Origin:
-        """What one conversion tells: `image` is the tensor made of parameters that are their own indices."""
+    def read(image: numpy.ndarray, count: int) -> Origin:
+        """What one conversion tells: `image` is the tensor made of parameters that are their own indices.
+
+        - Parameter count: how many parameters the round has. What would be a later one was not made of any.
+        """
         incremented = (image >= 2) & (image < 3)
         exponentiated = (image <= 1 - numpy.e) & (image > -numpy.exp(2) * (1 + 2.0**-22))
         parameters = restored(image, incremented, exponentiated)
-        found = (parameters >= 1 - STEP / 2) & (parameters < 2)
+        found = (parameters >= 1 - STEP / 2) & (parameters < 1 + (count - 0.5) * STEP)
         indices = numpy.rint((numpy.where(found, parameters, 1) - 1) / STEP).astype(numpy.int64)
         return Origin(numpy.where(found, indices, -1), incremented, exponentiated)
 
@@ -130,7 +134,7 @@ class Readback:
             if name.startswith(CONSTANTS):
                 self.constants[name] = image
                 continue
-            origin = Origin.read(image)
+            origin = Origin.read(image, min(self.count - first, PARAMETERS_A_ROUND))
             if name in self.origins:
                 origin = self.origins[name].or_else(origin, first)
             self.origins[name] = origin
