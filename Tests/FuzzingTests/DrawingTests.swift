@@ -59,7 +59,7 @@ struct DrawingTests {
                 try ArchitectureCatalog.named(architecture), devices: ["cpu"], placeable: ["cpu"], checks: [.agrees],
                 traits: traits)
             return Set(
-                try (0..<60).map { seed in
+                try (0..<60 as Range<UInt64>).map { seed in
                     var choices = Choices(seed: seed, stream: 7)
                     let subject = try drawing.draw(&choices)
                     var recovered = Choices(replaying: [])
