@@ -16,58 +16,19 @@ extension Case {
         return "\(amount(layers, "layer")), \(amount(tokens, "token"))\(transformed): \(shown.joined(separator: "; "))"
     }
 
-    /// What is not as in the simplest model and session of the architecture: `attention.head_count 3`, `weights Q8_0`.
-    public var peculiarities: [String] {
-        var choices = Choices(replaying: [])
-        let simplest = try? DrawnModel.draw(ArchitectureCatalog.named(architecture), &choices)
-        var result: [String] = []
-        let prefix = architecture + "."
-        for (key, value) in metadata where key.hasPrefix(prefix) && simplest?.metadata[key] != value {
-            result.append("\(key.dropFirst(prefix.count)) \(value.summary)")
-        }
-        for (key, _) in simplest?.metadata ?? [:] where key.hasPrefix(prefix) && metadata[key] == nil {
-            result.append("no \(key.dropFirst(prefix.count))")
-        }
-        let tensors = optionalTensors.filter { !(simplest?.optionalTensors.contains($0) ?? false) }
-        if !tensors.isEmpty { result.append("with \(tensors.joined(separator: " "))") }
-
-        if recipe.type != .f32 { result.append("weights \(recipe.type.name)") }
-        for rule in recipe.rules {
-            if let type = rule.type { result.append("\(rule.pattern ?? "all") \(type.name)") }
-        }
-        result += recipe.adversities.map { "weights with \($0.rawValue)" }
-
-        let (options, plain) = (script.options, Script.Options())
-        if options.context != plain.context { result.append("context \(options.context)") }
-        if options.sequences != plain.sequences { result.append("\(options.sequences) sequences") }
-        if options.microBatch < tokens { result.append("micro-batches of \(options.microBatch)") }
-        if options.cacheType != plain.cacheType { result.append("cache \(options.cacheType.rawValue)") }
-        if let flash = options.flashAttention, flash { result.append("flash attention") }
-        if let threads = options.threads, threads > 1 { result.append("\(threads) threads") }
-        if let unified = options.unifiedCache { result.append(unified ? "one cache" : "a cache a sequence") }
-        if let access = options.outputAccess { result.append("outputs \(access.words)") }
-        if check == .placement { result.append("placement \(script.placement)") }
-        return result
-    }
-
-    /// The same in as many lines of about 100 columns as it takes.
+    /// What is not as in the simplest model and session of the architecture, in as many lines of about 100 columns as it
+    /// takes; what the summary has is not said again.
     public var peculiarityLines: [String] {
-        peculiarities.reduce(into: []) { lines, peculiarity in
+        var words = peculiarities.filter { if case .step = $0 { false } else { true } }.map { self.words(of: $0) }
+        if script.options.context != Script.Options().context { words.append("context \(script.options.context)") }
+        if check == .placement { words.append("placement \(script.placement)") }
+        return words.reduce(into: []) { lines, peculiarity in
             if let last = lines.last, last.count + 2 + peculiarity.count <= 100 {
                 lines[lines.count - 1] += ", \(peculiarity)"
             } else {
                 if !lines.isEmpty { lines[lines.count - 1] += "," }
                 lines.append(peculiarity)
             }
-        }
-    }
-}
-
-extension Script.OutputAccess {
-    fileprivate var words: String {
-        switch self {
-        case .fromEnd: "counted from the end"
-        case .array: "as one array"
         }
     }
 }

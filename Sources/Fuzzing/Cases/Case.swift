@@ -15,7 +15,8 @@ public struct Case: Hashable, Sendable, Codable {
     public var script: Script
     /// Those under test. The reference is not among them.
     public var devices: [String]
-    /// Of the check `metamorphic`: what is done to the model.
+    /// Of the check `metamorphic`: what is done to the model, beside which it is as it was; of others, the model is that
+    /// one.
     public var transformation: Transformation?
     /// Of the check `rejects`: what is wrong with the metadata.
     public var contradiction: Contradiction?
@@ -53,7 +54,9 @@ public struct Case: Hashable, Sendable, Codable {
     /// - Throws: `MetadataError`, `GraphError` or `ModelError` where it is none.
     public func source() throws -> any TensorSource {
         if check == .rejects { return HeaderSource(metadata: metadata) }
-        return try MemorySource(metadata, optional: .only(Set(optionalTensors)), recipe: recipe)
+        let source = try MemorySource(metadata, optional: .only(Set(optionalTensors)), recipe: recipe)
+        guard check != .metamorphic, let transformation else { return source }
+        return try transformation.applied(to: source)
     }
 }
 

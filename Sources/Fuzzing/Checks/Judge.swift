@@ -54,7 +54,7 @@ public final class Judge {
         func failure(_ wrong: Wrong) -> Failure {
             let signature = Signature(
                 check: subject.check, device: device, architecture: subject.architecture, stage: wrong.stage,
-                kind: wrong.kind)
+                kind: wrong.kind, frames: wrong.frames)
             return Failure(signature: signature, seen: wrong.seen)
         }
         do {
@@ -92,4 +92,6 @@ struct Wrong: Error {
     var stage: String
     var kind: String
     var seen: String
+    /// Of a death: the functions of its stack, innermost first.
+    var frames: [String] = []
 }

@@ -1,31 +1,35 @@
 import Foundation
 
-/// A folder of corpus files, one for each signature.
+/// A folder of corpus files, one for each finding.
 public struct Corpus: Sendable {
     public var folder: String
 
     public init(folder: String) { self.folder = folder }
 
-    /// The file of a signature: `agrees-cpu-llama-process-mismatch.json`.
-    /// - Parameter fault: what was put into the device, if anything: no such file takes the place of a real failure's.
-    public func path(of signature: Signature, fault: String? = nil) -> String {
-        let parts = [
+    /// The file of an entry: of its cause, `wrong-numbers-with-type-Q4_K-on-cpu.json`, or while that is not known of its
+    /// signature, `agrees-cpu-llama-process-mismatch.json`.
+    ///
+    /// What was put into the device is part of the name, if anything: no such file takes the place of a real failure's.
+    public func path(of entry: CorpusEntry) -> String {
+        let signature = entry.signature
+        let what = entry.cause != nil ? [entry.title] : [
             signature.check.rawValue, signature.device, signature.architecture, signature.stage, signature.kind,
-        ] + (fault.map { ["with", $0] } ?? [])
+        ]
+        let parts = what + (entry.found.fault.map { ["with", $0] } ?? [])
         let name = parts.joined(separator: "-")
             .split { !$0.isASCII || !($0.isLetter || $0.isNumber || "._".contains($0)) }.joined(separator: "-")
         // Kinds can be whole assertions; what is cut off still tells them apart.
-        let short = name.count <= 120 ? name : name.prefix(100) + "-" + Self.hash("\(signature) \(fault ?? "")")
+        let short = name.count <= 120 ? name : name.prefix(100) + "-" + Self.hash(parts.joined(separator: "\n"))
         return URL(fileURLWithPath: folder).appendingPathComponent(short + ".json").relativePath
     }
 
-    /// Writes an entry, unless the folder has a simpler one of the same signature. The file is replaced as a whole or
-    /// not at all.
-    /// - Returns: the path of the signature's file.
+    /// Writes an entry, unless the folder has a simpler one of the same name. The file is replaced as a whole or not at
+    /// all.
+    /// - Returns: the path of the entry's file.
     /// - Throws: `CorpusError`.
     @discardableResult
     public func keep(_ entry: CorpusEntry) throws -> String {
-        let path = path(of: entry.signature, fault: entry.found.fault)
+        let path = path(of: entry)
         if let other = try? CorpusEntry(path: path), other.isSimpler(than: entry) { return path }
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -35,6 +39,9 @@ public struct Corpus: Sendable {
         try entry.write(to: path)
         return path
     }
+
+    /// Takes a file away that a run has kept; one that is not there is no matter.
+    func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
     /// The corpus files of paths: a file is itself, a folder all that is in it and below.
     /// - Throws: `CorpusError` for a path that is not there.

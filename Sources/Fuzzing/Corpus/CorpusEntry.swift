@@ -7,6 +7,10 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
     /// What was seen, for a person.
     public var seen: String
     public var found: Origin
+    /// What it needs, once that has been found out.
+    public var cause: Cause?
+    /// Where the run that kept it has seen it.
+    public var occurrences: Finding.Occurrences?
     /// Of a finding that is waited for: what else it explains.
     public var known: KnownFindings.Scope?
 
@@ -42,6 +46,21 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
         self.signature = signature
         self.seen = seen
         self.found = found
+    }
+
+    /// What went wrong, where or with what, and on what: `wrong numbers with type Q4_K, flash attention on cpu`.
+    public var title: String {
+        var words = Happening(kind: signature.kind) == .numbers ? Happening.numbers.rawValue : signature.kind
+        if let place = signature.place {
+            words += " in \(place)"
+        } else if Happening(kind: signature.kind) != .numbers {
+            words += " in \(signature.stage)"
+        }
+        if let cause, Happening(kind: signature.kind) != .message {
+            if signature.place == nil, !cause.needs.isEmpty { words += " with \(cause.words)" }
+            if cause.hasSizesOnly, !cause.tensors.isEmpty { words += " through \(cause.tensorWords)" }
+        }
+        return words + " on \(signature.backend)"
     }
 
     /// What is simpler of two cases that fail in the same way: fewer layers, then fewer tokens, then fewer steps, then

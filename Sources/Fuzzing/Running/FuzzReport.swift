@@ -1,12 +1,13 @@
 /// What a run came to.
 public struct FuzzReport: Sendable {
     public let plan: FuzzPlan
+    /// Until the last case was judged; what is cut down after that takes time of its own.
     public internal(set) var duration = Duration.zero
     public internal(set) var wasInterrupted = false
     public private(set) var cases = 0
     public private(set) var cells: [Place: Cell] = [:]
-    /// The first failure of each signature, in the order of the cases.
-    public private(set) var findings: [Finding] = []
+    /// In the order of the cases that showed them.
+    public internal(set) var findings: [Finding] = []
     /// Verdicts that say nothing, by reason.
     public private(set) var discards: [String: Int] = [:]
     /// How often each known finding explained a failure, by its name.
@@ -84,22 +85,5 @@ public struct FuzzReport: Sendable {
         let number = features[feature] ?? features.count
         features[feature] = number
         return number
-    }
-
-    func isNew(_ signature: Signature) -> Bool { !findings.contains { $0.failure.signature == signature } }
-
-    mutating func count(_ signature: Signature) {
-        if let index = findings.firstIndex(where: { $0.failure.signature == signature }) { findings[index].count += 1 }
-    }
-
-    mutating func add(_ finding: Finding) { findings.append(finding) }
-
-    /// What shrinking made of a finding, which may have been seen again meanwhile.
-    mutating func replace(_ finding: Finding) {
-        let signature = finding.failure.signature
-        guard let index = findings.firstIndex(where: { $0.failure.signature == signature }) else { return }
-        let count = findings[index].count
-        findings[index] = finding
-        findings[index].count = count
     }
 }

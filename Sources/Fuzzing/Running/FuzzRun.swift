@@ -40,13 +40,16 @@ public struct FuzzRun: Sendable {
         self.engines = engines
     }
 
-    /// What happens in a run; in the order of the cases, but that shrinking goes on beside them.
+    /// What happens in a run: the cases in their order, and findings beside them.
     public enum Event: Sendable {
         case judged(CaseRecord)
-        /// A failure of a signature that has not been seen in this run; it is kept before it is shrunk.
+        /// A failure that no finding of this run explains; it is kept before it is cut down.
         case found(Finding)
-        /// Shrinking it has come this far.
-        case shrunk(Finding)
+        /// Cutting it down begins.
+        case shrinking(Finding)
+        /// Cutting down what case `index` showed has come this far. Where it turns out to be of the cause of another
+        /// finding, that is the one.
+        case shrunk(index: UInt64, Finding)
     }
 
     /// Runs the known findings again.
@@ -73,6 +76,7 @@ public struct FuzzRun: Sendable {
     ) throws -> FuzzReport {
         let start = ContinuousClock.now
         let report = ReportBox(FuzzReport(plan: plan))
+        let findings = Findings()
         let common = try commonFindings()
         try Parallel.inOrder(jobs: jobs) {
             Judge(try engines(), known: known)
@@ -85,45 +89,118 @@ public struct FuzzRun: Sendable {
             }
         } consume: { _, judged, judge in
             report.value.add(judged.record)
+            report.value.duration = .now - start
             try handle(.judged(judged.record))
-            return try judged.record.verdicts.compactMap(\.failure).compactMap { failure -> Parallel.FollowUp? in
-                guard report.value.isNew(failure.signature) else {
-                    report.value.count(failure.signature)
-                    return nil
-                }
-                var finding = Finding(judged, failure, self, engine: judge.engineVersion(of: failure.signature.device))
-                keep(&finding)
-                report.value.add(finding)
-                try handle(.found(finding))
-                return { [finding] in
-                    let shrunk = shrink(finding, judged, judge, isCancelled)
-                    return {
-                        report.value.replace(shrunk)
-                        try handle(.shrunk(shrunk))
-                    }
-                }
+            let cases = UInt64(report.value.cases)
+            return judged.record.verdicts.compactMap(\.failure).compactMap { failure -> Parallel.FollowUp? in
+                if findings.countSame(as: failure.signature) { return nil }
+                return { explain(failure, of: judged, judge, findings, after: cases, handle, isCancelled) }
+            }
+        } finally: { judge, exclusively in
+            while !isCancelled(), let (number, finding) = findings.takeUnfinished() {
+                try exclusively { try handle(.shrinking(finding)) }
+                let kept = replace(
+                    number, by: shrink(finding, budget, patience, judge, isCancelled), in: findings)
+                try exclusively { try handle(.shrunk(index: finding.index, kept)) }
             }
         }
-        report.value.duration = .now - start
         report.value.wasInterrupted = isCancelled()
+        report.value.findings = findings.all.map { finding in
+            var finding = finding
+            keep(&finding)
+            return finding
+        }
         return report.value
     }
 
+    /// What a failure is of: a finding that explains it, or a new one, which is cut down as far as there is time for while
+    /// cases wait.
+    /// - Returns: what is to be told of it.
+    private func explain(
+        _ failure: Failure, of judged: Judged, _ judge: Judge, _ findings: Findings, after cases: UInt64,
+        _ handle: @escaping @Sendable (Event) throws -> Void, _ isCancelled: @escaping @Sendable () -> Bool
+    ) -> () throws -> Void {
+        let index = judged.record.index
+        let engine = judge.engineVersion(of: failure.signature.device).flatMap { $0.isEmpty ? nil : $0 }
+        let origin = CorpusEntry.Origin(seed: plan.seed, index: index, version: version, fault: fault, engine: engine)
+        guard var subject = judged.case else {
+            let finding = Finding(failure, nil, index: index, found: origin)
+            _ = findings.add(finding)
+            return { try handle(.found(finding)) }
+        }
+        subject.devices = [failure.signature.device]
+        if let number = findings.explaining(failure, of: subject, index: index, judge) {
+            findings.count(failure.signature, for: number)
+            return {}
+        }
+        let simplest = judge.simplest(failure, of: subject)
+        if simplest.case != subject, findings.countSame(as: simplest.failure.signature) { return {} }
+        var finding = Finding(simplest.failure, simplest.case, index: index, found: origin)
+        finding.recording = recording(of: simplest.case, index) ?? judged.recording
+        finding.occurrences.add(failure.signature)
+        keep(&finding)
+        let number = findings.add(finding)
+        guard findings.mayShrink(after: cases), findings.take(number) else { return { [finding] in try handle(.found(finding)) } }
+        let patience = min(patience ?? Self.patienceMeanwhile, Self.patienceMeanwhile)
+        let shrunk = shrink(finding, Self.budgetMeanwhile, patience, judge, isCancelled)
+        findings.spend(shrunk.spent)
+        let kept = replace(number, by: shrunk, in: findings)
+        return { [finding] in
+            try handle(.found(finding))
+            try handle(.shrunk(index: index, kept))
+        }
+    }
+
+    /// How far a case is cut down while others wait: enough to see what it needs.
+    private static let budgetMeanwhile = 200
+    private static let patienceMeanwhile = Duration.seconds(20)
+
+    /// The choices that draw a case.
+    private func recording(of subject: Case, _ index: UInt64) -> Choices.Recording? {
+        var choices = Choices(replaying: [])
+        guard (try? plan.drawing(of: index).draw(&choices, like: subject)) == subject else { return nil }
+        return choices.recording
+    }
+
+    /// Cuts a finding's case down, and finds out what of it matters.
     private func shrink(
-        _ found: Finding, _ judged: Judged, _ judge: Judge, _ isCancelled: @escaping @Sendable () -> Bool
+        _ found: Finding, _ budget: Int, _ patience: Duration?, _ judge: Judge,
+        _ isCancelled: @escaping @Sendable () -> Bool
     ) -> Finding {
         var finding = found
-        guard let recording = judged.recording else { return finding }
+        guard let entry = finding.entry else {
+            finding.isUnfinished = false
+            return finding
+        }
         let deadline = patience.map { ContinuousClock.now + $0 }
         let isOver = { isCancelled() || deadline.map { .now > $0 } ?? false }
-        let shrinker = CaseShrinker(plan.drawing(of: judged.record.index), judge, budget: budget)
-        if let shrunk = shrinker.shrink(recording, finding.failure, isCancelled: isOver) {
-            finding.take(shrunk)
-            keep(&finding)
-        } else {
-            finding.isLost = !isOver()
+        if let recording = finding.recording {
+            let shrinker = CaseShrinker(plan.drawing(of: finding.index), judge, budget: budget)
+            if let shrunk = shrinker.shrink(recording, finding.failure, isCancelled: isOver) {
+                finding.take(shrunk)
+                finding.isUnfinished = isOver() || shrunk.evaluations >= budget
+            } else {
+                finding.isLost = !isOver()
+                finding.isUnfinished = false
+                return finding
+            }
         }
+        let search = CauseSearch(judge: judge, isCancelled: isOver)
+        finding.take(search.answer(finding.entry?.case ?? entry.case, finding.failure))
         return finding
+    }
+
+    /// Keeps what cutting a finding down came to, and no file of what is a part of another.
+    /// - Returns: the finding that it is part of now.
+    private func replace(_ number: UInt64, by finding: Finding, in findings: Findings) -> Finding {
+        var finding = finding
+        let old = finding.path
+        keep(&finding)
+        let (kept, dropped) = findings.replace(number, by: finding)
+        for path in [old == kept.path ? nil : old, dropped?.path].compactMap({ $0 }) where path != kept.path {
+            corpus?.remove(path)
+        }
+        return kept
     }
 
     struct Judged: Sendable {
@@ -172,6 +249,7 @@ public struct FuzzRun: Sendable {
 
     /// A corpus that cannot be written costs the file, not the run: the finding says so, and holds what the file would.
     private func keep(_ finding: inout Finding) {
+        finding.entry?.occurrences = finding.occurrences
         guard let corpus, let entry = finding.entry else { return }
         do {
             finding.path = try corpus.keep(entry)
@@ -185,45 +263,5 @@ public struct FuzzRun: Sendable {
         // Used by one thread at a time: `consume` and what ends its follow-ups are never called twice at once.
         var value: FuzzReport
         init(_ value: FuzzReport) { self.value = value }
-    }
-}
-
-/// A failure of a run, and what became of it.
-public struct Finding: Sendable {
-    public var failure: Failure
-    public var index: UInt64
-    /// What its corpus file holds; nil where not even a case could be drawn.
-    public var entry: CorpusEntry?
-    /// The corpus file.
-    public var path: String?
-    /// Why there is no corpus file.
-    public var problem: String?
-    /// Cases with this signature in the run.
-    public var count = 1
-    /// The same case sometimes passes.
-    public var isFlaky = false
-    /// It did not fail again.
-    public var isLost = false
-
-    init(_ judged: FuzzRun.Judged, _ failure: Failure, _ run: FuzzRun, engine: String?) {
-        self.failure = failure
-        index = judged.record.index
-        entry = judged.case.map { subject in
-            var subject = subject
-            subject.devices = [failure.signature.device]
-            return CorpusEntry(
-                case: subject, signature: failure.signature, seen: failure.seen,
-                found: .init(
-                    seed: run.plan.seed, index: judged.record.index, version: run.version, fault: run.fault,
-                    engine: engine.flatMap { $0.isEmpty ? nil : $0 }))
-        }
-    }
-
-    mutating func take(_ shrunk: ShrunkCase) {
-        failure = shrunk.failure
-        isFlaky = shrunk.isFlaky
-        entry?.case = shrunk.case
-        entry?.seen = shrunk.failure.seen
-        entry?.found.evaluations = shrunk.evaluations
     }
 }

@@ -112,7 +112,7 @@ public struct PropertyFailure: Error, Sendable, CustomStringConvertible {
     public var description: String {
         let count = "\(findings.count) propert\(findings.count == 1 ? "y does" : "ies do") not hold"
         return ([count] + findings.map { finding in
-            ([finding.failure.signature.description] + finding.lines(replay: replay).map { "  " + $0 }).joined(separator: "\n")
+            ([finding.title] + finding.lines(replay: replay).map { "  " + $0 }).joined(separator: "\n")
         }).joined(separator: "\n\n")
     }
 }

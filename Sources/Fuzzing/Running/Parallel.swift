@@ -8,10 +8,13 @@ enum Parallel {
     ///   - consume: called for each result in order, never two at a time, on the thread of whatever result came last.
     ///     It returns what takes long and need not be in order: that is done on the same thread, while the others go
     ///     on. What it throws ends the work.
+    ///   - finally: called once on each thread when there is no more work; what it calls its second argument with is
+    ///     never done while `consume` is at work.
     static func inOrder<Context, Result: Sendable>(
         jobs: Int, context: @escaping @Sendable () throws -> Context,
         work: @escaping @Sendable (Int, Context) throws -> Result?,
-        consume: @escaping @Sendable (Int, Result, Context) throws -> [FollowUp]
+        consume: @escaping @Sendable (Int, Result, Context) throws -> [FollowUp],
+        finally: @escaping @Sendable (Context, (() throws -> Void) throws -> Void) throws -> Void = { _, _ in }
     ) throws {
         let state = State<Result>()
         let group = DispatchGroup()
@@ -30,6 +33,7 @@ enum Parallel {
                             try state.exclusively(followUp())
                         }
                     }
+                    if state.error == nil { try finally(context) { try state.exclusively($0) } }
                 } catch {
                     state.fail(error)
                 }

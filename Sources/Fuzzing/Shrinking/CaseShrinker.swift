@@ -38,7 +38,7 @@ public struct CaseShrinker {
             judged += 1
             defer { progress(judged, best ?? candidate) }
             for _ in 0..<tries {
-                if let failure = judge.judge(candidate).compactMap(\.failure).first, failure.signature == signature {
+                if let failure = judge.judge(candidate).compactMap(\.failure).first, failure.signature.isStill(signature) {
                     (seen, best) = (failure, candidate)
                     return true
                 }
@@ -61,7 +61,7 @@ public struct CaseShrinker {
         var choices = Choices(replaying: start)
         guard var candidate = try? drawing.draw(&choices) else { return 0 }
         candidate.devices = [signature.device]
-        func fails() -> Bool { judge.judge(candidate).contains { $0.failure?.signature == signature } }
+        func fails() -> Bool { judge.judge(candidate).contains { $0.failure?.signature.isStill(signature) ?? false } }
         if (0..<3).allSatisfy({ _ in fails() }) { return 1 }
         let runs = 60
         let failures = (0..<runs).count { _ in !isCancelled() && fails() }

@@ -79,7 +79,7 @@ struct Replay: ParsableCommand {
             var recorded = entry.signature
             recorded.device = verdict.device
             let other = "in another way than recorded, \(failure.signature.kind) in \(failure.signature.stage)"
-            let same = failure.signature == recorded ? "as recorded" : other
+            let same = failure.signature.isStill(recorded) ? "as recorded" : other
             return "fails on \(verdict.device) \(same): \(failure.seen)"
         }
     }

@@ -44,6 +44,8 @@ final class CaseLog: Sendable {
             /// Of a failure.
             var stage: String?
             var kind: String?
+            /// Of a death: the functions of its stack, innermost first.
+            var frames: [String]?
             var seen: String?
             /// The worst error of a row, as a multiple of its noise floor; of a failure that is not finite, none.
             var noise: Double?
@@ -76,7 +78,8 @@ final class CaseLog: Sendable {
                 case .failed(let failure):
                     Verdict(
                         device: verdict.device, outcome: "fail", stage: failure.signature.stage,
-                        kind: failure.signature.kind, seen: failure.seen, noise: noise)
+                        kind: failure.signature.kind,
+                        frames: failure.signature.frames.isEmpty ? nil : failure.signature.frames, seen: failure.seen, noise: noise)
                 }
             }
         }

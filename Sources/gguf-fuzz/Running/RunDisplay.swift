@@ -12,7 +12,7 @@ final class RunDisplay: @unchecked Sendable {
     private var discards = 0
     private var architecture = ""
     /// What is being shrunk.
-    private var shrinking: [String] = []
+    private var shrinking: [UInt64: String] = [:]
 
     init(_ extent: FuzzRun.Extent, shard: Shard) {
         goal = switch extent {
@@ -37,8 +37,11 @@ final class RunDisplay: @unchecked Sendable {
                 }
             case .found(let finding):
                 Terminal.note("failed: \(finding.failure.signature), case \(finding.index)")
-                shrinking.append("\(finding.failure.signature)")
-            case .shrunk(let finding): shrinking.removeAll { $0 == "\(finding.failure.signature)" }
+            case .shrinking(let finding): shrinking[finding.index] = finding.title
+            case .shrunk(let index, let finding):
+                shrinking[index] = nil
+                // What is of the cause of another has been said.
+                if finding.index == index { Terminal.note("case \(index): \(finding.title)") }
             }
         }
     }
@@ -52,8 +55,8 @@ final class RunDisplay: @unchecked Sendable {
             let rate = Double(cases) / max(elapsed.seconds, 1e-9)
             let work = switch shrinking.count {
             case 0: architecture
-            case 1: "shrinking \(shrinking[0])"
-            default: "shrinking \(shrinking.count) failures"
+            case 1: "shrinking \(shrinking.values.first ?? "")"
+            default: "shrinking \(shrinking.count) findings"
             }
             return "\(Format.count(cases))\(goal) cases, \(Format.rate(rate)) cases/s, "
                 + "\(Format.count(discards)) discarded, \(Format.count(failures)) failed, "

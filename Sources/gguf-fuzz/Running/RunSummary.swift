@@ -64,7 +64,7 @@ struct RunSummary {
 
     /// A failure: what, the smallest case, what was seen, and how to see it again.
     private static func print(_ finding: Finding, number: Int) {
-        Swift.print("\n\(number). \(finding.failure.signature)")
+        Swift.print("\n\(number). \(finding.title)")
         for line in finding.lines(replay: "gguf-fuzz replay") { Swift.print("   \(line)") }
         if finding.problem != nil { Swift.print("   what its file would hold is below") }
     }
@@ -72,7 +72,7 @@ struct RunSummary {
     /// What could not be written is printed, so that nothing is lost.
     private static func printEntry(of finding: Finding) {
         guard let text = try? finding.entry?.text() else { return }
-        Swift.print("\n\(finding.failure.signature):\n\(text)", terminator: "")
+        Swift.print("\n\(finding.title):\n\(text)", terminator: "")
     }
 
     /// `1000 cases of seed 1, 2000 verdicts, 0 failed, 12 discarded (0.6 %), 310 cases/s, 3.2 s`

@@ -13,6 +13,8 @@ public struct KnownFindings: Sendable {
         public var devices: [String]?
         /// Regular expressions of kinds of failures; absent: the signature's own kind and stage.
         public var kinds: [String]?
+        /// Regular expressions, one of which a function of the stack fits; absent: any stack does.
+        public var frames: [String]?
         /// What a case has that it explains: regular expressions, each of which one of the case's `traits` fits as a
         /// whole.
         public var when: [String]?
@@ -23,12 +25,13 @@ public struct KnownFindings: Sendable {
 
         public init(
             architectures: [String]? = nil, checks: [String]? = nil, devices: [String]? = nil,
-            kinds: [String]? = nil, when: [String]? = nil, unless: [String]? = nil, avoids: Bool? = nil
+            kinds: [String]? = nil, frames: [String]? = nil, when: [String]? = nil, unless: [String]? = nil, avoids: Bool? = nil
         ) {
             self.architectures = architectures
             self.checks = checks
             self.devices = devices
             self.kinds = kinds
+            self.frames = frames
             self.when = when
             self.unless = unless
             self.avoids = avoids
@@ -41,6 +44,7 @@ public struct KnownFindings: Sendable {
         public let entry: CorpusEntry
         fileprivate let scope: Scope
         fileprivate let kinds: [Pattern]?
+        fileprivate let frames: [Pattern]?
         fileprivate let conditions: [Pattern]
         fileprivate let exceptions: [Pattern]
 
@@ -52,12 +56,12 @@ public struct KnownFindings: Sendable {
 
     public init() {}
 
-    /// - Parameter paths: corpus files, and folders of them; each has a `known`.
+    /// - Parameter paths: corpus files, and folders of them; each has a `known`, or the cause that a run has found.
     /// - Throws: `CorpusError`.
     public init(_ paths: [String]) throws {
         findings = try Corpus.files(paths).map { path in
             let entry = try CorpusEntry(path: path)
-            guard let scope = entry.known else { throw CorpusError(path: path, reason: "known: is missing") }
+            guard let scope = entry.known ?? Scope(causeOf: entry) else { throw CorpusError(path: path, reason: "known: is missing") }
             func patterns(_ texts: [String], _ key: String) throws -> [Pattern] {
                 try texts.map { text in
                     do {
@@ -69,6 +73,7 @@ public struct KnownFindings: Sendable {
             }
             return Finding(
                 path: path, entry: entry, scope: scope, kinds: try scope.kinds.map { try patterns($0, "kinds") },
+                frames: try scope.frames.map { try patterns($0, "frames") },
                 conditions: try patterns(scope.when ?? [], "when"),
                 exceptions: try patterns(scope.unless ?? [], "unless"))
         }
@@ -107,11 +112,30 @@ public struct KnownFindings: Sendable {
     }
 }
 
+extension KnownFindings.Scope {
+    /// What a finding of a run explains; nil where its cause is not known.
+    init?(causeOf entry: CorpusEntry) {
+        guard let cause = entry.cause else { return nil }
+        let signature = entry.signature
+        func literal(_ text: String) -> String {
+            text.replacing(/[\\.()\[\]{}*+?^$|]/) { "\\\($0.output)" }
+        }
+        let hasMessage = Happening(kind: signature.kind) == .message
+        self.init(
+            architectures: entry.occurrences.map { $0.architectures.sorted() }, checks: ["all"],
+            devices: entry.occurrences.map { $0.devices.sorted() },
+            kinds: hasMessage ? [literal(signature.kind)] : ["mismatch", "not finite", "other bits", "SIG[A-Z]+(: .*)?"],
+            frames: signature.place.map { [literal($0)] },
+            when: cause.needs.filter { !$0.hasPrefix("check ") }.map(literal))
+    }
+}
+
 extension KnownFindings.Finding {
     /// Whether a failure is of the kinds that it explains.
     func isLike(_ failure: Failure) -> Bool {
         let own = entry.signature, signature = failure.signature
         guard isAbout(signature.device) else { return false }
+        if let frames, !signature.frames.contains(where: { frame in frames.contains { $0.matches(frame) } }) { return false }
         guard let kinds else { return own.kind == signature.kind && own.stage == signature.stage }
         return kinds.contains { $0.matches(signature.kind) }
     }

@@ -1,0 +1,80 @@
+import Engines
+import Inference
+import ModelGraph
+
+/// Asks of all that a cut-down case still has whether it matters to the failure.
+struct CauseSearch {
+    let judge: Judge
+    var isCancelled: () -> Bool = { false }
+
+    struct Answer {
+        /// Without what did not matter.
+        var `case`: Case
+        var failure: Failure
+        var cause: Cause
+        /// Cases that were judged.
+        var evaluations: Int
+    }
+
+    /// - Parameter subject: on the one device on which it fails, in the way of `failure`.
+    func answer(_ subject: Case, _ failure: Failure) -> Answer {
+        var answer = Answer(case: subject, failure: failure, cause: Cause(needs: []), evaluations: 0)
+        // A rejected model has nothing but what is wrong with it, which its kind or stack says.
+        if subject.check != .rejects {
+            // Sizes first: what is left of them says which the rest needs.
+            for peculiarity in subject.peculiarities.sorted(by: { $0.rank > $1.rank }) where !isCancelled() {
+                matters(peculiarity, to: &answer)
+            }
+            answer.cause.needs.reverse()
+        }
+        if subject.check != .agrees { answer.cause.needs.append("check \(subject.check.rawValue)") }
+        if Happening(kind: failure.signature.kind) == .numbers {
+            answer.cause.tensors = tensors(of: answer.case, failure, &answer.evaluations)
+        }
+        return answer
+    }
+
+    private func matters(_ peculiarity: Peculiarity, to answer: inout Answer) {
+        let candidate = answer.case.removing(peculiarity)
+        guard candidate != answer.case else { return }
+        answer.evaluations += 1
+        switch judge.judge(candidate).first?.outcome {
+        case .failed(let failure) where failure.signature.isStill(answer.failure.signature):
+            (answer.case, answer.failure) = (candidate, failure)
+        case .passed, .known: answer.cause.needs += answer.case.trait(of: peculiarity).map { [$0] } ?? []
+        // Without it there is no such case, which says nothing.
+        case .failed, .discarded, nil: break
+        }
+    }
+
+    /// The tensors, without the numbers of their blocks, with whose neutral weights a case passes.
+    func tensors(of subject: Case, _ failure: Failure, _ evaluations: inout Int) -> [String] {
+        guard let tensors = try? subject.source().tensors else { return [] }
+        var result: [String] = []
+        for name in Set(tensors.map(\.name.withoutBlock)).sorted() where !Self.ofEveryToken.contains(name) {
+            guard !isCancelled() else { break }
+            evaluations += 1
+            if case .passed? = judge.judge(subject.neutralising(name)).first?.outcome { result.append(name) }
+        }
+        return result
+    }
+
+    /// Without these there are no outputs at all.
+    private static let ofEveryToken: Set = ["token_embd.weight", "output.weight", "output_norm.weight"]
+}
+
+extension Case {
+    /// The same case with weights that do nothing: scales of one, all others of zero.
+    /// - Parameter tensor: a tensor's name without the number of its block.
+    func neutralising(_ tensor: String) -> Case {
+        let parts = tensor.split(separator: ".").map { String($0) == "blk" ? #"blk\.[0-9]+"# : String($0) }
+        let pattern = parts.joined(separator: #"\."#)
+        var result = self
+        result.recipe.rules.insert(
+            contentsOf: [
+                .init(pattern: pattern, role: .scale, distribution: .constant(value: 1), overRootFanIn: false),
+                .init(pattern: pattern, distribution: .constant(value: 0), overRootFanIn: false),
+            ], at: 0)
+        return result
+    }
+}

@@ -1,0 +1,129 @@
+import PropertyTesting
+
+/// A cause of failures, its smallest case, and all that it explains.
+public struct Finding: Sendable {
+    public var failure: Failure
+    /// Of the case that showed it first.
+    public var index: UInt64
+    /// What its corpus file holds; nil where not even a case could be drawn.
+    public var entry: CorpusEntry?
+    /// The corpus file.
+    public var path: String?
+    /// Why there is no corpus file.
+    public var problem: String?
+    /// Where it was seen.
+    public var occurrences = Occurrences()
+    /// The same case sometimes passes.
+    public var isFlaky = false
+    /// It did not fail again.
+    public var isLost = false
+    /// Whether its case could be made simpler still: time or runs ended before ways to do so did.
+    public var isUnfinished = true
+    /// What it needs in architectures that show it in ways of their own; the first is that of the smallest case. Empty
+    /// while that is not known.
+    var causes: [Cause] = []
+    /// The choices that draw the case, as far as it is cut down; nil where none do.
+    var recording: Choices.Recording?
+    /// Cases that were judged to cut it down.
+    private(set) var spent = 0 {
+        didSet { entry?.found.evaluations = spent }
+    }
+
+    /// What the smallest case needs; nil while that is not known.
+    public var cause: Cause? { causes.first }
+
+    /// Where failures of one cause were seen.
+    public struct Occurrences: Hashable, Sendable, Codable {
+        /// Cases.
+        public var cases = 0
+        public var architectures: Set<String> = []
+        public var checks: Set<Check> = []
+        public var devices: Set<String> = []
+
+        public init() {}
+
+        mutating func add(_ signature: Signature) {
+            cases += 1
+            architectures.insert(signature.architecture)
+            checks.insert(signature.check)
+            devices.insert(signature.device)
+        }
+
+        mutating func add(_ other: Occurrences) {
+            cases += other.cases
+            architectures.formUnion(other.architectures)
+            checks.formUnion(other.checks)
+            devices.formUnion(other.devices)
+        }
+    }
+
+    init(
+        _ failure: Failure, _ subject: Case?, index: UInt64, found: CorpusEntry.Origin,
+        recording: Choices.Recording? = nil
+    ) {
+        self.failure = failure
+        self.index = index
+        self.recording = recording
+        entry = subject.map { subject in
+            var subject = subject
+            subject.devices = [failure.signature.device]
+            return CorpusEntry(case: subject, signature: failure.signature, seen: failure.seen, found: found)
+        }
+    }
+
+    /// Takes what cutting the case down came to.
+    mutating func take(_ shrunk: ShrunkCase) {
+        isFlaky = shrunk.isFlaky
+        recording = shrunk.recording
+        take(shrunk.case, shrunk.failure)
+        spent += shrunk.evaluations
+    }
+
+    /// Takes what matters of the case.
+    mutating func take(_ answer: CauseSearch.Answer) {
+        if entry?.case != answer.case { recording = nil }
+        take(answer.case, answer.failure)
+        entry?.cause = answer.cause
+        spent += answer.evaluations
+        causes = [answer.cause]
+    }
+
+    private mutating func take(_ subject: Case, _ failure: Failure) {
+        self.failure = failure
+        entry?.case = subject
+        entry?.signature = failure.signature
+        entry?.seen = failure.seen
+    }
+
+    /// Whether a failure is known to be of this cause by what happened and where.
+    func isSame(as signature: Signature) -> Bool {
+        let own = failure.signature
+        guard own.kind == signature.kind, own.backend == signature.backend else { return false }
+        return switch Happening(kind: own.kind) {
+        case .numbers: false
+        case .crash: own.place != nil && own.place == signature.place
+        case .message: own.place == signature.place
+        }
+    }
+
+    /// Whether what another needs is what this needs.
+    func includes(_ other: Finding) -> Bool {
+        guard failure.signature.backend == other.failure.signature.backend else { return false }
+        if isSame(as: other.failure.signature) { return true }
+        guard happensLike(other.failure.signature) else { return false }
+        return causes.contains { own in other.causes.contains { own.includes($0) } }
+    }
+
+    /// Whether one cause may show in both ways: what damages memory changes numbers too.
+    func happensLike(_ signature: Signature) -> Bool {
+        let (own, other) = (Happening(kind: failure.signature.kind), Happening(kind: signature.kind))
+        if own == .message || other == .message { return failure.signature.kind == signature.kind && own == other }
+        return own == other || !(cause?.hasSizesOnly ?? true)
+    }
+
+    /// Takes over what another finding of the same cause was seen with.
+    mutating func absorb(_ other: Finding) {
+        occurrences.add(other.occurrences)
+        causes += other.causes.filter { !causes.contains($0) }
+    }
+}

@@ -1,0 +1,170 @@
+import Foundation
+
+/// The findings of a run, shared by its threads: what failures they explain, and which are one.
+final class Findings: @unchecked Sendable {
+    // All that changes is changed under the lock.
+    private let lock = NSLock()
+    private var findings: [UInt64: Finding] = [:]
+    private var nextNumber: UInt64 = 0
+    /// Findings that a thread is at work on.
+    private var taken: Set<UInt64> = []
+    /// How often a finding was shown to explain failures of an architecture.
+    private var proofs: [Proof: Int] = [:]
+    /// Whether the simplest case of an architecture shows a cause that needs nothing.
+    private var simplest: [Proof: Bool] = [:]
+    /// Cases that were judged to cut others down.
+    private var spent = 0
+
+    private struct Proof: Hashable {
+        var finding: UInt64
+        var architecture: String
+    }
+
+    /// Failures of an architecture that are shown to be a finding's before what they have in common is enough.
+    private static let enoughProofs = 3
+    /// And then one in so many is, so that something else is not taken for it for ever.
+    private static let proofEvery: UInt64 = 8
+
+    /// In the order of the cases that showed them.
+    var all: [Finding] { lock.withLock { findings.values.sorted { $0.index < $1.index } } }
+
+    /// Counts a failure of which it is known from what happened and where that it is a finding's.
+    func countSame(as signature: Signature) -> Bool {
+        lock.withLock {
+            guard let number = findings.first(where: { $0.value.isSame(as: signature) })?.key else { return false }
+            findings[number]?.occurrences.add(signature)
+            return true
+        }
+    }
+
+    func count(_ signature: Signature, for number: UInt64) {
+        lock.withLock { findings[number]?.occurrences.add(signature) }
+    }
+
+    /// A failure that is none of the findings'.
+    func add(_ finding: Finding) -> UInt64 {
+        lock.withLock {
+            defer { nextNumber += 1 }
+            findings[nextNumber] = finding
+            return nextNumber
+        }
+    }
+
+    // MARK: Explaining
+
+    /// The finding whose needs explain a failure: it has them, and without the one that says most it passes.
+    /// - Parameter index: of the case.
+    func explaining(_ failure: Failure, of subject: Case, index: UInt64, _ judge: Judge) -> UInt64? {
+        let signature = failure.signature
+        let candidates = lock.withLock {
+            findings.filter { !$0.value.causes.isEmpty && $0.value.failure.signature.backend == signature.backend
+                && $0.value.happensLike(signature) }
+        }.sorted { $0.value.index < $1.value.index }
+        guard !candidates.isEmpty else { return nil }
+        let traits = Set(subject.traits)
+        for (number, finding) in candidates {
+            let proof = Proof(finding: number, architecture: subject.architecture)
+            for cause in finding.causes where Set(cause.needs).isSubset(of: traits) {
+                if lock.withLock({ proofs[proof] ?? 0 }) >= Self.enoughProofs, index % Self.proofEvery != 0 {
+                    return number
+                }
+                let explains = cause.needs.isEmpty
+                    ? simplestShows(cause, proof, subject, failure, judge) : fails(subject, onlyWith: cause, judge)
+                guard explains else { continue }
+                lock.withLock { proofs[proof, default: 0] += 1 }
+                return number
+            }
+        }
+        return nil
+    }
+
+    /// Whether a case passes without what of its cause says most.
+    private func fails(_ subject: Case, onlyWith cause: Cause, _ judge: Judge) -> Bool {
+        let needed = subject.peculiarities.sorted { $0.rank < $1.rank }.filter { peculiarity in
+            subject.trait(of: peculiarity).map(cause.needs.contains) ?? false
+        }
+        for peculiarity in needed.prefix(3) {
+            switch judge.judge(subject.removing(peculiarity)).first?.outcome {
+            case .passed: return true
+            case .failed(let failure) where Happening(kind: failure.signature.kind) != .message: return false
+            // There is no such case.
+            case .failed, .known, .discarded, nil: continue
+            }
+        }
+        return false
+    }
+
+    /// Whether the simplest case of the architecture fails by the same part of the model: then all of its cases do.
+    private func simplestShows(
+        _ cause: Cause, _ proof: Proof, _ subject: Case, _ failure: Failure, _ judge: Judge
+    ) -> Bool {
+        if let known = lock.withLock({ simplest[proof] }) { return known }
+        let candidate = subject.simplestOfArchitecture
+        var result = false
+        if case .failed(let other)? = judge.judge(candidate).first?.outcome,
+            Happening(kind: other.signature.kind) == Happening(kind: failure.signature.kind)
+        {
+            var evaluations = 0
+            let tensors = CauseSearch(judge: judge).tensors(of: candidate, other, &evaluations)
+            result = cause.meets(Cause(needs: [], tensors: tensors))
+        }
+        lock.withLock { simplest[proof] = result }
+        return result
+    }
+
+    // MARK: Cutting down
+
+    /// Whether there is time to cut a case down while others wait: at most one run for each case that was judged, so that
+    /// a run in which much fails keeps half its rate.
+    func mayShrink(after cases: UInt64) -> Bool { lock.withLock { spent < 200 + Int(clamping: cases) / 2 } }
+
+    func spend(_ evaluations: Int) { lock.withLock { spent += evaluations } }
+
+    /// A finding that can be cut down further, the first first; nil: there is none that no other thread is at work on.
+    func takeUnfinished() -> (number: UInt64, finding: Finding)? {
+        lock.withLock {
+            let open = findings.filter { $0.value.isUnfinished && !taken.contains($0.key) }
+            guard let next = open.min(by: { $0.value.index < $1.value.index }) else { return nil }
+            taken.insert(next.key)
+            return (next.key, next.value)
+        }
+    }
+
+    /// Whether a finding is this thread's to work on: no other is at work on it, and it is still there.
+    func take(_ number: UInt64) -> Bool {
+        lock.withLock { findings[number] != nil && taken.insert(number).inserted }
+    }
+
+    /// What cutting a finding down came to: it is joined with those of the same cause.
+    /// - Returns: the finding that it is part of now, and the one that is no more.
+    func replace(_ number: UInt64, by finding: Finding) -> (kept: Finding, dropped: Finding?) {
+        lock.withLock {
+            var finding = finding
+            // What it was seen with may have gone to another one meanwhile.
+            finding.occurrences = findings[number]?.occurrences ?? .init()
+            findings[number] = finding
+            taken.remove(number)
+            let others = findings.filter { $0.key != number }.sorted { $0.value.index < $1.value.index }
+            if let (other, found) = others.first(where: { $0.value.includes(finding) }) {
+                return (join(other, found, with: number, finding), finding)
+            }
+            var dropped: Finding?
+            for (other, found) in others where !found.causes.isEmpty && finding.includes(found) {
+                finding = join(number, finding, with: other, found)
+                dropped = found
+            }
+            return (finding, dropped)
+        }
+    }
+
+    private func join(_ kept: UInt64, _ finding: Finding, with other: UInt64, _ dropped: Finding) -> Finding {
+        var finding = finding
+        finding.absorb(dropped)
+        findings[kept] = finding
+        findings[other] = nil
+        for (proof, count) in proofs where proof.finding == other {
+            proofs[Proof(finding: kept, architecture: proof.architecture), default: 0] += count
+        }
+        return finding
+    }
+}

@@ -1,0 +1,60 @@
+import Architectures
+import Engines
+import Inference
+
+extension Judge {
+    /// A failure under the simplest check that shows it, and the case that does.
+    ///
+    /// What is wrong by the reference is wrong whatever else it is compared with, and is met under many checks. Of checks
+    /// that compare two runs of a device, the case is that of the run that is wrong.
+    func simplest(_ failure: Failure, of subject: Case) -> (failure: Failure, case: Case) {
+        guard subject.check != .agrees, subject.check != .rejects else { return (failure, subject) }
+        let happening = Happening(kind: failure.signature.kind)
+        for candidate in subject.comparedRuns {
+            guard case .failed(let other)? = judge(candidate).first?.outcome else { continue }
+            let isSame = happening == .numbers
+                ? Happening(kind: other.signature.kind) == .numbers : other.signature.isStill(failure.signature)
+            if isSame { return (other, candidate) }
+        }
+        return (failure, subject)
+    }
+}
+
+extension Case {
+    /// The runs that the check compares, each as a case of its own.
+    fileprivate var comparedRuns: [Case] {
+        var first = self
+        first.check = .agrees
+        first.transformation = nil
+        first.script = script.on(devices[0])
+        var runs = [first]
+        if check.comparesHistories,
+            let traits = try? SessionTraits(ArchitectureCatalog.read(metadata), optional: .only(Set(optionalTensors)))
+        {
+            for plain in History(script, traits).plain {
+                var other = first
+                other.script = plain.script
+                runs.append(other)
+            }
+        }
+        if check == .metamorphic {
+            var other = first
+            other.transformation = transformation
+            runs.append(other)
+        }
+        return runs
+    }
+
+    /// The simplest case of the architecture on the case's device: one batch of a few tokens.
+    var simplestOfArchitecture: Case {
+        var result = removing(peculiarities)
+        result.check = .agrees
+        result.transformation = nil
+        let tokens = Array(0..<4)
+        let hasEncoder = script.steps.contains { $0.name == "encode" }
+        result.script.steps = (hasEncoder ? [.encode(Batch(tokens))] : []) + [.process(Batch(tokens))]
+        result.script.options.sequences = 1
+        result.script.options.microBatch = max(64, tokens.count)
+        return result
+    }
+}
