@@ -16,6 +16,9 @@ public final class Judge {
         self.provesFailures = provesFailures
     }
 
+    /// The same, but that it accuses without proof: for cases like one that has been proved to fail.
+    var withoutProof: Judge { Judge(engines, known: known, provesFailures: false) }
+
     /// The version of the engine that a device belongs to.
     func engineVersion(of device: String) -> String? { engines.engine(of: device)?.version }
 

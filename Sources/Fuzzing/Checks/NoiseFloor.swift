@@ -20,6 +20,8 @@ public final class NoiseFloor {
     /// Runs of the reference with random rounding before a device is suspected. Where a row's error comes from a single
     /// rounding, a few samples of it may all be small by chance.
     public static let samples = 16
+    /// Runs after which an error is no doubt like others that have been proved.
+    public static let fewSamples = 4
     /// And before it is accused: where few roundings of many turn a result over (a sign that a norm makes large), none
     /// of sixteen may.
     public static let mostSamples = 96

@@ -84,13 +84,12 @@ extension Trial {
                 ratios = try self.ratios(different, noise, isExact: isExact)
             }
         }
-        try sample(NoiseFloor.samples)
-        if let wrong = wrong(different, ratios) {
-            guard needsProof(wrong) else {
-                worst = ratios.max()
-                throw wrong
-            }
-            try sample(NoiseFloor.mostSamples)
+        try sample(NoiseFloor.fewSamples)
+        // What is far beyond the limit stays there, unless that is to be proved.
+        let isCertain = ratios.max() ?? 0 > 16 * NoiseFloor.limit
+        if let wrong = wrong(different, ratios), !isCertain || needsProof(wrong) {
+            try sample(NoiseFloor.samples)
+            if needsProof(wrong) { try sample(NoiseFloor.mostSamples) }
         }
         if let accusation = wrong(different, ratios) {
             switch try goesAnotherWay(different, ratios, noise, isExact: isExact) {

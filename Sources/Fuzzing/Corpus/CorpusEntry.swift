@@ -57,8 +57,8 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
             words += " in \(signature.stage)"
         }
         if let cause, Happening(kind: signature.kind) != .message {
+            if cause.hasSizesOnly, !cause.ops.isEmpty { words += " in \(cause.ops.joined(separator: " or "))" }
             if signature.place == nil, !cause.needs.isEmpty { words += " with \(cause.words)" }
-            if cause.hasSizesOnly, !cause.tensors.isEmpty { words += " through \(cause.tensorWords)" }
         }
         return words + " on \(signature.backend)"
     }

@@ -1,3 +1,5 @@
+import ModelGraph
+
 /// What makes failures the same: what happened, and what it needs.
 public struct Cause: Hashable, Sendable, Codable {
     /// What of a case matters, by the names of its `traits`, those that say most first: without any of these it does not
@@ -6,10 +8,13 @@ public struct Cause: Hashable, Sendable, Codable {
     /// Tensors, without the numbers of their blocks, that matter though every model of the architecture may have them:
     /// the case passes where the weights of one are neutral. Empty where that is not known.
     public var tensors: [String]
+    /// What the model does between these tensors.
+    public var ops: [String]
 
-    public init(needs: [String], tensors: [String] = []) {
+    public init(needs: [String], tensors: [String] = [], ops: [String] = []) {
         self.needs = needs
         self.tensors = tensors
+        self.ops = ops
     }
 
     /// `type Q4_K, flash attention, attention.head_count`
@@ -23,25 +28,32 @@ public struct Cause: Hashable, Sendable, Codable {
             .joined(separator: " ")
     }
 
-    /// Parts of models whose weights matter.
-    var parts: Set<ModelPart> { Set(tensors.compactMap(ModelPart.init(tensor:))) }
-
-    /// Whether what needs this fails wherever the other does: it needs no more, and nothing else but sizes, which are
-    /// an architecture's own way to show it.
+    /// Whether the other is this cause too. Sizes are an architecture's own way to show it; all else that the other needs
+    /// this needs as well, or if there is nothing else, the same ops of the model are meant.
     func includes(_ other: Cause) -> Bool {
-        let (own, others) = (Set(needs), Set(other.needs))
-        guard own.isSubset(of: others) else { return false }
-        if own == others { return !own.isEmpty && !hasSizesOnly || meets(other) }
-        return others.subtracting(own).allSatisfy { $0.hasPrefix("key ") } && meets(other)
+        let (own, others) = (Set(needs).filter { !$0.isSize }, Set(other.needs).filter { !$0.isSize })
+        return own == others && (!own.isEmpty || meets(other))
     }
 
     /// Whether nothing but sizes matters, which every model has.
-    var hasSizesOnly: Bool { needs.allSatisfy { $0.hasPrefix("key ") } }
+    var hasSizesOnly: Bool { needs.allSatisfy(\.isSize) }
 
-    /// Whether the same parts of a model may be meant.
+    /// Whether the same ops may be meant: those that not every model has everywhere, or for certain extents any.
     func meets(_ other: Cause) -> Bool {
-        let (own, others) = (parts, other.parts)
-        return own.isEmpty && others.isEmpty || !own.isDisjoint(with: others)
+        let common = Set(ops).intersection(other.ops)
+        let needExtents = needs.contains(where: \.isExtent) && other.needs.contains(where: \.isExtent)
+        return ops.isEmpty && other.ops.isEmpty || !common.subtracting(Op.namesOfPlumbing).isEmpty
+            || needExtents && !common.isEmpty
+    }
+}
+
+extension String {
+    /// Whether a trait is a number in the metadata, which every model has.
+    fileprivate var isSize: Bool { hasPrefix("key ") }
+
+    /// Whether it is the extent of a tensor.
+    fileprivate var isExtent: Bool {
+        isSize && ["_length", "_size", "head_count", "head_count_kv", "_rank", "_dim"].contains { hasSuffix($0) }
     }
 }
 

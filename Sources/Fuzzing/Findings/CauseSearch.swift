@@ -29,7 +29,8 @@ struct CauseSearch {
         }
         if subject.check != .agrees { answer.cause.needs.append("check \(subject.check.rawValue)") }
         if Happening(kind: failure.signature.kind) == .numbers {
-            answer.cause.tensors = tensors(of: answer.case, failure, &answer.evaluations)
+            answer.cause.tensors = tensors(of: answer.case, &answer.evaluations)
+            answer.cause.ops = answer.case.ops(between: answer.cause.tensors)
         }
         return answer
     }
@@ -48,15 +49,32 @@ struct CauseSearch {
     }
 
     /// The tensors, without the numbers of their blocks, with whose neutral weights a case passes.
-    func tensors(of subject: Case, _ failure: Failure, _ evaluations: inout Int) -> [String] {
-        guard let tensors = try? subject.source().tensors else { return [] }
-        var result: [String] = []
-        for name in Set(tensors.map(\.name.withoutBlock)).sorted() where !Self.ofEveryToken.contains(name) {
-            guard !isCancelled() else { break }
+    ///
+    /// Where it fails by several parts of the model, there is none. Then it is each part by itself that is asked, all
+    /// others being neutral.
+    func tensors(of subject: Case, _ evaluations: inout Int) -> [String] {
+        let names = Set((try? subject.source().tensors.map(\.name.withoutBlock)) ?? []).sorted()
+        let inner = names.filter { !Self.ofEveryToken.contains($0) }
+        func fails(_ candidate: Case) -> Bool {
             evaluations += 1
-            if case .passed? = judge.judge(subject.neutralising(name)).first?.outcome { result.append(name) }
+            return judge.judge(candidate).contains { $0.failure != nil }
         }
-        return result
+        func passing(_ subject: Case, _ names: [String]) -> [String] {
+            names.filter { name in
+                guard !isCancelled() else { return false }
+                evaluations += 1
+                if case .passed? = judge.judge(subject.neutralising([name])).first?.outcome { return true }
+                return false
+            }
+        }
+        let ofAll = passing(subject, inner)
+        guard ofAll.isEmpty, !isCancelled() else { return ofAll }
+        if fails(subject.neutralising(inner)) { return names.filter(Self.ofEveryToken.contains) }
+        return ModelPart.allCases.flatMap { part -> [String] in
+            let own = inner.filter { ModelPart(tensor: $0) == part }
+            let alone = subject.neutralising(inner.filter { ModelPart(tensor: $0).map { $0 != part } ?? false })
+            return own.isEmpty || !fails(alone) ? [] : passing(alone, own)
+        }
     }
 
     /// Without these there are no outputs at all.
@@ -65,10 +83,12 @@ struct CauseSearch {
 
 extension Case {
     /// The same case with weights that do nothing: scales of one, all others of zero.
-    /// - Parameter tensor: a tensor's name without the number of its block.
-    func neutralising(_ tensor: String) -> Case {
-        let parts = tensor.split(separator: ".").map { String($0) == "blk" ? #"blk\.[0-9]+"# : String($0) }
-        let pattern = parts.joined(separator: #"\."#)
+    /// - Parameter tensors: names without the numbers of blocks.
+    func neutralising(_ tensors: [String]) -> Case {
+        let patterns = tensors.map { name in
+            name.split(separator: ".").map { $0 == "blk" ? #"blk\.[0-9]+"# : String($0) }.joined(separator: #"\."#)
+        }
+        let pattern = patterns.joined(separator: "|")
         var result = self
         result.recipe.rules.insert(
             contentsOf: [

@@ -105,8 +105,8 @@ final class Findings: @unchecked Sendable {
             Happening(kind: other.signature.kind) == Happening(kind: failure.signature.kind)
         {
             var evaluations = 0
-            let tensors = CauseSearch(judge: judge).tensors(of: candidate, other, &evaluations)
-            result = cause.meets(Cause(needs: [], tensors: tensors))
+            let tensors = CauseSearch(judge: judge).tensors(of: candidate, &evaluations)
+            result = cause.meets(Cause(needs: [], tensors: tensors, ops: candidate.ops(between: tensors)))
         }
         lock.withLock { simplest[proof] = result }
         return result

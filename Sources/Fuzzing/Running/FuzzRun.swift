@@ -85,16 +85,21 @@ public struct FuzzRun: Sendable {
             switch extent {
             case .cases(let count) where index >= count: return nil
             case .time(let duration) where .now - start >= duration: return nil
-            default: return isCancelled() ? nil : self.judge(index, judge, common)
+            default: return isCancelled() ? nil : self.judge(index, judge, findings, common)
             }
         } consume: { _, judged, judge in
             report.value.add(judged.record)
             report.value.duration = .now - start
             try handle(.judged(judged.record))
             let cases = UInt64(report.value.cases)
-            return judged.record.verdicts.compactMap(\.failure).compactMap { failure -> Parallel.FollowUp? in
+            return judged.record.verdicts.compactMap { verdict -> Parallel.FollowUp? in
+                guard let failure = verdict.failure else { return nil }
+                if let number = judged.explained[verdict.device] {
+                    findings.count(failure.signature, for: number)
+                    return nil
+                }
                 if findings.countSame(as: failure.signature) { return nil }
-                return { explain(failure, of: judged, judge, findings, after: cases, handle, isCancelled) }
+                return { add(failure, of: judged, judge, findings, after: cases, handle, isCancelled) }
             }
         } finally: { judge, exclusively in
             while !isCancelled(), let (number, finding) = findings.takeUnfinished() {
@@ -113,10 +118,9 @@ public struct FuzzRun: Sendable {
         return report.value
     }
 
-    /// What a failure is of: a finding that explains it, or a new one, which is cut down as far as there is time for while
-    /// cases wait.
+    /// Makes a failure a finding, which is cut down as far as there is time for while cases wait.
     /// - Returns: what is to be told of it.
-    private func explain(
+    private func add(
         _ failure: Failure, of judged: Judged, _ judge: Judge, _ findings: Findings, after cases: UInt64,
         _ handle: @escaping @Sendable (Event) throws -> Void, _ isCancelled: @escaping @Sendable () -> Bool
     ) -> () throws -> Void {
@@ -129,10 +133,6 @@ public struct FuzzRun: Sendable {
             return { try handle(.found(finding)) }
         }
         subject.devices = [failure.signature.device]
-        if let number = findings.explaining(failure, of: subject, index: index, judge) {
-            findings.count(failure.signature, for: number)
-            return {}
-        }
         let simplest = judge.simplest(failure, of: subject)
         if simplest.case != subject, findings.countSame(as: simplest.failure.signature) { return {} }
         var finding = Finding(simplest.failure, simplest.case, index: index, found: origin)
@@ -174,19 +174,26 @@ public struct FuzzRun: Sendable {
         }
         let deadline = patience.map { ContinuousClock.now + $0 }
         let isOver = { isCancelled() || deadline.map { .now > $0 } ?? false }
-        if let recording = finding.recording {
-            let shrinker = CaseShrinker(plan.drawing(of: finding.index), judge, budget: budget)
-            if let shrunk = shrinker.shrink(recording, finding.failure, isCancelled: isOver) {
-                finding.take(shrunk)
-                finding.isUnfinished = isOver() || shrunk.evaluations >= budget
-            } else {
-                finding.isLost = !isOver()
-                finding.isUnfinished = false
-                return finding
-            }
+        guard let recording = finding.recording else {
+            let search = CauseSearch(judge: judge.withoutProof, isCancelled: isOver)
+            finding.take(search.answer(entry.case, finding.failure))
+            finding.isUnfinished = isOver()
+            return finding
         }
-        let search = CauseSearch(judge: judge, isCancelled: isOver)
-        finding.take(search.answer(finding.entry?.case ?? entry.case, finding.failure))
+        // What is cut down without proof is proved in the end, or else cut down anew.
+        for judging in [judge.withoutProof, judge] {
+            let shrinker = CaseShrinker(plan.drawing(of: finding.index), judging, budget: budget)
+            guard let shrunk = shrinker.shrink(recording, found.failure, isCancelled: isOver) else { continue }
+            finding.take(shrunk)
+            finding.isUnfinished = isOver() || shrunk.evaluations >= budget
+            finding.take(
+                CauseSearch(judge: judging, isCancelled: isOver).answer(shrunk.case, shrunk.failure))
+            let isProved = judge.judge(finding.entry?.case ?? shrunk.case).contains { $0.failure != nil }
+            if isProved || isOver() || shrunk.isFlaky { return finding }
+            finding = found
+        }
+        finding.isLost = !isOver()
+        finding.isUnfinished = false
         return finding
     }
 
@@ -207,6 +214,8 @@ public struct FuzzRun: Sendable {
         var record: CaseRecord
         var `case`: Case?
         var recording: Choices.Recording?
+        /// Of failures by device: the findings that explain them.
+        var explained: [String: UInt64] = [:]
     }
 
     /// Of each architecture the known findings that cover more than a fifth of its cases, of which some are drawn to see.
@@ -221,7 +230,7 @@ public struct FuzzRun: Sendable {
     }
 
     private func judge(
-        _ index: UInt64, _ judge: Judge, _ common: [String: [KnownFindings.Finding]]
+        _ index: UInt64, _ judge: Judge, _ findings: Findings, _ common: [String: [KnownFindings.Finding]]
     ) -> Judged {
         let start = ContinuousClock.now
         let architecture = plan.architecture(of: index).name
@@ -232,10 +241,23 @@ public struct FuzzRun: Sendable {
             let loaded = LoadedCase(subject)
             record.layers = subject.layers
             record.tokens = subject.tokens
-            record.verdicts = judge.judge(loaded)
             record.features = subject.features(of: (try? loaded.source().tensors) ?? [])
+            var explained: [String: UInt64] = [:]
+            let quick = judge.withoutProof
+            record.verdicts = quick.judge(loaded).map { verdict in
+                guard let failure = verdict.failure, Happening(kind: failure.signature.kind) == .numbers else {
+                    return verdict
+                }
+                var own = subject
+                own.devices = [verdict.device]
+                if let number = findings.explaining(failure, of: own, index: index, quick) {
+                    explained[verdict.device] = number
+                    return verdict
+                }
+                return judge.judge(own).first ?? verdict
+            }
             record.duration = .now - start
-            return Judged(record: record, case: subject, recording: recording)
+            return Judged(record: record, case: subject, recording: recording, explained: explained)
         } catch {
             let signature = Signature(
                 check: .agrees, device: EngineSet.reference, architecture: architecture, stage: "draw", kind: "error")
