@@ -10,7 +10,7 @@ enum Peculiarity: Hashable {
     case hyperparameter(String)
     /// Optional tensors that are there, by their name without the number of a block.
     case tensor(String)
-    /// The type of some matrices.
+    /// The type that some matrices have, which is not always what the recipe asks for.
     case type(TensorType)
     case weights(Adversity)
     /// Steps of this name.
@@ -57,10 +57,8 @@ extension Case {
         result += keys.sorted().map { .hyperparameter(String($0.dropFirst(prefix.count))) }
         let tensors = optionalTensors.filter { !(simplest?.optionalTensors.contains($0) ?? false) }
         result += Set(tensors.map(\.withoutBlock)).sorted().map { .tensor($0) }
-        if recipe.type != .f32 { result.append(.type(recipe.type)) }
-        for type in recipe.rules.compactMap(\.type) where type != .f32 && type != recipe.type {
-            if !result.contains(.type(type)) { result.append(.type(type)) }
-        }
+        let types = Set(((try? source().tensors) ?? []).filter { $0.shape.rank > 1 }.map(\.type)).subtracting([.f32])
+        result += types.sorted { $0.name < $1.name }.map { .type($0) }
         result += recipe.adversities.map { .weights($0) }
         for step in script.steps.map(\.name) where step != "process" && step != "encode" {
             if !result.contains(.step(step)) { result.append(.step(step)) }
@@ -108,10 +106,10 @@ extension Case {
         case .tensor(let name):
             "with " + optionalTensors.filter { $0.withoutBlock == name }.joined(separator: " ")
         case .type(let type):
-            if recipe.type == type {
+            if recipe.type.gives(type) {
                 "weights \(type.name)"
             } else {
-                recipe.rules.filter { $0.type == type }.map { "\($0.pattern ?? "all") \(type.name)" }
+                recipe.rules.filter { $0.type?.gives(type) ?? false }.map { "\($0.pattern ?? "all") \(type.name)" }
                     .joined(separator: ", ")
             }
         case .weights(let adversity): "weights with \(adversity.rawValue)"
@@ -143,8 +141,8 @@ extension Case {
                     $0.withoutBlock == name && !(simplest?.optionalTensors.contains($0) ?? false)
                 }
             case .type(let type):
-                if result.recipe.type == type { result.recipe.type = .f32 }
-                for index in result.recipe.rules.indices where result.recipe.rules[index].type == type {
+                if recipe.type.gives(type) { result.recipe.type = .f32 }
+                for (index, rule) in result.recipe.rules.enumerated() where rule.type?.gives(type) ?? false {
                     result.recipe.rules[index].type = .f32
                 }
             case .weights(let adversity): result.recipe.rules.removeAll { adversity.rules.contains($0) }
@@ -189,6 +187,11 @@ extension Script {
         }
         options.sequences = 1
     }
+}
+
+extension TensorType {
+    /// Whether a matrix for which a recipe asks for this may have that type.
+    fileprivate func gives(_ type: TensorType) -> Bool { self == type || ofSmallerBlocks == type }
 }
 
 extension Script.OutputAccess {

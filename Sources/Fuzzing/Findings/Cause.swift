@@ -38,10 +38,14 @@ public struct Cause: Hashable, Sendable, Codable {
     /// Whether nothing but sizes matters, which every model has.
     var hasSizesOnly: Bool { needs.allSatisfy(\.isSize) }
 
+    /// Whether no block of the model is needed.
+    private var isOutside: Bool { tensors.contains(where: CauseSearch.ofEveryToken.contains) }
+
     /// Whether the same ops may be meant: those that not every model has everywhere, or for certain extents any.
     func meets(_ other: Cause) -> Bool {
         let common = Set(ops).intersection(other.ops)
         let needExtents = needs.contains(where: \.isExtent) && other.needs.contains(where: \.isExtent)
+        if isOutside && other.isOutside { return true }
         return ops.isEmpty && other.ops.isEmpty || !common.subtracting(Op.namesOfPlumbing).isEmpty
             || needExtents && !common.isEmpty
     }

@@ -78,7 +78,7 @@ struct CauseSearch {
     }
 
     /// Without these there are no outputs at all.
-    private static let ofEveryToken: Set = ["token_embd.weight", "output.weight", "output_norm.weight"]
+    static let ofEveryToken: Set = ["token_embd.weight", "output.weight", "output_norm.weight"]
 }
 
 extension Case {

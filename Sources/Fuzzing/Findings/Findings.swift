@@ -37,6 +37,11 @@ final class Findings: @unchecked Sendable {
         }
     }
 
+    /// Whether it is known from what happened and where that a failure is a finding's.
+    func has(_ signature: Signature) -> Bool {
+        lock.withLock { findings.contains { $0.value.isSame(as: signature) } }
+    }
+
     func count(_ signature: Signature, for number: UInt64) {
         lock.withLock { findings[number]?.occurrences.add(signature) }
     }
@@ -53,11 +58,15 @@ final class Findings: @unchecked Sendable {
     // MARK: Explaining
 
     /// The finding whose needs explain a failure: it has them, and without the one that says most it passes.
-    /// - Parameter index: of the case.
-    func explaining(_ failure: Failure, of subject: Case, index: UInt64, _ judge: Judge) -> UInt64? {
+    /// - Parameters:
+    ///   - index: of the case.
+    ///   - own: the finding that the failure is now, if it is one.
+    func explaining(
+        _ failure: Failure, of subject: Case, index: UInt64, except own: UInt64? = nil, _ judge: Judge
+    ) -> UInt64? {
         let signature = failure.signature
         let candidates = lock.withLock {
-            findings.filter { !$0.value.causes.isEmpty && $0.value.failure.signature.backend == signature.backend
+            findings.filter { $0.key != own && !$0.value.causes.isEmpty && $0.value.failure.signature.backend == signature.backend
                 && $0.value.happensLike(signature) }
         }.sorted { $0.value.index < $1.value.index }
         guard !candidates.isEmpty else { return nil }
@@ -68,8 +77,10 @@ final class Findings: @unchecked Sendable {
                 if lock.withLock({ proofs[proof] ?? 0 }) >= Self.enoughProofs, index % Self.proofEvery != 0 {
                     return number
                 }
+                let tokens = finding.entry?.case.tokens ?? 0
                 let explains = cause.needs.isEmpty
-                    ? simplestShows(cause, proof, subject, failure, judge) : fails(subject, onlyWith: cause, judge)
+                    ? simplestShows(cause, proof, subject, failure, tokens, judge)
+                    : fails(subject, onlyWith: cause, judge)
                 guard explains else { continue }
                 lock.withLock { proofs[proof, default: 0] += 1 }
                 return number
@@ -96,16 +107,17 @@ final class Findings: @unchecked Sendable {
 
     /// Whether the simplest case of the architecture fails by the same part of the model: then all of its cases do.
     private func simplestShows(
-        _ cause: Cause, _ proof: Proof, _ subject: Case, _ failure: Failure, _ judge: Judge
+        _ cause: Cause, _ proof: Proof, _ subject: Case, _ failure: Failure, _ tokens: Int, _ judge: Judge
     ) -> Bool {
         if let known = lock.withLock({ simplest[proof] }) { return known }
-        let candidate = subject.simplestOfArchitecture
+        let candidate = subject.simplestOfArchitecture(tokens: tokens)
         var result = false
         if case .failed(let other)? = judge.judge(candidate).first?.outcome,
             Happening(kind: other.signature.kind) == Happening(kind: failure.signature.kind)
         {
             var evaluations = 0
-            let tensors = CauseSearch(judge: judge).tensors(of: candidate, &evaluations)
+            let isOfNumbers = Happening(kind: other.signature.kind) == .numbers
+            let tensors = isOfNumbers ? CauseSearch(judge: judge).tensors(of: candidate, &evaluations) : []
             result = cause.meets(Cause(needs: [], tensors: tensors, ops: candidate.ops(between: tensors)))
         }
         lock.withLock { simplest[proof] = result }
@@ -154,6 +166,18 @@ final class Findings: @unchecked Sendable {
                 dropped = found
             }
             return (finding, dropped)
+        }
+    }
+
+    /// Makes a finding part of another, which explains it.
+    func join(_ number: UInt64, with kept: UInt64) -> Finding? {
+        lock.withLock {
+            taken.remove(number)
+            guard let dropped = findings[number], var finding = findings[kept] else { return nil }
+            finding.occurrences.add(dropped.occurrences)
+            findings[kept] = finding
+            findings[number] = nil
+            return dropped
         }
     }
 

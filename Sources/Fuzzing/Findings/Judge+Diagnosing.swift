@@ -45,12 +45,12 @@ extension Case {
         return runs
     }
 
-    /// The simplest case of the architecture on the case's device: one batch of a few tokens.
-    var simplestOfArchitecture: Case {
+    /// The simplest case of the architecture on the case's device: one batch of so many tokens.
+    func simplestOfArchitecture(tokens count: Int) -> Case {
         var result = removing(peculiarities)
         result.check = .agrees
         result.transformation = nil
-        let tokens = Array(0..<4)
+        let tokens = (0..<max(2, count)).map { $0 % 8 }
         let hasEncoder = script.steps.contains { $0.name == "encode" }
         result.script.steps = (hasEncoder ? [.encode(Batch(tokens))] : []) + [.process(Batch(tokens))]
         result.script.options.sequences = 1

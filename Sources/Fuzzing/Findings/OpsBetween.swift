@@ -6,11 +6,12 @@ extension Case {
     /// applied to depends; what makes that to which they are applied; and last the ops that apply them.
     /// - Parameter tensors: names without the numbers of blocks.
     func ops(between tensors: [String]) -> [String] {
+        let isOuter = tensors.contains { CauseSearch.ofEveryToken.contains($0) }
         guard !tensors.isEmpty, let architecture = try? ArchitectureCatalog.read(metadata) else { return [] }
         let present = Set(optionalTensors)
         let graphs = (try? architecture.smallestGraphs(present.contains)) ?? []
         let (between, own) = graphs.reduce(into: (Set<String>(), Set<String>())) { result, graph in
-            let ops = graph.ops(between: Set(tensors))
+            let ops = isOuter ? graph.opsOutside : graph.ops(between: Set(tensors))
             result.0.formUnion(ops.between)
             result.1.formUnion(ops.own)
         }
@@ -20,6 +21,12 @@ extension Case {
 }
 
 extension Graph {
+    /// Those that belong to no block.
+    fileprivate var opsOutside: (between: Set<String>, own: Set<String>) {
+        let all = Set(nodes.filter { $0.layer == nil }.map(\.op.kind)).subtracting(Op.namesOfMoves)
+        return (all.subtracting(Op.namesOfPlumbing), all.intersection(Op.namesOfPlumbing))
+    }
+
     fileprivate func ops(between tensors: Set<String>) -> (between: Set<String>, own: Set<String>) {
         var (between, own): (Set<String>, Set<String>) = ([], [])
         // Blocks by themselves, and what is outside of them: the residual stream connects everything.

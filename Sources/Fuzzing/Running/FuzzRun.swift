@@ -103,6 +103,15 @@ public struct FuzzRun: Sendable {
             }
         } finally: { judge, exclusively in
             while !isCancelled(), let (number, finding) = findings.takeUnfinished() {
+                // What waited may be of a cause that has been found meanwhile.
+                if finding.causes.isEmpty, let subject = finding.entry?.case,
+                    let other = findings.explaining(
+                        finding.failure, of: subject, index: 0, except: number, judge.withoutProof),
+                    let dropped = findings.join(number, with: other)
+                {
+                    dropped.path.map { corpus?.remove($0) }
+                    continue
+                }
                 try exclusively { try handle(.shrinking(finding)) }
                 let kept = replace(
                     number, by: shrink(finding, budget, patience, judge, isCancelled), in: findings)
@@ -245,7 +254,9 @@ public struct FuzzRun: Sendable {
             var explained: [String: UInt64] = [:]
             let quick = judge.withoutProof
             record.verdicts = quick.judge(loaded).map { verdict in
-                guard let failure = verdict.failure, Happening(kind: failure.signature.kind) == .numbers else {
+                guard let failure = verdict.failure, Happening(kind: failure.signature.kind) != .message,
+                    !findings.has(failure.signature)
+                else {
                     return verdict
                 }
                 var own = subject

@@ -141,7 +141,7 @@ extension WeightRecipe {
 
 extension TensorType {
     /// What takes the place of a type of large blocks where rows are no multiple of them. Source: `llama-quant.cpp`.
-    fileprivate var ofSmallerBlocks: TensorType {
+    public var ofSmallerBlocks: TensorType {
         switch self {
         case .q2_0, .q2_K, .q3_K, .tq1_0, .tq2_0: .q4_0
         case .q4_K: .q5_0
