@@ -3,6 +3,10 @@
 #define CSYSTEM_H
 
 #include <stddef.h>
+#ifdef __linux__
+// What libraries and programs look like.
+#include <elf.h>
+#endif
 
 // The descriptor of a new file in memory, without a name; negative where the system has none.
 int csystem_memory_file(void);
@@ -21,5 +25,17 @@ void csystem_use_huge_pages(size_t size);
 // As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
 // `end` is a descriptor for the parent that hangs up when the child has ended.
 int csystem_fork(int *end);
+
+// From now on, a crash of this process writes to the descriptor where it was: one frame `S` of the worker protocol, with
+// what the stack of the thread holds, innermost first, by files and offsets. The process then dies as it would have. It
+// takes no memory that is not there yet, and a stack of its own on the calling thread; on another one whose stack is used
+// up, nothing is written. On systems other than Linux, it does nothing.
+void csystem_report_crashes(int descriptor);
+
+#ifdef __linux__
+// Swift's own: the name of a symbol of Swift or C++, as people write it, to be freed by the caller; null where it is none.
+// Without `buffer`, `size` is not read.
+char *_swift_backtrace_demangle(const char *symbol, size_t length, char *buffer, size_t *size);
+#endif
 
 #endif
