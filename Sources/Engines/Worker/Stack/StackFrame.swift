@@ -44,8 +44,9 @@ extension StackFrame {
         switch self {
         case .function(let name): return name
         case .instruction(let file, let offset):
-            // As the system says of a file that has been removed or replaced since.
+            // Without its version, and without what the system says of a file that has been replaced since.
             let library = String(file.split(separator: "/").last ?? "").replacing(" (deleted)", with: "")
+                .replacing(#/\.so\..*/#, with: ".so")
             if Self.runtimes.contains(where: library.hasPrefix) { return nil }
             guard let symbol = SymbolTables.shared.symbol(at: offset, of: file) else { return library }
             return FunctionName.of(symbol: symbol)
@@ -54,8 +55,9 @@ extension StackFrame {
 
     /// What engines are written in and threads come from: their callers say more.
     private static let runtimes = [
-        "libc.", "libc-", "ld-", "libpthread", "libm.", "libm-", "libgcc_s", "libstdc++", "libc++", "libswift",
-        "libFoundation", "lib_Foundation", "libdispatch", "libBlocksRuntime", "libgomp", "libomp", "libiomp",
+        "libc.", "libc-", "ld-", "libpthread", "libm.", "libm-", "libgcc_s", "libstdc++", "libc++", "libswiftCore",
+        "libswift_", "libFoundation", "lib_Foundation", "libdispatch", "libswiftDispatch", "libBlocksRuntime", "libgomp",
+        "libomp", "libiomp",
     ]
 }
 
