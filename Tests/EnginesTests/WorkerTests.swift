@@ -310,7 +310,7 @@ struct WorkerTests {
 
     #if os(Linux)
         @Test("of the builtin engine are told by the function that holds the fault", arguments: [
-            ("trap-on-row-tail", "closure #1 in closure #2 in FaultCatalogue.process"),
+            ("trap-on-three-outputs", "closure #1 in closure #3 in FaultCatalogue.process"),
             ("crash-on-nine-tokens", "closure #1 in closure #1 in FaultCatalogue.process"),
         ])
         func builtinFrames(fault: String, function: String) throws {

@@ -26,10 +26,9 @@ void csystem_use_huge_pages(size_t size);
 // `end` is a descriptor for the parent that hangs up when the child has ended.
 int csystem_fork(int *end);
 
-// From now on, a crash of this process writes to the descriptor where it was: one frame `S` of the worker protocol, with
-// what the stack of the thread holds, innermost first, by files and offsets. The process then dies as it would have. It
-// takes no memory that is not there yet, and a stack of its own on the calling thread; on another one whose stack is used
-// up, nothing is written. On systems other than Linux, it does nothing.
+// From now on, when this process crashes, it first says where: one frame `S` of the worker protocol to the descriptor,
+// with the stack of the thread, innermost first, by files and offsets. It then dies as it would have. Call it on the
+// thread whose stack may be used up: on others, that is not told. On systems other than Linux, it does nothing.
 void csystem_report_crashes(int descriptor);
 
 #ifdef __linux__
