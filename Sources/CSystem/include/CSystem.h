@@ -32,8 +32,8 @@ int csystem_fork(int *end);
 void csystem_report_crashes(int descriptor);
 
 #ifdef __linux__
-// Swift's own: the name of a symbol of Swift or C++, as people write it, to be freed by the caller; null where it is none.
-// Without `buffer`, `size` is not read.
+// Of Swift's runtime: the name of a symbol of Swift or C++, as people write it, which the caller frees where there is no
+// `buffer`; null where it is no such symbol.
 char *_swift_backtrace_demangle(const char *symbol, size_t length, char *buffer, size_t *size);
 #endif
 

@@ -56,8 +56,8 @@ extension StackFrame {
     /// What engines are written in and threads come from: their callers say more.
     private static let runtimes = [
         "libc.", "libc-", "ld-", "libpthread", "libm.", "libm-", "libgcc_s", "libstdc++", "libc++", "libswiftCore",
-        "libswift_", "libFoundation", "lib_Foundation", "libdispatch", "libswiftDispatch", "libBlocksRuntime", "libgomp",
-        "libomp", "libiomp",
+        "libswift_", "libFoundation", "lib_Foundation", "libdispatch", "libswiftDispatch", "libBlocksRuntime",
+        "libgomp", "libomp", "libiomp",
     ]
 }
 
