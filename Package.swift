@@ -84,7 +84,8 @@ let package = Package(
         .testTarget(name: "DevicesTests", dependencies: ["Devices", "DeviceTestSupport"]),
         .testTarget(
             name: "EnginesTests",
-            dependencies: ["Engines", "Inference", "Devices", "GGUF", "PropertyTesting", "gguf-fuzz"]),
+            dependencies: ["Engines", "Inference", "Devices", "GGUF", "PropertyTesting", "gguf-fuzz"],
+            exclude: ["Crashes"]),
         .testTarget(
             name: "FuzzingTests",
             dependencies: [

@@ -181,11 +181,15 @@ public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
     public var lastWords: String
     /// The step that had begun; nil while it made the session or took the model.
     public var step: Int?
+    /// The functions that it was in, innermost first, 16 at most: its own, without those of runtimes, by name, or by
+    /// their library where that does not name them. Empty where it could not say.
+    public var frames: [String]
 
-    public init(_ cause: Cause, lastWords: String = "", step: Int? = nil) {
+    public init(_ cause: Cause, lastWords: String = "", step: Int? = nil, frames: [String] = []) {
         self.cause = cause
         self.lastWords = lastWords
         self.step = step
+        self.frames = frames
     }
 
     /// Whether a line looks like an assertion or an exception.

@@ -79,7 +79,7 @@ struct WorkerTests {
 
     @Test("that give no answer in time are ended")
     func hangs() throws {
-        let limit = Duration.milliseconds(300)
+        let limit = Duration.seconds(2)
         for body in ["cat loaded; exec sleep 100", "cat loaded; while :; do cat began; done"] {
             #expect(try death(of: Scripted(body, time: limit)).cause == .hang(limit))
         }
@@ -192,6 +192,52 @@ struct WorkerTests {
         #expect(try engine.load(Toy.source()) !== model)
     }
 
+    @Test("that say where they died are told by it")
+    func frames() throws {
+        // Of eight bytes each: the length of the payload, the count of frames, the length of a name.
+        let stack = #"printf S; int 26; int 1; int 9; printf 'decode\033\n\n\0'"#
+        let dead = try death(of: Scripted("cat loaded; asked; \(stack); echo 'x.c:3: n > 0' >&2; kill -ABRT $$"))
+        #expect(dead.frames == ["decode"])
+        #expect(dead.description == "ended by SIGABRT: x.c:3: n > 0")
+        // Where a worker says that and goes on, it has not died there; what is no stack tells nothing of a death.
+        #expect(try death(of: Scripted("\(stack); cat loaded; asked; kill -ABRT $$")).frames.isEmpty)
+        let garbled = try death(of: Scripted("cat loaded; asked; printf S; int 8; int 1; kill -ABRT $$"))
+        #expect(garbled.frames.isEmpty && garbled.cause == .signal(SIGABRT, "SIGABRT"))
+    }
+
+    #if os(Linux)
+        @Test("of C and C++ are told by the function that holds the fault")
+        func crashes() throws {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("gguf-fuzz-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let (handler, program) = ("\(folder.path)/handler.o", "\(folder.path)/crashes")
+            let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            let sources = tests.appendingPathComponent("../../Sources/CSystem").standardized.path
+            let source = tests.appendingPathComponent("Crashes/crashes.cc").path
+            try Compiler.run("cc", "-O1", "-c", "-I\(sources)/include", "\(sources)/CrashReport.c", "-o", handler)
+            try Compiler.run("c++", "-O1", "-fno-stack-protector", source, handler, "-pthread", "-o", program)
+
+            let crashes: [(name: String, signal: Int32, frames: [String])] = [
+                ("assertion", SIGABRT, ["helper_that_aborts", "assertion"]),
+                ("null_pointer", SIGSEGV, ["null_pointer"]),
+                ("call_of_null", SIGSEGV, ["call_of_null"]),
+                ("recursion", SIGSEGV, ["recursion"]),
+                ("exception", SIGABRT, ["exception"]),
+                ("other_thread", SIGSEGV, ["null_pointer"]),
+                ("damaged_heap", SIGABRT, ["damaged_heap"]),
+                ("damaged_stack", SIGSEGV, ["null_pointer", "damaged_stack"]),
+                ("illegal_instruction", SIGILL, ["illegal_instruction"]),
+                ("method", SIGSEGV, ["null_pointer", "engine::Block::operator()", "engine::Model::decode"]),
+            ]
+            for crash in crashes {
+                let dead = try death(of: Scripted("cat loaded; asked; exec '\(program)' \(crash.name)"))
+                #expect(dead.cause == .signal(crash.signal, SignalName.of(crash.signal)), "\(crash.name)")
+                #expect(dead.frames == crash.frames, "\(crash.name)")
+            }
+        }
+    #endif
+
     @Test("that cannot be started, or do not say what they are, are no engine")
     func starts() throws {
         #expect(throws: EngineStartError.self) {
@@ -260,6 +306,21 @@ struct WorkerTests {
             throw ModelError(subject: tensor.name, reason: "is not there")
         }
     }
+
+    #if os(Linux)
+        @Test("of the builtin engine are told by the function that holds the fault", arguments: [
+            ("trap-on-three-outputs", "closure #1 in closure #3 in FaultCatalogue.process"),
+            ("crash-on-nine-tokens", "closure #1 in closure #1 in FaultCatalogue.process"),
+        ])
+        func builtinFrames(fault: String, function: String) throws {
+            let worker = try WorkerEngine(Self.builtin("--inject", fault))
+            let script = Script(placement: Placement("cpu"), steps: [.process(Batch(Array(repeating: 1, count: 9)))])
+            let model = try worker.load(Toy.source())
+            let dead = try #require(throws: EngineDeath.self) { try model.run(script) }
+            #expect(dead.frames.prefix(5).contains(function), "\(dead.frames)")
+            #expect(!dead.frames.contains { $0.hasPrefix("WorkerServer") })
+        }
+    #endif
 
     @Test("answer a request that makes no sense by an error, and go on")
     func senselessRequests() throws {

@@ -3,6 +3,10 @@
 #define CSYSTEM_H
 
 #include <stddef.h>
+#ifdef __linux__
+// What libraries and programs look like.
+#include <elf.h>
+#endif
 
 // The descriptor of a new file in memory, without a name; negative where the system has none.
 int csystem_memory_file(void);
@@ -21,5 +25,16 @@ void csystem_use_huge_pages(size_t size);
 // As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
 // `end` is a descriptor for the parent that hangs up when the child has ended.
 int csystem_fork(int *end);
+
+// From now on, when this process crashes, it first says where: one frame `S` of the worker protocol to the descriptor,
+// with the stack of the thread, innermost first, by files and offsets. It then dies as it would have. Call it on the
+// thread whose stack may be used up: on others, that is not told. On systems other than Linux, it does nothing.
+void csystem_report_crashes(int descriptor);
+
+#ifdef __linux__
+// Of Swift's runtime: the name of a symbol of Swift or C++, as people write it, which the caller frees where there is no
+// `buffer`; null where it is no such symbol.
+char *_swift_backtrace_demangle(const char *symbol, size_t length, char *buffer, size_t *size);
+#endif
 
 #endif

@@ -17,6 +17,8 @@ struct Frame {
         case error = "E"
         /// A step begins.
         case begin = "B"
+        /// Where the process is that dies.
+        case stack = "S"
         /// The process that computes, whose memory counts.
         case process = "P"
         /// How that one ended: another takes its place.

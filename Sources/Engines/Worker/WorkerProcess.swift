@@ -42,6 +42,8 @@ final class WorkerProcess {
     private let limits: WorkerCommand.Limits
     /// The last step that began, not decoded: only of a worker that died does it matter.
     private var lastStep: Frame?
+    /// Where it says that it dies, not decoded.
+    private var lastStack: Frame?
     /// Whose memory counts: a child, where the worker says so.
     private var computing: Int32 = 0
     /// Whether it serves on: not after a death that was more than a child's.
@@ -93,6 +95,7 @@ final class WorkerProcess {
     func answer(_ request: Frame) throws -> Frame {
         let deadline = ContinuousClock.now + limits.time
         lastStep = nil
+        lastStack = nil
         errors.startAnew()
         for stream in [input, output] {
             stream.deadline = deadline
@@ -104,6 +107,7 @@ final class WorkerProcess {
                 let frame = try output.read()
                 switch frame.kind {
                 case .begin: lastStep = frame
+                case .stack: lastStack = frame
                 case .answer, .refused, .unsupported, .error: return frame
                 case .process: computing = try frame.read { Int32(try $0.integer(in: 1...Int(Int32.max))) }
                 case .death: throw try deathOfChild(frame.read())
@@ -133,7 +137,9 @@ final class WorkerProcess {
     }
 
     private func death(_ cause: EngineDeath.Cause) -> EngineDeath {
-        EngineDeath(cause, lastWords: errors.lastWords, step: try? lastStep?.read(Int.self))
+        EngineDeath(
+            cause, lastWords: errors.lastWords, step: try? lastStep?.read(Int.self),
+            frames: (try? lastStack?.read([StackFrame].self))?.functions ?? [])
     }
 
     /// Ends the worker, whatever it does, and waits for it: no zombie stays.

@@ -15,6 +15,7 @@ public enum WorkerServer {
         let descriptor = dup(STDOUT_FILENO)
         dup2(STDERR_FILENO, STDOUT_FILENO)
         let output = FileDescriptorStream(descriptor)
+        csystem_report_crashes(descriptor)
         if !survives || !goOnInChild(output) { endWithInput() }
 
         let input = FileDescriptorStream(STDIN_FILENO)
@@ -108,7 +109,7 @@ public enum WorkerServer {
                 let path = try request.read(String.self)
                 try loaded().save(to: path)
                 return Frame(.answer)
-            case .resume, .answer, .refused, .unsupported, .error, .begin, .process, .death:
+            case .resume, .answer, .refused, .unsupported, .error, .begin, .stack, .process, .death:
                 throw ProtocolError("no request")
             }
         } catch let error as Refusal {
