@@ -151,7 +151,7 @@ struct Trial {
                 throw Discard(reason: "takes all the memory that the metadata asks for")
             }
             let stage = death.step.flatMap { steps.indices.contains($0) ? steps[$0].name : nil } ?? stage
-            throw Wrong(stage: stage, kind: death.kind, seen: death.description)
+            throw Wrong(stage: stage, kind: death.kind, seen: death.description, frames: death.frames)
         }
     }
 
