@@ -13,6 +13,15 @@ struct ProbeQuestion {
         case format(Precision.Format)
         case flushes(Bool)
 
+        /// By how many powers of two what a device does is mostly above its imitation: the error of rounding to nearest is
+        /// half a step at most, as is imitated of steps of blocks; of formats, the greatest step is imitated.
+        var usualError: Double {
+            if case .arithmetic(let arithmetic) = self, arithmetic.operands >= .blocksOf32, arithmetic.sums == .full {
+                return 0
+            }
+            return -0.4
+        }
+
         var description: String {
             switch self {
             case .arithmetic(let arithmetic): "\(arithmetic)"
@@ -46,8 +55,6 @@ struct ProbeQuestion {
     var hasParts = true
     /// Whether a hypothesis must fit from both sides, since others are asked for what it would make errors of.
     var isStrict = false
-    /// Whether no step depends on those before it.
-    var hasIndependentSteps = false
 
     var parts: [Precision.RowCount] { Precision.RowCount.allCases.filter { part in rows.contains { $0.part == part } } }
 
@@ -94,7 +101,7 @@ extension ProbeQuestion {
         let sizes: [(width: Int, scale: Float)] =
             [(256, 1), (1024, 1)] + (isFloat ? [(255, 1), (256, 0x1p-18), (256, 0x1p18)] : [])
         let (script, rows) = script(kinds: 2)
-        var question = ProbeQuestion(
+        return ProbeQuestion(
             kind: "products", subject: "products, \(type.name)",
             models: sizes.map { size in
                 {
@@ -117,8 +124,6 @@ extension ProbeQuestion {
                 precision.products[Precision.Product(type, part)] = arithmetic
             }
         }
-        question.hasIndependentSteps = true
-        return question
     }
 
     /// Normal numbers, or in the narrow float types those of seven bits.
@@ -164,7 +169,6 @@ extension ProbeQuestion {
                 precision.products[Precision.Product(type, part, isOfExperts: true)] = arithmetic
             }
         }
-        question.hasIndependentSteps = true
         question.guess = { part, precision in
             precision.products[Precision.Product(type, part)].flatMap(Precision.Arithmetic.hypotheses.firstIndex)
         }
@@ -212,7 +216,8 @@ extension ProbeQuestion {
     }
 
     private static func attentionModel(headSize: Int, _ cache: StateType) -> ProbeModel {
-        let width = 2 * headSize
+        // Both heads have the same elements, each its own pairs of them.
+        let width = headSize
         var model = ProbeModel(width: width, heads: 2, headSize: headSize)
         // Positions turn next to nothing.
         model.metadata["llama.rope.freq_base"] = .float32(1e12)
@@ -222,11 +227,11 @@ extension ProbeQuestion {
         // Keys and values are signs, which caches of floats hold; queries have as many bits as float32 has.
         for (name, offset) in [("q", 0), ("k", 1), ("v", 5)] {
             model.elements["blk.0.attn_\(name).weight"] = { row, column in
-                guard column == (row + offset) % width else { return 0 }
+                guard column == (row + row / headSize * offset + offset) % width else { return 0 }
                 return name == "q" ? 1 + abs(ProbeNumbers.normal(row, 0, 6)) / 4 : 1
             }
         }
-        model.elements["blk.0.attn_output.weight"] = { row, column in row == column ? 64 : 0 }
+        model.elements["blk.0.attn_output.weight"] = { row, column in row == column % width ? 64 : 0 }
         let isOfBlocks = cache.blockSize > 1
         model.elements["token_embd.weight"] = { row, column in
             isOfBlocks ? ProbeNumbers.normal(row, column, 2) : ProbeNumbers.sign(row, column, 2)

@@ -3,6 +3,8 @@ public struct FuzzReport: Sendable {
     public let plan: FuzzPlan
     public internal(set) var duration = Duration.zero
     public internal(set) var wasInterrupted = false
+    /// How many cases ran side by side in the end; nil: it was not measured how many should.
+    public internal(set) var measuredJobs: Int?
     public private(set) var cases = 0
     public private(set) var cells: [Place: Cell] = [:]
     /// The first failure of each signature, in the order of the cases.

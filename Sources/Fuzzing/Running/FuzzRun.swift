@@ -10,6 +10,8 @@ public struct FuzzRun: Sendable {
     public var shard: (index: UInt64, count: UInt64) = (0, 1)
     /// Cases that run side by side.
     public var jobs: Int
+    /// Whether fewer do where fewer get more done, as on GPUs.
+    public var measuresJobs = false
     /// Where failures are kept; nil: nowhere.
     public var corpus: Corpus?
     /// What corpus files say of where they come from.
@@ -74,7 +76,7 @@ public struct FuzzRun: Sendable {
         let start = ContinuousClock.now
         let report = ReportBox(FuzzReport(plan: plan))
         let common = try commonFindings()
-        try Parallel.inOrder(jobs: jobs) {
+        let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
             Judge(try engines(), known: known)
         } work: { number, judge -> Judged? in
             let index = UInt64(number) * shard.count + shard.index
@@ -104,6 +106,7 @@ public struct FuzzRun: Sendable {
                 }
             }
         }
+        if measuresJobs { report.value.measuredJobs = working }
         report.value.duration = .now - start
         report.value.wasInterrupted = isCancelled()
         return report.value
