@@ -45,16 +45,19 @@ struct JobSearchTests {
     @Test("cases that began with another number of jobs, or are a job's first, do not count")
     func strangers() {
         var search = JobSearch(most: 2)
-        for _ in 0..<1000 { #expect(!search.finish(.seconds(1000), jobs: 2)) }
-        for _ in 0..<2 { #expect(!search.finish(.seconds(1000), jobs: 1)) }
-        for _ in 0..<JobSearch.window { _ = search.finish(.seconds(1), jobs: 1) }
-        #expect(search.count == 2)
-        for _ in 0..<4 { #expect(!search.finish(.seconds(1000), jobs: 2)) }
-        for _ in 0..<JobSearch.window { _ = search.finish(.seconds(1), jobs: 2) }
+        func finish(_ count: Int, of seconds: Int, jobs: Int) {
+            for _ in 0..<count { _ = search.finish(.seconds(seconds), jobs: jobs) }
+        }
+        finish(1000, of: 1000, jobs: 2)
+        #expect(search.count == 1 && !search.isSettled)
+        finish(2, of: 1000, jobs: 1)
+        finish(JobSearch.window, of: 1, jobs: 1)
+        #expect(search.count == 2 && !search.isSettled)
+        finish(4, of: 1000, jobs: 2)
+        finish(JobSearch.window, of: 1, jobs: 2)
         #expect(search.isSettled && search.count == 2)
     }
 
-    /// A device is what cases take: none is used here, and no time.
     @Test("results are in their order and all there, whatever number of threads works")
     func parallel() throws {
         let started = Counter(), seen = Counter()

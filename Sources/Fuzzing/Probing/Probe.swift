@@ -32,7 +32,6 @@ public struct Probe {
     public private(set) var precision: Precision
     public private(set) var answers: [Answer] = []
     private let device: ProbedDevice
-    private let oracle: any Engine
     /// What explained the last question of a kind explains the next one mostly.
     private var likely: [String: Int] = [:]
 
@@ -40,8 +39,7 @@ public struct Probe {
     ///   - engine: that has the device.
     ///   - oracle: that has `reference`.
     public init(_ engine: any Engine, _ device: EngineDevice, oracle: any Engine) {
-        self.device = ProbedDevice(engine, device.name)
-        self.oracle = oracle
+        self.device = ProbedDevice(engine, device.name, oracle: oracle)
         precision = device.precision
     }
 
@@ -72,14 +70,13 @@ public struct Probe {
     }
 
     private mutating func explain(_ question: ProbeQuestion, _ answer: ProbedDevice.Answer) throws {
-        let seen: ProbedDevice.Rows
+        let measurement: ProbeMeasurement
         switch answer {
-        case .rows(let rows): seen = rows
+        case .rows(let rows): measurement = rows
         case .notAsked(let reason):
             answers.append(Answer(subject: question.subject, outcome: .notAsked(reason), error: nil))
             return
         }
-        let measurement = try ProbeMeasurement(question, seen, oracle)
         // Of a hypothesis and a model: of all parts at once.
         var predictions: [[Int]: [Precision.RowCount: [Double]]] = [:]
         func predict(_ hypothesis: Int, _ model: Int, _ part: Precision.RowCount) throws -> [Double] {
@@ -173,13 +170,18 @@ struct ProbeMeasurement {
     /// kind.
     private(set) var found: [[Precision.RowCount: [Double]]] = []
 
+    /// - Parameters:
+    ///   - sources: the models.
+    ///   - seen: what the device made of each.
     /// - Throws: what the reference throws.
-    init(_ question: ProbeQuestion, _ seen: ProbedDevice.Rows, _ oracle: any Engine) throws {
+    init(
+        _ question: ProbeQuestion, _ sources: [any TensorSource], _ seen: [Transcript], _ oracle: any Engine
+    ) throws {
         self.question = question
-        models = try seen.sources.map { try oracle.load($0) }
+        models = try sources.map { try oracle.load($0) }
         exact = try models.map { try $0.run(question.script.on(EngineSet.reference)) }
         if let failure = exact.lazy.compactMap(\.failure).first { throw ProbeError(question.subject, failure.reason) }
-        found = seen.transcripts.indices.map { errors(seen.transcripts[$0], $0) }
+        found = seen.indices.map { errors(seen[$0], $0) }
     }
 
     /// What these errors are of one model and the reference that imitates a precision.

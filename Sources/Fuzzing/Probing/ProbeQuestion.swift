@@ -60,12 +60,13 @@ struct ProbeQuestion {
 
     func subject(_ part: Precision.RowCount) -> String { hasParts ? "\(subject), \(part.rawValue)" : subject }
 
-    /// A batch of one token, one of a few and one of many, of each of some kinds: token `i` is of kind `i % kinds`.
-    private static func script(kinds: Int = 1) -> (script: Script, rows: [Row]) {
+    /// Batches of one token, of a few and of many, of some kinds: token `i` is of kind `i % kinds`. What a batch sees was
+    /// computed in batches that are no larger.
+    private static func script(kinds: Int = 1, singles: Int = 8) -> (script: Script, rows: [Row]) {
         var steps: [Step] = [], rows: [Row] = []
         var position = 0
         // Where ggml's kernels change: five and nine rows, and seventeen.
-        for count in Array(repeating: 1, count: 4 * kinds) + [4, 5, 8, 9, 17] {
+        for count in Array(repeating: 1, count: singles) + [4, 5, 8, 9, 17] {
             let ids = (0..<count).map { (position + $0) % ProbeModel.vocabulary }
             for (key, id) in ids.enumerated() {
                 rows.append(Row(step: steps.count, key: key, part: Precision.RowCount(count), kind: id % kinds))
@@ -183,16 +184,11 @@ extension ProbeQuestion {
     /// number; with heads of 64 and of 128, for which backends have kernels.
     /// - Parameter isChosen: whether the script says which attention is meant.
     static func attention(_ cache: StateType, isFlash: Bool, isChosen: Bool) -> ProbeQuestion {
-        var (script, rows) = script()
+        var (script, rows) = script(singles: 20)
         script.options.cacheType = cache
         script.options.flashAttention = isChosen ? isFlash : nil
-        rows.removeAll { $0.part == .one }
-        // Single tokens that see others.
-        let position = script.steps.reduce(0) { $0 + ($1.batch?.tokens.count ?? 0) }
-        for offset in 0..<4 {
-            rows.append(Row(step: script.steps.count, key: 0, part: .one, kind: 0))
-            script.steps.append(.process(Batch([7 + offset], from: position + offset)))
-        }
+        // What sees few others has next to no sums.
+        rows.removeAll { $0.step < 8 }
         return ProbeQuestion(
             kind: "attention \(cache == .full) \(isFlash)",
             subject: "attention, \(cache.rawValue) cache\(isChosen ? isFlash ? ", flash" : ", plain" : "")",
@@ -216,8 +212,7 @@ extension ProbeQuestion {
     }
 
     private static func attentionModel(headSize: Int, _ cache: StateType) -> ProbeModel {
-        // Both heads have the same elements, each its own pairs of them.
-        let width = headSize
+        let width = 2 * headSize
         var model = ProbeModel(width: width, heads: 2, headSize: headSize)
         // Positions turn next to nothing.
         model.metadata["llama.rope.freq_base"] = .float32(1e12)
@@ -227,11 +222,11 @@ extension ProbeQuestion {
         // Keys and values are signs, which caches of floats hold; queries have as many bits as float32 has.
         for (name, offset) in [("q", 0), ("k", 1), ("v", 5)] {
             model.elements["blk.0.attn_\(name).weight"] = { row, column in
-                guard column == (row + row / headSize * offset + offset) % width else { return 0 }
+                guard column == (row + offset) % width else { return 0 }
                 return name == "q" ? 1 + abs(ProbeNumbers.normal(row, 0, 6)) / 4 : 1
             }
         }
-        model.elements["blk.0.attn_output.weight"] = { row, column in row == column % width ? 64 : 0 }
+        model.elements["blk.0.attn_output.weight"] = { row, column in row == column ? 64 : 0 }
         let isOfBlocks = cache.blockSize > 1
         model.elements["token_embd.weight"] = { row, column in
             isOfBlocks ? ProbeNumbers.normal(row, column, 2) : ProbeNumbers.sign(row, column, 2)

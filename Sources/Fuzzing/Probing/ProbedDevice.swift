@@ -4,30 +4,26 @@ import Inference
 
 /// A device that is asked questions.
 final class ProbedDevice: @unchecked Sendable {
-    // The engine is used by one thread at a time: while `answers` is at work, by that which it starts.
+    // The engines are used by one thread at a time: while `answers` is at work, by that which it starts.
     private let engine: any Engine
+    private let oracle: any Engine
     private let name: String
 
-    init(_ engine: any Engine, _ name: String) {
+    init(_ engine: any Engine, _ name: String, oracle: any Engine) {
         self.engine = engine
+        self.oracle = oracle
         self.name = name
     }
 
     var traits: EngineTraits { engine.traits }
 
     enum Answer {
-        case rows(Rows)
+        case rows(ProbeMeasurement)
         /// Why there are none.
         case notAsked(String)
     }
 
-    /// What the device gave, of each model.
-    struct Rows {
-        var sources: [any TensorSource]
-        var transcripts: [Transcript]
-    }
-
-    /// - Throws: what makes no model: that is a defect of this program.
+    /// - Throws: what makes no model, and what the reference throws: that is a defect of this program.
     func answer(to question: ProbeQuestion) throws -> Answer { try ask(question).answer }
 
     /// Asks questions one after the other on a thread of its own, until there is no answer in time: there would be none
@@ -64,7 +60,7 @@ final class ProbedDevice: @unchecked Sendable {
                 if let failure = transcript.failure { return (.notAsked(failure.reason), false) }
                 transcripts.append(transcript)
             }
-            return (.rows(Rows(sources: sources, transcripts: transcripts)), false)
+            return (.rows(try ProbeMeasurement(question, sources, transcripts, oracle)), false)
         } catch let refusal as Refusal {
             return (.notAsked(refusal.reason), false)
         } catch let unsupported as Unsupported {
