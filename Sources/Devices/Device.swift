@@ -11,6 +11,8 @@ public protocol Device: AnyObject, Sendable {
     /// What it is, in a few words: the processor's or driver's own name.
     var summary: String { get }
     var precision: Precision { get }
+    /// Whether it is a GPU or the like, which all processes that use it share. Most are not.
+    var isAccelerator: Bool { get }
     /// The device that loads tensors for this one, itself unless several devices share what is loaded: their
     /// executables accept each other's tensors. It must not change.
     var tensorOwner: any Device { get }
@@ -31,6 +33,7 @@ public protocol Device: AnyObject, Sendable {
 
 extension Device {
     public var tensorOwner: any Device { self }
+    public var isAccelerator: Bool { false }
 
     /// - Throws: `DeviceError` for types of caches that the builtin engine's devices do not have.
     public func checkNative(_ type: StateType) throws {

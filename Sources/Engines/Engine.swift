@@ -140,12 +140,18 @@ public struct EngineDevice: Hashable, Sendable, Codable {
     /// Whether which ops it computes in one depends on the tensors that a model has, as those of a model in memory may be
     /// others than its file's: the two give the same logits then, but not the same bits. Absent: it does not.
     public var fusesByTensors: Bool?
+    /// Whether it is a GPU or the like, which all processes that use it share: more of them may get less done. Absent: it
+    /// is not.
+    public var isAccelerator: Bool?
 
-    public init(name: String, summary: String, precision: Precision, fusesByTensors: Bool? = nil) {
+    public init(
+        name: String, summary: String, precision: Precision, fusesByTensors: Bool? = nil, isAccelerator: Bool? = nil
+    ) {
         self.name = name
         self.summary = summary
         self.precision = precision
         self.fusesByTensors = fusesByTensors
+        self.isAccelerator = isAccelerator
     }
 }
 

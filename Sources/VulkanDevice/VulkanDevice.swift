@@ -11,11 +11,13 @@ public final class VulkanDevice: Device {
     public let name: String
     public let summary: String
     public let precision = Precision(storage: .float32, accumulation: .float32)
+    public let isAccelerator: Bool
     private let context: Context
 
-    init(name: String, summary: String, context: Context) {
+    init(name: String, summary: String, isAccelerator: Bool, context: Context) {
         self.name = name
         self.summary = summary
+        self.isAccelerator = isAccelerator
         self.context = context
     }
 
@@ -92,9 +94,10 @@ extension VulkanDevice {
                 bindingBytes: Int(clamping: info.max_binding_bytes), groupsX: Int(info.max_groups_x),
                 groupsY: Int(info.max_groups_y))
             let version = "Vulkan \(info.api_major).\(info.api_minor)"
+            let kind = String(cString: info.kind)
             devices.append(
                 VulkanDevice(
-                    name: name, summary: "\(description), \(String(cString: info.kind)), \(version)",
+                    name: name, summary: "\(description), \(kind), \(version)", isAccelerator: kind != "CPU",
                     context: Context(name: name, limits: limits, handle: handle)))
         }
         return (devices, absences.isEmpty ? nil : absences.joined(separator: "; "))

@@ -21,7 +21,7 @@ extension ReferenceOps {
         let (tokens, heads, cells, groups) = (queries.shape[0], queries.shape[1], keys.shape[0], keys.shape[1])
         let (keySize, size) = (queries.shape[2], attention.valueSize)
         y.update(repeating: 0, count: tokens * heads * size)
-        let arithmetic = rounder.arithmetic(cache)
+        let arithmetic = rounder.arithmetic(cache, rows: tokens)
         var (room, rows) = ([Double](repeating: 0, count: cells), [Int](repeating: 0, count: cells))
         room.withUnsafeMutableBufferPointer { room in
             rows.withUnsafeMutableBufferPointer { visible in

@@ -21,7 +21,7 @@ extension ReferenceOps {
     /// `(x […, K], weight [N, K]) → […, N]`: `y[r, n] = Σ_k x[r, k] · weight[n, k]`.
     static func matmul(_ x: ReferenceValue, _ weight: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
         let (rows, outputs, inputs) = (x.shape.rows, weight.shape[0], weight.shape[1])
-        let arithmetic = rounder.arithmetic(weight.type)
+        let arithmetic = rounder.arithmetic(weight.type, rows: rows)
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
             rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
@@ -41,7 +41,7 @@ extension ReferenceOps {
         var users = [[Int]](repeating: [], count: weight.shape[0])
         for i in 0..<experts.count { users[try experts.index(i, of: "expert", below: users.count)].append(i) }
         let hasOneRow = x.shape[1] == 1
-        let arithmetic = rounder.arithmetic(weight.type, isOfExperts: true)
+        let arithmetic = rounder.arithmetic(weight.type, rows: experts.shape[0], isOfExperts: true)
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
             rounder.sums(y, count: experts.count * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
@@ -58,7 +58,7 @@ extension ReferenceOps {
     static func headMatmul(_ x: ReferenceValue, _ weight: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
         let (heads, outputs, inputs) = (weight.shape[0], weight.shape[1], weight.shape[2])
         let rows = x.shape.rows
-        let arithmetic = rounder.arithmetic(weight.type)
+        let arithmetic = rounder.arithmetic(weight.type, rows: x.shape[0])
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
             rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in

@@ -48,11 +48,11 @@ public struct Rounding: Hashable, Sendable, Codable {
     public var precision: Precision
     /// Whether attention is computed as flash attention is.
     public var usesFlashAttention: Bool?
-    /// The most rows that are computed at once.
-    public var rows: Precision.RowCount
+    /// The most rows that are computed at once; nil: as many as an op is given.
+    public var rows: Precision.RowCount?
 
     public init(
-        seed: UInt64, precision: Precision, usesFlashAttention: Bool? = nil, rows: Precision.RowCount = .many
+        seed: UInt64, precision: Precision, usesFlashAttention: Bool? = nil, rows: Precision.RowCount? = .many
     ) {
         self.seed = seed
         self.precision = precision
@@ -68,7 +68,7 @@ final class Rounder {
     private let innerUnit: Double
     private let precision: Precision
     private let usesFlashAttention: Bool
-    private let rows: Precision.RowCount
+    private let rows: Precision.RowCount?
     /// Random numbers are hashes of this: of the seed, the run and how many were drawn before.
     private var counter: UInt64
 
@@ -77,7 +77,7 @@ final class Rounder {
         precision = rounding?.precision ?? Precision(storage: .float64, accumulation: .float64)
         resultUnit = precision.storage.unit
         innerUnit = precision.accumulation.unit
-        rows = rounding?.rows ?? .many
+        rows = rounding?.rows
         usesFlashAttention = rounding?.usesFlashAttention ?? false
         isExact = resultUnit == 0 && innerUnit == 0
         counter = Self.mixed(Self.mixed(rounding?.seed ?? 0) &+ run)
@@ -159,16 +159,17 @@ final class Rounder {
 
     // MARK: Narrow operands
 
-    /// How a product is computed with weights of a type: nil as it is stored and summed elsewhere.
-    func arithmetic(_ type: TensorType?, isOfExperts: Bool = false) -> Precision.Arithmetic? {
+    /// How a product of so many rows is computed with weights of a type: nil as it is stored and summed elsewhere.
+    func arithmetic(_ type: TensorType?, rows count: Int, isOfExperts: Bool = false) -> Precision.Arithmetic? {
         guard !isExact, !precision.products.isEmpty, let type else { return nil }
-        return precision.arithmetic(type, rows, isOfExperts: isOfExperts)
+        return precision.arithmetic(type, rows ?? Precision.RowCount(count), isOfExperts: isOfExperts)
     }
 
-    /// How attention is computed with keys and values from a cache of a type; nil: nothing has kept them.
-    func arithmetic(_ cache: StateType?) -> Precision.Arithmetic? {
+    /// How attention of so many tokens is computed with keys and values from a cache of a type; nil: nothing has kept
+    /// them.
+    func arithmetic(_ cache: StateType?, rows count: Int) -> Precision.Arithmetic? {
         guard !isExact, !precision.attention.isEmpty else { return nil }
-        return precision.arithmetic(cache ?? .full, isFlash: usesFlashAttention, rows)
+        return precision.arithmetic(cache ?? .full, isFlash: usesFlashAttention, rows ?? Precision.RowCount(count))
     }
 
     /// Gives `body` what a product multiplies with.

@@ -22,7 +22,11 @@ public final class BuiltinEngine: Engine {
         }
         if let fault { devices.devices = devices.devices.map { $0.name == "cpu" ? FaultyDevice($0, fault) : $0 } }
         deviceSet = devices
-        self.devices = devices.devices.map { EngineDevice(name: $0.name, summary: $0.summary, precision: $0.precision) }
+        self.devices = devices.devices.map { device in
+            EngineDevice(
+                name: device.name, summary: device.summary, precision: device.precision,
+                isAccelerator: device.isAccelerator ? true : nil)
+        }
     }
 
     public var absences: [String] { deviceSet.absences }

@@ -83,7 +83,8 @@ struct LlamaDevices {
                 name: name, summary: isCPU ? summary : "\(summary) (\(backend))",
                 precision: Precision(storage: .float32, accumulation: .float32),
                 // ggml fuses an addition or a product with what follows, where there is one.
-                fusesByTensors: info.is_offload_target ? true : nil)
+                fusesByTensors: info.is_offload_target ? true : nil,
+                isAccelerator: info.is_offload_target ? true : nil)
             usable.append(Device(index: index, isOffloadTarget: info.is_offload_target, engineDevice: device))
         }
         // The CPU first: the simplest.

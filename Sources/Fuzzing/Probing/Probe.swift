@@ -31,11 +31,7 @@ public struct Probe {
     /// What is known so far.
     public private(set) var precision: Precision
     public private(set) var answers: [Answer] = []
-    private let engine: any Engine
-    private let oracle: any Engine
-    private let device: String
-    /// Whether it gave no answer in time: the next one would not come either.
-    private var isHung = false
+    private let device: ProbedDevice
     /// What explained the last question of a kind explains the next one mostly.
     private var likely: [String: Int] = [:]
 
@@ -43,66 +39,80 @@ public struct Probe {
     ///   - engine: that has the device.
     ///   - oracle: that has `reference`.
     public init(_ engine: any Engine, _ device: EngineDevice, oracle: any Engine) {
-        self.engine = engine
-        self.oracle = oracle
-        self.device = device.name
+        self.device = ProbedDevice(engine, device.name, oracle: oracle)
         precision = device.precision
     }
 
     /// Asks everything.
     /// - Throws: what the reference throws: that is a defect of this program.
     public mutating func run() throws {
-        for question in questions {
-            try ask(question())
-            if isHung { break }
-        }
+        let questions = questions
+        // The device computes while the reference explains what it gave before.
+        try device.answers(to: questions) { number, answer in try explain(questions[number], answer) }
     }
 
-    private var questions: [() -> ProbeQuestion] {
-        let traits = engine.traits
+    mutating func ask(_ question: ProbeQuestion) throws { try explain(question, device.answer(to: question)) }
+
+    private var questions: [ProbeQuestion] {
+        let traits = device.traits
         let attention = traits.cacheTypes.flatMap { cache in
             // Values in blocks can be read by flash attention only.
             [false, true].filter { $0 ? traits.choosesFlashAttention : cache.blockSize == 1 }.map { (cache, $0) }
         }
-        return [ProbeQuestion.results, ProbeQuestion.subnormals]
-            + WeightRecipe.drawnTypes.map { type in { .products(type) } }
-            + WeightRecipe.drawnTypes.map { type in { .expertProducts(type) } }
+        return [.results(), .subnormals()]
+            + WeightRecipe.drawnTypes.map { .products($0) }
+            + WeightRecipe.drawnTypes.map { .expertProducts($0) }
             + attention.map { cache, isFlash in
-                { .attention(cache, isFlash: isFlash, isChosen: traits.choosesFlashAttention) }
+                .attention(cache, isFlash: isFlash, isChosen: traits.choosesFlashAttention)
             }
-            + Precision.Function.allCases.map { function in { .function(function) } }
-            + ["mamba", "mamba2", "qwen3next", "rwkv7"].map { name in { .states(of: name) } }
+            + Precision.Function.allCases.map { .function($0) }
+            + ["mamba", "mamba2", "qwen3next", "rwkv7"].map { .states(of: $0) }
     }
 
-    mutating func ask(_ question: ProbeQuestion) throws {
+    private mutating func explain(_ question: ProbeQuestion, _ answer: ProbedDevice.Answer) throws {
         let measurement: ProbeMeasurement
-        do {
-            measurement = try ProbeMeasurement(question, engine, device, oracle)
-        } catch let error as NotAsked {
-            isHung = error.isHang
-            answers.append(Answer(subject: question.subject, outcome: .notAsked(error.reason), error: nil))
+        switch answer {
+        case .rows(let rows): measurement = rows
+        case .notAsked(let reason):
+            answers.append(Answer(subject: question.subject, outcome: .notAsked(reason), error: nil))
             return
         }
-        for part in question.parts {
-            let found = measurement.found(part)
-            var predictions: [Int: [Double]] = [:]
-            func predict(_ hypothesis: Int) throws -> [Double] {
-                if let known = predictions[hypothesis] { return known }
+        // Of a hypothesis and a model: of all parts at once.
+        var predictions: [[Int]: [Precision.RowCount: [Double]]] = [:]
+        func predict(_ hypothesis: Int, _ model: Int, _ part: Precision.RowCount) throws -> [Double] {
+            if predictions[[hypothesis, model]] == nil {
                 var imitated = precision
                 for part in question.parts { question.apply(question.hypotheses[hypothesis], part, &imitated) }
-                let errors = try measurement.errors(of: imitated, part)
-                predictions[hypothesis] = errors
-                return errors
+                predictions[[hypothesis, model]] = try measurement.errors(of: imitated, model)
             }
-            // What correct arithmetic makes in any case: errors below that say nothing.
-            let least = try predict(0)
+            return predictions[[hypothesis, model]]?[part] ?? []
+        }
+        for part in question.parts {
+            let found = measurement.found.map { $0[part] ?? [] }
+            /// How far a hypothesis is from what was found; nil where that is no less than `bound`, which is seen from the
+            /// first model that shows it.
+            func misfit(_ hypothesis: Int, below bound: Double) throws -> Double? {
+                var worst = 0.0
+                for model in found.indices {
+                    guard let misfit = Self.misfit(
+                        found[model], try predict(hypothesis, model, part),
+                        // What correct arithmetic makes in any case: errors below that say nothing.
+                        least: try predict(0, model, part), usual: question.hypotheses[hypothesis].usualError)
+                    else { return nil }
+                    worst = max(worst, misfit)
+                    if worst >= bound { return nil }
+                }
+                return worst
+            }
             var best: (hypothesis: Int, misfit: Double)?
             let guess = question.guess(part, precision) ?? likely[question.kind]
             for hypothesis in (guess.map { [$0] } ?? []) + question.hypotheses.indices.filter({ $0 != guess }) {
-                let predicted = try predict(hypothesis)
-                guard let misfit = Self.misfit(found, predicted, least: least) else { continue }
                 // What explains it as well comes after what is finer or likelier.
-                if best.map({ misfit < $0.misfit - Self.margin }) ?? true { best = (hypothesis, misfit) }
+                let bound = best.map { $0.misfit - Self.margin } ?? .infinity
+                // Nothing can be that much better.
+                if bound <= 0 { break }
+                guard let misfit = try misfit(hypothesis, below: bound) else { continue }
+                best = (hypothesis, misfit)
                 // Only what is likely needs no comparison with all others.
                 if hypothesis == guess, misfit < Self.fit { break }
             }
@@ -114,15 +124,13 @@ public struct Probe {
             answers.append(
                 Answer(
                     subject: question.subject(part), outcome: best == nil ? .unknown : .computes("\(answer)"),
-                    error: found.max()))
+                    error: found.joined().max()))
         }
     }
 
     /// By how many powers of two an error may be above what a hypothesis predicts, which has errors of its own.
     private static let tolerance = 0.6
-    /// By how many it is: rounding to nearest errs less than the greatest error that it may make.
-    private static let usual = -0.4
-    /// How far from that, for there to be no better hypothesis to look for.
+    /// How far from what is usual, for there to be no better hypothesis to look for.
     private static let fit = 0.6
     /// How far it may be where it must fit from both sides.
     private static let strict = 2.0
@@ -130,8 +138,10 @@ public struct Probe {
     private static let margin = 0.2
 
     /// How far errors are from those predicted, in powers of two; nil where one is beyond its prediction.
-    /// - Parameter least: the errors that there are in any case: below them, nothing is said.
-    private static func misfit(_ found: [Double], _ predicted: [Double], least: [Double]) -> Double? {
+    /// - Parameters:
+    ///   - least: the errors that there are in any case: below them, nothing is said.
+    ///   - usual: by how many powers of two they are above the predictions mostly.
+    private static func misfit(_ found: [Double], _ predicted: [Double], least: [Double], usual: Double) -> Double? {
         var worst = 0.0
         for ((a, b), c) in zip(zip(found, predicted), least) {
             let (a, b) = (max(a, c), max(b, c))
@@ -151,79 +161,54 @@ public struct Probe {
     }
 }
 
-/// Why a device is not asked.
-struct NotAsked: Error {
-    var reason: String
-    var isHang = false
-}
-
 /// How far a device's rows are from the exact ones, in groups of rows that show the same.
 struct ProbeMeasurement {
     private let question: ProbeQuestion
     private let models: [any EngineModel]
     private let exact: [Transcript]
-    private let seen: [Transcript]
+    /// The root mean square of the errors of a part's rows, as parts of their lengths: of each model, by part, of each
+    /// kind.
+    private(set) var found: [[Precision.RowCount: [Double]]] = []
 
-    /// - Throws: `NotAsked`, and what the reference throws.
-    init(_ question: ProbeQuestion, _ engine: any Engine, _ device: String, _ oracle: any Engine) throws {
+    /// - Parameters:
+    ///   - sources: the models.
+    ///   - seen: what the device made of each.
+    /// - Throws: what the reference throws.
+    init(
+        _ question: ProbeQuestion, _ sources: [any TensorSource], _ seen: [Transcript], _ oracle: any Engine
+    ) throws {
         self.question = question
-        let reference = question.script.on(EngineSet.reference)
-        let sources = try question.models.map { try $0() }
         models = try sources.map { try oracle.load($0) }
-        exact = try models.map { try $0.run(reference) }
+        exact = try models.map { try $0.run(question.script.on(EngineSet.reference)) }
         if let failure = exact.lazy.compactMap(\.failure).first { throw ProbeError(question.subject, failure.reason) }
-        do {
-            seen = try sources.map { source in
-                let transcript = try engine.load(source).run(question.script.on(device))
-                if let failure = transcript.failure { throw NotAsked(reason: failure.reason) }
-                return transcript
-            }
-        } catch let refusal as Refusal {
-            throw NotAsked(reason: refusal.reason)
-        } catch let unsupported as Unsupported {
-            throw NotAsked(reason: unsupported.reason)
-        } catch let death as EngineDeath {
-            if case .hang = death.cause { throw NotAsked(reason: "\(death)", isHang: true) }
-            throw NotAsked(reason: "\(death)")
-        }
+        found = seen.indices.map { errors(seen[$0], $0) }
     }
 
-    /// The root mean square of the errors of a part's rows, as parts of their lengths, of each model and kind.
-    func found(_ part: Precision.RowCount) -> [Double] { errors(seen, part) { $0 } }
-
-    /// What these errors are of the reference that imitates a precision.
-    func errors(of precision: Precision, _ part: Precision.RowCount) throws -> [Double] {
+    /// What these errors are of one model and the reference that imitates a precision.
+    func errors(of precision: Precision, _ model: Int) throws -> [Precision.RowCount: [Double]] {
         var script = question.script.on(EngineSet.reference)
         script.options.rounding = Rounding(
-            seed: 1, precision: precision, usesFlashAttention: script.options.flashAttention, rows: part)
-        // Other parts' batches are run where these depend on them.
-        let steps = question.rows.filter { $0.part == part }.map(\.step)
-        var numbers = Dictionary(uniqueKeysWithValues: script.steps.indices.map { ($0, $0) })
-        if question.hasIndependentSteps {
-            let kept = script.steps.indices.filter(steps.contains)
-            numbers = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1, $0) })
-            script.steps = kept.map { script.steps[$0] }
-        }
-        return errors(try models.map { try $0.run(script) }, part) { numbers[$0] ?? 0 }
+            seed: 1, precision: precision, usesFlashAttention: script.options.flashAttention, rows: nil)
+        return errors(try models[model].run(script), model)
     }
 
-    private func errors(
-        _ transcripts: [Transcript], _ part: Precision.RowCount, _ number: (_ step: Int) -> Int
-    ) -> [Double] {
+    private func errors(_ transcript: Transcript, _ model: Int) -> [Precision.RowCount: [Double]] {
+        Dictionary(uniqueKeysWithValues: question.parts.map { ($0, errors(transcript, model, $0)) })
+    }
+
+    private func errors(_ transcript: Transcript, _ model: Int, _ part: Precision.RowCount) -> [Double] {
         let rows = question.rows.filter { $0.part == part }
-        return transcripts.indices.flatMap { model in
-            Set(rows.map(\.kind)).sorted().map { kind in
-                var sum = 0.0, count = 0.0
-                for row in rows where row.kind == kind {
-                    guard let a = transcripts[model].results[number(row.step)].rows?.row(of: row.key),
-                        let b = exact[model].results[row.step].rows?.row(of: row.key)
-                    else { return .infinity }
-                    let length = b.reduce(0) { $0 + $1 * $1 }, error = distance(a, b)
-                    sum += error * error / max(length, .leastNormalMagnitude)
-                    count += 1
-                }
-                return (sum / max(count, 1)).squareRoot()
+        return Set(rows.map(\.kind)).sorted().map { kind in
+            var sum = 0.0, count = 0.0
+            for row in rows where row.kind == kind {
+                guard let a = transcript.results[row.step].rows?.row(of: row.key),
+                    let b = exact[model].results[row.step].rows?.row(of: row.key)
+                else { return .infinity }
+                let length = b.reduce(0) { $0 + $1 * $1 }, error = distance(a, b)
+                sum += error * error / max(length, .leastNormalMagnitude)
+                count += 1
             }
+            return (sum / max(count, 1)).squareRoot()
         }
     }
 }

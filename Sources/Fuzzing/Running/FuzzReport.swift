@@ -4,6 +4,8 @@ public struct FuzzReport: Sendable {
     /// Until the last case was judged; what is cut down after that takes time of its own.
     public internal(set) var duration = Duration.zero
     public internal(set) var wasInterrupted = false
+    /// How many cases ran side by side in the end; nil: it was not measured how many should.
+    public internal(set) var measuredJobs: Int?
     public private(set) var cases = 0
     public private(set) var cells: [Place: Cell] = [:]
     /// In the order of the cases that showed them.

@@ -10,6 +10,8 @@ public struct FuzzRun: Sendable {
     public var shard: (index: UInt64, count: UInt64) = (0, 1)
     /// Cases that run side by side.
     public var jobs: Int
+    /// Whether fewer do where fewer get more done, as on GPUs.
+    public var measuresJobs = false
     /// Where failures are kept; nil: nowhere.
     public var corpus: Corpus?
     /// What corpus files say of where they come from.
@@ -78,7 +80,7 @@ public struct FuzzRun: Sendable {
         let report = ReportBox(FuzzReport(plan: plan))
         let findings = Findings()
         let common = try commonFindings()
-        try Parallel.inOrder(jobs: jobs) {
+        let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
             Judge(try engines(), known: known)
         } work: { number, judge -> Judged? in
             let index = UInt64(number) * shard.count + shard.index
@@ -118,6 +120,7 @@ public struct FuzzRun: Sendable {
                 try exclusively { try handle(.shrunk(index: finding.index, kept)) }
             }
         }
+        if measuresJobs { report.value.measuredJobs = working }
         report.value.wasInterrupted = isCancelled()
         report.value.findings = findings.all.map { finding in
             var finding = finding

@@ -42,19 +42,21 @@ struct Run: ParsableCommand {
         var makers = try options.engines.makers(fault: fault)
         let shard = options.shard ?? .whole
         let extent = options.time.map { .time($0.duration) } ?? FuzzRun.Extent.cases(options.cases ?? 1000)
-        let (plan, absences) = try {
+        let (plan, absences, isShared) = try {
             // Made and let go: each thread of the run makes its own.
             let engines = try makers.make()
             let devices = try (options.device ?? .all).devices(of: engines)
             let plan = FuzzPlan(
                 seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
                 placeable: engines.placeable(with: devices), traits: engines.traits)
-            return (plan, engines.absences)
+            let isShared = engines.devices.contains { devices.contains($0.name) && $0.isAccelerator ?? false }
+            return (plan, engines.absences, isShared)
         }()
         makers.devices = plan.devices
         var fuzzing = FuzzRun(
             plan, extent, jobs: options.jobs ?? ProcessInfo.processInfo.activeProcessorCount, version: GGUFFuzz.version,
             engines: { [makers] in try makers.make() })
+        fuzzing.measuresJobs = options.jobs == nil && isShared
         fuzzing.shard = (shard.number - 1, shard.count)
         fuzzing.corpus = Corpus(folder: options.corpus ?? "Corpus")
         fuzzing.fault = fault?.name

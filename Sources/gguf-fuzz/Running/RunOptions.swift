@@ -14,7 +14,7 @@ struct RunOptions: ParsableArguments {
     var cases: UInt64?
     @Option(help: "How long instead: 90s, 30m, 8h.")
     var time: TimeSpan?
-    @Option(help: "Cases that run side by side. (default: one for each core)")
+    @Option(help: "Cases that run side by side. (default: one for each core; on GPUs, as many as are found to get most done)")
     var jobs: Int?
     @Option(help: ArgumentHelp(
         "Part I of N, from 1: of N runs with the same seed, each runs other cases. (default: 1/1)", valueName: "I/N"))
