@@ -1,4 +1,3 @@
-import Foundation
 import PropertyTesting
 
 /// Cuts a failing case down to the simplest that fails in the same way.
@@ -7,8 +6,6 @@ public struct CaseShrinker {
     let judge: Judge
     /// The most cases that are judged.
     public var budget: Int
-    /// How many cases with fewer layers or tokens are drawn once nothing simpler is found.
-    private static var redraws: Int { Int(ProcessInfo.processInfo.environment["H4_REDRAW"] ?? "8") ?? 8 }
     /// Told of each case that was judged: how many there were, and the simplest that fails so far.
     public var progress: (Int, Case) -> Void = { _, _ in }
 
@@ -35,9 +32,7 @@ public struct CaseShrinker {
     private func shrinkByChoices(_ start: Choices.Recording, _ trials: CaseTrials) -> Choices.Recording? {
         let whole = CaseSpace(drawing: drawing)
         guard var best = trials.shrink(start, in: whole) else { return nil }
-        while let smaller = trials.redraw(drawing, tries: Self.redraws), let again = trials.shrink(smaller, in: whole) {
-            best = again
-        }
+        while let smaller = trials.redraw(drawing) { best = trials.shrink(smaller, in: whole) ?? smaller }
         return best
     }
 
@@ -49,15 +44,14 @@ public struct CaseShrinker {
         guard let trials = trials(start, failure, isCancelled) else { return nil }
         var search = StructuralSearch(trials.best.case, trials)
         while true {
-            let recording = try? CaseSpace(drawing: drawing).recover(search.best)
-            if let drawn = recording.flatMap({ shrinkByChoices($0, trials) }) {
-                return ShrunkCase(trials, drawn)
-            }
+            let choices = try? CaseSpace(drawing: drawing).recover(search.best)
+            if let drawn = choices.flatMap({ shrinkByChoices($0, trials) }) { return ShrunkCase(trials, drawn) }
             let before = search.best
             search.simplifyStructure(drawing.traits)
             if search.best != before { continue }
             let models = CaseSpace(drawing: drawing, kept: before)
-            let drawn = (try? models.recover(before)).flatMap { trials.shrink($0, in: models) }
+            let recording = try? models.recover(before)
+            let drawn = recording.flatMap { trials.shrink($0, in: models) } ?? recording
             if trials.isOver || trials.best.case == before {
                 return ShrunkCase(trials, drawn ?? Choices(replaying: []).recording)
             }

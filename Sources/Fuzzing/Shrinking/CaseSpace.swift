@@ -5,7 +5,7 @@ import PropertyTesting
 /// The cases among which the simplest is looked for by their choices: all that a generator draws, or, of a case that it
 /// does not, those that differ from it in their model.
 struct CaseSpace {
-    let drawing: CaseDrawing
+    var drawing: CaseDrawing
     /// What stays as it is, but for its model.
     var kept: Case?
 
@@ -26,10 +26,11 @@ struct CaseSpace {
         return result
     }
 
-    /// The case that is kept, with another model and other weights.
+    /// The case that is kept, with another model and other weights; any case, where none is kept.
     /// - Throws: as `draw`.
     func redraw(_ choices: inout Choices) throws -> Case {
         var result = try draw(&choices)
+        if kept == nil { return result }
         let width = try result.sessionTraits().dimensions.embedding
         result.recipe = try WeightRecipe.draw(&choices, width: width, like: nil)
         return result

@@ -60,28 +60,36 @@ final class CaseTrials {
             .everythingSimplest, .editing("fewer layers", in: space) { $0.removeLayers() },
         ]
         if space.kept == nil { passes.append(.editing("half the script", in: space) { $0.cutScript(isRough: true) }) }
+        // Of a model's many choices few matter: runs of them cost less than one after the other.
+        passes += [.deleteOuterSpans, .zeroRuns]
         return Shrinker(budget: left, passes: passes + ShrinkPass.all)
             .shrink(start, isCancelled: isCancelled) { try space.draw(&$0) } accepts: { self.fails($0) }?.recording
     }
 
     /// Looks for a case with fewer layers or tokens, of other sizes and weights: where a failure depends on numbers, the
     /// simplest model may need more tokens for it than another.
-    /// - Parameter tries: the most cases that are judged.
-    func redraw(_ drawing: CaseDrawing, tries: Int) -> Choices.Recording? {
+    ///
+    /// The more layers and tokens there are, the more cases are tried: few where one could be spared.
+    /// - Returns: nil where none of these fails.
+    func redraw(_ drawing: CaseDrawing) -> Choices.Recording? {
         let best = best.case
         let whole = CaseSpace(drawing: drawing)
-        let shorter = best.shorterScripts.map { CaseSpace(drawing: drawing, kept: $0) }
-        var simplest = Choices(replaying: [])
-        let fewest = (try? drawing.draw(&simplest))?.layers ?? 1
-        let kinds = shorter + (best.layers > fewest ? [CaseSpace(drawing: drawing, kept: best)] : [])
-        guard !kinds.isEmpty else { return nil }
-        var count = 0
-        for stream in 0..<64 * tries where count < tries && !isOver {
+        guard let simplest = whole.replay(Choices(replaying: []).recording) else { return nil }
+        var spaces = best.shorterScripts.map { CaseSpace(drawing: drawing, kept: $0) }
+        if best.layers > simplest.layers { spaces.append(CaseSpace(drawing: drawing, kept: best)) }
+        guard !spaces.isEmpty else { return nil }
+        var any = whole
+        any.drawing.checks = [best.check]
+        spaces.append(any)
+
+        var tries = min(40, 5 * (max(0, best.layers - simplest.layers) + best.tokens - 1))
+        for stream in 0..<64 * tries where tries > 0 && !isOver {
             var choices = Choices(seed: 0, stream: UInt64(stream))
-            guard let drawn = try? kinds[stream % kinds.count].redraw(&choices), drawn.layers <= best.layers,
-                drawn.layers < best.layers || drawn.tokens < best.tokens, let recording = try? whole.recover(drawn)
+            guard let drawn = try? spaces[stream % spaces.count].redraw(&choices), drawn.layers <= best.layers,
+                drawn.tokens <= best.tokens, drawn.layers < best.layers || drawn.tokens < best.tokens,
+                let recording = try? whole.recover(drawn)
             else { continue }
-            count += 1
+            tries -= 1
             if fails(drawn) { return recording }
         }
         return nil
