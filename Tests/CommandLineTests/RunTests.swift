@@ -93,6 +93,25 @@ struct RunTests {
             #expect(again.status == 1 && again.output.contains("again.json: 1 layer, 7 tokens"), "\(again)")
             let passing = try Program("shrink", file, "-o", "passing.json", "--inject", "none", in: folder)
             #expect(passing.status == 0 && !FileManager.default.fileExists(atPath: folder + "/passing.json"))
+
+            let text = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
+            // A finding that is waited for explains itself.
+            try text.replacing("\n  \"seen\"", with: "\n  \"known\": {},\n  \"seen\"")
+                .write(toFile: folder + "/known.json", atomically: true, encoding: .utf8)
+            let explained = try Program("replay", file, "--known", "known.json", in: folder)
+            #expect(explained.status == 0, "\(explained)")
+            #expect(explained.output.contains("\(file): fails on cpu, known: known.json\n"), "\(explained)")
+            #expect(explained.output.contains("1 file: 0 passed, 0 failed, 1 known, 0 discarded"), "\(explained)")
+            let waited = try Program("shrink", file, "-o", "waited.json", "--known", "known.json", in: folder)
+            #expect(waited.status == 0 && waited.output.contains("  known on cpu: known.json\n"), "\(waited)")
+            // What nobody can be asked for is refused on one line.
+            try text.replacing("\"positions\": [0, 1, 2", with: "\"positions\": [0, 2, 1")
+                .write(toFile: folder + "/illegal.json", atomically: true, encoding: .utf8)
+            let illegal = try Program("shrink", "illegal.json", "-o", "x.json", in: folder)
+            #expect(illegal.isRefusal, "\(illegal)")
+            #expect(
+                illegal.errors.contains(
+                    "illegal.json: case.script.steps[0].process: position 1 of sequence 0, which goes on at 3"))
         }
     }
 

@@ -27,7 +27,7 @@ struct DrawingTests {
             let again = try drawing.draw(&recovered, like: subject)
             #expect(again == subject, "seed \(seed)")
             // The choices alone draw it too.
-            #expect(drawing.replay(recovered.recording) == subject, "seed \(seed), replayed")
+            #expect(CaseSpace(drawing: drawing).replay(recovered.recording) == subject, "seed \(seed), replayed")
         }
     }
 

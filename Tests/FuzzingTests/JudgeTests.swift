@@ -19,6 +19,8 @@ private final class FakeEngine: Engine {
     /// What becomes of a transcript; the number of runs so far, this one included.
     var change: (inout Transcript, Script, Int) throws -> Void = { _, _, _ in }
     var saved: ([UInt8]) throws -> [UInt8] = { $0 }
+    /// The length of what is saved, where it is not what it has.
+    var savedLength: UInt64?
     /// Of the models from files only.
     var changeOfFiles: (inout Transcript) -> Void = { _ in }
     fileprivate var runs = 0
@@ -57,6 +59,7 @@ private final class FakeModel: EngineModel {
         let file = URL(fileURLWithPath: path)
         try model.save(to: path)
         try Data(engine.saved(Array(Data(contentsOf: file)))).write(to: file)
+        if let length = engine.savedLength { try FileHandle(forWritingTo: file).truncate(atOffset: length) }
     }
 }
 
@@ -173,7 +176,7 @@ struct JudgeTests {
         // What was only said before it died is not why.
         #expect(death(.signal(6, "SIGABRT"), "loading 3 tensors")?.kind == "SIGABRT")
         #expect(death(.exit(3))?.kind == "exit 3")
-        #expect(death(.hang(.seconds(1)))?.kind == "hang" && death(.memory(1))?.kind == "memory")
+        #expect(death(.hang(.seconds(1)))?.kind == "hang" && death(.memory(1 << 30))?.kind == "memory")
         #expect(death(.protocolViolation("x"))?.kind == "protocol")
         #expect(death(.exit(1), step: 3)?.stage == "restore" && death(.exit(1))?.stage == "session")
         #expect(death(.exit(1), step: 99)?.stage == "session")
@@ -199,6 +202,10 @@ struct JudgeTests {
         #expect(discard { $0.refusal = Unsupported("experts") } == "unsupported: experts")
         #expect(discard { $0.change = { _, _, _ in throw Unsupported("steps") } } == "unsupported: steps")
         #expect(discard(.roundtrip) { $0.saved = { _ in throw Unsupported("saving") } } == "unsupported: saving")
+        let long = discard(.roundtrip) { $0.savedLength = 2 << 30 }
+        #expect(long == "limit: a saved model of more than 1024 MiB is not read")
+        let large = discard { $0.change = { _, _, _ in throw EngineDeath(.memory(1 << 16)) } }
+        #expect(large == "limit: a worker may use 0 MiB, and the model is large")
         let judge = Judge(EngineSet(Toy.engine()))
         #expect(
             judge.judge(Toy.subject(.agrees, devices: ["vulkan99"]))[0].outcome

@@ -89,7 +89,7 @@ struct RunningTests {
         #expect(shrunk.case.layers == 1 && shrunk.case.tokens == fault.fewestTokens)
         if case .least? = trial.minimality {} else { Issue.record("\(String(describing: trial.minimality))") }
         // What was cut down is drawn by its own choices.
-        #expect(try #require(plan.drawing(of: 0).replay(shrunk.recording)).metadata == shrunk.case.metadata)
+        #expect(try #require(CaseSpace(drawing: plan.drawing(of: 0)).replay(shrunk.recording)).metadata == shrunk.case.metadata)
     }
 
     @Test("do not find a fault that is not there")

@@ -34,6 +34,11 @@ final class LoadedCase {
         return source
     }
 
+    /// Of the model's weights, in the types that they have.
+    func weightBytes() throws -> Int {
+        try source().tensors.reduce(0) { $0 + ($1.byteCount ?? 0) }
+    }
+
     /// - Parameter isInMemory: as a program loads a model that it has in memory; else in the engine's cheapest way.
     func model(of engine: any Engine, isInMemory: Bool = false) throws -> any EngineModel {
         let key = ModelKey(engine: ObjectIdentifier(engine), isInMemory: isInMemory)

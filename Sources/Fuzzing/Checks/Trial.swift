@@ -30,8 +30,10 @@ struct Trial {
 
     var subject: Case { loaded.subject }
     private var script: Script { subject.script.on(device) }
-    /// No toy is as long.
+    /// The most that is read of a file that an engine saved. No toy is as long.
     private static let longestFile = 1 << 30
+    /// An engine may need so many times the memory that a model's weights take; what takes more has no bounds.
+    private static let memoryPerWeight = 8
 
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
@@ -67,9 +69,10 @@ struct Trial {
             stage = "save"
             let saved = try TemporaryFile()
             try survive { try model.save(to: saved.path) }
-            let file = try wrong("save", "not a GGUF file") {
-                try GGUFFile(bytes: saved.contents(limit: Self.longestFile) ?? [], name: "the saved model")
+            guard let bytes = saved.contents(limit: Self.longestFile) else {
+                throw Discard(reason: "limit: a saved model of more than \(Self.longestFile >> 20) MiB is not read")
             }
+            let file = try wrong("save", "not a GGUF file") { try GGUFFile(bytes: bytes, name: "the saved model") }
             try expectSame(file, as: source)
             try withExtendedLifetime(saved) {
                 let again = try load(isTaken: true) { try engine.load(file: saved.path) }
@@ -150,6 +153,9 @@ struct Trial {
             if subject.check == .rejects, case .memory = death.cause {
                 throw Discard(reason: "takes all the memory that the metadata asks for")
             }
+            if case .memory(let limit) = death.cause, try loaded.weightBytes() > limit / Self.memoryPerWeight {
+                throw Discard(reason: "limit: a worker may use \(limit >> 20) MiB, and the model is large")
+            }
             let stage = death.step.flatMap { steps.indices.contains($0) ? steps[$0].name : nil } ?? stage
             throw Wrong(stage: stage, kind: death.kind, seen: death.description, frames: death.frames)
         }
@@ -191,6 +197,9 @@ struct Trial {
 }
 
 extension Check {
+    /// Whether it needs a model more than once: changed, or as a file and what the file holds.
+    public var copiesModel: Bool { isOfLoaders || self == .metamorphic }
+
     /// Whether the model that it begins with is one in memory, beside which there is one from a file.
     fileprivate var isOfLoaders: Bool { self == .loaders || self == .roundtrip }
 }

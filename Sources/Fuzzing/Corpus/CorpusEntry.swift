@@ -63,13 +63,8 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
         return words + " on \(signature.backend)"
     }
 
-    /// What is simpler of two cases that fail in the same way: fewer layers, then fewer tokens, then fewer steps, then
-    /// less metadata and tensors.
-    public func isSimpler(than other: CorpusEntry) -> Bool { size.lexicographicallyPrecedes(other.size) }
-
-    private var size: [Int] {
-        [`case`.layers, `case`.tokens, `case`.script.steps.count, `case`.metadata.count + `case`.optionalTensors.count]
-    }
+    /// Of two that fail in the same way; see `Case.isSimpler`.
+    public func isSimpler(than other: CorpusEntry) -> Bool { `case`.isSimpler(than: other.case) }
 
     // MARK: Files
 

@@ -1,5 +1,3 @@
-import PropertyTesting
-
 /// A cause of failures, its smallest case, and all that it explains.
 public struct Finding: Sendable {
     public var failure: Failure
@@ -22,8 +20,6 @@ public struct Finding: Sendable {
     /// What it needs in architectures that show it in ways of their own; the first is that of the smallest case. Empty
     /// while that is not known.
     var causes: [Cause] = []
-    /// The choices that draw the case, as far as it is cut down; nil where none do.
-    var recording: Choices.Recording?
     /// Cases that were judged to cut it down.
     private(set) var spent = 0 {
         didSet { entry?.found.evaluations = spent }
@@ -57,13 +53,9 @@ public struct Finding: Sendable {
         }
     }
 
-    init(
-        _ failure: Failure, _ subject: Case?, index: UInt64, found: CorpusEntry.Origin,
-        recording: Choices.Recording? = nil
-    ) {
+    init(_ failure: Failure, _ subject: Case?, index: UInt64, found: CorpusEntry.Origin) {
         self.failure = failure
         self.index = index
-        self.recording = recording
         entry = subject.map { subject in
             var subject = subject
             subject.devices = [failure.signature.device]
@@ -74,14 +66,13 @@ public struct Finding: Sendable {
     /// Takes what cutting the case down came to.
     mutating func take(_ shrunk: ShrunkCase) {
         isFlaky = shrunk.isFlaky
-        recording = shrunk.recording
+        isUnfinished = shrunk.isExhausted
         take(shrunk.case, shrunk.failure)
         spent += shrunk.evaluations
     }
 
     /// Takes what matters of the case.
     mutating func take(_ answer: CauseSearch.Answer) {
-        if entry?.case != answer.case { recording = nil }
         take(answer.case, answer.failure)
         entry?.cause = answer.cause
         spent += answer.evaluations

@@ -148,7 +148,6 @@ public struct FuzzRun: Sendable {
         let simplest = judge.simplest(failure, of: subject)
         if simplest.case != subject, findings.countSame(as: simplest.failure.signature) { return {} }
         var finding = Finding(simplest.failure, simplest.case, index: index, found: origin)
-        finding.recording = recording(of: simplest.case, index) ?? judged.recording
         finding.occurrences.add(failure.signature)
         keep(&finding)
         let number = findings.add(finding)
@@ -167,13 +166,6 @@ public struct FuzzRun: Sendable {
     private static let budgetMeanwhile = 200
     private static let patienceMeanwhile = Duration.seconds(20)
 
-    /// The choices that draw a case.
-    private func recording(of subject: Case, _ index: UInt64) -> Choices.Recording? {
-        var choices = Choices(replaying: [])
-        guard (try? plan.drawing(of: index).draw(&choices, like: subject)) == subject else { return nil }
-        return choices.recording
-    }
-
     /// Cuts a finding's case down, and finds out what of it matters.
     private func shrink(
         _ found: Finding, _ budget: Int, _ patience: Duration?, _ judge: Judge,
@@ -186,20 +178,12 @@ public struct FuzzRun: Sendable {
         }
         let deadline = patience.map { ContinuousClock.now + $0 }
         let isOver = { isCancelled() || deadline.map { .now > $0 } ?? false }
-        guard let recording = finding.recording else {
-            let search = CauseSearch(judge: judge.withoutProof, isCancelled: isOver)
-            finding.take(search.answer(entry.case, finding.failure))
-            finding.isUnfinished = isOver()
-            return finding
-        }
         // What is cut down without proof is proved in the end, or else cut down anew.
         for judging in [judge.withoutProof, judge] {
             let shrinker = CaseShrinker(plan.drawing(of: finding.index), judging, budget: budget)
-            guard let shrunk = shrinker.shrink(recording, found.failure, isCancelled: isOver) else { continue }
+            guard let shrunk = shrinker.shrink(entry.case, found.failure, isCancelled: isOver) else { continue }
             finding.take(shrunk)
-            finding.isUnfinished = isOver() || shrunk.evaluations >= budget
-            finding.take(
-                CauseSearch(judge: judging, isCancelled: isOver).answer(shrunk.case, shrunk.failure))
+            finding.take(CauseSearch(judge: judging, isCancelled: isOver).answer(shrunk.case, shrunk.failure))
             let isProved = judge.judge(finding.entry?.case ?? shrunk.case).contains { $0.failure != nil }
             if isProved || isOver() || shrunk.isFlaky { return finding }
             finding = found
@@ -225,7 +209,6 @@ public struct FuzzRun: Sendable {
     struct Judged: Sendable {
         var record: CaseRecord
         var `case`: Case?
-        var recording: Choices.Recording?
         /// Of failures by device: the findings that explain them.
         var explained: [String: UInt64] = [:]
     }
@@ -248,7 +231,7 @@ public struct FuzzRun: Sendable {
         let architecture = plan.architecture(of: index).name
         var record = CaseRecord(index: index, architecture: architecture)
         do {
-            let (subject, recording) = try plan.draw(index, avoiding: common[architecture] ?? [])
+            let subject = try plan.draw(index, avoiding: common[architecture] ?? []).case
             record.check = subject.check
             let loaded = LoadedCase(subject)
             record.layers = subject.layers
@@ -271,7 +254,7 @@ public struct FuzzRun: Sendable {
                 return judge.judge(own).first ?? verdict
             }
             record.duration = .now - start
-            return Judged(record: record, case: subject, recording: recording, explained: explained)
+            return Judged(record: record, case: subject, explained: explained)
         } catch {
             let signature = Signature(
                 check: .agrees, device: EngineSet.reference, architecture: architecture, stage: "draw", kind: "error")

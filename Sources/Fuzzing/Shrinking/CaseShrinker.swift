@@ -23,60 +23,66 @@ public struct CaseShrinker {
     public func shrink(
         _ start: Choices.Recording, _ failure: Failure, isCancelled: @escaping () -> Bool = { false }
     ) -> ShrunkCase? {
-        let signature = failure.signature
-        let tries = Self.tries(judge, start, drawing, signature, isCancelled)
-        guard tries > 0 else { return nil }
-        var seen = failure
-        var (judged, best) = (0, Case?.none)
-        let shrinker = Shrinker(budget: budget, passes: [.fewerLayers(drawing)] + ShrinkPass.all)
-        let shrunk = shrinker.shrink(start) { choices in
-            var candidate = try drawing.draw(&choices)
-            candidate.devices = [signature.device]
-            return candidate
-        } accepts: { candidate in
-            guard !isCancelled() else { return false }
-            judged += 1
-            defer { progress(judged, best ?? candidate) }
-            for _ in 0..<tries {
-                if let failure = judge.judge(candidate).compactMap(\.failure).first, failure.signature.isStill(signature) {
-                    (seen, best) = (failure, candidate)
-                    return true
-                }
+        let whole = CaseSpace(drawing: drawing)
+        guard let subject = whole.replay(start), let trials = trials(subject, failure, isCancelled) else { return nil }
+        return shrinkByChoices(start, trials).map { ShrunkCase(trials, $0) }
+    }
+
+    /// By all that choices draw.
+    private func shrinkByChoices(_ start: Choices.Recording, _ trials: CaseTrials) -> Choices.Recording? {
+        let whole = CaseSpace(drawing: drawing)
+        guard var best = trials.shrink(start, in: whole) else { return nil }
+        while let smaller = trials.redraw(drawing) { best = trials.shrink(smaller, in: whole) ?? smaller }
+        return best
+    }
+
+    /// The same of any legal case, be it one that no choices draw: a script is cut down by editing it then, and its model
+    /// by its choices, until choices draw all of it.
+    public func shrink(
+        _ start: Case, _ failure: Failure, isCancelled: @escaping () -> Bool = { false }
+    ) -> ShrunkCase? {
+        guard let trials = trials(start, failure, isCancelled) else { return nil }
+        var search = StructuralSearch(trials.best.case, trials)
+        while true {
+            let choices = try? CaseSpace(drawing: drawing).recover(search.best)
+            if let drawn = choices.flatMap({ shrinkByChoices($0, trials) }) { return ShrunkCase(trials, drawn) }
+            let before = search.best
+            search.simplifyStructure(drawing.traits)
+            if search.best != before { continue }
+            let models = CaseSpace(drawing: drawing, kept: before)
+            let recording = try? models.recover(before)
+            let drawn = recording.flatMap { trials.shrink($0, in: models) } ?? recording
+            if trials.isOver || trials.best.case == before {
+                return ShrunkCase(trials, drawn ?? Choices(replaying: []).recording)
             }
-            return false
-        }
-        return shrunk.map {
-            ShrunkCase(
-                case: $0.value, recording: $0.recording, failure: seen, evaluations: $0.evaluations,
-                isFlaky: tries > 1)
+            search = StructuralSearch(trials.best.case, trials)
         }
     }
 
-    /// How often a case must be judged so that it fails almost surely if it can: once, or several times where a failure
-    /// depends on more than the case. 0: it does not fail again.
-    private static func tries(
-        _ judge: Judge, _ start: Choices.Recording, _ drawing: CaseDrawing, _ signature: Signature,
-        _ isCancelled: () -> Bool
-    ) -> Int {
-        var choices = Choices(replaying: start)
-        guard var candidate = try? drawing.draw(&choices) else { return 0 }
-        candidate.devices = [signature.device]
-        func fails() -> Bool { judge.judge(candidate).contains { $0.failure?.signature.isStill(signature) ?? false } }
-        if (0..<3).allSatisfy({ _ in fails() }) { return 1 }
-        let runs = 60
-        let failures = (0..<runs).count { _ in !isCancelled() && fails() }
-        // Three times the mean distance between failures leaves one in twenty unseen.
-        return failures == 0 ? 0 : (3 * runs + failures - 1) / failures
+    private func trials(_ start: Case, _ failure: Failure, _ isCancelled: @escaping () -> Bool) -> CaseTrials? {
+        CaseTrials(start, failure, judge, budget: budget, isCancelled: isCancelled, progress: progress)
     }
 }
 
 /// What shrinking a case came to.
 public struct ShrunkCase: Sendable {
     public var `case`: Case
+    /// The choices that draw the case; where none draw its script, those of its model.
     public var recording: Choices.Recording
     public var failure: Failure
     /// How many cases were judged, the first included; not how often that one was to see whether it always fails.
     public var evaluations: Int
     /// The same case sometimes passes.
     public var isFlaky: Bool
+    /// It was not cut down to the end: the budget ended before, or it was told to.
+    public var isExhausted: Bool
+
+    fileprivate init(_ trials: CaseTrials, _ recording: Choices.Recording) {
+        self.case = trials.best.case
+        self.recording = recording
+        failure = trials.best.failure
+        evaluations = trials.judged
+        isFlaky = trials.isFlaky
+        isExhausted = trials.isOver
+    }
 }

@@ -1,30 +1,14 @@
 import Architectures
 import GGUF
-import PropertyTesting
+import Inference
 
-extension ShrinkPass {
+extension CaseSearch {
     /// Takes layers out, the last first. To lower `block_count` alone cuts the last off and draws what says which
-    /// layers are of which kind anew; this takes any layer out of all that is said layer by layer, and recovers the
-    /// choices of what is left.
-    static func fewerLayers(_ drawing: CaseDrawing) -> ShrinkPass {
-        ShrinkPass("fewer layers") { search in
-            var layer = Int.max
-            while let current = drawing.replay(search.best), layer > 0 {
-                layer = min(layer, current.layers) - 1
-                guard current.layers > 1, let smaller = try? current.removing(layer: layer) else { return }
-                var choices = Choices(replaying: [])
-                guard (try? drawing.draw(&choices, like: smaller)) != nil else { continue }
-                search.attempt(choices.recording)
-            }
+    /// layers are of which kind anew; this takes any layer out of all that is said layer by layer.
+    mutating func removeLayers() {
+        for layer in (0..<best.layers).reversed() where best.layers > 1 {
+            if let smaller = try? best.removing(layer: layer) { _ = attempt(smaller) }
         }
-    }
-}
-
-extension CaseDrawing {
-    /// The case that choices draw; nil where they contradict each other.
-    func replay(_ recording: Choices.Recording) -> Case? {
-        var choices = Choices(replaying: recording)
-        return try? draw(&choices)
     }
 }
 
@@ -61,13 +45,20 @@ extension Case {
             if number > layer { parts[place + 1] = "\(number - 1)" }
             return parts.joined(separator: ".")
         }.sorted()
-        result.script.placement.layers = script.placement.layers.map { range in
+        result.script.placement.limit(to: layers - 1)
+        return result
+    }
+}
+
+extension Placement {
+    /// As it is in a model of fewer layers.
+    mutating func limit(to count: Int) {
+        layers = layers.map { range in
             var range = range
-            range.first = min(range.first, layers - 2)
-            range.last = range.last.map { max(range.first, min($0, layers - 2)) }
+            range.first = min(range.first, count - 1)
+            range.last = range.last.map { max(range.first, min($0, count - 1)) }
             return range
         }
-        return result
     }
 }
 

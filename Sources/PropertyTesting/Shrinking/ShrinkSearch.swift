@@ -7,17 +7,22 @@ public struct ShrinkSearch {
     public private(set) var best: Choices.Recording
     public private(set) var evaluations = 1
     public let budget: Int
+    private let isCancelled: () -> Bool
     private let property: Property
     /// What `property` rejected.
     private var rejected: Set<[UInt64]> = []
 
-    init(start: Choices.Recording, budget: Int, property: @escaping Property) {
+    init(
+        start: Choices.Recording, budget: Int, isCancelled: @escaping () -> Bool = { false },
+        property: @escaping Property
+    ) {
         best = start
+        self.isCancelled = isCancelled
         self.budget = budget
         self.property = property
     }
 
-    public var isExhausted: Bool { evaluations >= budget }
+    public var isExhausted: Bool { evaluations >= budget || isCancelled() }
 
     /// Until no pass finds anything. The last round costs little, since what was tried is not tried again.
     mutating func run(_ passes: [ShrinkPass]) {

@@ -14,19 +14,22 @@ public struct Shrinker: Sendable {
     /// The simplest choices found from which `draw` makes a value that `accepts` accepts, beginning with `start`;
     /// nil if not even that is accepted. What "the same failure" means is up to `accepts`.
     ///
+    /// Once `isCancelled` is true, the simplest so far is the result.
+    ///
     /// `draw` makes the same value of the same choices every time and should be cheap; a draw that throws is no
     /// candidate. `accepts` may be expensive: it is asked only about values whose choices are simpler than the
     /// simplest known, about each of them once, and `budget` times at most. It is deterministic, or else the result is
     /// merely accepted once.
     public func shrink<Value>(
         _ start: Choices.Recording,
+        isCancelled: @escaping () -> Bool = { false },
         draw: @escaping (inout Choices) throws -> Value,
         accepts: @escaping (Value) -> Bool
     ) -> Shrunk<Value>? {
         var choices = Choices(replaying: start)
         guard budget > 0, let first = try? draw(&choices), accepts(first) else { return nil }
         var value = first
-        var search = ShrinkSearch(start: choices.recording, budget: budget) { choices in
+        var search = ShrinkSearch(start: choices.recording, budget: budget, isCancelled: isCancelled) { choices in
             guard let candidate = try? draw(&choices) else { return nil }
             return {
                 guard accepts(candidate) else { return false }
@@ -46,7 +49,7 @@ public struct Shrunk<Value> {
     public let recording: Choices.Recording
     /// How many values were asked about, the first included.
     public let evaluations: Int
-    /// The budget ended before the passes did.
+    /// The budget ended before the passes did, or the search was cancelled.
     public let isExhausted: Bool
 }
 

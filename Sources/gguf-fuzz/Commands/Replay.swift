@@ -9,6 +9,8 @@ struct Replay: ParsableCommand {
         discussion: """
             A fault that was put into the device when the file was found is put there again, unless --inject none.
 
+            With --known, what a finding explains that is waited for is known: NAME, and no failure.
+
             Exit status: 0 nothing failed, 1 something did, 2 a file is no corpus file.
 
             Examples:
@@ -21,14 +23,16 @@ struct Replay: ParsableCommand {
     var files: [String]
     @Option(help: "Devices instead of the files' own, separated by commas, or all.")
     var device: NameList?
+    @OptionGroup var known: Known
     @OptionGroup var injection: Injection
     @OptionGroup var engines: EnginesUnderTest
 
     func run() throws {
         let files = try Corpus.files(files)
         try injection.check()
+        let known = try known.findings()
         var judges: [String?: (judge: Judge, engines: EngineSet)] = [:]
-        var (passes, failures, discards, unreadable) = (0, 0, 0, 0)
+        var (passes, failures, explained, discards, unreadable) = (0, 0, 0, 0, 0)
         Interrupt.watch()
         for file in files where !Interrupt.isRequested {
             Terminal.progress(file)
@@ -44,7 +48,7 @@ struct Replay: ParsableCommand {
             var subject = entry.case
             let (judge, set) = try judges[fault?.name] ?? {
                 let set = try engines.makers(fault: fault).make()
-                return (Judge(set), set)
+                return (Judge(set, known: known), set)
             }()
             judges[fault?.name] = (judge, set)
             if let device { subject.devices = try device.devices(of: set) }
@@ -53,12 +57,14 @@ struct Replay: ParsableCommand {
                 switch verdict.outcome {
                 case .passed: passes += 1
                 case .failed: failures += 1
-                case .discarded, .known: discards += 1
+                case .known: explained += 1
+                case .discarded: discards += 1
                 }
             }
         }
         Terminal.line(
-            "\(Format.amount(files.count, "file")): \(passes) passed, \(failures) failed, \(discards) discarded"
+            "\(Format.amount(files.count, "file")): \(passes) passed, \(failures) failed"
+                + (explained > 0 ? ", \(explained) known" : "") + ", \(discards) discarded"
                 + (unreadable > 0 ? ", \(unreadable) not read" : ""))
         if unreadable > 0 { throw ExitStatus.badInput }
         if failures > 0 { throw ExitStatus.propertyFailed }
@@ -72,7 +78,7 @@ struct Replay: ParsableCommand {
             let worst = verdict.worst.map { ", worst \(Format.multiple($0)) of the noise floor" }
             return "passes on \(verdict.device)\(worst ?? "")"
         case .known(let name):
-            return "known on \(verdict.device): \(name)"
+            return "fails on \(verdict.device), known: \(name)"
         case .discarded(let reason):
             return "discarded on \(verdict.device): \(reason)"
         case .failed(let failure):

@@ -12,10 +12,14 @@ struct Shrink: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Cut a corpus file, or a GGUF file's model, down to the simplest case that fails.",
         discussion: """
-            Of a corpus file, the case is run again; if it fails, it is shrunk. Of a GGUF file, a real model's or \
-            another's, its metadata and the names of its tensors count: cases about that model are drawn until one \
-            fails, with weights drawn at random. A model that is too large for this becomes a toy of its kind first: \
-            its sizes go, all else stays.
+            Of a corpus file, the case is run again; if it fails, it is shrunk. That may be any legal case, written by \
+            hand or found. Of a GGUF file, a real model's or another's, its metadata and the names of its tensors count: \
+            cases about that model are drawn until one fails, with weights drawn at random. A model that is too large \
+            for this becomes a toy of its kind first: its sizes go, all else stays. Checks that copy the model \
+            (roundtrip, loaders, metamorphic) take a toy of its kind as soon as it is larger than toys are.
+
+            A case that could not be cut down to the end is written as far as it has come; to shrink that file goes on \
+            with it.
 
             Exit status: 0 nothing failed, and nothing is written; 1 a case failed, and is shrunk and written; 2 bad \
             input.
@@ -23,6 +27,7 @@ struct Shrink: ParsableCommand {
             Examples:
               gguf-fuzz shrink Corpus/agrees-cpu-llama-process-mismatch.json -o simple.json
               gguf-fuzz shrink model.gguf --check agrees,state --device vulkan0 -o simple.json
+              gguf-fuzz shrink model.gguf --engine llama=PREFIX --known Corpus/llama.cpp -o simple.json
             """)
 
     @Argument(help: "A corpus file (.json) or a GGUF file.")
@@ -37,6 +42,7 @@ struct Shrink: ParsableCommand {
     var seed: UInt64 = 1
     @Option(help: "Of a GGUF file: how many cases are drawn.")
     var cases: UInt64 = 100
+    @OptionGroup var known: Known
     @OptionGroup var injection: Injection
     @OptionGroup var engines: EnginesUnderTest
 
@@ -47,28 +53,45 @@ struct Shrink: ParsableCommand {
     func run() throws {
         let candidates = try file.hasSuffix(".json") ? corpusCandidates() : modelCandidates()
         Interrupt.watch()
-        var tried = 0
-        for number in 0..<candidates.count where !Interrupt.isRequested {
-            Terminal.progress("\(file): case \(number)")
-            let candidate = try CommandError.naming(file) { try candidates.draw(number) }
-            try checkSize(of: candidate.case)
-            let failures = candidates.judge.judge(candidate.case).compactMap(\.failure)
-            tried += 1
-            let sought = failures.first { $0.signature == candidates.signature }
-            guard let failure = sought ?? failures.first else { continue }
-            try shrink(candidate, failure, candidates, index: number)
+        var (tried, notes) = (0, [String: Int]())
+        let found = try ProgressLine.during(file) { update -> (Case, Failure, UInt64)? in
+            for number in 0..<candidates.count where !Interrupt.isRequested {
+                update("\(file): case \(number)")
+                let subject = try CommandError.naming(file) { try candidates.draw(number) }
+                try checkSize(of: subject)
+                let verdicts = candidates.judge.judge(subject)
+                tried += 1
+                for note in verdicts.compactMap(Self.note) { notes[note, default: 0] += 1 }
+                let failures = verdicts.compactMap(\.failure)
+                let sought = failures.first { $0.signature == candidates.signature }
+                if let failure = sought ?? failures.first { return (subject, failure, number) }
+            }
+            return nil
+        }
+        if let (subject, failure, number) = found {
+            try shrink(subject, failure, candidates, index: number)
             throw ExitStatus.propertyFailed
         }
         Terminal.line("\(file): nothing failed in \(Format.amount(tried, "case")); \(output) is not written")
+        for (note, count) in notes.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+            Terminal.line("  \(note)\(count == 1 ? "" : ", \(count) times")")
+        }
         if let status = Interrupt.status { throw ExitCode(status) }
     }
 
-    private typealias Candidate = (case: Case, recording: Choices.Recording)
+    /// Why a case that did not fail says nothing.
+    private static func note(_ verdict: Verdict) -> String? {
+        switch verdict.outcome {
+        case .passed, .failed: nil
+        case .known(let name): "known on \(verdict.device): \(name)"
+        case .discarded(let reason): "discarded on \(verdict.device): \(reason)"
+        }
+    }
 
     /// The cases that are tried, in turn.
     private struct Candidates {
         var count: UInt64
-        var draw: (UInt64) throws -> Candidate
+        var draw: (UInt64) throws -> Case
         var drawing: CaseDrawing
         var judge: Judge
         var fault: Fault?
@@ -84,16 +107,18 @@ struct Shrink: ParsableCommand {
         let devices = try device?.devices(of: set) ?? entry.case.devices
         let checks = try check?.checks() ?? [entry.case.check]
         let drawing = CaseDrawing(
-            try ArchitectureCatalog.named(entry.case.architecture), devices: devices,
+            try CommandError.naming(file) { try ArchitectureCatalog.named(entry.case.architecture) }, devices: devices,
             placeable: set.placeable(with: devices + set.devices.map(\.name)), traits: set.traits)
         return Candidates(
             count: UInt64(checks.count),
             draw: { number in
-                var target = entry.case
-                target.check = checks[Int(number)]
-                var choices = Choices(replaying: [])
-                return (try drawing.draw(&choices, like: target), choices.recording)
-            }, drawing: drawing, judge: Judge(set), fault: fault, signature: entry.signature, found: entry.found)
+                var subject = entry.case
+                subject.check = checks[Int(number)]
+                subject.devices = devices
+                if let objection = try subject.objection() { throw CommandError("\(file): case.\(objection)") }
+                return drawing.completed(subject)
+            }, drawing: drawing, judge: Judge(set, known: try known.findings()), fault: fault,
+            signature: entry.signature, found: entry.found)
     }
 
     private func modelCandidates() throws -> Candidates {
@@ -106,27 +131,40 @@ struct Shrink: ParsableCommand {
             devices: devices, placeable: set.placeable(with: devices + set.devices.map(\.name)),
             checks: try (check ?? .all).checks(), traits: set.traits)
         Understanding.noteUnreadKeys(of: file.metadata, in: self.file)
-        var model: DrawnModel.Target = (file.metadata, Set(file.tensors.map(\.name)))
         try CommandError.naming(self.file) { try Model.refuseUnused(FileSource(file)) }
-        let size = try CommandError.naming(self.file) { try weightBytes(model) }
-        if size > largest {
-            let toy = try CommandError.naming(self.file) {
-                try DrawnModel.toy(of: model.metadata, optionalTensors: model.optionalTensors)
-            }
-            model = (toy.metadata, toy.optionalTensors)
-            let toySize = Format.bytes(Int(try weightBytes(model)))
-            Terminal.line("\(self.file): \(Format.bytes(Int(size))) of weights; a toy of its kind has \(toySize)")
-        }
+        let models = try models(of: (file.metadata, Set(file.tensors.map(\.name))))
         return Candidates(
             count: cases,
             draw: { number in
                 var choices = Choices(seed: seed, stream: number)
-                return (try drawing.draw(&choices, model: model), choices.recording)
-            }, drawing: drawing, judge: Judge(set), fault: fault)
+                let subject = try drawing.draw(&choices, model: models.whole)
+                guard subject.check.copiesModel else { return subject }
+                choices = Choices(seed: seed, stream: number)
+                return try drawing.draw(&choices, model: models.copied)
+            }, drawing: drawing, judge: Judge(set, known: try known.findings()), fault: fault)
     }
 
+    /// A model to try, and the one that checks take which copy it.
+    private func models(
+        of model: DrawnModel.Target
+    ) throws -> (whole: DrawnModel.Target, copied: DrawnModel.Target) {
+        let size = try CommandError.naming(file) { try weightBytes(model) }
+        guard size > largestToy else { return (model, model) }
+        let drawn = try CommandError.naming(file) {
+            try DrawnModel.toy(of: model.metadata, optionalTensors: model.optionalTensors)
+        }
+        let toy = (drawn.metadata, drawn.optionalTensors)
+        let toySize = Format.bytes(Int(try weightBytes(toy)))
+        let use = size > largest ? "" : ", for checks that copy the model"
+        Terminal.line("\(file): \(Format.bytes(Int(size))) of weights; a toy of its kind has \(toySize)\(use)")
+        return (size > largest ? toy : model, toy)
+    }
+
+    private var memory: Double { Double(engines.memoryLimit?.bytes ?? WorkerCommand.Limits().memory) }
     /// What this program and a worker can both hold of a model.
-    private var largest: Double { Double(engines.memoryLimit?.bytes ?? WorkerCommand.Limits().memory) / 4 }
+    private var largest: Double { memory / 4 }
+    /// What they can hold of a model, its file, and a changed model or what a file of it holds.
+    private var largestToy: Double { memory / 64 }
 
     /// Of the weights, drawn in the largest type.
     private func weightBytes(_ model: DrawnModel.Target) throws -> Double {
@@ -146,31 +184,27 @@ struct Shrink: ParsableCommand {
         }
     }
 
-    private func shrink(_ candidate: Candidate, _ failure: Failure, _ candidates: Candidates, index: UInt64) throws {
-        Terminal.line("\(file): \(failure.signature): \(candidate.case.summary)")
-        var shrinker = CaseShrinker(candidates.drawing, candidates.judge)
-        var shown = ContinuousClock.now
-        shrinker.progress = { judged, simplest in
-            guard shown.duration(to: .now) > .milliseconds(100) else { return }
-            shown = .now
-            let size = "\(Format.amount(simplest.layers, "layer")), \(Format.amount(simplest.tokens, "token"))"
-            Terminal.progress("\(Format.amount(judged, "run")): \(size)")
+    private func shrink(_ subject: Case, _ failure: Failure, _ candidates: Candidates, index: UInt64) throws {
+        Terminal.line("\(file): \(failure.signature): \(subject.summary)")
+        let shrunk = ProgressLine.during("\(file): shrinking") { update in
+            var shrinker = CaseShrinker(candidates.drawing, candidates.judge)
+            shrinker.progress = { judged, simplest in
+                let size = "\(Format.amount(simplest.layers, "layer")), \(Format.amount(simplest.tokens, "token"))"
+                update("\(file): shrinking: \(Format.amount(judged, "run")), \(size)")
+            }
+            return shrinker.shrink(subject, failure) { Interrupt.isRequested }
         }
-        let shrunk = shrinker.shrink(candidate.recording, failure) { Interrupt.isRequested }
         var entry = CorpusEntry(
-            case: shrunk?.case ?? candidate.case, signature: failure.signature,
-            seen: shrunk?.failure.seen ?? failure.seen,
+            case: shrunk?.case ?? subject, signature: failure.signature, seen: shrunk?.failure.seen ?? failure.seen,
             found: candidates.found ?? .init(seed: seed, index: index, version: GGUFFuzz.version))
         entry.case.devices = [failure.signature.device]
         entry.found.fault = candidates.fault?.name
-        entry.found.evaluations = shrunk?.evaluations
+        entry.found.evaluations = shrunk.map { $0.evaluations + (candidates.found?.evaluations ?? 0) }
         try entry.write(to: output)
-        if let shrunk {
-            Terminal.line(
-                "\(output): \(entry.case.summary); \(Format.amount(shrunk.evaluations, "run"))"
-                    + (shrunk.isFlaky ? ", passes at times" : ""))
-        } else {
-            Terminal.line("\(output): as it was, since it did not fail again")
-        }
+        guard let shrunk else { return Terminal.line("\(output): as it was, since it did not fail again") }
+        Terminal.line(
+            "\(output): \(entry.case.summary); \(Format.amount(shrunk.evaluations, "run"))"
+                + (shrunk.isFlaky ? ", passes at times" : "")
+                + (shrunk.isExhausted ? ", not cut down to the end: to shrink this file goes on with it" : ""))
     }
 }
