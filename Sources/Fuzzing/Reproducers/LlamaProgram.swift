@@ -76,7 +76,9 @@ public struct LlamaProgram {
         } else {
             let unasked = placement.namedDevices.filter { $0 != LlamaDevices.cpu && precision($0) == nil }
             let precisions = placement.namedDevices.map { precision($0) ?? .ggmlCPU }
-            let yardstick = Yardstick(subject, precisions.dropFirst().reduce(precisions[0]) { $0.coarsest(with: $1) })
+            let yardstick = Yardstick(
+                subject, precisions.dropFirst().reduce(precisions[0]) { $0.coarsest(with: $1) },
+                of: precision(placement.defaultDevice) == nil ? "ggml's CPU backend" : placement.defaultDevice)
             let demonstration = try Demonstration(subject, entry.signature.kind, yardstick, files)
             functions = demonstration.functions
             layers = try ArchitectureCatalog.read(subject.metadata).dimensions.layers
@@ -98,15 +100,17 @@ public struct LlamaProgram {
     private static func comment(_ entry: CorpusEntry, _ subject: Case, _ files: Files) -> String {
         let engine = entry.found.engine.map { " (\($0))" } ?? ""
         var lines = [
-            "\(files.origin): \(entry.signature)", "", "Expected: \(subject.check.about).",
+            "Written by gguf-fuzz export of \(files.origin): \(entry.signature)", "",
+            "Expected: \(subject.check.about).",
             "Seen: \(entry.seen)\(engine).", "", "\(files.model): \(subject.summary)",
         ]
         lines += subject.peculiarityLines.map { "  \($0)" }
+        let models = subject.check == .metamorphic ? "[\(files.model) [\(files.transformed)]]" : "[\(files.model)]"
         lines += [
             "", "Compile and run it, where PREFIX is an installed llama.cpp:", "", "  \(files.compilation)",
-            "  \(files.executable.command) [\(files.model)]", "",
-            "Exit status: 0 all is as it should be, 1 it is not, 2 llama.cpp cannot do this here. A crash is the failure",
-            "itself: the last line before it says of what.",
+            "  \(files.executable.command) \(models)", "",
+            "Exit status: 0 all is as it should be, 1 it is not, 2 llama.cpp cannot do this here. A crash is the "
+                + "failure itself: what it says before is what it was doing.",
         ]
         return lines.map(\.comment).joined()
     }
@@ -117,7 +121,7 @@ extension String {
     fileprivate var command: String { (contains("/") ? self : "./" + self).shellArgument }
 
     /// As a comment of lines that are no longer than a page is wide.
-    fileprivate var comment: String {
+    var comment: String {
         let indentation = prefix { $0 == " " }
         var lines: [String] = []
         for word in split(whereSeparator: { $0.isWhitespace || $0.isNewline }) {
@@ -137,6 +141,7 @@ extension String {
         let escaped = utf8.map { byte in
             switch byte {
             case UInt8(ascii: "\\"), UInt8(ascii: "\""): "\\" + String(UnicodeScalar(byte))
+            case UInt8(ascii: "\n"): "\\n"
             case 0x20..<0x7F: String(UnicodeScalar(byte))
             default: "\\" + String(byte >> 6, radix: 8) + String(byte >> 3 & 7, radix: 8) + String(byte & 7, radix: 8)
             }

@@ -9,13 +9,16 @@ struct ModelParameters {
     init(_ placement: Placement, layers: Int) throws {
         let names = placement.namedDevices.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
         let offloading = try LlamaOffloading(placement, layers: layers, LlamaDevices(named: names))
-        func device(_ index: Int32) -> String { "device(\(String(names[Int(index)].dropFirst(LlamaDevices.prefix.count)).literal))" }
+        func device(_ index: Int32) -> String {
+            "device(\(String(names[Int(index)].dropFirst(LlamaDevices.prefix.count)).literal))"
+        }
 
         var tables: [String] = [], settings: [String] = []
         let devices = offloading.devices.map { device($0) + ", " }.joined()
         tables.append("static ggml_backend_dev_t devices[] = {\(devices)nullptr};")
         settings.append("devices = devices;" + (devices.isEmpty ? "  // none beside the CPU" : ""))
-        settings.append("n_gpu_layers = \(offloading.offloadedLayers == Int(Int32.max) ? -1 : offloading.offloadedLayers);")
+        let isWhole = offloading.offloadedLayers == Int(Int32.max)
+        settings.append("n_gpu_layers = \(isWhole ? -1 : offloading.offloadedLayers);")
         switch offloading.split {
         case .layers: break
         case .rows: settings.append("split_mode = LLAMA_SPLIT_MODE_ROW;")

@@ -40,7 +40,7 @@ struct ProgramHelper {
         ProgramHelper("unavailable(", """
             // Without it nothing can be said about the failure.
             [[noreturn]] static void unavailable(const char * what) {
-                fprintf(stderr, "not here: %s\\n", what);
+                fprintf(stderr, "not available: %s\\n", what);
                 exit(2);
             }
             """),
@@ -73,7 +73,8 @@ struct ProgramHelper {
         ProgramHelper("process(", """
             // Hands tokens over as one batch.
             static void process(
-                llama_context * ctx, int32_t (*function)(llama_context *, llama_batch), const std::vector<token> & tokens
+                llama_context * ctx, int32_t (*function)(llama_context *, llama_batch),
+                const std::vector<token> & tokens
             ) {
                 llama_batch batch = llama_batch_init(tokens.size(), 0, llama_n_seq_max(ctx));
                 for (const token & next : tokens) {
@@ -88,12 +89,12 @@ struct ProgramHelper {
                 }
                 const int32_t status = function(ctx, batch);
                 llama_batch_free(batch);
-                require(status == 0, "a legal batch is processed");
+                require(status == 0, "the batch is processed");
                 llama_synchronize(ctx);
             }
             """),
         ProgramHelper("rows result;", """
-            // Outputs, by the number of the step, and of the token in its batch or, where they are pooled, of the sequence.
+            // Outputs, by the number of the step, and that of the token in its batch or, pooled, of the sequence.
             using rows = std::map<std::pair<int, int>, std::vector<float>>;
             """),
         ProgramHelper("output(", """
@@ -199,7 +200,7 @@ struct ProgramHelper {
                 if (source.missing.empty()) {
                     return model;
                 }
-                fprintf(stderr, "llama.cpp takes it as a file only: in memory, %s would be missing\\n", source.missing.c_str());
+                fprintf(stderr, "loading it as a file: in memory, llama.cpp wants %s\\n", source.missing.c_str());
                 if (model != nullptr) {
                     llama_model_free(model);
                 }
@@ -215,11 +216,8 @@ struct ProgramHelper {
                 gguf_context * original = gguf_init_from_file(other, {false, &expected});
                 require(file != nullptr && original != nullptr, "what was saved is a GGUF file");
                 bool is_same = true;
-                for (ggml_tensor * a = ggml_get_first_tensor(expected); a != nullptr; a = ggml_get_next_tensor(expected, a)) {
-                    // The context's own, which holds the data of all.
-                    if (gguf_find_tensor(original, a->name) < 0) {
-                        continue;
-                    }
+                for (int64_t i = 0; i < gguf_get_n_tensors(original); i++) {
+                    const ggml_tensor * a = ggml_get_tensor(expected, gguf_get_tensor_name(original, i));
                     const ggml_tensor * b = ggml_get_tensor(found, a->name);
                     const bool is_there = b != nullptr;
                     if (!is_there || a->type != b->type || ggml_nbytes(a) != ggml_nbytes(b) ||

@@ -5,8 +5,10 @@ import ModelGraph
 
 /// A script as a function of C++, which gives the rows that its steps give.
 struct ProgramScript {
-    let name: String
+    private let name: String
     private let about: String
+    /// Of what it says that it does.
+    private let prefix: String
     private let script: Script
     private let model: Model
     private let parameters: LlamaContextParameters
@@ -30,9 +32,14 @@ struct ProgramScript {
     /// - Parameters:
     ///   - name: of the function.
     ///   - about: what it does, as a comment.
+    ///   - prefix: of what it says that it does.
     ///   - exact: what the reference gives, which refuses what it cannot do: recurrent states have no past.
-    init(_ name: String, _ about: String, _ script: Script, _ model: Model, _ exact: Transcript? = nil) {
+    init(
+        _ name: String, _ about: String, prefix: String = "", _ script: Script, _ model: Model,
+        _ exact: Transcript? = nil
+    ) {
         self.name = name
+        self.prefix = prefix
         self.about = about
         self.script = script
         self.model = model
@@ -96,7 +103,7 @@ struct ProgramScript {
             + lines.map { $0.isEmpty ? "\n" : "    \($0)\n" }.joined() + "}"
     }
 
-    private func announcement(_ text: String) -> String { "fprintf(stderr, \("\(name): \(text)\n".literal));" }
+    private func announcement(_ text: String) -> String { "fprintf(stderr, \("\(prefix)\(text)\n".literal));" }
 
     private func calls(_ number: Int, _ step: Step) -> [String] {
         func required(_ call: String) -> String {
@@ -148,6 +155,9 @@ struct ProgramScript {
         let tokens = batch.tokens.map { token in
             let sequences = token.sequences.elements.map(String.init).joined(separator: ", ")
             return "{\(token.id), \(token.position), {\(sequences)}, \(token.wantsOutput)},"
+        }
+        if tokens.count <= 4 {
+            return ["process(ctx, \(function), {\(tokens.joined(separator: " ").dropLast())});"]
         }
         return ["process(ctx, \(function), {"] + tokens.filled().map { "    " + $0 } + ["});"]
     }

@@ -6,14 +6,18 @@ import Inference
 final class Yardstick {
     private let reference: Reference
     private let precision: Precision
+    /// What computes with it.
+    private let device: String
     /// Whether any row was asked about.
     private(set) var isUsed = false
     /// Whether correct arithmetic has no bound for some row.
     private(set) var lacksFloors = false
 
-    init(_ subject: Case, _ precision: Precision) {
+    /// - Parameter device: what computes with this precision.
+    init(_ subject: Case, _ precision: Precision, of device: String) {
         reference = Reference(LoadedCase(subject), BuiltinEngine(DeviceSet([ReferenceDevice()])))
         self.precision = precision
+        self.device = device
     }
 
     /// - Throws: `ModelError` where the reference cannot play the script.
@@ -32,6 +36,16 @@ final class Yardstick {
         }
         let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
         return length > 0 ? NoiseFloor.limit * floor / length : 0
+    }
+
+    /// What the limits are, as a comment of C++.
+    func limits(isExact: Bool) -> String {
+        let multiple = Int(NoiseFloor.limit) * (isExact ? 1 : 2)
+        return """
+            The last number is a limit of the error, as a part of the row's length: \(multiple) times the noise floor\(
+                isExact ? "" : ", since both rows have errors"). That is the largest error of \(NoiseFloor.samples) \
+            computations in which each result is rounded at random, as far as \(device) rounds.
+            """.comment
     }
 
     private func floor() throws -> NoiseFloor {

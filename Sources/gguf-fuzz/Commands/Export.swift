@@ -7,17 +7,17 @@ import Inference
 
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Write a corpus file's model as a GGUF file, and what shows the bug in llama.cpp: a C++ program, commands.",
+        abstract: "Write a corpus file's model, and a C++ program and commands that show the bug in llama.cpp.",
         discussion: """
-            The program, beside the model and named for it, needs nothing but llama.cpp's public API: it has a few lines \
-            for each step of the case, and what is expected. Its exit status is 0 where all is as it should be, 1 where \
-            it is not, and 2 where llama.cpp cannot do what it asks for; a crash is the failure itself.
+            The program, beside the model and named for it, needs nothing but llama.cpp's public API: it has a few \
+            lines for each step of the case, and what is expected. Its exit status is 0 where all is as it should be, \
+            1 where it is not, and 2 where llama.cpp cannot do what it asks for; a crash is the failure itself.
 
             llama.cpp's tools take text, so the model gets a tokenizer in which token i is the text <i>. What a case \
             has that the tools cannot show (several sequences, removals, saved state) is listed.
 
-            Errors are held to what ggml's CPU backend may make. With --engine llama=PREFIX, the device is asked how it \
-            computes, and they are held to that.
+            Errors are held to those that ggml's CPU backend may make. With --engine llama=PREFIX, the device is asked \
+            how it computes, and they are held to what that makes.
 
             Examples:
               gguf-fuzz export Corpus/agrees-cpu-llama-process-mismatch.json -o model.gguf
