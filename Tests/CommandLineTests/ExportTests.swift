@@ -142,15 +142,15 @@ struct ExportTests {
     }
 
     @Test("the last that a program says before it crashes is what it was doing", needsFindings, arguments: [
-        ("shift-of-bf16-keys", "step 2: process 1 token at 2\n"), ("no-layers", "loading it as a model in memory\n"),
-        ("pooling-of-sequences", "opening a context\n"), ("t5-save", "saving it\n"),
+        ("shift-of-bf16-keys", "step 2: process 1 token at 2"), ("no-layers", "loading it as a model in memory"),
+        ("pooling-of-sequences", "opening a context"), ("t5-save", "saving it"),
     ])
     func crash(file: String, last: String) throws {
         try withTemporaryFolder { folder in
             _ = try Self.export("\(Self.corpus)/\(file).json", in: folder)
             let found = try Self.run(in: folder)
             let lines = found.errors.split(separator: "\n").filter { !$0.contains("llama.cpp/") }
-            #expect(found.status < 0 && lines.last.map { $0 + "\n" } == last, "\(found)")
+            #expect(found.status < 0 && lines.last.map(String.init) == last, "\(found)")
         }
     }
 
@@ -164,6 +164,16 @@ struct ExportTests {
             ],
             [("\"cacheType\":", "\"outputAccess\": \"fromEnd\", \"cacheType\":")],
             [("\"cacheType\":", "\"outputAccess\": \"array\", \"cacheType\":")],
+            // Pooled: each batch by itself.
+            [
+                ("{\"shift\": {\"by\": 1, \"from\": 0, \"sequence\": 0}},", ""),
+                ("\"positions\": [2]", "\"positions\": [0]"),
+                (
+                    "{\"key\": \"llama.block_count\"",
+                    "{\"key\": \"llama.pooling_type\", \"type\": \"uint32\", \"value\": 1},"
+                        + "{\"key\": \"llama.block_count\""
+                ),
+            ],
         ]
 
     @Test("programs of every check end well where all is right", needsLlama, arguments: right)

@@ -23,9 +23,8 @@ struct ProgramScript {
         init(_ architecture: any Architecture, optionalTensors: Set<String>) throws {
             traits = architecture.traits
             let graphs = try architecture.smallestGraphs(optionalTensors.contains)
-            hasLogits = zip(traits.allStages, graphs).contains { stage, graph in
-                stage == .decode && graph.outputs[.logits] != nil
-            }
+            let decoder = zip(traits.allStages, graphs).first { stage, _ in stage == .decode }?.1
+            hasLogits = traits.pooling == .none && decoder?.outputs[.logits] != nil
         }
     }
 
