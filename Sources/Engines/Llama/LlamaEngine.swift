@@ -56,7 +56,7 @@ public final class LlamaEngine: Engine {
 }
 
 /// The devices of ggml.
-struct LlamaDevices {
+package struct LlamaDevices {
     struct Device {
         /// ggml's number of it.
         var index: Int
@@ -67,11 +67,25 @@ struct LlamaDevices {
     private(set) var usable: [Device] = []
     private(set) var absences: [String] = []
 
+    /// Devices that are only known by name, `llama:CPU`: their numbers are their places among the names.
+    package init(named names: [String]) {
+        usable = names.enumerated().map { index, name in
+            let precision = Precision(storage: .float32, accumulation: .float32)
+            return Device(
+                index: index, isOffloadTarget: name != Self.cpu,
+                engineDevice: EngineDevice(name: name, summary: "", precision: precision))
+        }
+    }
+
+    /// Before the names that ggml has for them.
+    package static let prefix = "llama:"
+    package static let cpu = prefix + "CPU"
+
     init(_ functions: UnsafePointer<llama_bridge>) {
         for index in 0..<Int(functions.pointee.device_count()) {
             var info = llama_bridge_device()
             functions.pointee.device(Int32(index), &info)
-            let name = "llama:" + LlamaBridge.text(info.name)
+            let name = Self.prefix + LlamaBridge.text(info.name)
             let backend = LlamaBridge.text(info.backend)
             let isCPU = backend == "CPU"
             guard isCPU || info.is_offload_target else {

@@ -3,17 +3,17 @@ import Foundation
 import Inference
 
 /// A placement as llama.cpp takes it: so many of the last layers to some devices, and tensors that go elsewhere.
-struct LlamaOffloading {
+package struct LlamaOffloading {
     /// ggml's numbers of the devices that layers are offloaded to, and the part of each.
-    private var devices: [Int32] = []
-    private var parts: [Float] = []
-    private var offloadedLayers = 0
-    private var split: Placement.Split
-    private var overrides: [(pattern: String, device: Int32)] = []
+    package private(set) var devices: [Int32] = []
+    package private(set) var parts: [Float] = []
+    package private(set) var offloadedLayers = 0
+    package private(set) var split: Placement.Split
+    package private(set) var overrides: [(pattern: String, device: Int32)] = []
 
     /// - Parameter layers: of the model; 0 where it is not known yet and no layer is placed by itself.
     /// - Throws: `Unsupported` for devices that are not there.
-    init(_ placement: Placement, layers: Int, _ known: LlamaDevices) throws {
+    package init(_ placement: Placement, layers: Int, _ known: LlamaDevices) throws {
         split = placement.split ?? .layers
         let base = try known.named(placement.defaultDevice)
         var order: [LlamaDevices.Device] = []

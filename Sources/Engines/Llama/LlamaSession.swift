@@ -8,37 +8,30 @@ final class LlamaSession: ScriptSession {
     private let hasLogits: Bool
     private let isOfWholeBatches: Bool
     private let outputAccess: Script.OutputAccess?
-    /// A context that is asked for embeddings makes an output of every token, whether it is wanted or not.
     private let makesAllOutputs: Bool
 
     /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
     init(_ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>) throws {
         self.functions = functions
-        let options = script.options
-        let batches = script.steps.compactMap(\.batch)
-        let longest = max(1, batches.map(\.tokens.count).max() ?? 1)
         hasLogits = functions.pointee.has_logits(model)
         isOfWholeBatches = functions.pointee.is_of_whole_batches(model)
-        let hasEncoder = functions.pointee.has_encoder(model)
+        outputAccess = script.options.outputAccess
+        let parameters = LlamaContextParameters(
+            script, hasLogits: hasLogits, isOfWholeBatches: isOfWholeBatches,
+            hasEncoder: functions.pointee.has_encoder(model))
+        makesAllOutputs = parameters.makesAllOutputs
 
         var session = llama_bridge_session()
-        // llama.cpp plans for a token of each sequence, and ends the process where a batch could not hold them.
-        session.batch = UInt32(max(longest, options.sequences))
-        // Tokens that see each other are computed in one piece.
-        session.micro_batch = hasEncoder || isOfWholeBatches
-            ? session.batch : UInt32(min(max(options.microBatch, options.sequences), Int(session.batch)))
-        session.sequences = UInt32(options.sequences)
-        session.threads = Int32(options.threads ?? 1)
-        session.flash_attention = options.flashAttention ?? false
-        session.embeddings = !hasLogits || hasEncoder
-        makesAllOutputs = session.embeddings
-        outputAccess = options.outputAccess
-        // Tokens of several sequences need a cache that these share.
-        let areShared = batches.contains { $0.tokens.contains { $0.sequences.elements.count > 1 } }
-        session.unified = options.unifiedCache ?? areShared
-        session.context = UInt32(session.unified ? options.context : options.context * options.sequences)
+        session.context = UInt32(parameters.context)
+        session.batch = UInt32(parameters.batch)
+        session.micro_batch = UInt32(parameters.microBatch)
+        session.sequences = UInt32(parameters.sequences)
+        session.threads = Int32(parameters.threads)
+        session.flash_attention = parameters.flashAttention
+        session.embeddings = parameters.embeddings
+        session.unified = parameters.unified
         LlamaLog.shared.clear()
-        let opened = options.cacheType.rawValue.withCString { type in
+        let opened = parameters.cacheType.rawValue.withCString { type in
             session.cache_type = type
             return functions.pointee.open(model, &session)
         }

@@ -28,15 +28,15 @@ public struct Cause: Hashable, Sendable, Codable {
             .joined(separator: " ")
     }
 
-    /// Whether the other is this cause too. Sizes are an architecture's own way to show it; all else that the other needs
-    /// this needs as well, or if there is nothing else, the same ops of the model are meant.
+    /// Whether the other is this cause too. Sizes and weights are an architecture's own way to show it; all else that the
+    /// other needs this needs as well, or if there is nothing else, the same ops of the model are meant.
     func includes(_ other: Cause) -> Bool {
-        let (own, others) = (Set(needs).filter { !$0.isSize }, Set(other.needs).filter { !$0.isSize })
+        let (own, others) = (Set(needs).filter { !$0.isWeak }, Set(other.needs).filter { !$0.isWeak })
         return own == others && (!own.isEmpty || meets(other))
     }
 
-    /// Whether nothing but sizes matters, which every model has.
-    var hasSizesOnly: Bool { needs.allSatisfy(\.isSize) }
+    /// Whether nothing but sizes and weights matters, which every model has.
+    var hasSizesOnly: Bool { needs.allSatisfy(\.isWeak) }
 
     /// Whether no block of the model is needed.
     private var isOutside: Bool { tensors.contains(where: CauseSearch.ofEveryToken.contains) }
@@ -45,8 +45,9 @@ public struct Cause: Hashable, Sendable, Codable {
     func meets(_ other: Cause) -> Bool {
         let common = Set(ops).intersection(other.ops)
         let needExtents = needs.contains(where: \.isExtent) && other.needs.contains(where: \.isExtent)
-        if isOutside && other.isOutside { return true }
-        return ops.isEmpty && other.ops.isEmpty || !common.subtracting(Op.namesOfPlumbing).isEmpty
+        if isOutside && other.isOutside || ops == other.ops && tensors == other.tensors { return true }
+        // Where no part of the model shows it by itself, any may.
+        return ops.isEmpty || other.ops.isEmpty || !common.subtracting(Op.namesOfPlumbing).isEmpty
             || needExtents && !common.isEmpty
     }
 }
@@ -54,6 +55,9 @@ public struct Cause: Hashable, Sendable, Codable {
 extension String {
     /// Whether a trait is a number in the metadata, which every model has.
     fileprivate var isSize: Bool { hasPrefix("key ") }
+
+    /// Whether every model may show a cause with it and without.
+    fileprivate var isWeak: Bool { isSize || hasPrefix("weights ") }
 
     /// Whether it is the extent of a tensor.
     fileprivate var isExtent: Bool {

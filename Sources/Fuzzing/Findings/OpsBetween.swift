@@ -15,7 +15,10 @@ extension Case {
             result.0.formUnion(ops.between)
             result.1.formUnion(ops.own)
         }
-        let telling = between.subtracting(Op.namesOfPlumbing)
+        // Products of every block are of what a norm has made.
+        var telling = between.subtracting(Op.namesOfPlumbing)
+        let others = telling.filter { !$0.hasSuffix(" norm") }
+        if !others.isEmpty, !isOuter { telling = others }
         return telling.sorted() + own.subtracting(telling).sorted()
     }
 }
@@ -58,7 +61,7 @@ extension Graph {
                 sources.remove(mover)
                 sources.formUnion(operandNodes(mover))
             }
-            between.formUnion(sources.map { nodes[$0].op.kind }.filter { !$0.hasSuffix(" norm") })
+            between.formUnion(sources.map { nodes[$0].op.kind })
         }
         return (between, own)
     }

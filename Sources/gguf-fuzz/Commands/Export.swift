@@ -7,27 +7,41 @@ import Inference
 
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Write a corpus file's model as a GGUF file, and print how llama.cpp's tools show the bug.",
+        abstract: "Write a corpus file's model, and a C++ program and commands that show the bug in llama.cpp.",
         discussion: """
+            The program, beside the model and named for it, needs nothing but llama.cpp's public API: it has a few \
+            lines for each step of the case, and what is expected. Its exit status is 0 where all is as it should be, \
+            1 where it is not, and 2 where llama.cpp cannot do what it asks for; a crash is the failure itself.
+
             llama.cpp's tools take text, so the model gets a tokenizer in which token i is the text <i>. What a case \
             has that the tools cannot show (several sequences, removals, saved state) is listed.
 
+            Errors are held to those that ggml's CPU backend may make. With --engine llama=PREFIX, the device is asked \
+            how it computes, and they are held to what that makes.
+
             Examples:
               gguf-fuzz export Corpus/agrees-cpu-llama-process-mismatch.json -o model.gguf
+              gguf-fuzz export Corpus/llama.cpp/shift-scales-keys.json -o model.gguf --program issue.cpp
             """)
 
     @Argument(help: "The corpus file.")
     var file: String
     @Option(name: [.customShort("o"), .customLong("output")], help: "The GGUF file to write.")
     var output: String
+    @Option(help: "The C++ program to write. (default: the GGUF file's name, with .cpp)")
+    var program: String?
+    @OptionGroup var engines: EnginesUnderTest
 
     func run() throws {
         let entry = try CorpusEntry(path: file)
+        let files = LlamaProgram.Files(origin: file, model: output, program: program)
+        guard files.program != output else { throw CommandError("--program \(output): is the model itself") }
         var subject = entry.case
         guard subject.check != .rejects else {
             try subject.source().save(to: output)
             print("\(output): metadata only, which must be refused: \(subject.summary)")
             print("llama-results --model \(output.shellArgument) --prompt x --output results.gguf")
+            try writeProgram(entry, to: files)
             return
         }
         let tools = try CommandError.naming(file) {
@@ -56,5 +70,24 @@ struct Export: ParsableCommand {
         }
         if !tools.limits.isEmpty { print("not shown by these tools:") }
         for limit in tools.limits { print("  \(limit)") }
+        try writeProgram(entry, to: files)
+    }
+
+    private func writeProgram(_ entry: CorpusEntry, to files: LlamaProgram.Files) throws {
+        let devices = entry.case.script.placement.namedDevices + entry.case.devices
+        let asked = try engines.engine.isEmpty ? nil : engines.makers(fault: nil, devices: devices).make()
+        let program = try CommandError.naming(file) {
+            try LlamaProgram(entry, files, precision: { asked?.precision(of: $0) })
+        }
+        do {
+            try Data(program.text.utf8).write(to: URL(fileURLWithPath: files.program), options: .atomic)
+        } catch {
+            throw CommandError("\(files.program): cannot be written: \(error.localizedDescription)")
+        }
+        try program.transformed?.save(to: files.transformed)
+        print("\(files.program): shows it by llama.cpp's API")
+        print(files.compilation)
+        if !program.limits.isEmpty { print("not shown by this program:") }
+        for limit in program.limits { print("  \(limit)") }
     }
 }

@@ -1,4 +1,4 @@
-// As much of llama.cpp's API as the bridge asks for. Where `LIBRARY` is defined, it is the library, too: one without a
+// As much of llama.cpp's API as the bridge and exported programs ask for. Where `LIBRARY` is defined, it is the library, too: one without a
 // device, so that nobody comes to call most of it.
 
 #ifndef LLAMA_H
@@ -22,10 +22,12 @@
 // ggml
 
 enum ggml_log_level { GGML_LOG_LEVEL_ERROR = 4 };
-enum ggml_type { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_COUNT };
+enum ggml_type { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q4_0, GGML_TYPE_Q8_0, GGML_TYPE_BF16, GGML_TYPE_COUNT };
 enum ggml_backend_dev_type { GGML_BACKEND_DEVICE_TYPE_GPU = 1, GGML_BACKEND_DEVICE_TYPE_IGPU };
 struct ggml_tensor {
     enum ggml_type type;
+    void *data;
+    char name[64];
 };
 typedef void *ggml_backend_reg_t, *ggml_backend_dev_t, *ggml_backend_buffer_type_t;
 typedef void (*ggml_log_callback)(enum ggml_log_level level, const char *text, void *data);
@@ -41,6 +43,8 @@ RETURNS(const char *, ggml_commit, (void), "abc")
 RETURNS(size_t, ggml_backend_reg_count, (void), 0)
 RETURNS(size_t, ggml_backend_dev_count, (void), 0)
 RETURNS(void *, ggml_backend_load_all_from_path, (const char *path), (void *)path)
+NEVER_CALLED(void, ggml_backend_load_all, void)
+NEVER_CALLED(ggml_backend_dev_t, ggml_backend_dev_by_name, const char *name)
 NEVER_CALLED(ggml_backend_reg_t, ggml_backend_reg_get, size_t index)
 NEVER_CALLED(size_t, ggml_backend_reg_dev_count, ggml_backend_reg_t backend)
 NEVER_CALLED(const char *, ggml_backend_reg_name, ggml_backend_reg_t backend)
@@ -55,6 +59,13 @@ NEVER_CALLED(const char *, ggml_get_name, const struct ggml_tensor *tensor)
 NEVER_CALLED(size_t, ggml_nbytes, const struct ggml_tensor *tensor)
 NEVER_CALLED(int64_t, ggml_nelements, const struct ggml_tensor *tensor)
 NEVER_CALLED(const char *, ggml_type_name, enum ggml_type type)
+NEVER_CALLED(struct ggml_tensor *, ggml_get_tensor, struct ggml_context *context, const char *name)
+NEVER_CALLED(struct ggml_tensor *, ggml_set_name, struct ggml_tensor *tensor, const char *name)
+NEVER_CALLED(void, ggml_free, struct ggml_context *context)
+NEVER_CALLED(struct gguf_context *, gguf_init_from_file, const char *path, struct gguf_init_params how)
+NEVER_CALLED(void, gguf_add_tensor, struct gguf_context *file, const struct ggml_tensor *tensor)
+NEVER_CALLED(int64_t, gguf_get_n_tensors, const struct gguf_context *file)
+NEVER_CALLED(const char *, gguf_get_tensor_name, const struct gguf_context *file, int64_t index)
 NEVER_CALLED(struct gguf_context *, gguf_init_from_buffer, const void *data, size_t size, struct gguf_init_params how)
 NEVER_CALLED(void, gguf_free, struct gguf_context *file)
 NEVER_CALLED(int64_t, gguf_find_tensor, const struct gguf_context *file, const char *name)
@@ -141,10 +152,12 @@ NEVER_CALLED(
     struct llama_context *, llama_init_from_model, struct llama_model *model, struct llama_context_params parameters)
 NEVER_CALLED(void, llama_free, struct llama_context *context)
 NEVER_CALLED(const struct llama_model *, llama_get_model, const struct llama_context *context)
+NEVER_CALLED(uint32_t, llama_n_seq_max, const struct llama_context *context)
 NEVER_CALLED(enum llama_pooling_type, llama_pooling_type, const struct llama_context *context)
 
 // Batches and outputs
 
+typedef int32_t llama_token, llama_pos, llama_seq_id;
 struct llama_batch {
     int32_t n_tokens;
     int32_t *token;

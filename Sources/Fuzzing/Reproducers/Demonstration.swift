@@ -1,0 +1,239 @@
+import Architectures
+import Devices
+import Engines
+import Foundation
+import Inference
+
+/// The functions of a program that show what a check found, `main` the last of them.
+struct Demonstration {
+    private let files: LlamaProgram.Files
+    private let subject: Case
+    private let model: ProgramScript.Model
+    private let traits: SessionTraits
+    private let yardstick: Yardstick
+    private let exact: Transcript
+
+    private var scripts: [ProgramScript]
+    /// What `main` does between its start and its end, which returns whether `is_right`.
+    private var lines: [String] = []
+    /// The models that `main` has loaded.
+    private var models: [String] = []
+    /// What is right, where that is no other run of the program's own.
+    private var table: [String] = []
+    /// What limits there are.
+    private var comment = ""
+    /// Of the check `metamorphic`: what the model is compared with.
+    private(set) var transformed: (any TensorSource)?
+
+    /// - Parameter kind: of the failure, as its signature has it.
+    /// - Throws: `MetadataError`, `GraphError` or `ModelError` where the case has no valid model.
+    init(_ subject: Case, _ kind: String, _ yardstick: Yardstick, _ files: LlamaProgram.Files) throws {
+        self.files = files
+        self.subject = subject
+        self.yardstick = yardstick
+        let architecture = try ArchitectureCatalog.read(subject.metadata)
+        model = try ProgramScript.Model(architecture, optionalTensors: Set(subject.optionalTensors))
+        traits = try SessionTraits(architecture, optional: .only(Set(subject.optionalTensors)))
+        exact = try yardstick.transcript()
+        scripts = [ProgramScript("script", "The script.", subject.script, model, exact)]
+        switch subject.check {
+        // Whatever the check: what is no number is so beside the reference.
+        case _ where kind == "not finite": try compareWithReference()
+        case .agrees where kind == "mismatch", .placement where kind == "mismatch": try compareWithReference()
+        case .agrees, .placement: run()
+        case .chunking, .isolation, .state: try compareWithPlainScripts()
+        case .determinism: runAgain()
+        case .roundtrip: try compareWithSavedModel()
+        case .loaders: try compareWithFile()
+        case .metamorphic: try compareWithTransformedModel()
+        case .rejects: break
+        }
+    }
+
+    var functions: [String] {
+        let end = models.reversed().map { "llama_model_free(\($0));" } + ["return is_right ? 0 : 1;"]
+        return table + ProgramScript.functions(scripts) + [comment + Self.main(files, lines + end)]
+    }
+
+    // MARK: Checks
+
+    private mutating func compareWithReference() throws {
+        let rows = try rows(isExact: true)
+        table = [self.table(of: rows)]
+        load("model", from: "path")
+        lines.append("const rows found = script(model);")
+        compare(rows, "found", "expected")
+        comment = yardstick.limits(isExact: true)
+    }
+
+    /// For what does not come to its end.
+    private mutating func run() {
+        load("model", from: "path")
+        lines += ["script(model);", "printf(\"every step was done\\n\");", "const bool is_right = true;"]
+    }
+
+    private mutating func compareWithPlainScripts() throws {
+        load("model", from: "path")
+        lines += ["const rows found = script(model);", "bool is_right = true;"]
+        for (number, plain) in History(subject.script, traits).plain.enumerated() {
+            scripts.append(
+                ProgramScript(
+                    "plain_\(number)", "One of its sequences by itself, in one batch.", prefix: "plain \(number): ",
+                    plain.script, model))
+            lines.append("const rows expected_\(number) = plain_\(number)(model);")
+            let last = plain.script.steps.count - 1
+            for row in plain.rows {
+                guard let found = try self.row(step: row.step, key: row.original, isExact: false) else { continue }
+                lines.append(agreement(found, "found", "expected_\(number).at({\(last), \(row.key)})"))
+            }
+        }
+        comment = yardstick.limits(isExact: false)
+    }
+
+    private mutating func runAgain() {
+        load("model", from: "path")
+        lines += [
+            "const rows first = script(model);", "bool is_right = true;", "for (int i = 0; i < 3; i++) {",
+            "    is_right &= same_bits(\"another run\", first, script(model));", "}",
+        ]
+    }
+
+    private mutating func compareWithSavedModel() throws {
+        load("model", from: "path", by: "load_from_memory")
+        lines += [
+            "const rows first = script(model);", "", Self.announcement("saving it"),
+            "const char * saved = \(files.saved.literal);", "llama_model_save_to_file(model, saved);",
+            "require(has_tensors_of(saved, path), \"what was saved has the model's tensors\");", "",
+        ]
+        try compareAgain("saved", "the saved model")
+    }
+
+    private mutating func compareWithFile() throws {
+        load("model", from: "path", by: "load_from_memory")
+        lines += ["const rows first = script(model);", ""]
+        try compareAgain("path", "the model in its file")
+    }
+
+    /// The model that is loaded from another place, which llama.cpp must take: it has taken it before.
+    private mutating func compareAgain(_ path: String, _ what: String) throws {
+        load("again", from: path, mustHold: "\(what) is loaded")
+        lines.append("const rows second = script(again);")
+        // Elsewhere kernels depend on which tensors there are: the numbers are the same, the bits are not.
+        if subject.script.placement.namedDevices == [LlamaDevices.cpu] {
+            lines.append("const bool is_right = same_bits(\(what.literal), first, second);")
+        } else {
+            compare(try rows(isExact: false), "second", "first")
+            comment = yardstick.limits(isExact: false)
+        }
+    }
+
+    private mutating func compareWithTransformedModel() throws {
+        guard let transformation = subject.transformation else {
+            throw ModelError(subject: "case.transformation", reason: "is missing")
+        }
+        transformed = try transformation.applied(to: subject.source())
+        load("model", from: "path")
+        lines += [
+            "const rows first = script(model);", "",
+            "const char * other = argc > 2 ? argv[2] : \(files.transformed.literal);",
+        ]
+        load("transformed", from: "other")
+        lines.append("const rows second = script(transformed);")
+        compare(try rows(isExact: false), "second", "first")
+        comment = yardstick.limits(isExact: false)
+    }
+
+    /// Metadata that contradict themselves, as a model in memory and as a file: either may be refused or even taken, if
+    /// llama.cpp survives it.
+    static func refusal(_ files: LlamaProgram.Files) -> String {
+        main(files, [
+            announcement("loading it as a model in memory"),
+            "llama_model * model = load_from_memory(path, model_params());",
+            "printf(\"%s in memory\\n\", model == nullptr ? \"refused\" : \"accepted\");", "llama_model_free(model);",
+            "", announcement("loading it as a file"), "model = llama_model_load_from_file(path, model_params());",
+            "printf(\"%s as a file\\n\", model == nullptr ? \"refused\" : \"accepted\");", "llama_model_free(model);",
+            "return 0;",
+        ])
+    }
+
+    // MARK: main
+
+    private static func main(_ files: LlamaProgram.Files, _ lines: [String]) -> String {
+        let start = [
+            "const char * path = argc > 1 ? argv[1] : \(files.model.literal);", "llama_log_set(print_errors, nullptr);",
+            "ggml_backend_load_all();", "llama_backend_init();", "",
+        ]
+        return "int main(int argc, char ** argv) {\n"
+            + (start + lines).map { $0.isEmpty ? "\n" : "    \($0)\n" }.joined() + "}"
+    }
+
+    private static func announcement(_ text: String) -> String { "fprintf(stderr, \("\(text)\n".literal));" }
+
+    /// - Parameters:
+    ///   - model: the name of the variable.
+    ///   - path: that of the variable that has it.
+    ///   - promise: what does not hold where llama.cpp refuses the model; nil: it may.
+    private mutating func load(
+        _ model: String, from path: String, by function: String = "llama_model_load_from_file",
+        mustHold promise: String? = nil
+    ) {
+        lines += [
+            "fprintf(stderr, \"loading %s\\n\", \(path));",
+            "llama_model * \(model) = \(function)(\(path), model_params());",
+        ]
+        lines += promise.map { ["require(\(model) != nullptr, \($0.literal));"] }
+            ?? ["if (\(model) == nullptr) {", "    unavailable(\(path));", "}"]
+        lines.append("")
+        models.append(model)
+    }
+
+    // MARK: Rows
+
+    /// One that is compared.
+    private struct Row {
+        var step: Int
+        /// Token of its batch or, pooled, sequence.
+        var key: Int
+        /// How far it may be from what is expected, as a part of that one's length.
+        var limit: Double
+        var place: String { "{\(step), \(key)}" }
+    }
+
+    /// All of the script's.
+    private func rows(isExact: Bool) throws -> [Row] {
+        try exact.results.enumerated().flatMap { step, result in
+            try (result.rows?.keys ?? []).compactMap { try row(step: step, key: $0, isExact: isExact) }
+        }
+    }
+
+    /// nil: it may be anything.
+    private func row(step: Int, key: Int, isExact: Bool) throws -> Row? {
+        try yardstick.limit(step: step, key: key, isExact: isExact).map { Row(step: step, key: key, limit: $0) }
+    }
+
+    /// The reference's.
+    private func table(of rows: [Row]) -> String {
+        let entries = rows.map { row in
+            let elements = exact.results[row.step].rows?.row(of: row.key) ?? []
+            let lines = elements.map { "\(Float($0))," }.filled().map { "        \($0)\n" }
+            return "    {\(row.place), {\n\(lines.joined())    }},\n"
+        }
+        return "// As the model's authors define it, computed in float64.\n"
+            + "static const rows expected = {\n\(entries.joined())};"
+    }
+
+    private mutating func compare(_ rows: [Row], _ found: String, _ expected: String) {
+        lines.append("bool is_right = true;")
+        lines += rows.map { agreement($0, found, "\(expected).at(\($0.place))") }
+    }
+
+    private func agreement(_ row: Row, _ found: String, _ expected: String) -> String {
+        let name = "step \(row.step), row \(row.key)".literal
+        return "is_right &= agree(\(name), \(found).at(\(row.place)), \(expected), \(row.limit.short));"
+    }
+}
+
+extension Double {
+    /// Three digits of it.
+    fileprivate var short: String { String(format: "%.3g", self) }
+}
