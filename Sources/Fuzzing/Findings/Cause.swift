@@ -32,8 +32,11 @@ public struct Cause: Hashable, Sendable, Codable {
     /// other needs this needs as well, or if there is nothing else, the same ops of the model are meant.
     func includes(_ other: Cause) -> Bool {
         let (own, others) = (Set(needs).filter { !$0.isWeak }, Set(other.needs).filter { !$0.isWeak })
-        return own == others && (!own.isEmpty || meets(other))
+        return own == others && (namesType || meets(other))
     }
+
+    /// Whether a type of weights is needed: any matrix of the model may be of it.
+    var namesType: Bool { needs.contains { $0.hasPrefix("type ") } }
 
     /// Whether nothing but sizes and weights matters, which every model has.
     var hasSizesOnly: Bool { needs.allSatisfy(\.isWeak) }
@@ -46,8 +49,9 @@ public struct Cause: Hashable, Sendable, Codable {
         let common = Set(ops).intersection(other.ops)
         let needExtents = needs.contains(where: \.isExtent) && other.needs.contains(where: \.isExtent)
         if isOutside && other.isOutside || ops == other.ops && tensors == other.tensors { return true }
-        // Where no part of the model shows it by itself, any may.
-        return ops.isEmpty || other.ops.isEmpty || !common.subtracting(Op.namesOfPlumbing).isEmpty
+        // What no part of the model shows by itself is in all of them.
+        if ops.isEmpty && other.isOutside || isOutside && other.ops.isEmpty { return true }
+        return !common.subtracting(Op.namesOfPlumbing).isEmpty
             || needExtents && !common.isEmpty
     }
 }

@@ -89,11 +89,12 @@ public struct Finding: Sendable {
     /// Whether a failure is known to be of this cause by what happened and where.
     func isSame(as signature: Signature) -> Bool {
         let own = failure.signature
-        guard own.kind == signature.kind, own.backend == signature.backend else { return false }
+        guard own.backend == signature.backend, own.place == signature.place else { return false }
         return switch Happening(kind: own.kind) {
         case .numbers: false
-        case .crash: own.place != nil && own.place == signature.place
-        case .message: own.place == signature.place
+        case .crash: own.kind == signature.kind && own.place != nil
+        // Of one function, the end of a message may say what it met there.
+        case .message: own.place == nil ? own.kind == signature.kind : own.kind.message == signature.kind.message
         }
     }
 
@@ -117,4 +118,10 @@ public struct Finding: Sendable {
         occurrences.add(other.occurrences)
         causes += other.causes.filter { !causes.contains($0) }
     }
+}
+
+extension String {
+    /// A kind without what follows its message: `SIGABRT: binary-ops.cpp: binary_op: unsupported types` of one that
+    /// names the types.
+    fileprivate var message: String { split(separator: ": ").prefix(4).joined(separator: ": ") }
 }

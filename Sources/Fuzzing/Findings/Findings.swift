@@ -80,7 +80,7 @@ final class Findings: @unchecked Sendable {
                 let tokens = finding.entry?.case.tokens ?? 0
                 let explains = cause.needs.isEmpty
                     ? simplestShows(cause, proof, subject, failure, tokens, judge)
-                    : fails(subject, onlyWith: cause, judge)
+                    : fails(subject, onlyWith: cause, judge) && isPlaced(subject, failure, like: cause, proof, judge)
                 guard explains else { continue }
                 lock.withLock { proofs[proof, default: 0] += 1 }
                 return number
@@ -103,6 +103,17 @@ final class Findings: @unchecked Sendable {
             }
         }
         return false
+    }
+
+    /// Whether a failure is in the same part of the model, as far as that has not been seen of the architecture.
+    private func isPlaced(
+        _ subject: Case, _ failure: Failure, like cause: Cause, _ proof: Proof, _ judge: Judge
+    ) -> Bool {
+        if cause.namesType || Happening(kind: failure.signature.kind) != .numbers { return true }
+        if lock.withLock({ proofs[proof] ?? 0 }) > 0 { return true }
+        var evaluations = 0
+        let tensors = CauseSearch(judge: judge).tensors(of: subject, &evaluations)
+        return cause.meets(Cause(needs: cause.needs, tensors: tensors, ops: subject.ops(between: tensors)))
     }
 
     /// Whether the simplest case of the architecture fails by the same part of the model: then all of its cases do.

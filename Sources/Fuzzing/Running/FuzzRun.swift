@@ -189,7 +189,7 @@ public struct FuzzRun: Sendable {
             finding = found
         }
         finding.isLost = !isOver()
-        finding.isUnfinished = false
+        finding.isUnfinished = isOver()
         return finding
     }
 
@@ -251,6 +251,8 @@ public struct FuzzRun: Sendable {
                     explained[verdict.device] = number
                     return verdict
                 }
+                // What waits is proved once it is cut down.
+                guard findings.mayShrink(after: index / shard.count) else { return verdict }
                 return judge.judge(own).first ?? verdict
             }
             record.duration = .now - start
