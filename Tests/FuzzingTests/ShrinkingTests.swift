@@ -87,7 +87,7 @@ struct ShrinkingTests {
         let report = try report()
         #expect(throws: (any Error).self) { try CaseSpace(drawing: shrinker.drawing).recover(report) }
         let shrunk = try shrink(report, shrinker)
-        #expect(shrunk.case.layers == 1 && shrunk.case.script.steps == [.process(Batch(Array(repeating: 0, count: 7)))])
+        #expect(shrunk.case.layers == 1 && shrunk.case.tokens == 7 && shrunk.case.script.steps.count == 1)
         #expect(shrunk.case.script.options.context == 64 && shrunk.case.recipe == WeightRecipe(seed: 0))
         #expect(!shrunk.isExhausted && !shrunk.isFlaky && shrunk.evaluations < 200)
         #expect(CaseSpace(drawing: shrinker.drawing).replay(shrunk.recording) == shrunk.case)
@@ -98,7 +98,7 @@ struct ShrinkingTests {
         let shrinker = try shrinker("gemma3") { $1.longestBatch >= 50 && $1.options.context > 300 }
         let shrunk = try shrink(try report(), shrinker)
         #expect(shrunk.case.tokens == 50 && shrunk.case.script.steps.count == 1)
-        #expect(shrunk.case.script.options.context == 320)
+        #expect(shrunk.case.script.options.context == 512)
         #expect(shrunk.case.metadata == (try Toy.simplest("gemma3")))
         #expect(shrunk.case.recipe == WeightRecipe(seed: 0) && !shrunk.isExhausted)
         #expect(throws: (any Error).self) { try CaseSpace(drawing: shrinker.drawing).recover(shrunk.case) }
@@ -140,8 +140,9 @@ struct ShrinkingTests {
             let sequences = subject.script.options.sequences > 1
                 ? (0..<subject.script.options.sequences).map { ScriptCut(sequence: $0) } : []
             for cut in steps + tokens + sequences {
-                #expect(left(cut).objection(traits, subject.check) == nil, "seed \(seed), \(cut)")
-                #expect(left(cut) != subject.script, "seed \(seed), \(cut)")
+                let script = left(cut)
+                #expect(script != subject.script, "seed \(seed), \(cut)")
+                #expect(script.steps.isEmpty || script.objection(traits, subject.check) == nil, "seed \(seed), \(cut)")
             }
         }
     }
@@ -220,7 +221,7 @@ struct ShrinkingTests {
         let drawing = try Samples.drawing("llama", checks: [.rejects])
         let space = CaseSpace(drawing: drawing)
         let cases = try (0..<20).map { seed in
-            var choices = Choices(seed: seed, stream: 3)
+            var choices = Choices(seed: UInt64(seed), stream: 3)
             return try drawing.draw(&choices)
         }
         let recovered = cases.filter { (try? space.recover($0)).flatMap(space.replay) == $0 }

@@ -31,9 +31,11 @@ public struct Cause: Hashable, Sendable, Codable {
     /// Whether the other is this cause too. Sizes and weights are an architecture's own way to show it; all else that the
     /// other needs this needs as well, or if there is nothing else, the same ops of the model are meant.
     func includes(_ other: Cause) -> Bool {
-        let (own, others) = (Set(needs).filter { !$0.isWeak }, Set(other.needs).filter { !$0.isWeak })
-        return own == others && (namesType || meets(other))
+        Set(strongNeeds) == Set(other.strongNeeds) && (namesType || meets(other))
     }
+
+    /// What it needs other than sizes and weights.
+    var strongNeeds: [String] { needs.filter { !$0.isWeak } }
 
     /// Whether a type of weights is needed: any matrix of the model may be of it.
     var namesType: Bool { needs.contains { $0.hasPrefix("type ") } }
@@ -44,10 +46,11 @@ public struct Cause: Hashable, Sendable, Codable {
     /// Whether no block of the model is needed.
     private var isOutside: Bool { tensors.contains(where: CauseSearch.ofEveryToken.contains) }
 
-    /// Whether the same ops may be meant: those that not every model has everywhere, or for certain extents any.
+    /// Whether the same ops may be meant: those that not every model has everywhere; or, of matrices of certain extents,
+    /// those that all of them go through.
     func meets(_ other: Cause) -> Bool {
         let common = Set(ops).intersection(other.ops)
-        let needExtents = needs.contains(where: \.isExtent) && other.needs.contains(where: \.isExtent)
+        let needExtents = [self, other].allSatisfy { $0.needs.contains(where: \.isExtent) && $0.tensors.count <= 2 }
         if isOutside && other.isOutside || ops == other.ops && tensors == other.tensors { return true }
         // What no part of the model shows by itself is in all of them.
         if ops.isEmpty && other.isOutside || isOutside && other.ops.isEmpty { return true }

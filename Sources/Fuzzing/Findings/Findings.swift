@@ -21,7 +21,9 @@ final class Findings: @unchecked Sendable {
     }
 
     /// Failures of an architecture that are shown to be a finding's before what they have in common is enough.
-    private static let enoughProofs = 3
+    private static let enoughProofs = 2
+    /// Of the ways in which architectures show a cause, so many are tried.
+    private static let mostCauses = 4
     /// And then one in so many is, so that something else is not taken for it for ever.
     private static let proofEvery: UInt64 = 8
 
@@ -73,7 +75,8 @@ final class Findings: @unchecked Sendable {
         let traits = Set(subject.traits)
         for (number, finding) in candidates {
             let proof = Proof(finding: number, architecture: subject.architecture)
-            for cause in finding.causes where Set(cause.needs).isSubset(of: traits) {
+            let causes = finding.causes.filter { Set($0.needs).isSubset(of: traits) }
+            for cause in causes.prefix(Self.mostCauses) {
                 if lock.withLock({ proofs[proof] ?? 0 }) >= Self.enoughProofs, index % Self.proofEvery != 0 {
                     return number
                 }

@@ -129,6 +129,7 @@ extension Script {
     /// What no session of such a model can be asked for: `steps[3].process: nothing has been encoded`; nil where there is
     /// nothing of the kind.
     func objection(_ traits: SessionTraits, _ check: Check) -> String? {
+        if steps.isEmpty { return "steps: there are none" }
         var rules = ScriptRules(traits, options, check)
         for (number, step) in steps.enumerated() {
             if let reason = rules.objection(to: step) { return "steps[\(number)].\(step.name): \(reason)" }
