@@ -85,7 +85,7 @@ struct CorpusTests {
         #expect(throws: CorpusError.self) { try CorpusEntry(path: "/nowhere/at/all.json") }
     }
 
-    @Test("keeps one file for each signature: the simpler of two")
+    @Test("keeps one file for what happened alike: the simpler of two")
     func keeping() throws {
         try withTemporaryFolder { folder in
             let corpus = Corpus(folder: folder + "/made/when/needed")
@@ -113,13 +113,23 @@ struct CorpusTests {
     @Test("names files by what failed, whatever that holds")
     func names() {
         let corpus = Corpus(folder: "/c")
-        func name(_ kind: String) -> String {
-            corpus.path(
-                of: Signature(check: .state, device: "llama:CPU", architecture: "x/../y", stage: "load", kind: kind))
+        func name(_ kind: String, _ cause: Cause? = nil, frames: [String] = []) -> String {
+            var entry = entry(Toy.subject(.state), kind: kind)
+            entry.signature = Signature(
+                check: .state, device: "llama:CPU", architecture: "x/../y", stage: "load", kind: kind, frames: frames)
+            entry.cause = cause
+            return corpus.path(of: entry)
         }
         #expect(name("SIGABRT: a.c:: assert(n < m)") == "/c/state-llama-CPU-x-..-y-load-SIGABRT-a.c-assert-n-m.json")
         let long = String(repeating: "assertion ", count: 30)
         #expect(name(long).count < 140 && name(long) != name(long + "x"))
+
+        // Once the cause is known, it is the name.
+        let cause = Cause(needs: ["type Q4_K", "key embedding_length"], tensors: ["blk.ffn_down.weight"], ops: ["swiglu"])
+        #expect(name("mismatch", cause) == "/c/wrong-numbers-with-type-Q4_K-embedding_length-on-llama-CPU.json")
+        #expect(
+            name("SIGSEGV", cause, frames: ["ggml_view_1d", "llm_graph_context::build_attn"])
+                == "/c/SIGSEGV-in-llm_graph_context-build_attn-on-llama-CPU.json")
     }
 
     @Test("orders cases by layers, then tokens, then steps, then metadata")

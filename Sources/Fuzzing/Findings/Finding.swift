@@ -121,7 +121,7 @@ public struct Finding: Sendable {
 }
 
 extension String {
-    /// A kind without what follows its message: `SIGABRT: binary-ops.cpp: binary_op: unsupported types` of one that
-    /// names the types.
-    fileprivate var message: String { split(separator: ": ").prefix(4).joined(separator: ": ") }
+    /// A kind without what follows its message: `SIGABRT: binary-ops.cpp: binary_op` of one that says
+    /// which types are not supported.
+    var message: String { split(separator: ": ").prefix(3).joined(separator: ": ") }
 }

@@ -77,7 +77,7 @@ public struct Triage {
         guard a.backend == b.backend else { return false }
         let (own, others) = (Happening(kind: a.kind), Happening(kind: b.kind))
         if own == .message || others == .message || a.place != nil || b.place != nil {
-            return a.kind == b.kind && a.place == b.place
+            return a.kind.message == b.kind.message && a.place == b.place
         }
         guard own == others else { return false }
         if own == .numbers, isRounding(first) || isRounding(other) { return isRounding(first) && isRounding(other) }
