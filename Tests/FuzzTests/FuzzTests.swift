@@ -53,7 +53,7 @@ struct FuzzTests {
         #expect(entry.case.layers == 1 && entry.case.tokens == fault.fewestTokens)
         let message = failure.description
         for part in [
-            "agrees: llama on cpu: mismatch in process", entry.case.summary, entry.seen, "of seed 1",
+            finding.title, "llama, agrees: \(entry.case.summary)", entry.seen, "of seed 1",
             "gguf-fuzz replay \(file)",
         ] {
             #expect(message.contains(part), "\(part) is missing in: \(message)")

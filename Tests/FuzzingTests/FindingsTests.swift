@@ -111,14 +111,14 @@ struct FindingsTests {
 
     // MARK: What a case has
 
-    @Test("a case has no peculiarity once all are removed", arguments: ["llama", "gemma3", "mamba2", "t5", "deepseek2"])
+    @Test("what is peculiar to a case is among its traits, and the simplest has nothing", arguments: ["llama", "gemma3", "mamba2", "t5", "deepseek2"])
     func peculiarities(_ name: String) throws {
         for (seed, subject) in try Samples.cases(of: name).prefix(8) where subject.check != .rejects {
             let traits = Set(subject.traits)
             for peculiarity in subject.peculiarities {
                 #expect(subject.trait(of: peculiarity).map(traits.contains) ?? true, "seed \(seed): \(peculiarity)")
             }
-            let plain = subject.removing(subject.peculiarities)
+            let plain = subject.simplestOfArchitecture(tokens: 2)
             #expect(plain.peculiarities.isEmpty, "seed \(seed): \(plain.peculiarities)")
         }
     }

@@ -50,6 +50,8 @@ extension Case {
         var result = removing(peculiarities)
         result.check = .agrees
         result.transformation = nil
+        // Types that rows of other sizes had no whole blocks of would come out.
+        result.recipe = WeightRecipe(seed: recipe.seed)
         let tokens = (0..<max(2, count)).map { $0 % 8 }
         let hasEncoder = script.steps.contains { $0.name == "encode" }
         result.script.steps = (hasEncoder ? [.encode(Batch(tokens))] : []) + [.process(Batch(tokens))]
