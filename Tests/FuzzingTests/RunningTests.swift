@@ -89,7 +89,8 @@ struct RunningTests {
         #expect(shrunk.case.layers == 1 && shrunk.case.tokens == fault.fewestTokens)
         if case .least? = trial.minimality {} else { Issue.record("\(String(describing: trial.minimality))") }
         // What was cut down is drawn by its own choices.
-        #expect(try #require(CaseSpace(drawing: plan.drawing(of: 0)).replay(shrunk.recording)).metadata == shrunk.case.metadata)
+        let space = CaseSpace(drawing: plan.drawing(of: 0))
+        #expect(try #require(space.replay(shrunk.recording)).metadata == shrunk.case.metadata)
     }
 
     @Test("do not find a fault that is not there")

@@ -64,8 +64,8 @@ struct ShrinkingTests {
         return try #require(shrinker.shrink(subject, failure))
     }
 
-    /// What people write: ten batches of 60 tokens, a removal and one token more, in a context and with weights that are
-    /// never drawn.
+    /// What people write: ten batches of 60 tokens, a removal and one token more, in a context and with weights that
+    /// are never drawn.
     private func report() throws -> Case {
         var metadata = try Toy.simplest("gemma3")
         metadata["gemma3.context_length"] = 1024
@@ -194,7 +194,8 @@ struct ShrinkingTests {
             let plain = try shrinker("gemma3") { $1.longestBatch >= 7 }
             let failure = try #require(plain.judge.judge(try report()).first?.failure)
             var entry = CorpusEntry(
-                case: try report(), signature: failure.signature, seen: "", found: .init(seed: 1, index: 1, version: ""))
+                case: try report(), signature: failure.signature, seen: "",
+                found: .init(seed: 1, index: 1, version: ""))
             entry.known = .init(when: ["block_count 1"])
             try entry.write(to: folder + "/one-layer.json")
             let known = try KnownFindings([folder])

@@ -15,7 +15,8 @@ extension Case {
         let (options, plain) = (script.options, Script.Options())
         let departures = [
             options.cacheType != plain.cacheType, options.flashAttention ?? false, options.threads ?? 1 > 1,
-            options.outputAccess != nil, options.unifiedCache == false, script.placement.split != nil, recipe.type != .f32,
+            options.outputAccess != nil, options.unifiedCache == false, script.placement.split != nil,
+            recipe.type != .f32,
         ].count { $0 }
         let choices = [options.flashAttention == nil, options.threads == nil, options.unifiedCache == nil].count { !$0 }
         func distance(_ size: Int, _ plain: Int) -> Int { size == plain ? 0 : size }

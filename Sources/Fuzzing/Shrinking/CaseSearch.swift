@@ -1,5 +1,6 @@
 import Engines
 import Inference
+import PropertyTesting
 
 /// A search for simpler cases that edits them, whichever way a candidate is tried.
 protocol CaseSearch {
@@ -11,8 +12,8 @@ protocol CaseSearch {
 }
 
 extension CaseSearch {
-    /// Takes parts out of a list, first halves of it and then ever smaller parts, the last first (Zeller and Hildebrandt
-    /// 2002, "Simplifying and isolating failure-inducing input").
+    /// Takes parts out of a list, first halves of it and then ever smaller parts, the last first (Zeller and
+    /// Hildebrandt 2002, "Simplifying and isolating failure-inducing input").
     ///
     /// Of a long list of which all is needed, each size is given up after a few parts.
     /// - Parameters:
@@ -46,5 +47,41 @@ extension CaseSearch {
         }
         cut(least: isRough ? 3 : 1) { $0.script.steps.count } _: { removing(ScriptCut(steps: $1), $0) }
         cut(least: isRough ? 8 : 1) { $0.tokens } _: { removing(ScriptCut(tokens: $1), $0) }
+    }
+
+    /// Tries the simplest case of all that has the same check, then the same with one token more: some failures happen
+    /// on everything, and others wherever there are two tokens.
+    mutating func trySimplest(drawing: CaseDrawing) {
+        guard let simplest = drawing.simplest(best.check), !attempt(simplest) else { return }
+        _ = attempt(simplest.withOneTokenMore)
+    }
+}
+
+extension CaseDrawing {
+    /// The simplest case of a check; nil where its choices contradict each other.
+    func simplest(_ check: Check) -> Case? {
+        var drawing = self
+        drawing.checks = [check]
+        var choices = Choices(replaying: [])
+        return try? drawing.draw(&choices)
+    }
+}
+
+extension Case {
+    /// Another token at the end of its last batch; of an encoder's input, one that follows it.
+    fileprivate var withOneTokenMore: Case {
+        var result = self
+        guard case .process(let batch)? = script.steps.last, let last = batch.tokens.last else {
+            result.script.steps.append(.process(Batch([0])))
+            return result
+        }
+        // The same token again would have the same values, whatever attention makes of them.
+        var next = last
+        next.id = 1
+        next.position += 1
+        var tokens = batch.tokens + [next]
+        if batch.tokens.count == 1 { tokens[0].wantsOutput = false }
+        result.script.steps[script.steps.count - 1] = .process(Batch(tokens))
+        return result
     }
 }

@@ -32,12 +32,16 @@ public struct CaseShrinker {
     private func shrinkByChoices(_ start: Choices.Recording, _ trials: CaseTrials) -> Choices.Recording? {
         let whole = CaseSpace(drawing: drawing)
         guard var best = trials.shrink(start, in: whole) else { return nil }
-        while let smaller = trials.redraw(drawing) { best = trials.shrink(smaller, in: whole) ?? smaller }
+        // Each takes as many runs as the case took before: those that go on finding one are let go.
+        for _ in 0..<3 {
+            guard let smaller = trials.redraw(drawing) else { break }
+            best = trials.shrink(smaller, in: whole) ?? smaller
+        }
         return best
     }
 
-    /// The same of any legal case, be it one that no choices draw: a script is cut down by editing it then, and its model
-    /// by its choices, until choices draw all of it.
+    /// The same of any legal case, be it one that no choices draw: a script is cut down by editing it then, and its
+    /// model by its choices, until choices draw all of it.
     public func shrink(
         _ start: Case, _ failure: Failure, isCancelled: @escaping () -> Bool = { false }
     ) -> ShrunkCase? {

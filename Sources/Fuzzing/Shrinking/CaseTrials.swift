@@ -40,7 +40,7 @@ final class CaseTrials {
     func fails(_ candidate: Case) -> Bool {
         var candidate = candidate
         candidate.devices = [signature.device]
-        guard !isOver, !passed.contains(candidate) else { return false }
+        guard !isOver, candidate.check == signature.check, !passed.contains(candidate) else { return false }
         judged += 1
         defer { progress(judged, best.case) }
         for _ in 0..<tries {
@@ -56,25 +56,24 @@ final class CaseTrials {
     /// Looks for the choices of the simplest case of a space that fails, beginning with those of `start`.
     /// - Returns: nil where not even these draw a case that does.
     func shrink(_ start: Choices.Recording, in space: CaseSpace) -> Choices.Recording? {
-        var passes: [ShrinkPass] = [
-            .everythingSimplest, .editing("fewer layers", in: space) { $0.removeLayers() },
-        ]
-        if space.kept == nil { passes.append(.editing("half the script", in: space) { $0.cutScript(isRough: true) }) }
-        // Of a model's many choices few matter: runs of them cost less than one after the other.
-        passes += [.deleteOuterSpans, .zeroRuns]
+        var passes: [ShrinkPass] = [.editing("fewer layers", in: space) { $0.removeLayers() }]
+        if space.kept == nil {
+            passes.insert(.editing("simplest of all", in: space) { $0.trySimplest(drawing: space.drawing) }, at: 0)
+            passes.append(.editing("half the script", in: space) { $0.cutScript(isRough: true) })
+        }
         return Shrinker(budget: left, passes: passes + ShrinkPass.all)
             .shrink(start, isCancelled: isCancelled) { try space.draw(&$0) } accepts: { self.fails($0) }?.recording
     }
 
-    /// Looks for a case with fewer layers or tokens, of other sizes and weights: where a failure depends on numbers, the
-    /// simplest model may need more tokens for it than another.
+    /// Looks for a case with fewer layers or tokens, of other sizes and weights: where a failure depends on numbers,
+    /// the simplest model may need more tokens for it than another.
     ///
-    /// The more layers and tokens there are, the more cases are tried: few where one could be spared.
+    /// Few are tried, and fewer where only one token or layer could be spared.
     /// - Returns: nil where none of these fails.
     func redraw(_ drawing: CaseDrawing) -> Choices.Recording? {
         let best = best.case
         let whole = CaseSpace(drawing: drawing)
-        guard let simplest = whole.replay(Choices(replaying: []).recording) else { return nil }
+        guard let simplest = drawing.simplest(best.check) else { return nil }
         var spaces = best.shorterScripts.map { CaseSpace(drawing: drawing, kept: $0) }
         if best.layers > simplest.layers { spaces.append(CaseSpace(drawing: drawing, kept: best)) }
         guard !spaces.isEmpty else { return nil }
@@ -82,7 +81,7 @@ final class CaseTrials {
         any.drawing.checks = [best.check]
         spaces.append(any)
 
-        var tries = min(40, 5 * (max(0, best.layers - simplest.layers) + best.tokens - 1))
+        var tries = min(16, 8 * (max(0, best.layers - simplest.layers) + best.tokens - 1))
         for stream in 0..<64 * tries where tries > 0 && !isOver {
             var choices = Choices(seed: 0, stream: UInt64(stream))
             guard let drawn = try? spaces[stream % spaces.count].redraw(&choices), drawn.layers <= best.layers,

@@ -48,7 +48,9 @@ struct ScriptRules {
         if batch.tokens.isEmpty { return "a batch of no tokens" }
         let vocabulary = traits.dimensions.vocabulary
         for token in batch.tokens {
-            guard (0..<vocabulary).contains(token.id) else { return "token \(token.id) of a vocabulary of \(vocabulary)" }
+            guard (0..<vocabulary).contains(token.id) else {
+                return "token \(token.id) of a vocabulary of \(vocabulary)"
+            }
             if let limit = traits.positionLimit, token.position >= limit {
                 return "position \(token.position) of \(limit)"
             }
@@ -126,8 +128,8 @@ struct ScriptRules {
 }
 
 extension Script {
-    /// What no session of such a model can be asked for: `steps[3].process: nothing has been encoded`; nil where there is
-    /// nothing of the kind.
+    /// What no session of such a model can be asked for: `steps[3].process: nothing has been encoded`; nil where there
+    /// is nothing of the kind.
     func objection(_ traits: SessionTraits, _ check: Check) -> String? {
         if steps.isEmpty { return "steps: there are none" }
         var rules = ScriptRules(traits, options, check)

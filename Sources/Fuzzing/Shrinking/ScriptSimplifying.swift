@@ -115,7 +115,9 @@ extension Case {
 
     /// Every token of a part comes right after the one before it in its sequences, and others follow as they did.
     fileprivate func closingGaps(_ part: Range<Int>) -> Case? {
-        guard let traits = try? sessionTraits(), !traits.isRecurrent, !traits.traits.isOfWholeBatches else { return nil }
+        guard let traits = try? sessionTraits(), !traits.isRecurrent, !traits.traits.isOfWholeBatches else {
+            return nil
+        }
         var result = self
         var (before, after) = (ScriptState(traits, script.options), ScriptState(traits, script.options))
         var number = 0
@@ -159,11 +161,16 @@ extension Step {
     fileprivate var simpler: [Step] {
         switch self {
         case .remove(let sequence, let from, let to):
-            [.remove(sequence: sequence, from: 0, to: nil), .remove(sequence: sequence, from: from, to: nil),
-                .remove(sequence: sequence, from: 0, to: to)]
+            [
+                .remove(sequence: sequence, from: 0, to: nil), .remove(sequence: sequence, from: from, to: nil),
+                .remove(sequence: sequence, from: 0, to: to),
+            ]
         case .shift(let sequence, let from, let delta):
-            [.shift(sequence: sequence, from: 0, by: delta.signum()), .shift(sequence: sequence, from: from, by: delta.signum()),
-                .shift(sequence: sequence, from: 0, by: delta)]
+            [
+                .shift(sequence: sequence, from: 0, by: delta.signum()),
+                .shift(sequence: sequence, from: from, by: delta.signum()),
+                .shift(sequence: sequence, from: 0, by: delta),
+            ]
         case .save(_?): [.save(sequence: nil)]
         case .encode, .process, .keep, .copy, .save(nil), .restore, .clear: []
         }

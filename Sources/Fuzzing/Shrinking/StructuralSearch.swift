@@ -11,9 +11,8 @@ struct StructuralSearch: CaseSearch {
     var isExhausted: Bool { trials.isOver }
 
     mutating func attempt(_ candidate: Case) -> Bool {
-        guard candidate.isPlainer(than: best), (try? candidate.objection()) == .some(nil), trials.fails(candidate) else {
-            return false
-        }
+        guard candidate.isPlainer(than: best), (try? candidate.objection()) == .some(nil), trials.fails(candidate)
+        else { return false }
         best = candidate
         return true
     }

@@ -13,10 +13,10 @@ struct Shrink: ParsableCommand {
         abstract: "Cut a corpus file, or a GGUF file's model, down to the simplest case that fails.",
         discussion: """
             Of a corpus file, the case is run again; if it fails, it is shrunk. That may be any legal case, written by \
-            hand or found. Of a GGUF file, a real model's or another's, its metadata and the names of its tensors count: \
-            cases about that model are drawn until one fails, with weights drawn at random. A model that is too large \
-            for this becomes a toy of its kind first: its sizes go, all else stays. Checks that copy the model \
-            (roundtrip, loaders, metamorphic) take a toy of its kind as soon as it is larger than toys are.
+            hand or found. Of a GGUF file, a real model's or another's, its metadata and the names of its tensors \
+            count: cases about that model are drawn until one fails, with weights drawn at random. A model that is \
+            too large for this becomes a toy of its kind first: its sizes go, all else stays. Checks that copy the \
+            model (roundtrip, loaders, metamorphic) take a toy of its kind as soon as it is larger than toys are.
 
             A case that could not be cut down to the end is written as far as it has come; to shrink that file goes on \
             with it.

@@ -2,25 +2,18 @@ extension ShrinkPass {
     /// Deletes spans, the outer before the inner and the last before the first, since later choices depend on
     /// earlier ones more than the other way round. Where a span goes, it tries to take ever more of its earlier
     /// siblings with it, so that a long list of which little matters costs the logarithm of its length.
-    static let deleteSpans = ShrinkPass("delete spans") { $0.deleteSpans() }
-
-    /// The same for the outermost spans only.
-    public static let deleteOuterSpans = ShrinkPass("delete outer spans") { $0.deleteSpans(depths: 0...0) }
-}
-
-extension ShrinkSearch {
-    fileprivate mutating func deleteSpans(depths: ClosedRange<Int> = 0...Int.max) {
-        var depth = depths.lowerBound
-        while depth <= depths.upperBound, best.spans.contains(where: { $0.depth == depth }) {
-            var index = best.spans.count
+    static let deleteSpans = ShrinkPass("delete spans") { search in
+        var depth = 0
+        while search.best.spans.contains(where: { $0.depth == depth }) {
+            var index = search.best.spans.count
             while index > 0 {
-                index = min(index, best.spans.count) - 1
+                index = min(index, search.best.spans.count) - 1
                 guard index >= 0 else { break }
-                let base = best
+                let base = search.best
                 let span = base.spans[index]
                 guard span.depth == depth, !span.range.isEmpty else { continue }
                 let run = base.run(endingAt: index)
-                let deleted = largest(upTo: run.count) { search, count in
+                let deleted = search.largest(upTo: run.count) { search, count in
                     let start = base.spans[run[count - 1]].range.lowerBound
                     return search.attempt(base.removing(start..<span.range.upperBound))
                 }

@@ -1,6 +1,6 @@
 extension ShrinkPass {
     /// Makes every choice the simplest: some failures happen on everything, and then one evaluation says so.
-    public static let everythingSimplest = ShrinkPass("everything simplest") { search in
+    static let everythingSimplest = ShrinkPass("everything simplest") { search in
         search.attempt([])
     }
 }

@@ -1,7 +1,7 @@
 extension ShrinkPass {
     /// Makes runs of choices the simplest, each run as long as possible: of many choices few matter, and this
     /// clears those between them at the cost of a logarithm.
-    public static let zeroRuns = ShrinkPass("zero runs") { search in
+    static let zeroRuns = ShrinkPass("zero runs") { search in
         var index = 0
         while index < search.best.choices.count {
             let base = search.best
