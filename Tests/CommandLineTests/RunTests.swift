@@ -53,7 +53,7 @@ struct RunTests {
             let sound = try run("./engine worker --device cpu")
             #expect(sound.status == 0 && sound.output.contains("12 verdicts, 0 failed"), "\(sound)")
             let broken = try run("./engine worker --device cpu --inject gelu-quick")
-            #expect(broken.status == 1 && broken.output.contains("agrees: gpt2 on cpu: mismatch in process"), "\(broken)")
+            #expect(broken.status == 1 && broken.output.contains("1. wrong numbers in gelu"), "\(broken)")
             #expect(try run("/bin/false").isRefusal)
             #expect(try run("").isRefusal)
         }
@@ -65,14 +65,15 @@ struct RunTests {
             let run = try Program(
                 arguments: Self.faulty + ["--json", "log"], in: folder)
             #expect(run.status == 1)
-            let finding = "1. agrees: gpt2 on cpu: not finite in process\n   1 layer, 7 tokens: process 7 tokens\n"
+            let finding = "1. wrong numbers outside the blocks on cpu\n"
+                + "   gpt2, agrees: 1 layer, 7 tokens: process 7 tokens\n"
             #expect(run.output.contains(finding), "\(run)")
             #expect(run.errors.contains("failed: agrees: gpt2 on cpu: not finite in process, case "))
             let verdicts = try Record.read(folder + "/log").flatMap(\.verdicts)
             let failure = try #require(verdicts.first { $0.outcome == "fail" })
             #expect(failure.kind == "not finite" && failure.stage == "process")
 
-            let file = "Corpus/agrees-cpu-gpt2-process-not-finite-with-nan-on-seven-tokens.json"
+            let file = "Corpus/wrong-numbers-outside-the-blocks-on-cpu-with-nan-on-seven-tokens.json"
             #expect(run.output.contains("   gguf-fuzz replay \(file)\n"))
             let replayed = try Program("replay", "Corpus", in: folder)
             #expect(replayed.status == 1, "\(replayed)")

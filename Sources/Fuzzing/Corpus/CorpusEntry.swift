@@ -57,7 +57,7 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
             words += " in \(signature.stage)"
         }
         if let cause, Happening(kind: signature.kind) != .message {
-            if cause.hasSizesOnly, !cause.ops.isEmpty { words += " in \(cause.ops.joined(separator: " or "))" }
+            if cause.hasSizesOnly { words += cause.isOutside ? " outside the blocks" : cause.opWords }
             if signature.place == nil, !cause.needs.isEmpty { words += " with \(cause.words)" }
         }
         return words + " on \(signature.backend)"

@@ -22,6 +22,9 @@ public struct Cause: Hashable, Sendable, Codable {
         needs.map { $0.hasPrefix("key ") ? String($0.dropFirst(4)) : $0 }.joined(separator: ", ")
     }
 
+    /// ` in attention or rope`: those that tell most.
+    var opWords: String { ops.isEmpty ? "" : " in " + ops.prefix(3).joined(separator: " or ") }
+
     /// `attn_k attn_q`
     var tensorWords: String {
         tensors.map { name in name.split(separator: ".").filter { $0 != "blk" && $0 != "weight" }.joined(separator: ".") }
@@ -44,7 +47,7 @@ public struct Cause: Hashable, Sendable, Codable {
     var hasSizesOnly: Bool { needs.allSatisfy(\.isWeak) }
 
     /// Whether no block of the model is needed.
-    private var isOutside: Bool { tensors.contains(where: CauseSearch.ofEveryToken.contains) }
+    var isOutside: Bool { tensors.contains(where: CauseSearch.ofEveryToken.contains) }
 
     /// Whether the same ops may be meant: those that not every model has everywhere; or, of matrices of certain extents,
     /// those that all of them go through.

@@ -11,10 +11,12 @@ extension Finding {
         if let entry {
             lines = ["\(entry.case.architecture), \(entry.case.check.rawValue): \(entry.case.summary)"]
                 + entry.case.peculiarityLines
-            if !entry.signature.frames.isEmpty { lines.append("in \(entry.signature.frames.prefix(6).joined(separator: " < "))") }
+            let frames = entry.signature.frames.prefix(6)
+            if !frames.isEmpty { lines.append("in \(frames.joined(separator: " < "))") }
             if let cause, !cause.needs.isEmpty { lines.append("passes without any of: \(cause.words)") }
             if let cause, !cause.tensors.isEmpty {
                 lines.append("passes with weights that do nothing in any of: \(cause.tensorWords)")
+                lines.append("ops there: \(cause.ops.joined(separator: ", "))")
             }
         }
         lines += [failure.seen, history]
