@@ -49,10 +49,15 @@ extension CaseSearch {
         cut(least: isRough ? 8 : 1) { $0.tokens } _: { removing(ScriptCut(tokens: $1), $0) }
     }
 
-    /// Tries the simplest case of all that has the same check, then the same with one token more: some failures happen
-    /// on everything, and others wherever there are two tokens.
+    /// Tries the simplest case of all that has the same check, the simplest script with the model as it is, and the
+    /// simplest case with one token more: some failures happen on everything, others need something of the model, and
+    /// others happen wherever there are two tokens.
     mutating func trySimplest(drawing: CaseDrawing) {
         guard let simplest = drawing.simplest(best.check), !attempt(simplest) else { return }
+        var ofModel = best
+        ofModel.script.options = simplest.script.options
+        ofModel.script.steps = simplest.script.steps
+        if best.check != .rejects, attempt(ofModel) { return }
         _ = attempt(simplest.withOneTokenMore)
     }
 }
