@@ -8,6 +8,8 @@ final class Findings: @unchecked Sendable {
     private var nextNumber: UInt64 = 0
     /// Findings that a thread is at work on.
     private var taken: Set<UInt64> = []
+    /// Findings that were cut down as far as the run does: what is left of them is for another.
+    private var ended: Set<UInt64> = []
     /// How often a finding was shown to explain failures of an architecture.
     private var proofs: [Proof: Int] = [:]
     /// Whether the simplest case of an architecture shows a cause that needs nothing.
@@ -146,12 +148,14 @@ final class Findings: @unchecked Sendable {
 
     func spend(_ evaluations: Int) { lock.withLock { spent += evaluations } }
 
-    /// A finding that can be cut down further, the first first; nil: there is none that no other thread is at work on.
+    /// A finding that can be cut down further, the first first, and each once; nil: there is none that no other thread is
+    /// at work on.
     func takeUnfinished() -> (number: UInt64, finding: Finding)? {
         lock.withLock {
-            let open = findings.filter { $0.value.isUnfinished && !taken.contains($0.key) }
+            let open = findings.filter { $0.value.isUnfinished && !taken.contains($0.key) && !ended.contains($0.key) }
             guard let next = open.min(by: { $0.value.index < $1.value.index }) else { return nil }
             taken.insert(next.key)
+            ended.insert(next.key)
             return (next.key, next.value)
         }
     }
