@@ -77,7 +77,9 @@ extension String {
     fileprivate var isHelper: Bool {
         if hasPrefix("lib") && contains(".so") || hasPrefix("std::") || hasPrefix("__") || hasPrefix("operator ") { return true }
         guard hasPrefix("ggml_"), !hasPrefix("ggml_backend_buffer") else { return hasPrefix("ggml_") }
-        let parts = ["compute", "vec", "backend", "gemm", "gemv", "cuda", "vk", "quantize", "cpu", "opt", "gallocr"]
+        let parts = [
+            "compute", "vec", "backend", "gemm", "gemv", "cuda", "vk", "quantize", "cpu", "opt", "gallocr",
+        ]
         return !parts.contains { hasPrefix("ggml_\($0)") }
     }
 }
@@ -96,7 +98,9 @@ enum Happening: String, Hashable, Sendable, Codable {
         case "mismatch", "not finite", "other bits": self = .numbers
         case "SIGSEGV", "SIGBUS", "SIGILL", "SIGTRAP", "SIGABRT": self = .crash
         default:
-            let heap = ["corrupted ", "free(): ", "double free ", "malloc(): ", "malloc_", "munmap_chunk(): ", "realloc(): "]
+            let heap = [
+                "corrupted ", "free(): ", "double free ", "malloc(): ", "malloc_", "munmap_chunk(): ", "realloc(): ",
+            ]
             self = kind.hasPrefix("SIGABRT: ") && heap.contains { kind.contains($0) } ? .crash : .message
         }
     }

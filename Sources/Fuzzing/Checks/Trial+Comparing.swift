@@ -93,7 +93,9 @@ extension Trial {
         }
         if let accusation = wrong(different, ratios) {
             switch try goesAnotherWay(different, ratios, noise, isExact: isExact) {
-            case .wrong: throw accusation
+            case .wrong:
+                worst = ratios.max()
+                throw accusation
             case .undecided: throw Discard(reason: "ties: more than \(Ways.most) ways to choose among experts")
             case .right: ratios = ratios.filter { $0 <= NoiseFloor.limit }
             }

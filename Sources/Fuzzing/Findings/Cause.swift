@@ -2,8 +2,7 @@ import ModelGraph
 
 /// What makes failures the same: what happened, and what it needs.
 public struct Cause: Hashable, Sendable, Codable {
-    /// What of a case matters, by the names of its `traits`, those that say most first: without any of these it does not
-    /// fail.
+    /// What of a case matters, by the names of its `traits`, those that say most first: without any of these it passes.
     public var needs: [String]
     /// Tensors, without the numbers of their blocks, that matter though every model of the architecture may have them:
     /// the case passes where the weights of one are neutral. Empty where that is not known.

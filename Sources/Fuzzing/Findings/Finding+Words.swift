@@ -3,8 +3,8 @@ extension Finding {
     /// What went wrong, in one line.
     public var title: String { entry?.title ?? failure.signature.description }
 
-    /// Where it was seen, the smallest case in words, what of it matters, what was seen, and how to see it again, each on
-    /// a line of its own.
+    /// Where it was seen, the smallest case in words, what of it matters, what was seen, and how to see it again, each
+    /// on a line of its own.
     /// - Parameter replay: what runs a corpus file again: `gguf-fuzz replay`.
     public func lines(replay: String) -> [String] {
         var lines: [String] = []

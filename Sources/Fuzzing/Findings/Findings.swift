@@ -70,8 +70,10 @@ final class Findings: @unchecked Sendable {
     ) -> UInt64? {
         let signature = failure.signature
         let candidates = lock.withLock {
-            findings.filter { $0.key != own && !$0.value.causes.isEmpty && $0.value.failure.signature.backend == signature.backend
-                && $0.value.happensLike(signature) }
+            findings.filter { number, finding in
+                number != own && !finding.causes.isEmpty && finding.failure.signature.backend == signature.backend
+                    && finding.happensLike(signature)
+            }
         }.sorted { $0.value.index < $1.value.index }
         guard !candidates.isEmpty else { return nil }
         let traits = Set(subject.traits)
@@ -142,8 +144,8 @@ final class Findings: @unchecked Sendable {
 
     // MARK: Cutting down
 
-    /// Whether there is time to cut a case down while others wait: at most one run for each case that was judged, so that
-    /// a run in which much fails keeps half its rate.
+    /// Whether there is time to cut a case down while others wait: at most one run for each two cases that were judged,
+    /// beyond a few to begin with, so that a run in which much fails goes on.
     func mayShrink(after cases: UInt64) -> Bool { lock.withLock { spent < 200 + Int(clamping: cases) / 2 } }
 
     func spend(_ evaluations: Int) { lock.withLock { spent += evaluations } }

@@ -135,7 +135,9 @@ extension KnownFindings.Finding {
     func isLike(_ failure: Failure) -> Bool {
         let own = entry.signature, signature = failure.signature
         guard isAbout(signature.device) else { return false }
-        if let frames, !signature.frames.contains(where: { frame in frames.contains { $0.matches(frame) } }) { return false }
+        if let frames {
+            guard signature.frames.contains(where: { frame in frames.contains { $0.matches(frame) } }) else { return false }
+        }
         guard let kinds else { return own.kind == signature.kind && own.stage == signature.stage }
         return kinds.contains { $0.matches(signature.kind) }
     }
