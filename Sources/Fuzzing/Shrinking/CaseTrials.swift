@@ -68,7 +68,7 @@ final class CaseTrials {
     /// Looks for a case with fewer layers or tokens, of other sizes and weights: where a failure depends on numbers,
     /// the simplest model may need more tokens for it than another.
     ///
-    /// Few are tried, and fewer where only one token or layer could be spared, unless it took few to come here.
+    /// Few are tried, and fewer where only one token or layer could be spared.
     /// - Returns: nil where none of these fails.
     func redraw(_ drawing: CaseDrawing) -> Choices.Recording? {
         let best = best.case
@@ -82,7 +82,7 @@ final class CaseTrials {
         spaces.append(any)
 
         let surplus = max(0, best.layers - simplest.layers) + best.tokens - 1
-        var tries = min(20, max(8 * surplus, 26 - judged))
+        var tries = min(20, 6 * surplus)
         for stream in 0..<64 * tries where tries > 0 && !isOver {
             var choices = Choices(seed: 0, stream: UInt64(stream))
             guard let drawn = try? spaces[stream % spaces.count].redraw(&choices), drawn.layers <= best.layers,
