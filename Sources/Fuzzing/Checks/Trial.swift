@@ -139,7 +139,7 @@ struct Trial {
         fallbacks += transcript.fallbacks.filter { !fallbacks.contains($0) }
         if let failure = transcript.failure {
             throw Wrong(
-                stage: failure.step.map { script.steps[$0].name } ?? "session",
+                stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil } ?? "session",
                 kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
         }
         return transcript
