@@ -40,7 +40,7 @@ enum Peculiarity: Hashable {
 
 extension Case {
     /// The simplest model of the architecture.
-    private var simplestModel: DrawnModel? {
+    var simplestModel: DrawnModel? {
         var choices = Choices(replaying: [])
         return try? DrawnModel.draw(ArchitectureCatalog.named(architecture), &choices)
     }

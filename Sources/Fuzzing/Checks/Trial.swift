@@ -55,9 +55,7 @@ struct Trial {
             try compareWithReference(try play(subject.script, on: model))
         case .chunking, .isolation, .state:
             let found = try playFirst(on: model)
-            let traits = try SessionTraits(
-                ArchitectureCatalog.read(subject.metadata), optional: .only(Set(subject.optionalTensors)))
-            for plain in History(script, traits).plain {
+            for plain in History(script, try subject.sessionTraits()).plain {
                 try compare(found, with: try play(plain.script, on: model), rows: plain.rows)
             }
         case .determinism:

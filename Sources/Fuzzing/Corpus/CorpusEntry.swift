@@ -70,13 +70,7 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
 
     /// - Throws: `CorpusError` that names the file and what is wrong with it.
     public init(path: String) throws {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw CorpusError(
-                path: path, reason: FileManager.default.fileExists(atPath: path) ? "cannot be read" : "no such file")
-        }
+        let data = try CorpusError.contents(of: path)
         do {
             self = try JSONText.decode(CorpusEntry.self, from: data)
         } catch let error as DecodingError {
@@ -111,6 +105,16 @@ public struct CorpusError: Error, Hashable, Sendable, CustomStringConvertible {
     public init(path: String, reason: String) {
         self.path = path
         self.reason = reason
+    }
+
+    /// The bytes of a file.
+    /// - Throws: `CorpusError` where it cannot be read.
+    public static func contents(of path: String) throws -> Data {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CorpusError(
+                path: path, reason: FileManager.default.fileExists(atPath: path) ? "cannot be read" : "no such file")
+        }
+        return data
     }
 
     /// The system's own word for what went wrong.

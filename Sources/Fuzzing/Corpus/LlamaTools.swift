@@ -1,4 +1,3 @@
-import Architectures
 import Engines
 import Inference
 
@@ -23,8 +22,7 @@ public struct LlamaTools: Hashable, Sendable {
 
     /// - Throws: `MetadataError` or `GraphError` where the case has no valid model.
     public init(_ subject: Case) throws {
-        let traits = try SessionTraits(
-            ArchitectureCatalog.read(subject.metadata), optional: .only(Set(subject.optionalTensors)))
+        let traits = try subject.sessionTraits()
         let script = subject.script
         var batches: [Batch] = []
         var others: [String] = []

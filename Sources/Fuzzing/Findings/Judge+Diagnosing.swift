@@ -1,4 +1,3 @@
-import Architectures
 import Engines
 import Inference
 
@@ -28,9 +27,7 @@ extension Case {
         first.transformation = nil
         first.script = script.on(devices[0])
         var runs = [first]
-        if check.comparesHistories,
-            let traits = try? SessionTraits(ArchitectureCatalog.read(metadata), optional: .only(Set(optionalTensors)))
-        {
+        if check.comparesHistories, let traits = try? sessionTraits() {
             for plain in History(script, traits).plain {
                 var other = first
                 other.script = plain.script

@@ -32,10 +32,7 @@ extension Case {
         var features = ["check \(check.rawValue)"]
         let prefix = architecture + "."
         features += metadata.keys.filter { $0.hasPrefix(prefix) }.map { "key \($0.dropFirst(prefix.count))" }
-        let optional = optionalTensors.map { name in
-            name.split(separator: ".").filter { Int($0) == nil }.joined(separator: ".")
-        }
-        features += Set(optional).map { "tensor \($0)" }
+        features += Set(optionalTensors.map(\.withoutBlock)).map { "tensor \($0)" }
         features += types.map { "type \($0.name)" }
         features += recipe.adversities.map { "weights \($0.rawValue)" }
         features += Set(script.steps.map(\.name)).map { "step \($0)" }

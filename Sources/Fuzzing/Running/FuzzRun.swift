@@ -1,6 +1,5 @@
 import Engines
 import Foundation
-import PropertyTesting
 
 /// Draws cases, judges them on several threads, and keeps and shrinks what fails.
 public struct FuzzRun: Sendable {

@@ -64,9 +64,7 @@ extension Case {
     /// With metadata of which a contradiction may have been made.
     fileprivate var uncontradicted: [Case] {
         guard check == .rejects, let contradiction else { return [self] }
-        var choices = Choices(replaying: [])
-        let simplest = try? DrawnModel.draw(ArchitectureCatalog.named(architecture), &choices).metadata
-        return [simplest?[contradiction.key], nil].map { value in
+        return [simplestModel?.metadata[contradiction.key], nil].map { value in
             var result = self
             result.metadata[contradiction.key] = value
             return result

@@ -47,25 +47,14 @@ private struct FailureRecord {
     var place: String
 
     private struct Line: Decodable {
-        struct Verdict: Decodable {
-            var device: String
-            var outcome: String
-            var stage: String?
-            var kind: String?
-            var frames: [String]?
-            var seen: String?
-        }
         var architecture: String
         var check: String?
-        var verdicts: [Verdict]
+        var verdicts: [CaseLog.Verdict]
     }
 
     /// - Throws: `CorpusError` that names the line.
     static func read(_ path: String) throws -> [FailureRecord] {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw CorpusError(
-                path: path, reason: FileManager.default.fileExists(atPath: path) ? "cannot be read" : "no such file")
-        }
+        let data = try CorpusError.contents(of: path)
         let decoder = JSONDecoder()
         return try data.split(separator: UInt8(ascii: "\n")).enumerated().flatMap { number, text -> [FailureRecord] in
             let place = "\(path):\(number + 1)"

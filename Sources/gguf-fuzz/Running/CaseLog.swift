@@ -35,21 +35,23 @@ final class CaseLog: Sendable {
             ? String(cString: strerror(Int32(underlying.code))) : error.localizedDescription
     }
 
+    /// What came of a case on one device; read by `triage` too.
+    struct Verdict: Codable {
+        var device: String
+        var outcome: String
+        /// Of a discard; of a known finding its name.
+        var reason: String?
+        /// Of a failure.
+        var stage: String?
+        var kind: String?
+        /// Of a death: the functions of its stack, innermost first.
+        var frames: [String]?
+        var seen: String?
+        /// The worst error of a row, as a multiple of its noise floor; of a failure that is not finite, none.
+        var noise: Double?
+    }
+
     private struct Line: Encodable {
-        struct Verdict: Encodable {
-            var device: String
-            var outcome: String
-            /// Of a discard; of a known finding its name.
-            var reason: String?
-            /// Of a failure.
-            var stage: String?
-            var kind: String?
-            /// Of a death: the functions of its stack, innermost first.
-            var frames: [String]?
-            var seen: String?
-            /// The worst error of a row, as a multiple of its noise floor; of a failure that is not finite, none.
-            var noise: Double?
-        }
         var index: UInt64
         var seed: UInt64
         var architecture: String
@@ -79,7 +81,8 @@ final class CaseLog: Sendable {
                     Verdict(
                         device: verdict.device, outcome: "fail", stage: failure.signature.stage,
                         kind: failure.signature.kind,
-                        frames: failure.signature.frames.isEmpty ? nil : failure.signature.frames, seen: failure.seen, noise: noise)
+                        frames: failure.signature.frames.isEmpty ? nil : failure.signature.frames, seen: failure.seen,
+                        noise: noise)
                 }
             }
         }
