@@ -30,16 +30,20 @@ struct Archs: ParsableCommand {
 
     private func list() throws {
         let devices = DeviceSet.all()
-        var table = TextTable(["architecture", "keys"] + devices.devices.map(\.name), rightAligned: [1])
+        var table = TextTable(["architecture", "keys"] + devices.devices.map(\.name) + ["transformers"], rightAligned: [1])
         var reasons: [String] = []
-        for architecture in ArchitectureCatalog.all {
-            var cells = [architecture.name, "\(try DeclarationList.of(architecture).count)"]
-            for device in devices.devices {
-                let refusals = try Refusals(architecture, on: device, type: type.type)
-                cells.append(refusals.isEmpty ? "all" : "all but \(refusals.ops.joined(separator: ", "))")
-                reasons += refusals.reasons.map { "\(architecture.name) on \(device.name): \($0)" }
+        for family in ArchitectureCatalog.families {
+            table.rows.append(["\(family.name):"])
+            for member in family.members {
+                let architecture = member.type
+                var cells = [architecture.name, "\(try DeclarationList.of(architecture).count)"]
+                for device in devices.devices {
+                    let refusals = try Refusals(architecture, on: device, type: type.type)
+                    cells.append(refusals.isEmpty ? "all" : "all but \(refusals.ops.joined(separator: ", "))")
+                    reasons += refusals.reasons.map { "\(architecture.name) on \(device.name): \($0)" }
+                }
+                table.rows.append(cells + [member.transformers.joined(separator: " ")])
             }
-            table.rows.append(cells)
         }
         table.print()
         for absence in devices.absences { print("not found: \(absence)") }
