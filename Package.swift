@@ -15,7 +15,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -41,11 +40,11 @@ let package = Package(
         // The table of functions by which llama.cpp is called; a header.
         .target(name: "CLlama"),
         .target(name: "CSystem"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
             name: "Engines",
             dependencies: [
-                "Inference", "Faults", "Devices", "Architectures", "GGUF", "CLlama", "CSystem",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "Inference", "Faults", "Devices", "Architectures", "GGUF", "CLlama", "CSystem", "COpenSSL",
             ],
             exclude: ["Worker/Protocol.md"],
             // Compiled on the user's machine, against the headers of the llama.cpp under test.
@@ -61,7 +60,6 @@ let package = Package(
                 "Fuzzing", "Engines", "Faults", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
                 "Tokenizers", "CSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Yams", package: "Yams"),
             ]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "CQuants"]),
@@ -99,7 +97,7 @@ let package = Package(
         // Runs the built program as a stranger would.
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["gguf-fuzz", "GGUF", .product(name: "Crypto", package: "swift-crypto")],
+            dependencies: ["gguf-fuzz", "GGUF"],
             exclude: ["FakeLlama"]),
     ]
 )

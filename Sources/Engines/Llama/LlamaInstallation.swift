@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 
 /// An installed or built llama.cpp, and the bridge to it: a small library that is compiled against its headers.
@@ -77,16 +76,16 @@ public struct LlamaInstallation: Sendable {
     /// Of all that the bridge depends on: a library that was built anew is another one.
     private func contentHash() throws -> String {
         var hash = SHA256()
-        hash.update(data: Data(PackageResources.bridge_c))
-        hash.update(data: Data(PackageResources.CLlama_h))
+        PackageResources.bridge_c.withUnsafeBytes { hash.update($0) }
+        PackageResources.CLlama_h.withUnsafeBytes { hash.update($0) }
         for file in headers + libraries {
             guard let data = try? Data(contentsOf: URL(fileURLWithPath: file), options: .alwaysMapped) else {
                 throw EngineStartError("\(file): cannot be read")
             }
-            hash.update(data: Data(file.utf8))
-            hash.update(data: data)
+            Data(file.utf8).withUnsafeBytes { hash.update($0) }
+            data.withUnsafeBytes { hash.update($0) }
         }
-        return hash.finalize().map { String(format: "%02x", $0) }.joined()
+        return hash.finalize()
     }
 
     /// `$XDG_CACHE_HOME/gguf-fuzz`, or what stands for it.

@@ -1,5 +1,5 @@
 import Architectures
-import Crypto
+import Engines
 import Foundation
 import GGUF
 import Inference
@@ -51,18 +51,19 @@ struct ModelFile {
         let size = source.files.reduce(0) { $0 + $1.byteCount }
         // What does not fit into memory would be read for nothing.
         guard hashing || UInt64(size) <= ProcessInfo.processInfo.physicalMemory else { return nil }
-        var (hash, done) = (SHA256(), 0)
+        var hash = SHA256()
+        var done = 0
         try ProgressLine.during("\(path): reading") { update in
             for file in source.files {
                 // Not where it is mapped: the pages would count as this process's a second time.
                 try FileBytes.forEachPiece(of: file.path) { piece in
-                    if hashing { hash.update(bufferPointer: piece) }
+                    if hashing { hash.update(piece) }
                     done += piece.count
                     update("\(path): reading, \(Format.bytes(done)) of \(Format.bytes(size))")
                 }
             }
         }
-        return hashing ? hash.finalize().map { String(format: "%02x", $0) }.joined() : nil
+        return hashing ? hash.finalize() : nil
     }
 }
 
