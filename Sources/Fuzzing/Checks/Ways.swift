@@ -61,7 +61,9 @@ struct Ways {
                     var other = script
                     other.options.decisions = way.floor.exact.decisions.prefix(decision.index).map(\.taken) + [alternative]
                     let floor = NoiseFloor(script, exact: try run(other), precision: floor.precision)
-                    var errors = try errors(of: rest, floor)
+                    // What reaches none of the rows leads to none of them.
+                    guard rest.contains(where: { $0.expected(in: floor) != $0.expected(in: way.floor) }) else { continue }
+                    var errors = try errors(of: rest, floor, from: way.floor)
                     rest = zip(rest, errors).filter { $0.1 > NoiseFloor.limit }.map(\.0)
                     errors.removeAll { $0 <= NoiseFloor.limit }
                     if rest.isEmpty { return .right }
@@ -73,20 +75,28 @@ struct Ways {
     }
 
     /// As multiples of the floor, which is sampled where that may make the difference.
-    private func errors(of rows: [Row], _ floor: NoiseFloor) throws -> [Double] {
-        func errors() -> [Double] {
+    /// - Parameter parent: the floor of the way that this one branches off, which is about as high.
+    private func errors(of rows: [Row], _ floor: NoiseFloor, from parent: NoiseFloor) throws -> [Double] {
+        func errors(_ sampled: NoiseFloor) -> [Double] {
             rows.map { row in
-                guard let exact = floor.exact.results[row.step].rows?.row(of: row.key) else { return .infinity }
-                return distance(row.found, exact) / max(floor.floor(step: row.step, key: row.key), .leastNormalMagnitude)
+                guard let expected = row.expected(in: floor) else { return .infinity }
+                let noise = sampled.floor(step: row.step, key: row.key)
+                return distance(row.found, expected) / max(noise, .leastNormalMagnitude)
             }
         }
-        var found = errors()
-        // What is far away after a sample or two is another row altogether.
-        while floor.sampleCount < 2 || found.contains(where: { $0 > NoiseFloor.limit && $0 < 16 * NoiseFloor.limit }) {
-            guard floor.sampleCount < NoiseFloor.samples, found.contains(where: { $0 > NoiseFloor.limit }) else { break }
+        var found = errors(parent)
+        // What is far away is another row altogether.
+        while found.contains(where: { $0 < 16 * NoiseFloor.limit }) {
+            guard floor.sampleCount < NoiseFloor.samples else { break }
             try floor.addSample(reference: run)
-            found = errors()
+            guard floor.sampleCount >= 2 else { continue }
+            found = errors(floor)
+            guard found.contains(where: { $0 > NoiseFloor.limit }) else { break }
         }
         return found
     }
+}
+
+extension Ways.Row {
+    func expected(in floor: NoiseFloor) -> ArraySlice<Double>? { floor.exact.results[step].rows?.row(of: key) }
 }
