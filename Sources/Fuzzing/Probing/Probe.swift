@@ -32,6 +32,8 @@ public struct Probe {
     public private(set) var precision: Precision
     public private(set) var answers: [Answer] = []
     private let device: ProbedDevice
+    /// Makes the answers part of a precision.
+    private var conclusions: [(inout Precision) -> Void] = []
     /// What explained the last question of a kind explains the next one mostly.
     private var likely: [String: Int] = [:]
 
@@ -46,27 +48,65 @@ public struct Probe {
     /// Asks everything.
     /// - Throws: what the reference throws: that is a defect of this program.
     public mutating func run() throws {
-        let questions = questions
-        // The device computes while the reference explains what it gave before.
-        try device.answers(to: questions) { number, answer in try explain(questions[number], answer) }
+        for stage in stages {
+            let (start, lanes) = (Lane(self), Self.lanes(stage))
+            let ends = Ends()
+            try Parallel.inOrder(jobs: min(lanes.count, ProcessInfo.processInfo.activeProcessorCount)) {
+            } work: { number, _ -> Lane? in
+                guard number < lanes.count else { return nil }
+                var lane = start
+                lane.probe.answers = []
+                lane.probe.conclusions = []
+                for question in lanes[number].questions { try lane.probe.ask(question) }
+                return lane
+            } consume: { _, lane, _ in
+                ends.lanes.append(lane)
+                return []
+            }
+            for lane in ends.lanes {
+                answers += lane.probe.answers
+                for apply in lane.probe.conclusions { apply(&precision) }
+                likely = lane.probe.likely
+            }
+        }
     }
 
     mutating func ask(_ question: ProbeQuestion) throws { try explain(question, device.answer(to: question)) }
 
-    private var questions: [ProbeQuestion] {
+    /// Questions that are asked and explained one after the other, while other lanes are at theirs. A device's answers are
+    /// explained alike however many processors there are.
+    private static func lanes(_ questions: [ProbeQuestion]) -> [Questions] {
+        let count = min(4, questions.count)
+        return (0..<count).map { lane in
+            Questions(questions: Array(questions[lane * questions.count / count..<(lane + 1) * questions.count / count]))
+        }
+    }
+
+    // What one thread is at is given to another only once it is done with.
+    private struct Questions: @unchecked Sendable { var questions: [ProbeQuestion] }
+    private struct Lane: @unchecked Sendable {
+        var probe: Probe
+        init(_ probe: Probe) { self.probe = probe }
+    }
+    private final class Ends: @unchecked Sendable { var lanes: [Lane] = [] }
+
+    /// Questions that do not build on the answers to each other; those of a stage may build on those of the ones before.
+    private var stages: [[ProbeQuestion]] {
         let traits = device.traits
         let attention = traits.cacheTypes.flatMap { cache in
             // Values in blocks can be read by flash attention only.
             [false, true].filter { $0 ? traits.choosesFlashAttention : cache.blockSize == 1 }.map { (cache, $0) }
         }
-        return [.results(), .subnormals()]
-            + WeightRecipe.drawnTypes.map { .products($0) }
-            + WeightRecipe.drawnTypes.map { .expertProducts($0) }
-            + attention.map { cache, isFlash in
+        return [
+            [.results()], [.subnormals()],
+            WeightRecipe.drawnTypes.map { .products($0) },
+            WeightRecipe.drawnTypes.map { .expertProducts($0) },
+            attention.map { cache, isFlash in
                 .attention(cache, isFlash: isFlash, isChosen: traits.choosesFlashAttention)
-            }
-            + Precision.Function.allCases.map { .function($0) }
-            + ["mamba", "mamba2", "qwen3next", "rwkv7"].map { .states(of: $0) }
+            },
+            Precision.Function.allCases.map { .function($0) },
+            ["mamba", "mamba2", "qwen3next", "rwkv7"].map { .states(of: $0) },
+        ]
     }
 
     private mutating func explain(_ question: ProbeQuestion, _ answer: ProbedDevice.Answer) throws {
@@ -120,6 +160,7 @@ public struct Probe {
             if let best { likely[question.kind] = best.hypothesis }
             // What fits none is judged by the coarsest, beyond which it is.
             let answer = question.hypotheses[best?.hypothesis ?? question.hypotheses.count - 1]
+            conclusions.append { question.apply(answer, part, &$0) }
             question.apply(answer, part, &precision)
             answers.append(
                 Answer(
