@@ -87,11 +87,16 @@ public struct KnownFindings: Sendable {
         return candidates.first { $0.covers(subject, traits) }
     }
 
-    /// The findings that cover more than a fifth of some cases, on any of the devices: if all of these failed, hardly
-    /// anything else of them would be tested.
-    func common(among cases: [Case], on devices: [String]) -> [Finding] {
-        guard !findings.isEmpty, !cases.isEmpty else { return [] }
-        let candidates = findings.filter { finding in devices.contains(where: finding.isAbout) }
+    /// The findings that may be about an architecture, on any of the devices.
+    func about(_ architecture: String, on devices: [String]) -> [Finding] {
+        findings.filter { finding in
+            finding.isAbout(architecture: architecture) && devices.contains { finding.isAbout($0) }
+        }
+    }
+
+    /// Of some findings those that cover more than a fifth of some cases: if all of these failed, hardly anything else of
+    /// them would be tested.
+    static func common(_ candidates: [Finding], among cases: [Case]) -> [Finding] {
         let seen = cases.map { ($0, $0.traits) }
         return candidates.filter { finding in 5 * seen.count { finding.covers($0.0, $0.1) } > seen.count }
     }
@@ -148,8 +153,12 @@ extension KnownFindings.Finding {
         names.map { $0.contains("all") || $0.contains(name) } ?? (name == own)
     }
 
+    fileprivate func isAbout(architecture: String) -> Bool {
+        fits(scope.architectures, architecture, entry.signature.architecture)
+    }
+
     func covers(_ subject: Case, _ traits: [String]) -> Bool {
-        fits(scope.architectures, subject.architecture, entry.signature.architecture)
+        isAbout(architecture: subject.architecture)
             && fits(scope.checks, subject.check.rawValue, entry.signature.check.rawValue)
             && conditions.allSatisfy { condition in traits.contains { condition.matches($0) } }
             && !exceptions.contains { exception in traits.contains { exception.matches($0) } }

@@ -47,16 +47,15 @@ public struct FuzzPlan: Sendable {
         try draw(index, attempt: 0)
     }
 
-    /// The same, but mostly one of which none of some findings would say that it is known.
+    /// The same, but mostly one of which none of the common findings would say that it is known.
     ///
     /// Else an architecture of which they cover most cases would hardly be tested. One case in five is drawn as it is, so
     /// that what no longer fails is noticed.
-    func draw(
-        _ index: UInt64, avoiding findings: [KnownFindings.Finding]
-    ) throws -> (case: Case, recording: Choices.Recording) {
+    func draw(_ index: UInt64, avoiding common: CommonFindings) throws -> (case: Case, recording: Choices.Recording) {
         var drawn = try draw(index)
-        let turn = index / UInt64(architectures.count)
-        guard !findings.isEmpty, turn % 5 != 0 else { return drawn }
+        guard index / UInt64(architectures.count) % 5 != 0 else { return drawn }
+        let findings = try common.findings(of: index)
+        guard !findings.isEmpty else { return drawn }
         for attempt in 1...8 as ClosedRange<UInt64> {
             let traits = drawn.case.traits
             guard findings.contains(where: { $0.covers(drawn.case, traits) }) else { break }
