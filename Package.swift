@@ -58,7 +58,7 @@ let package = Package(
             name: "gguf-fuzz",
             dependencies: [
                 "Fuzzing", "Engines", "Faults", "Inference", "Architectures", "Devices", "ModelGraph", "GGUF", "PropertyTesting",
-                "Tokenizers", "CSystem",
+                "Tokenizers", "CSystem", "VulkanDevice",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ]),

@@ -14,9 +14,11 @@ public enum ArchitectureCatalog {
         /// The classes of transformers that it is held against (`Fuzz/transformers`); none: there is none, and the doc comment
         /// names the paper or the code.
         public let transformers: [String]
+        /// The oldest llama.cpp that it has been run in: of llama-cpp-python, or a build.
+        public let llama: String
 
-        init(_ type: any Architecture.Type, transformers: String...) {
-            (self.type, self.transformers) = (type, transformers)
+        init(_ type: any Architecture.Type, transformers: String..., llama: String = "0.3.36") {
+            (self.type, self.transformers, self.llama) = (type, transformers, llama)
         }
     }
 
@@ -86,14 +88,41 @@ public enum ArchitectureCatalog {
     private static let drafting: [Member] = [
     ]
 
-    /// - Throws: `MetadataError` that lists what is supported.
+    /// - Throws: `MetadataError` that says which names are close.
     public static func named(_ name: String) throws -> any Architecture.Type {
         guard let architecture = all.first(where: { $0.name == name }) else {
+            let close = close(to: name)
             throw MetadataError(
                 keys: ["general.architecture"],
-                reason: "\"\(name)\" is not supported; supported: \(all.map { $0.name }.joined(separator: ", "))")
+                reason: "\"\(name)\" is not supported"
+                    + (close.isEmpty ? "; gguf-fuzz archs lists what is" : "; close to it: \(close.joined(separator: ", "))"))
         }
         return architecture
+    }
+
+    /// The names that are the fewest edits away, or begin with this one.
+    private static func close(to name: String) -> [String] {
+        let distances = all.map { (name: $0.name, edits: $0.name.hasPrefix(name) ? 1 : edits(from: name, to: $0.name)) }
+        let fewest = distances.map(\.edits).min() ?? 0
+        return fewest > max(1, name.count / 3) ? [] : distances.filter { $0.edits == fewest }.map(\.name)
+    }
+
+    /// Characters to insert, delete or replace. Source: Levenshtein 1966.
+    private static func edits(from a: String, to b: String) -> Int {
+        let b = Array(b)
+        // Names from outside may be of any length, and long ones are close to none.
+        guard a.utf8.count <= 64 else { return .max }
+        var row = Array(0...b.count)
+        for character in a {
+            var diagonal = row[0]
+            row[0] += 1
+            for column in b.indices {
+                let replaced = diagonal + (character == b[column] ? 0 : 1)
+                diagonal = row[column + 1]
+                row[column + 1] = min(replaced, diagonal + 1, row[column] + 1)
+            }
+        }
+        return row[b.count]
     }
 
     /// The type of the architecture that metadata names.

@@ -25,6 +25,9 @@ public final class VulkanDevice: Device {
         Lowering.refusal(node, in: graph) ?? oversize(node, in: graph, weightTypes)
     }
 
+    /// Why no Vulkan device can run this node, whatever its sizes and the weights' types, or nil.
+    public static func refusal(_ node: Node, in graph: Graph) -> String? { Lowering.refusal(node, in: graph) }
+
     /// Shaders bind weights and values whole, and drivers have a limit to that: 128 MiB at the least.
     private func oversize(_ node: Node, in graph: Graph, _ weightTypes: [TensorType]) -> String? {
         let limit = context.limits.bindingBytes

@@ -5,6 +5,7 @@ import GGUF
 import Inference
 import ModelGraph
 import PropertyTesting
+import VulkanDevice
 
 struct Archs: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,16 +14,25 @@ struct Archs: ParsableCommand {
             Examples:
               gguf-fuzz archs
               gguf-fuzz archs deepseek2
+              gguf-fuzz archs --markdown
             """)
 
     @Argument(help: "The architecture to describe.")
     var name: String?
     @Option(help: "Type of the large matrices, for what the devices support.")
     var type = MatrixType.f32
+    @Flag(help: "Print all of them as a page of Markdown, with what each is held against.")
+    var markdown = false
+
+    func validate() throws {
+        guard name == nil || !markdown else { throw ValidationError("--markdown is of all architectures, not of one") }
+    }
 
     func run() throws {
         if let name {
             try ArchitectureDescription(ArchitectureCatalog.named(name)).print()
+        } else if markdown {
+            try ArchitecturePage.lines().forEach { Swift.print($0) }
         } else {
             try list()
         }
@@ -30,19 +40,19 @@ struct Archs: ParsableCommand {
 
     private func list() throws {
         let devices = DeviceSet.all()
-        var table = TextTable(["architecture", "keys"] + devices.devices.map(\.name) + ["transformers"], rightAligned: [1])
+        var table = TextTable(
+            ["architecture", "keys"] + devices.devices.map(\.name) + ["llama.cpp", "transformers"], rightAligned: [1])
         var reasons: [String] = []
-        for family in ArchitectureCatalog.families {
+        for family in ArchitectureCatalog.families where !family.members.isEmpty {
             table.rows.append(["\(family.name):"])
             for member in family.members {
-                let architecture = member.type
-                var cells = [architecture.name, "\(try DeclarationList.of(architecture).count)"]
+                var cells = [member.type.name, "\(try DeclarationList.of(member.type).count)"]
                 for device in devices.devices {
-                    let refusals = try Refusals(architecture, on: device, type: type.type)
-                    cells.append(refusals.isEmpty ? "all" : "all but \(refusals.ops.joined(separator: ", "))")
-                    reasons += refusals.reasons.map { "\(architecture.name) on \(device.name): \($0)" }
+                    let refusals = try Refusals(member.type, of: type.type, by: { device.unsupported($0, in: $1, weightTypes: $2) })
+                    cells.append(refusals.summary)
+                    reasons += refusals.reasons.map { "\(member.type.name) on \(device.name): \($0)" }
                 }
-                table.rows.append(cells + [member.transformers.joined(separator: " ")])
+                table.rows.append(cells + [member.llama, member.transformers.joined(separator: " ")])
             }
         }
         table.print()
@@ -52,13 +62,47 @@ struct Archs: ParsableCommand {
     }
 }
 
+/// The page of all architectures, `Fuzz/architectures.md`.
+enum ArchitecturePage {
+    static func lines() throws -> [String] {
+        var lines = [
+            "# Architectures", "",
+            "Made by `gguf-fuzz archs --markdown`. The builtin engine has \(ArchitectureCatalog.all.count). *keys*: its",
+            "hyperparameters. *cpu*, *vulkan*: what these devices run; `reference` runs all. *llama.cpp*: the oldest version that",
+            "it has been run in. *transformers*: the authors' classes that it is held against in float64; where there is none,",
+            "the declaration's doc comment names the paper or the code. `gguf-fuzz archs NAME` lists the keys and tensors of one.",
+        ]
+        for family in ArchitectureCatalog.families where !family.members.isEmpty {
+            lines += [
+                "", "## \(family.name.prefix(1).uppercased() + family.name.dropFirst())", "",
+                "| architecture | keys | cpu | vulkan | llama.cpp | transformers |", "|---|---|---|---|---|---|",
+            ]
+            for member in family.members {
+                let cpu = CPUDevice()
+                let cells = [
+                    "`\(member.type.name)`", "\(try DeclarationList.of(member.type).count)",
+                    try Refusals(member.type, of: .f32, by: { cpu.unsupported($0, in: $1, weightTypes: $2) }).summary,
+                    try Refusals(member.type, of: .f32) { node, graph, _ in VulkanDevice.refusal(node, in: graph) }.summary,
+                    member.llama, member.transformers.map { "`\($0)`" }.joined(separator: " "),
+                ]
+                lines.append("| \(cells.joined(separator: " | ")) |")
+            }
+        }
+        return lines
+    }
+}
+
 /// What a device cannot run of an architecture, over many drawn models.
 private struct Refusals {
     private(set) var ops: [String] = []
     private(set) var reasons: [String] = []
-    var isEmpty: Bool { ops.isEmpty }
+    var summary: String { ops.isEmpty ? "all" : "all but \(ops.joined(separator: ", "))" }
 
-    init(_ architecture: any Architecture.Type, on device: any Device, type: TensorType) throws {
+    /// - Parameter unsupported: the device's, see `Device`.
+    init(
+        _ architecture: any Architecture.Type, of type: TensorType,
+        by unsupported: (Node, Graph, [TensorType]) -> String?
+    ) throws {
         let recipe = WeightRecipe(seed: 0, type: type)
         for seed in 0..<32 as Range<UInt64> {
             var choices = Choices(seed: seed)
@@ -71,7 +115,7 @@ private struct Refusals {
                 let graph = try builder.finish()
                 let types = try graph.weights.map(recipe.type)
                 for node in graph.nodes {
-                    guard let reason = device.unsupported(node, in: graph, weightTypes: types) else { continue }
+                    guard let reason = unsupported(node, graph, types) else { continue }
                     if !ops.contains(node.op.name) { ops.append(node.op.name) }
                     let line = "\(node.op.name): \(reason)"
                     if !reasons.contains(line) { reasons.append(line) }

@@ -17,7 +17,9 @@ struct TextTable {
     var lines: [String] {
         let all = (titles.isEmpty ? [] : [titles]) + rows
         let columns = all.map(\.count).max() ?? 0
-        let widths = (0..<columns).map { column in all.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+        // A row of one cell is a heading over all columns.
+        let whole = all.filter { $0.count > 1 || columns == 1 }
+        let widths = (0..<columns).map { column in whole.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
         return all.map { cells in
             let padded = cells.enumerated().map { column, cell in
                 cell.padded(to: widths[column], alignsRight: rightAligned.contains(column))
