@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -7,23 +9,64 @@ import Darwin
 #endif
 
 /// A file that takes the place of another when it is complete, and leaves nothing behind when not.
+///
+/// Where the file system can, it has no name until then, so that nothing stays even of a process that is killed.
+/// Elsewhere it is hidden beside the one to replace, and locked: what nobody holds a lock on any more is removed by
+/// whoever writes to that folder next.
 final class ReplacementFile {
     private let path: String
-    private let temporaryPath: String
+    private let folder: String
+    /// Its name until it is complete; nil: it has none.
+    private var temporaryPath: String?
     private let descriptor: Int32
     private var isOpen = true
-    private var isCommitted = false
 
-    /// Creates the temporary file, beside the one to replace so that the move is within one file system.
+    private static let prefix = ".gguf-fuzz-"
+
+    /// Creates the file on the file system of the one to replace.
     init(for path: String) throws {
         let target = try Self.target(of: path)
-        let folder = target.lastIndex(of: "/").map { target[...$0] } ?? ""
-        let temporaryPath = folder + ".gguf-" + String(UInt64.random(in: 0 ... .max), radix: 36)
-        let descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw Self.failure(path, "cannot create") }
+        folder = target.lastIndex(of: "/").map { String(target[...$0]) } ?? "./"
         self.path = target
+        Self.removeAbandoned(in: folder)
+        #if os(Linux)
+            let unnamed: Int32 = 0o20000000 | O_DIRECTORY  // O_TMPFILE
+            let descriptor = open(folder, O_WRONLY | unnamed | O_CLOEXEC, 0o666)
+            if descriptor >= 0 {
+                // Before it has a name.
+                _ = flock(descriptor, LOCK_EX | LOCK_NB)
+                self.descriptor = descriptor
+                return
+            }
+        #endif
+        let temporaryPath = Self.name(in: folder)
+        self.descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard self.descriptor >= 0 else { throw Self.failure(path, "cannot create") }
         self.temporaryPath = temporaryPath
-        self.descriptor = descriptor
+        // Somebody may have taken it for one that is abandoned.
+        guard flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 else { throw Self.failure(path, "cannot lock") }
+    }
+
+    private static let seen = Mutex<Set<String>>([])
+
+    private static func name(in folder: String) -> String {
+        folder + prefix + String(UInt64.random(in: 0 ... .max), radix: 36)
+    }
+
+    /// Removes what processes left that were killed, once for each folder: there may be many files in it.
+    private static func removeAbandoned(in folder: String) {
+        guard seen.withLock({ $0.insert(folder).inserted }), let entries = opendir(folder) else { return }
+        defer { closedir(entries) }
+        while let entry = readdir(entries) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard name.hasPrefix(prefix) else { continue }
+            let descriptor = open(folder + name, O_WRONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(folder + name) }
+            close(descriptor)
+        }
     }
 
     /// Where a path leads to. A device or a pipe is refused: to replace it is never what was meant.
@@ -48,15 +91,26 @@ final class ReplacementFile {
 
     /// Moves the file to its place.
     func commit() throws {
+        #if os(Linux)
+            if temporaryPath == nil {
+                let temporaryPath = Self.name(in: folder)
+                let here = AT_FDCWD
+                guard linkat(here, "/proc/self/fd/\(descriptor)", here, temporaryPath, AT_SYMLINK_FOLLOW) == 0 else {
+                    throw Self.failure(path, "cannot create")
+                }
+                self.temporaryPath = temporaryPath
+            }
+        #endif
+        guard let temporaryPath else { return }
         isOpen = false
         guard close(descriptor) == 0 else { throw Self.failure(path, "cannot write") }
         guard rename(temporaryPath, path) == 0 else { throw Self.failure(path, "cannot replace") }
-        isCommitted = true
+        self.temporaryPath = nil
     }
 
     deinit {
         if isOpen { close(descriptor) }
-        if !isCommitted { unlink(temporaryPath) }
+        if let temporaryPath { unlink(temporaryPath) }
     }
 
     private static func failure(_ path: String, _ action: String) -> GGUFError {

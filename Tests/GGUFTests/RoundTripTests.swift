@@ -104,6 +104,19 @@ struct RoundTripTests {
         }
     }
 
+    @Test("removes what a process left that was killed, and nothing that another still writes")
+    func abandonedFiles() throws {
+        try withTemporaryFolder { folder in
+            let names = [".gguf-fuzz-abandoned", ".gguf-fuzz-locked"]
+            for name in names { try Data([1]).write(to: URL(fileURLWithPath: folder + "/" + name)) }
+            let locked = open(folder + "/" + names[1], O_WRONLY)
+            defer { close(locked) }
+            #expect(flock(locked, LOCK_EX | LOCK_NB) == 0)
+            try GGUFWriter.write(["a": 1], [], to: folder + "/model.gguf")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [names[1], "model.gguf"])
+        }
+    }
+
     @Test("takes the place of what a link leads to, and of no device")
     func linksAndDevices() throws {
         try withTemporaryFolder { folder in
