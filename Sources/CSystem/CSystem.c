@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "CSystem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -52,6 +54,12 @@ void csystem_use_huge_pages(size_t size) {
 #else
     (void)size;
 #endif
+}
+
+int csystem_finish_output(void) {
+    errno = 0;
+    if (fflush(stdout) != 0 && errno != 0) return errno;
+    return ferror(stdout) ? EIO : 0;
 }
 
 int csystem_fork(int *end) {

@@ -181,6 +181,8 @@ public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
         case memory(Int)
         /// What it wrote is not the protocol.
         case protocolViolation(String)
+        /// This program ended it (`EngineStop`).
+        case stopped
     }
     public var cause: Cause
     /// The last thing it said that looks like an assertion, or else its last line; empty if it said nothing.
@@ -219,6 +221,7 @@ public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
         case .hang(let limit): "gave no answer within \(limit)"
         case .memory(let limit): "grew past \(limit >> 20) MiB"
         case .protocolViolation(let reason): "broke the worker protocol: \(reason)"
+        case .stopped: "was stopped"
         }
         return what + (lastWords.isEmpty ? "" : ": \(lastWords)")
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CSystem
 import Engines
 import Foundation
 
@@ -25,12 +26,19 @@ enum ExitStatus {
         }
     }
 
+    /// Ends the program where nothing went wrong.
+    static func exit() -> Never { end(.success, because: nil) }
+
+    /// What was printed and could not be written is bad output, whatever else happened.
     private static func end(_ code: ExitCode, because reason: String?) -> Never {
-        fflush(nil)
+        let failure = csystem_finish_output()
         if let reason {
             Terminal.error("gguf-fuzz: \(Terminal.printable(CommandError.line(reason)))")
         }
-        Foundation.exit(code.rawValue)
+        if failure != 0 {
+            Terminal.error("gguf-fuzz: standard output: cannot be written: \(String(cString: strerror(failure)))")
+        }
+        Foundation.exit(failure == 0 ? code.rawValue : badInput.rawValue)
     }
 }
 

@@ -33,6 +33,7 @@ struct GGUFFuzz: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
+            ExitStatus.exit()
         } catch {
             ExitStatus.exit(for: error)
         }

@@ -235,13 +235,41 @@ struct RunTests {
             }
         }
 
-        @Test("a log that cannot be written ends the run with one line")
+        @Test("an interrupt is acknowledged, and ends engines that go on computing")
+        func interruptedHang() throws {
+            try withTemporaryFolder { folder in
+                let arguments = [
+                    "run", "--arch", "gpt2", "--check", "isolation", "--inject", "hang-on-two-sequences", "--jobs", "2",
+                    "--device", "cpu",
+                ]
+                let program = try Program(arguments: arguments, in: folder) { process in
+                    wait { children(of: process.processIdentifier).count >= 2 }
+                    Thread.sleep(forTimeInterval: 1)
+                    kill(process.processIdentifier, SIGINT)
+                }
+                #expect(program.status == 130)
+                #expect(program.errors.hasPrefix("finishing; again to stop now\n"), "\(program)")
+                #expect(program.output.contains("\ninterrupted: ") && program.output.contains(" 0 failed"), "\(program)")
+            }
+        }
+
+        @Test("a log that cannot be written is said, and the run goes on without it")
         func fullDisk() throws {
             try withTemporaryFolder { folder in
                 let program = try Program(
                     "run", "--arch", "gpt2", "--device", "cpu", "--cases", "2", "--json", "/dev/full", in: folder)
-                #expect(program.isRefusal, "\(program)")
+                #expect(program.status == 2, "\(program)")
                 #expect(program.errors.contains("/dev/full: cannot be written: No space left on device"), "\(program)")
+                #expect(program.output.contains("\n2 cases of seed 1, 2 verdicts, 0 failed"), "\(program)")
+            }
+        }
+
+        @Test("output that cannot be written gives status 2, with a line that says so")
+        func fullOutput() throws {
+            try withTemporaryFolder { folder in
+                let shell = try Tool("/bin/sh", ["-c", "'\(Program.executable.path)' archs >/dev/full"], in: folder)
+                #expect(shell.status == 2)
+                #expect(shell.errors == "gguf-fuzz: standard output: cannot be written: No space left on device\n")
             }
         }
 

@@ -22,6 +22,9 @@ void csystem_return_freed_memory(void);
 // the time of a few dozen pages. Only where freed memory is kept.
 void csystem_use_huge_pages(size_t size);
 
+// Writes what standard output still holds. The error, now or at any time before, of what could not be written; 0: all was.
+int csystem_finish_output(void);
+
 // As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
 // `end` is a descriptor for the parent that hangs up when the child has ended.
 int csystem_fork(int *end);

@@ -99,7 +99,7 @@ final class WorkerProcess {
         errors.startAnew()
         for stream in [input, output] {
             stream.deadline = deadline
-            stream.whileWaiting = { [weak self] in try self?.checkMemory() }
+            stream.whileWaiting = { [weak self] in try self?.check() }
         }
         do {
             try input.write(request)
@@ -118,6 +118,8 @@ final class WorkerProcess {
             throw death
         } catch is FileDescriptorStream.TimedOut {
             throw end(.hang(limits.time))
+        } catch is Stopped {
+            throw end(.stopped)
         } catch is MemoryExceeded {
             throw end(.memory(limits.memory))
         } catch let error as ProtocolError {
@@ -181,9 +183,11 @@ final class WorkerProcess {
         return death(cause ?? own)
     }
 
+    private struct Stopped: Error {}
     private struct MemoryExceeded: Error {}
 
-    private func checkMemory() throws {
+    private func check() throws {
+        if EngineStop.isRequested { throw Stopped() }
         let process = computing == 0 ? process.processIdentifier : computing
         if let resident = ResidentMemory.of(process), resident > limits.memory {
             throw MemoryExceeded()

@@ -22,6 +22,10 @@ public struct Verdict: Hashable, Sendable {
         self.fallbacks = fallbacks
     }
 
+    /// Why a case is discarded whose engine this program ended (`EngineStop`): it was not judged.
+    static let stopped = "stopped"
+    var isStopped: Bool { outcome == .discarded(Self.stopped) }
+
     public var failure: Failure? {
         if case .failed(let failure) = outcome { failure } else { nil }
     }

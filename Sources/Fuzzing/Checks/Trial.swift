@@ -148,6 +148,7 @@ struct Trial {
         do {
             return try body()
         } catch let death as EngineDeath {
+            if case .stopped = death.cause { throw Discard(reason: Verdict.stopped) }
             if subject.check == .rejects, case .memory = death.cause {
                 throw Discard(reason: "takes all the memory that the metadata asks for")
             }
@@ -212,6 +213,7 @@ extension EngineDeath {
         case .hang: "hang"
         case .memory: "memory"
         case .protocolViolation: "protocol"
+        case .stopped: Verdict.stopped
         }
     }
 }

@@ -60,14 +60,15 @@ public struct FuzzRun: Sendable {
         return known.findings.flatMap { finding -> [(finding: KnownFindings.Finding, now: Verdict)] in
             guard !isCancelled() else { return [] }
             return judge.judge(finding.entry.case).filter { verdict in
-                guard plan.devices.contains(verdict.device) else { return false }
+                guard plan.devices.contains(verdict.device), !verdict.isStopped else { return false }
                 return !(verdict.failure.map(finding.isLike) ?? false)
             }.map { (finding, $0) }
         }
     }
 
     /// - Parameters:
-    ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun.
+    ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun. A case whose
+    ///     engine is ended meanwhile (`EngineStop`) does not count.
     ///   - handle: told what happens, never twice at a time.
     /// - Throws: `EngineStartError`, and what `handle` throws.
     @discardableResult
@@ -78,7 +79,7 @@ public struct FuzzRun: Sendable {
         let start = ContinuousClock.now
         let report = ReportBox(FuzzReport(plan: plan))
         let findings = Findings()
-        let common = try commonFindings()
+        let common = CommonFindings(known, plan)
         let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
             Judge(try engines(), known: known)
         } work: { number, judge -> Judged? in
@@ -86,7 +87,10 @@ public struct FuzzRun: Sendable {
             switch extent {
             case .cases(let count) where index >= count: return nil
             case .time(let duration) where .now - start >= duration: return nil
-            default: return isCancelled() ? nil : self.judge(index, judge, findings, common)
+            default:
+                guard !isCancelled() else { return nil }
+                let judged = self.judge(index, judge, findings, common)
+                return judged.record.verdicts.contains(where: \.isStopped) ? nil : judged
             }
         } consume: { _, judged, judge in
             report.value.add(judged.record)
@@ -212,25 +216,14 @@ public struct FuzzRun: Sendable {
         var explained: [String: UInt64] = [:]
     }
 
-    /// Of each architecture the known findings that cover more than a fifth of its cases, of which some are drawn to see.
-    private func commonFindings() throws -> [String: [KnownFindings.Finding]] {
-        guard !known.findings.isEmpty else { return [:] }
-        var common: [String: [KnownFindings.Finding]] = [:]
-        for (number, architecture) in plan.architectures.enumerated() {
-            let cases = try (0..<40).map { try plan.draw(UInt64(number + $0 * plan.architectures.count)).case }
-            common[architecture.name] = known.common(among: cases, on: plan.devices)
-        }
-        return common
-    }
-
     private func judge(
-        _ index: UInt64, _ judge: Judge, _ findings: Findings, _ common: [String: [KnownFindings.Finding]]
+        _ index: UInt64, _ judge: Judge, _ findings: Findings, _ common: CommonFindings
     ) -> Judged {
         let start = ContinuousClock.now
         let architecture = plan.architecture(of: index).name
         var record = CaseRecord(index: index, architecture: architecture)
         do {
-            let subject = try plan.draw(index, avoiding: common[architecture] ?? []).case
+            let subject = try plan.draw(index, avoiding: common).case
             record.check = subject.check
             let loaded = LoadedCase(subject)
             record.layers = subject.layers

@@ -72,7 +72,7 @@ struct Bisect: ParsableCommand {
 
     func run() throws {
         let test = RevisionTest(build: build, test: try tested(), timeout: timeout?.duration)
-        Interrupt.watch(isPatient: true)
+        Interrupt.watch(.patient)
         let checkout = try Checkout(repository)
         let (good, bad) = try (checkout.commit(good, option: "--good"), checkout.commit(bad, option: "--bad"))
         var bisection = Bisection(checkout, test)

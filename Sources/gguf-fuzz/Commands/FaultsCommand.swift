@@ -67,7 +67,7 @@ struct FaultsCommand: ParsableCommand {
         let limits = WorkerCommand.Limits(time: .seconds(2), memory: 1 << 30)
         let table = FaultTable(seed: seed, cases: cases)
         let imitated = try imitate.map(Imitation.init)
-        Interrupt.watch()
+        Interrupt.watch(.endingEngines)
         table.printTitles()
         try FaultTrial.run(
             faults, plan, .init(cases: cases), jobs: jobs, isCancelled: { Interrupt.isRequested }
@@ -104,7 +104,7 @@ struct FaultsCommand: ParsableCommand {
             names: [.builtin], imitated: imitated, devices: ["cpu"], isInProcess: true, limits: WorkerCommand.Limits())
         let probed = try makers.make().probed
         Terminal.progress("")
-        Interrupt.watch()
+        Interrupt.watch(.endingEngines)
         print("products with one tensor multiplied by 1 + ε: the least ε that \(cases) cases catch, and what half of them do")
         var table = TextTable(["type", "cases", "least", "median"])
         table.rightAligned = [1, 2, 3]

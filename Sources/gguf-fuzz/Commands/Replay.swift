@@ -33,7 +33,7 @@ struct Replay: ParsableCommand {
         let known = try known.findings()
         var judges: [String?: (judge: Judge, engines: EngineSet)] = [:]
         var (passes, failures, explained, discards, unreadable) = (0, 0, 0, 0, 0)
-        Interrupt.watch()
+        Interrupt.watch(.endingEngines)
         for file in files where !Interrupt.isRequested {
             Terminal.progress(file)
             let entry: CorpusEntry, fault: Fault?
@@ -52,7 +52,9 @@ struct Replay: ParsableCommand {
             }()
             judges[fault?.name] = (judge, set)
             if let device { subject.devices = try device.devices(of: set) }
-            for verdict in judge.judge(subject) {
+            let verdicts = judge.judge(subject)
+            if EngineStop.isRequested { break }
+            for verdict in verdicts {
                 Terminal.line("\(file): \(Self.text(verdict, entry))")
                 switch verdict.outcome {
                 case .passed: passes += 1

@@ -15,9 +15,9 @@ struct Run: ParsableCommand {
             A profile is a YAML file whose keys are the names of these options; --profile quick is Fuzz/quick.yaml. \
             What is given here goes before what the profile says.
 
-            Exit status: 0 nothing failed, 1 something did, 2 bad input or usage. An interrupt ends the run with the \
-            summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). A \
-            second interrupt ends it at once.
+            Exit status: 0 nothing failed, 1 something did, 2 bad input or usage, or what cannot be written. An interrupt ends the run with the \
+            summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). Cases \
+            that run have a second to finish, and none after a second interrupt.
 
             Examples:
               gguf-fuzz run
@@ -63,17 +63,18 @@ struct Run: ParsableCommand {
         fuzzing.known = try KnownFindings(options.known)
         if let limit = options.shrinkTime { fuzzing.patience = limit.duration }
 
-        Interrupt.watch()
+        Interrupt.watch(.endingEngines)
         let log = try options.json.map { try CaseLog($0, seed: plan.seed) }
         let display = RunDisplay(extent, shard: shard)
         defer { display.end() }
         let report = try fuzzing.run(isCancelled: { Interrupt.isRequested }) { event in
             display.show(event)
-            if case .judged(let record) = event { try log?.append(record) }
+            if case .judged(let record) = event { log?.append(record) }
         }
         display.end()
         let changes = try fuzzing.changesOfKnown { Interrupt.isRequested }
         RunSummary(report: report, shard: shard, absences: absences, changesOfKnown: changes).print()
+        if log?.failure != nil || report.findings.contains(where: { $0.problem != nil }) { throw ExitStatus.badInput }
         if !report.findings.isEmpty { throw ExitStatus.propertyFailed }
         if report.wasInterrupted, let status = Interrupt.status { throw ExitCode(status) }
     }

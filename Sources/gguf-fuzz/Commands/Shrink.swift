@@ -52,7 +52,7 @@ struct Shrink: ParsableCommand {
 
     func run() throws {
         let candidates = try file.hasSuffix(".json") ? corpusCandidates() : modelCandidates()
-        Interrupt.watch()
+        Interrupt.watch(.endingEngines)
         var (tried, notes) = (0, [String: Int]())
         let found = try ProgressLine.during(file) { update -> (Case, Failure, UInt64)? in
             for number in 0..<candidates.count where !Interrupt.isRequested {

@@ -2,10 +2,17 @@ import Foundation
 import Fuzzing
 
 /// A record for each case of a run, one JSON object a line, written as the run goes.
-final class CaseLog: Sendable {
+///
+/// What cannot be written is said at once, and the run goes on without its log.
+final class CaseLog: @unchecked Sendable {
     private let path: String
     private let seed: UInt64
     private let file: FileHandle
+    // What follows is used by one thread at a time: events of a run are never handled twice at once.
+    /// Bytes of whole lines.
+    private var length: UInt64 = 0
+    /// Why the log ends before the run does.
+    private(set) var failure: CommandError?
 
     /// - Throws: `CommandError` if the file cannot be written.
     init(_ path: String, seed: UInt64) throws {
@@ -18,14 +25,20 @@ final class CaseLog: Sendable {
         file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    /// - Throws: `CommandError` if it cannot be written.
-    func append(_ record: CaseRecord) throws {
+    func append(_ record: CaseRecord) {
+        guard failure == nil else { return }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            try file.write(contentsOf: encoder.encode(Line(record, seed)) + Data("\n".utf8))
+            let line = try encoder.encode(Line(record, seed)) + Data("\n".utf8)
+            try file.write(contentsOf: line)
+            length += UInt64(line.count)
         } catch {
-            throw CommandError("\(path): cannot be written: \(Self.reason(error))")
+            // No half a line stays; a pipe cannot take it back.
+            try? file.truncate(atOffset: length)
+            let failure = CommandError("\(path): cannot be written: \(Self.reason(error))")
+            Terminal.note("gguf-fuzz: \(failure); the run goes on")
+            self.failure = failure
         }
     }
 
