@@ -52,6 +52,23 @@ public struct Scope {
             bias(name, [x.shape.last], normalization.bias))
     }
 
+    /// The same, where the model has it; nil where it has not.
+    public func optionalNorm(
+        _ name: String, _ x: Value, _ normalization: Normalization, presence: GraphBuilder.Presence = .some
+    ) -> Value? {
+        guard let weight = optionalWeight("\(name).weight", [x.shape.last], .scale, presence: presence) else { return nil }
+        return x.norm(normalization.kind, normalization.epsilon, weight, bias(name, [x.shape.last], normalization.bias))
+    }
+
+    /// `[T, H, D]`, each head normed and multiplied by weights of its own, where the model has them.
+    public func optionalNormOfHeads(
+        _ name: String, _ x: Value, _ normalization: Normalization, presence: GraphBuilder.Presence = .some
+    ) -> Value {
+        let shape: Shape = [x.shape[1], x.shape[2]]
+        guard let weight = optionalWeight("\(name).weight", shape, .scale, presence: presence) else { return x }
+        return x.norm(normalization.kind, normalization.epsilon) * weight
+    }
+
     /// `[T, H, D]` normed as rows of `H · D`.
     public func normAcrossHeads(_ name: String, _ x: Value, _ normalization: Normalization) -> Value {
         norm(name, x.reshaped([x.shape[0], x.shape[1] * x.shape[2]]), normalization).reshaped(x.shape)

@@ -123,6 +123,10 @@ extension Hyperparameters {
         return try Option.named(value, among: options, key)
     }
 
+    public mutating func boolean(_ key: String, among allowed: [Bool], _ about: String) throws -> Bool {
+        try required(key, .boolean(allowed), about).boolean(key)
+    }
+
     // MARK: With a default
 
     public mutating func integer(

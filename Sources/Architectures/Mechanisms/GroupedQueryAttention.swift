@@ -14,7 +14,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     public let valueSize: Int
 
     /// How head sizes relate to the model's width.
-    public enum HeadSize {
+    public enum HeadSize: Sendable {
         /// `attention.key_length` and `attention.value_length`, by default the width over the heads.
         case declared
         /// The same, but keys and values alike.
@@ -24,7 +24,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     }
 
     /// Whether query heads share key/value heads; `rarely`: no released model's do.
-    public enum Grouping { case never, rarely, freely }
+    public enum Grouping: Sendable { case never, rarely, freely }
 
     /// - Parameters:
     ///   - evenHeads: head sizes must be even, for RoPE.
@@ -101,10 +101,31 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         }
     }
 
+    /// Of a model each layer of which has its own number of heads, all of one size.
+    public init(ofLayers h: inout some Hyperparameters, _ dimensions: Dimensions) throws {
+        let counts = try h.integers(
+            "attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 5, 6, 8], layers: dimensions.blocks, "query heads")
+        let divisors = counts.map { heads in Array((1...heads).filter { heads % $0 == 0 }.reversed()) }
+        let alike = (0..<4).map { choice in divisors.map { $0[min(choice, $0.count - 1)] } }
+        let varied = divisors.enumerated().map { layer, divisors in divisors[layer % divisors.count] }
+        let groups = try h.integers(
+            "attention.head_count_kv", 1...4096, layouts: alike + [varied], layers: dimensions.blocks, default: counts,
+            "key/value heads")
+        for layer in 0..<dimensions.blocks {
+            try h.require(
+                counts[layer] % groups[layer] == 0, "attention.head_count", "attention.head_count_kv",
+                because: "\(counts[layer]) query heads do not divide among \(groups[layer]) key/value heads (layer \(layer))")
+        }
+        let size = try h.integer("attention.key_length", 1...65536, fuzz: Domains.headSizes, "size of a query or key head")
+        try h.require(size % 2 == 0, "attention.key_length", because: "heads of \(size) cannot be rotated: must be even")
+        (heads, keyValueHeads, keySize) = (counts, groups, size)
+        valueSize = try h.integer("attention.value_length", size...size, fuzz: [size], "size of a value head")
+    }
+
     /// `1/√keySize`
     public var scale: Double { 1 / Double(keySize).squareRoot() }
 
-    public enum Fusion { case never, optional, always }
+    public enum Fusion: Sendable { case never, optional, always }
 
     /// Queries `[T, H, Dk]`, keys `[T, G, Dk]` and values `[T, G, Dv]` of a layer, from one fused
     /// matrix or from three.
@@ -129,7 +150,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             var qkv = x.matmul(weight)
             if let bias = block.bias("attn_qkv", [q + k + v], bias) {
                 qkv = qkv + bias
-            } else if bias == .optional, ["q", "k", "v"].allSatisfy({ block.has("attn_\($0).bias") }) {
+            } else if fused == .optional, bias == .optional, ["q", "k", "v"].allSatisfy({ block.has("attn_\($0).bias") }) {
                 // Some files fuse the matrices, but not their biases.
                 let biases = [("q", q), ("k", k), ("v", v)].map { block.weight("attn_\($0).bias", [$1], .bias) }
                 qkv = qkv + block.g.apply(.concatenate(axis: 0), biases)
