@@ -57,5 +57,5 @@ extension GraphBuilder {
     }
 
     /// `rarely`: few released models are without a matrix of their own.
-    public enum Tying { case optional, rarely, never, always }
+    public enum Tying: Sendable { case optional, rarely, never, always }
 }
