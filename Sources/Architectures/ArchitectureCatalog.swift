@@ -79,6 +79,14 @@ public enum ArchitectureCatalog {
         Member(Llama4.self, transformers: "Llama4ForCausalLM"),
         Member(GPTOSS.self, transformers: "GptOssForCausalLM"),
         Member(OLMoE.self, transformers: "OlmoeForCausalLM"),
+        Member(BailingMoE2.self),
+        Member(GLM4MoE.self),
+        Member(SmallThinker.self),
+        Member(AFMoE.self),
+        Member(Laguna.self),
+        Member(HunyuanV3.self),
+        Member(MiMo2.self),
+        Member(MiniMaxM2.self),
     ]
     private static let latentAttention: [Member] = [
         Member(DeepSeek2.self, transformers: "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM", "Glm4MoeLiteForCausalLM"),
@@ -104,6 +112,8 @@ public enum ArchitectureCatalog {
     private static let multimodal: [Member] = [
     ]
     private static let diffusion: [Member] = [
+        Member(LLaDAMoE.self),
+        Member(RND1.self),
     ]
     private static let audio: [Member] = [
     ]

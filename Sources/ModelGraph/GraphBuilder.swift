@@ -79,7 +79,7 @@ public final class GraphBuilder {
     // MARK: Values
 
     /// Whether the model has an optional tensor; for alternatives that need several.
-    public func has(_ name: String) -> Bool { hasTensor(name, .some) }
+    public func has(_ name: String, presence: Presence = .some) -> Bool { hasTensor(name, presence) }
 
     public func input(_ input: Input, _ shape: Shape) -> Value {
         if let id = graph.inputs[input] {

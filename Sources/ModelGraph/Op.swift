@@ -81,6 +81,8 @@ public enum Op: Hashable, Sendable {
     case topExperts(Routing)
     /// `(x [T, E], experts [T, k]) → [T, k]`: `x[t, experts[t, i]]`.
     case takeExperts
+    /// `(experts [T, k]) → [T, k]` indices: the group that each expert lies in, of groups of `size` in order.
+    case expertGroups(size: Int)
 
     // MARK: State
 
@@ -126,7 +128,7 @@ extension Op {
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .gated, .reshape,
             .slice, .concatenate, .broadcast, .sum, .norm, .softmax, .rope, .mask, .alibi, .relativePositionBias,
-            .attention, .attentionTemperature, .topExperts, .takeExperts, .pool:
+            .attention, .attentionTemperature, .topExperts, .takeExperts, .expertGroups, .pool:
             nil
         }
     }

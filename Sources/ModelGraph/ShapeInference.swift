@@ -146,6 +146,11 @@ extension Op {
             try check.ranks(2, 2)
             try check.equal(shapes[0][0], shapes[1][0], "tokens")
             return (shapes[1], .real)
+        case .expertGroups(let size):
+            try check.indices(1)
+            try check.rank(0, 2)
+            try check.require(size > 0, "groups of \(size) experts")
+            return (shapes[0], .index)
 
         case .store(let id, let cells):
             try check.count(2)

@@ -26,6 +26,12 @@ struct HostIndices {
             return known(operands[0])
         case .topExperts:
             return .below(shapes[0][1])
+        case .expertGroups(let size):
+            switch known(operands[0]) {
+            case .exactly(let experts)?: return .exactly(experts.map { $0 / Int32(size) })
+            case .below(let limit)?: return .below((limit + size - 1) / size)
+            case nil: return nil
+            }
         case .slice(let axis, let start, let count):
             return map([operands[0]]) { parts in
                 let (_, inner) = around(axis, shapes[0])

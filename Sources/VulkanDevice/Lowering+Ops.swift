@@ -141,6 +141,8 @@ extension Lowering {
             elementwise(
                 .takeExperts, [try read(0), try read(1), try result()], count,
                 [shapes[0][1], shapes[1][1]])
+        case .expertGroups(let size):
+            elementwise(.expertGroups, [try read(0), try result()], count, [size])
 
         case .store(let state, _):
             check(node, operands[1], .rows(of: state))

@@ -15,6 +15,7 @@ enum Shader: String, Hashable {
     case attention
     case topExperts = "top_experts"
     case takeExperts = "take_experts"
+    case expertGroups = "expert_groups"
     case store
     case convolution
     case tokenShift = "token_shift"

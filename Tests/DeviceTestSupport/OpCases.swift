@@ -417,6 +417,17 @@ private let routingCases: [OpCase] = cases {
             return [$0.graph.apply(.takeExperts, x, $0.index(.tokens, [t, k], below: e))]
         }
     }
+    for (size, e) in [(1, 1), (2, 5), (3, 66), (64, 65)] {
+        OpCase("expertGroups of \(size) of \(e)") {
+            [$0.graph.apply(.expertGroups(size: size), $0.index(.tokens, [7, 3], below: e))]
+        }
+    }
+    OpCase("experts chosen, and their groups multiplied") {
+        let x = $0.real([5, 1, 32])
+        let experts = $0.graph.apply(.topExperts(Routing(used: 3)), $0.real([5, 9]))
+        let groups = $0.graph.apply(.expertGroups(size: 2), experts)
+        return [groups, $0.graph.apply(.expertMatmul, x, $0.weight([5, 7, 32]), groups)]
+    }
     OpCase("experts chosen, taken and multiplied") {
         let x = $0.real([5, 32])
         let scores = $0.real([5, 9])

@@ -17,7 +17,7 @@ import Testing
                 "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap",
                 "gated", "reshape", "slice", "concatenate", "broadcast", "sum", "norm", "softmax", "rope", "mask",
                 "alibi", "relativePositionBias", "attention", "attentionTemperature", "topExperts", "takeExperts",
-                "store", "load", "convolution", "tokenShift", "selectiveScan", "gatedDeltaRule", "wkv7", "pool",
+                "expertGroups", "store", "load", "convolution", "tokenShift", "selectiveScan", "gatedDeltaRule", "wkv7", "pool",
             ])
     }
 

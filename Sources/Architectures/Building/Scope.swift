@@ -25,7 +25,9 @@ public struct Scope {
     ) -> Value? {
         g.optionalWeight(prefix + name, shape, role, presence: presence)
     }
-    public func has(_ name: String) -> Bool { g.has(prefix + name) }
+    public func has(_ name: String, presence: GraphBuilder.Presence = .some) -> Bool {
+        g.has(prefix + name, presence: presence)
+    }
 
     /// `name.bias`, if it is there.
     public func bias(_ name: String, _ shape: Shape, _ bias: Bias, role: Weight.Role = .bias) -> Value? {

@@ -116,6 +116,14 @@ extension Hyperparameters {
             .integers(key, count: layers)
     }
 
+    /// A flag a layer, drawn as one of `layouts`.
+    public mutating func flags(
+        _ key: String, layouts: [[Bool]], layers: Int, _ about: String
+    ) throws -> [Bool] {
+        try required(key, .layouts(layouts.map { .bool($0) }, of: .boolean([false, true]), count: layers), about)
+            .flags(key, count: layers)
+    }
+
     public mutating func option<Option: HyperparameterOption>(
         _ key: String, among options: [Option], _ about: String
     ) throws -> Option {
@@ -160,6 +168,15 @@ extension Hyperparameters {
             key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers),
             absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.uint32(UInt32(first))) : .unused } ?? .unused,
             about, drawsAbsence: drawsAbsence)?.integers(key, count: layers) ?? absent
+    }
+
+    /// One real a layer; the file may hold one for all.
+    public mutating func reals(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: Double, _ about: String
+    ) throws -> [Double] {
+        try optional(
+            key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers), .value(.float32(Float(absent))), about)?
+            .reals(key, count: layers) ?? Array(repeating: absent, count: layers)
     }
 
     /// One integer a layer, drawn as one of `layouts`; the file may hold one for all. An absent key is not drawn.

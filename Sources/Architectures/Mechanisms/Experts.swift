@@ -21,6 +21,8 @@ public struct Experts: Hashable, Sendable {
     public private(set) var routing: Routing
     /// Weights are divided by their sum.
     public let normalizesWeights: Bool
+    /// Whether they are where a token uses one expert alone.
+    public let normalizesOne: Bool
     /// Added to that sum.
     public let normalizationEpsilon: Double
     /// Multiplies the weights; 0 and 1 are both recorded as nothing, as engines do.
@@ -35,6 +37,8 @@ public struct Experts: Hashable, Sendable {
         /// Whether the metadata says if weights are normalised; else the value here holds.
         public var normalizes: Bool = true
         public var declaresNormalization = false
+        /// Whether the weight of one expert alone is normalised, and so 1.
+        public var normalizesOne = true
         /// Added to the sum of the weights by which they are divided, as the architecture's authors have it.
         public var normalizationEpsilon = 0.0
         public var declaresScale = false
@@ -136,6 +140,7 @@ public struct Experts: Hashable, Sendable {
         self.count = count
         self.size = size
         normalizationEpsilon = options.normalizationEpsilon
+        normalizesOne = options.normalizesOne
         let aboutGating = "how router logits become weights"
         gating = if options.gatings.count == 1 {
             options.gatings[0]
@@ -183,6 +188,8 @@ extension Scope {
         public var bias: Bias = .none
         /// `exp_probs_b.bias`, added to the scores for the selection only.
         public var selectionBias: Bias = .none
+        /// Its name, where an architecture has it otherwise.
+        public var selectionBiasName = "exp_probs_b.bias"
         /// Whether a group of experts is scored by its best one where gating is softmax and nothing is added to the scores,
         /// which is how DeepSeek-V2 differs from V3: no key says it.
         public var mayScoreGroupsByBest = false
@@ -193,11 +200,20 @@ extension Scope {
         public init() {}
     }
 
+    /// Whether the block has experts, where its tensors alone say so.
+    var hasExperts: Bool { has("ffn_gate_inp.weight", presence: .most) }
+
+    /// Which experts each token uses, and how much of each: indices and weights `[T, k]`.
+    public typealias Routed = (experts: Value, weights: Value)
+
     /// `[T, D] → [T, D]`: the weighted sum of each token's experts.
     /// - Parameter scored: what the router sees, where that is not `x`.
     public func mixture(_ x: Value, _ experts: Experts, _ tensors: ExpertTensors, scored: Value? = nil) -> Value {
-        let (tokens, width) = (x.shape[0], x.shape[1])
-        let scored = scored ?? x
+        mixture(x, route(scored ?? x, experts, tensors), count: experts.count, size: experts.size, tensors)
+    }
+
+    /// The router's choice for each row of `[T, D]`.
+    public func route(_ scored: Value, _ experts: Experts, _ tensors: ExpertTensors) -> Routed {
         var logits = scored.matmul(weight("ffn_gate_inp.weight", [experts.count, scored.shape.last], .router))
         if let bias = bias("ffn_gate_inp", [experts.count], tensors.bias) { logits = logits + bias }
 
@@ -208,7 +224,7 @@ extension Scope {
         }
         var scores = tensors.weighsInput ? logits : probabilities
         var routing = experts.routing
-        if let bias = self.bias("exp_probs_b", [experts.count], tensors.selectionBias, role: .selectionBias) {
+        if let bias = selectionBias(experts, tensors) {
             scores = scores + bias
         } else if experts.gating == .softmax, tensors.mayScoreGroupsByBest {
             routing.groupBest = 1
@@ -216,37 +232,55 @@ extension Scope {
         let selected = g.apply(.topExperts(routing), scores)
         var weights = g.apply(.takeExperts, probabilities, selected)
         if experts.gating == .softmaxOfSelected { weights = weights.softmax() }
-        if experts.normalizesWeights {
+        if experts.normalizesWeights, experts.normalizesOne || experts.used > 1 {
             weights = weights / (weights.sum(1) + experts.normalizationEpsilon)
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }
-        let perExpert = weights.reshaped([tokens, experts.used, 1])
+        return (selected, weights)
+    }
 
+    private func selectionBias(_ experts: Experts, _ tensors: ExpertTensors) -> Value? {
+        let (name, shape) = (tensors.selectionBiasName, [experts.count] as Shape)
+        return switch tensors.selectionBias {
+        case .none: nil
+        case .optional: optionalWeight(name, shape, .selectionBias)
+        case .rare: optionalWeight(name, shape, .selectionBias, presence: .few)
+        case .usual: optionalWeight(name, shape, .selectionBias, presence: .most)
+        case .required: weight(name, shape, .selectionBias)
+        }
+    }
+
+    /// `[T, D] → [T, D]`: the weighted sum of what the chosen ones of `count` experts make of each row.
+    /// - Parameter suffix: of the tensor names.
+    public func mixture(
+        _ x: Value, _ routed: Routed, count: Int, size: Int, _ tensors: ExpertTensors, suffix: String = "exps"
+    ) -> Value {
+        let (tokens, width, used) = (x.shape[0], x.shape[1], routed.weights.shape[1])
+        let perExpert = routed.weights.reshaped([tokens, used, 1])
         var rows = x.reshaped([tokens, 1, width])
-        if tensors.weighsInput { rows = rows.broadcast([tokens, experts.used, width]) * perExpert }
+        if tensors.weighsInput { rows = rows.broadcast([tokens, used, width]) * perExpert }
 
         func expertLinear(_ name: String, _ rows: Value, _ outputs: Int, _ matrix: Value? = nil) -> Value {
-            let matrix = matrix ?? weight("\(name).weight", [experts.count, outputs, rows.shape[2]], .projection)
-            let y = g.apply(.expertMatmul, rows, matrix, selected)
-            return bias(name, [experts.count, outputs], tensors.bias).map { y + $0.rows(selected) } ?? y
+            let matrix = matrix ?? weight("\(name)_\(suffix).weight", [count, outputs, rows.shape[2]], .projection)
+            let y = g.apply(.expertMatmul, rows, matrix, routed.experts)
+            return bias("\(name)_\(suffix)", [count, outputs], tensors.bias).map { y + $0.rows(routed.experts) } ?? y
         }
         let hidden: Value
         switch tensors.activation {
         case .plain(let function):
-            hidden = expertLinear("ffn_up_exps", rows, experts.size)(function)
-        case .gated(let function):
+            hidden = expertLinear("ffn_up", rows, size)(function)
+        case .gated, .product:
             if tensors.mayFuseGateUp,
-                let fused = optionalWeight("ffn_gate_up_exps.weight", [experts.count, 2 * experts.size, width], .projection)
+                let fused = optionalWeight("ffn_gate_up_\(suffix).weight", [count, 2 * size, width], .projection)
             {
-                let both = expertLinear("ffn_gate_up_exps", rows, 2 * experts.size, fused)
-                hidden = g.apply(.gated(function), both.columns(0, experts.size), both.columns(experts.size, experts.size))
+                let both = expertLinear("ffn_gate_up", rows, 2 * size, fused)
+                hidden = tensors.activation.hidden(gate: both.columns(0, size), up: both.columns(size, size))
             } else {
-                hidden = g.apply(
-                    .gated(function), expertLinear("ffn_gate_exps", rows, experts.size),
-                    expertLinear("ffn_up_exps", rows, experts.size))
+                let gate = expertLinear("ffn_gate", rows, size)
+                hidden = tensors.activation.hidden(gate: gate, up: expertLinear("ffn_up", rows, size))
             }
         }
-        var outputs = expertLinear("ffn_down_exps", hidden, width)
+        var outputs = expertLinear("ffn_down", hidden, width)
         if !tensors.weighsInput { outputs = outputs * perExpert }
         return outputs.sum(1).reshaped([tokens, width])
     }

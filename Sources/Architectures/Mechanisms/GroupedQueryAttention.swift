@@ -29,21 +29,29 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     /// - Parameters:
     ///   - evenHeads: head sizes must be even, for RoPE.
     ///   - otherLayers: a layer may have no key/value head, and is then of another kind. Layers of both kinds are drawn.
-    ///   - perLayer: whether the counts may differ between layers.
+    ///   - headMultiple: what head sizes must be multiples of, where that is not 2 or 1.
+    ///   - perLayer: whether the counts of key/value heads may differ between layers.
+    ///   - queriesPerLayer: whether those of query heads may, too.
     ///   - grouping: whether query heads may share key/value heads.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: HeadSize = .declaredAlike,
-        evenHeads: Bool = true, otherLayers: Bool = false, perLayer: Bool = false, grouping: Grouping = .freely
+        evenHeads: Bool = true, headMultiple: Int? = nil, otherLayers: Bool = false, perLayer: Bool = false,
+        queriesPerLayer: Bool = false, grouping: Grouping = .freely
     ) throws {
         let width = dimensions.embedding
-        let splits = { (heads: Int) in width % heads == 0 && (!evenHeads || width / heads % 2 == 0) }
+        let multiple = headMultiple ?? (evenHeads ? 2 : 1)
+        let splits = { (heads: Int) in width % heads == 0 && width / heads % multiple == 0 }
         let counts = Domains.divisors(of: width).filter(splits)
         let headCounts = headSize == .splitEmbedding ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
-        let heads = try h.integer(
-            "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
-        self.heads = Array(repeating: heads, count: dimensions.blocks)
+        let (headKey, fuzzedHeads) = ("attention.head_count", headCounts.isEmpty ? [1] : headCounts)
+        let queryHeads = queriesPerLayer
+            ? try h.integers(headKey, 1...4096, fuzz: fuzzedHeads, layers: dimensions.blocks, "query heads")
+            : Array(repeating: try h.integer(headKey, 1...4096, fuzz: fuzzedHeads, "query heads"), count: dimensions.blocks)
+        let heads = queryHeads[0]
+        self.heads = queryHeads
 
-        let divisors: [Int] = grouping == .never ? [heads] : (1...heads).filter { heads % $0 == 0 }.reversed()
+        let divisors: [Int] = grouping == .never
+            ? [heads] : (1...heads).filter { divisor in queryHeads.allSatisfy { $0 % divisor == 0 } }.reversed()
         let key = "attention.head_count_kv"
         if otherLayers {
             let predicting = Array(repeating: divisors[0], count: dimensions.predictionBlocks)
@@ -64,12 +72,12 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             because: "this architecture has a key/value head for each query head")
         for (layer, groups) in keyValueHeads.enumerated() where groups > 0 {
             try h.require(
-                heads % groups == 0, "attention.head_count", "attention.head_count_kv",
-                because: "\(heads) query heads do not divide among \(groups) key/value heads (layer \(layer))")
+                queryHeads[layer] % groups == 0, "attention.head_count", "attention.head_count_kv",
+                because: "\(queryHeads[layer]) query heads do not divide among \(groups) key/value heads (layer \(layer))")
         }
 
         // The default stands only where the heads divide the width.
-        let sizes = evenHeads ? Domains.headSizes : Domains.headSizes + [3, 33, 65]
+        let sizes = (Domains.headSizes + [3, 33, 65]).filter { $0 % multiple == 0 }
         func size(_ key: String, _ about: String) throws -> Int {
             splits(heads)
                 ? try h.integer(key, 1...65536, fuzz: sizes, default: width / heads, about)
@@ -96,9 +104,9 @@ public struct GroupedQueryAttention: Hashable, Sendable {
                 keySize == valueSize, "attention.key_length", "attention.value_length",
                 because: "key heads of \(keySize) and value heads of \(valueSize): this architecture needs them alike")
         }
-        if evenHeads {
-            try h.require(keySize % 2 == 0, "attention.key_length", because: "heads of \(keySize) cannot be rotated: must be even")
-        }
+        try h.require(
+            keySize % multiple == 0, "attention.key_length",
+            because: "heads of \(keySize) cannot be rotated: must be \(multiple == 2 ? "even" : "a multiple of \(multiple)")")
     }
 
     /// Of a model each layer of which has its own number of heads, all of one size.

@@ -8,16 +8,20 @@ import ModelGraph
 extension GraphBuilder {
     /// A decoder of blocks that transform the residual stream, and its prediction blocks, which are of the same kind.
     ///
-    /// - Parameter transform: what a block does: its scope, its number, and `[T, D] → [T, D]`.
+    /// - Parameters:
+    ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
+    ///   - outputNorm: the prediction blocks' own norm before the logits, where it has another name than DeepSeek's.
+    ///   - transform: what a block does: its scope, its number, and `[T, D] → [T, D]`.
     public func decoder(
-        _ dimensions: Dimensions, _ normalization: Normalization, transform: (Scope, Int, Value) -> Value
+        _ dimensions: Dimensions, _ normalization: Normalization, tying: Tying = .optional, outputNorm: String? = nil,
+        transform: (Scope, Int, Value) -> Value
     ) {
         if case .predict(let number) = batch.stage {
-            return prediction(number, dimensions, normalization, transform: transform)
+            return prediction(number, dimensions, normalization, outputNorm: outputNorm, transform: transform)
         }
         var x = tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers { x = transform(block(layer), layer, x) }
-        logits(x, dimensions, normalization)
+        logits(x, dimensions, normalization, tying: tying)
     }
 
     /// The graph of one prediction block, in `BatchShape.Stage.predict`: nothing where the file lacks it, as files do that
@@ -27,7 +31,7 @@ extension GraphBuilder {
     ///   - transform: what a block of that model does: its scope, its number, and `[T, D] → [T, D]`.
     public func prediction(
         _ number: Int, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
-        transform: (Scope, Int, Value) -> Value
+        outputNorm: String? = nil, transform: (Scope, Int, Value) -> Value
     ) {
         let index = dimensions.layers + number
         let block = block(index)
@@ -45,8 +49,8 @@ extension GraphBuilder {
         output(.embeddings, hidden)
 
         let rows = hidden.rows(outputs)
-        let normed = block.has("nextn.shared_head_norm.weight")
-            ? block.norm("nextn.shared_head_norm", rows, normalization) : model.norm(name, rows, normalization)
+        let own = (["nextn.shared_head_norm"] + [outputNorm].compactMap { $0 }).first { block.has("\($0).weight") }
+        let normed = own.map { block.norm($0, rows, normalization) } ?? model.norm(name, rows, normalization)
         let head = block.optionalWeight("nextn.shared_head_head.weight", vocabulary, .projection)
             ?? model.optionalWeight("output.weight", vocabulary, .projection)
             ?? model.weight("token_embd.weight", vocabulary, .embedding)

@@ -10,17 +10,19 @@ public struct WindowPattern: Hashable, Sendable {
     /// - Parameters:
     ///   - window: what a layer of the pattern sees.
     ///   - period: every so many layers, one sees everything, where the metadata does not say; 0: none does.
+    ///   - startsUnlimited: whether that is the first of them, not the last.
     public init(
-        _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int,
+        startsUnlimited: Bool = false
     ) throws {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
             "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 4, 0], layers: layers,
-            "the layers with a window: a flag each, or a period of which the last has none (0: all have)")
+            "the layers with a window: a flag each, or a period of which the \(startsUnlimited ? "first" : "last") has none (0: all have)")
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }
         case .period(0): { _ in true }
-        case .period(let period): { $0 % period < period - 1 }
+        case .period(let period): { ($0 + (startsUnlimited ? period - 1 : 0)) % period < period - 1 }
         }
         masks = (0..<layers).map { Mask(causal: true, window: isWindowed($0) ? window : .unlimited) }
     }
@@ -34,6 +36,18 @@ public struct WindowPattern: Hashable, Sendable {
         return window == 0
             ? WindowPattern(unlimited: dimensions)
             : try WindowPattern(&h, dimensions, window: .sliding(window), period: period)
+    }
+
+    /// The layers with a window as the metadata must list them, prediction blocks included.
+    public init(listed h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window) throws {
+        let all = Array(repeating: true, count: dimensions.layers)
+        let ends = (dimensions.predictionBlocks > 0 ? [true, false] : [true]).map {
+            Array(repeating: $0, count: dimensions.predictionBlocks)
+        }
+        let layouts = (LayerLayouts.mixtures(of: dimensions.layers) + [all]).flatMap { layers in ends.map { layers + $0 } }
+        let flags = try h.flags(
+            "attention.sliding_window_pattern", layouts: layouts, layers: dimensions.blocks, "the layers with a window")
+        masks = flags.map { Mask(causal: true, window: $0 ? window : .unlimited) }
     }
 
     /// No layer has a window.
@@ -64,5 +78,26 @@ extension RotaryEmbedding {
         }
 
         public func rope(isWindowed: Bool) -> Rope { rotary.rope(base: isWindowed ? windowedBase : rotary.base) }
+    }
+
+    /// The rotation of layers with a window, where its base and its dimensions are their own, and what stretches the
+    /// context does not concern it.
+    /// - Parameters:
+    ///   - rotated: how many elements of a head it rotates where the metadata does not say; nil: as many as this.
+    ///   - base: its base where the metadata does not say; nil: that of this.
+    func ownRopeOfWindows(
+        _ h: inout some Hyperparameters, headSize: Int, rotated: Int? = nil, base: Double? = nil
+    ) throws -> Rope {
+        let windowedBase = try h.real(
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: base ?? self.base,
+            "base of the rotation frequencies of layers with a window")
+        let windowed = try h.integer(
+            "rope.dimension_count_swa", 1...65536,
+            fuzz: [headSize, headSize / 2, 2].filter { $0 > 0 && $0 % 2 == 0 }, default: rotated ?? dimensions,
+            "rotated elements of each head in layers with a window")
+        try h.require(
+            windowed % 2 == 0 && windowed <= headSize, "rope.dimension_count_swa", "attention.key_length",
+            because: "\(windowed) rotated elements of heads of \(headSize): must be even and no more than the head")
+        return Rope(pairing: pairing, dimensions: windowed, base: windowedBase)
     }
 }

@@ -135,4 +135,11 @@ extension CPUCompiler {
             for i in 0..<shape.count { run[y][i] = run[x][i / shape[1] * columns + Int(run.indices(experts)[i])] }
         }
     }
+
+    mutating func expertGroups(_ size: Int, _ experts: ValueID, _ y: ValueID) {
+        let count = shape(y).count
+        step { run in
+            for i in 0..<count { run.indices(y)[i] = run.indices(experts)[i] / Int32(size) }
+        }
+    }
 }

@@ -92,6 +92,7 @@ struct CPUCompiler {
                     routing.groupBest)
             }
         case .takeExperts: takeExperts(floats(operands[0]), operands[1], y)
+        case .expertGroups(let size): expertGroups(size, operands[0], y)
 
         case .store(let id, let cells): store(id, cells, floats(operands[0]), operands[1])
         case .load(let id, let cells): require(id, rows: cells)

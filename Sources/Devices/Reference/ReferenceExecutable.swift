@@ -129,6 +129,7 @@ final class ReferenceExecutable: Executable {
 
         case .topExperts(let routing): try Ops.topExperts(routing, x[0], y, rounder, device.decisions)
         case .takeExperts: try Ops.takeExperts(x[0], x[1], y)
+        case .expertGroups(let size): Ops.expertGroups(size, x[0], y)
 
         case .store(let id, let cells): try Ops.store(x[0], x[1], states[id], cells, y, rounder)
         case .load(let id, let cells): try Ops.load(states[id], cells, y)
@@ -192,7 +193,7 @@ extension Op {
     fileprivate var isInexact: Bool {
         switch self {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
-            .takeExperts, .store, .load, .tokenShift, .unary(.relu):
+            .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .softmax,
             .rope, .alibi, .attention, .attentionTemperature, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,

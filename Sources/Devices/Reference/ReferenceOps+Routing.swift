@@ -73,4 +73,9 @@ extension ReferenceOps {
         let (count, used) = (x.shape[1], experts.shape[1])
         for i in 0..<experts.count { y[i] = x[i / used * count + (try experts.index(i, of: "expert", below: count))] }
     }
+
+    /// `(experts [T, k]) → [T, k]`: `y[t, i] = ⌊experts[t, i] / size⌋`.
+    static func expertGroups(_ size: Int, _ experts: ReferenceValue, _ y: Doubles) {
+        for i in 0..<experts.count { y[i] = (experts[i] / Double(size)).rounded(.down) }
+    }
 }
