@@ -116,6 +116,15 @@ extension Hyperparameters {
             .integers(key, count: layers)
     }
 
+    /// A flag a layer, drawn as one of `layouts`.
+    public mutating func flags(
+        _ key: String, layouts: [[Bool]], layers: Int, _ about: String
+    ) throws -> [Bool] {
+        try required(
+            key, .layouts(layouts.map { .bool($0) }, of: .boolean([false, true]), count: layers), about)
+            .flags(key, count: layers)
+    }
+
     public mutating func option<Option: HyperparameterOption>(
         _ key: String, among options: [Option], _ about: String
     ) throws -> Option {
@@ -156,6 +165,17 @@ extension Hyperparameters {
             key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers),
             absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.uint32(UInt32(first))) : .unused } ?? .unused,
             about, drawsAbsence: drawsAbsence)?.integers(key, count: layers) ?? absent
+    }
+
+    /// One number a layer; the file may hold one for all.
+    public mutating func reals(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: [Double],
+        isRare: Bool = false, _ about: String
+    ) throws -> [Double] {
+        try optional(
+            key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers),
+            absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.float32(Float(first))) : .unused } ?? .unused,
+            about, isRare: isRare)?.reals(key, count: layers) ?? absent
     }
 
     /// One integer a layer, drawn as one of `layouts`; the file may hold one for all. An absent key is not drawn.

@@ -10,8 +10,10 @@ extension MetadataValue {
         guard let double else {
             throw MetadataError(keys: [key], reason: "must be a floating-point number, not \(typeName)")
         }
-        guard double.isFinite else { throw MetadataError(keys: [key], reason: "must be finite, not \(summary)") }
-        return double
+        guard !double.isNaN else { throw MetadataError(keys: [key], reason: "must be a number, not \(summary)") }
+        // What is beyond all numbers is as the last of them.
+        let greatest = Double(Float.greatestFiniteMagnitude)
+        return min(max(double, -greatest), greatest)
     }
     func boolean(_ key: String) throws -> Bool {
         guard case .bool(let value) = self else {
@@ -22,6 +24,9 @@ extension MetadataValue {
     /// One integer for each of `count` layers, repeated where there is one for all.
     func integers(_ key: String, count: Int) throws -> [Int] {
         try elements?.map { try $0.integer(key) } ?? Array(repeating: integer(key), count: count)
+    }
+    func reals(_ key: String, count: Int) throws -> [Double] {
+        try elements?.map { try $0.real(key) } ?? Array(repeating: real(key), count: count)
     }
     func flags(_ key: String, count: Int) throws -> [Bool] {
         try elements?.map { try $0.boolean(key) } ?? Array(repeating: boolean(key), count: count)

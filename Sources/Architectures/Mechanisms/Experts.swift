@@ -190,6 +190,8 @@ extension Scope {
         public var mayFuseGateUp = false
         /// Selection by the logits themselves, and weights applied to the input (Llama 4).
         public var weighsInput = false
+        /// Whether each expert may have a scale, `ffn_down_exps.scale`, by which its weight is multiplied.
+        public var mayScaleExperts = false
         public init() {}
     }
 
@@ -220,7 +222,12 @@ extension Scope {
             weights = weights / (weights.sum(1) + experts.normalizationEpsilon)
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }
-        let perExpert = weights.reshaped([tokens, experts.used, 1])
+        var perExpert = weights.reshaped([tokens, experts.used, 1])
+        if tensors.mayScaleExperts,
+            let scales = optionalWeight("ffn_down_exps.scale", [experts.count], .scale, presence: .most)
+        {
+            perExpert = perExpert * scales.reshaped([experts.count, 1]).rows(selected)
+        }
 
         var rows = x.reshaped([tokens, 1, width])
         if tensors.weighsInput { rows = rows.broadcast([tokens, experts.used, width]) * perExpert }
@@ -234,16 +241,17 @@ extension Scope {
         switch tensors.activation {
         case .plain(let function):
             hidden = expertLinear("ffn_up_exps", rows, experts.size)(function)
-        case .gated(let function):
+        case .gated, .gatedBy:
             if tensors.mayFuseGateUp,
                 let fused = optionalWeight("ffn_gate_up_exps.weight", [experts.count, 2 * experts.size, width], .projection)
             {
                 let both = expertLinear("ffn_gate_up_exps", rows, 2 * experts.size, fused)
-                hidden = g.apply(.gated(function), both.columns(0, experts.size), both.columns(experts.size, experts.size))
+                hidden = tensors.activation(
+                    gate: both.columns(0, experts.size), up: both.columns(experts.size, experts.size))
             } else {
-                hidden = g.apply(
-                    .gated(function), expertLinear("ffn_gate_exps", rows, experts.size),
-                    expertLinear("ffn_up_exps", rows, experts.size))
+                hidden = tensors.activation(
+                    gate: expertLinear("ffn_gate_exps", rows, experts.size),
+                    up: expertLinear("ffn_up_exps", rows, experts.size))
             }
         }
         var outputs = expertLinear("ffn_down_exps", hidden, width)

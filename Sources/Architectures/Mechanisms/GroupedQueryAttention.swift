@@ -29,25 +29,37 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     /// - Parameters:
     ///   - evenHeads: head sizes must be even, for RoPE.
     ///   - otherLayers: a layer may have no key/value head, and is then of another kind. Layers of both kinds are drawn.
+    ///   - headsOfLayers: whether files say of such a layer that it has no query head either.
     ///   - perLayer: whether the counts may differ between layers.
     ///   - grouping: whether query heads may share key/value heads.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: HeadSize = .declaredAlike,
-        evenHeads: Bool = true, otherLayers: Bool = false, perLayer: Bool = false, grouping: Grouping = .freely
+        evenHeads: Bool = true, otherLayers: Bool = false, headsOfLayers: Bool = false, perLayer: Bool = false,
+        grouping: Grouping = .freely
     ) throws {
         let width = dimensions.embedding
         let splits = { (heads: Int) in width % heads == 0 && (!evenHeads || width / heads % 2 == 0) }
         let counts = Domains.divisors(of: width).filter(splits)
         let headCounts = headSize == .splitEmbedding ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
-        let heads = try h.integer(
-            "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
-        self.heads = Array(repeating: heads, count: dimensions.blocks)
+        let fuzz = headCounts.isEmpty ? [1] : headCounts
+        let mixtures = LayerLayouts.mixtures(of: dimensions.layers)
+        self.heads = headsOfLayers
+            ? try h.integers(
+                "attention.head_count", 0...4096,
+                layouts: mixtures.flatMap { layers in fuzz.map { count in layers.map { $0 ? count : 0 } } },
+                layers: dimensions.blocks, default: [], "query heads; 0: the layer is no attention layer")
+            : Array(
+                repeating: try h.integer("attention.head_count", 1...4096, fuzz: fuzz, "query heads"),
+                count: dimensions.blocks)
+        try h.require(self.heads.count == dimensions.blocks, "attention.head_count", because: "is missing")
+        let heads = max(1, self.heads.max() ?? 1)
 
         let divisors: [Int] = grouping == .never ? [heads] : (1...heads).filter { heads % $0 == 0 }.reversed()
         let key = "attention.head_count_kv"
         if otherLayers {
             let predicting = Array(repeating: divisors[0], count: dimensions.predictionBlocks)
-            let layouts = LayerLayouts.mixtures(of: dimensions.layers).flatMap { LayerLayouts.values(divisors, where: $0) }
+            let kinds = headsOfLayers ? [self.heads.map { $0 > 0 }] : mixtures
+            let layouts = kinds.flatMap { LayerLayouts.values(divisors, where: $0) }
             keyValueHeads = try h.integers(
                 key, 0...4096, layouts: layouts.map { $0 + predicting }, layers: dimensions.blocks, default: self.heads,
                 "key/value heads; 0: the layer is no attention layer")
@@ -63,8 +75,9 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             grouping != .never || keyValueHeads.allSatisfy { $0 == heads }, "attention.head_count_kv", "attention.head_count",
             because: "this architecture has a key/value head for each query head")
         for (layer, groups) in keyValueHeads.enumerated() where groups > 0 {
+            let heads = self.heads[layer]
             try h.require(
-                heads % groups == 0, "attention.head_count", "attention.head_count_kv",
+                heads > 0 && heads % groups == 0, "attention.head_count", "attention.head_count_kv",
                 because: "\(heads) query heads do not divide among \(groups) key/value heads (layer \(layer))")
         }
 
@@ -169,11 +182,19 @@ extension Scope {
                 queries.rotated(rope, factors: factors), keys.rotated(rope, factors: factors), values, scale: scale,
                 mask: mask, rotation: g.rotation(rope, factors: factors), softcap: softcap, bias: bias, sinks: sinks)
         }
+        let (k, v) = cached(keys, values, rotation: rotation)
+        return attention(
+            queries, k, v, g.cacheMask(mask), scale: scale, valueSize: values.shape[2],
+            softcap: softcap, bias: bias, sinks: sinks)
+    }
+
+    /// The keys and values of this block's cache, `[C, G, …]`, to which the batch's are added first.
+    public func cached(
+        _ keys: Value, _ values: Value, rotation: State.Rotation? = nil
+    ) -> (keys: Value, values: Value) {
         let k = state("cache_k", .cache, row: [keys.shape[1], keys.shape[2]], rotation: rotation)
         let v = state("cache_v", .cache, row: [values.shape[1], values.shape[2]])
-        return attention(
-            queries, store(keys, k), store(values, v), g.cacheMask(mask), scale: scale, valueSize: values.shape[2],
-            softcap: softcap, bias: bias, sinks: sinks)
+        return (store(keys, k), store(values, v))
     }
 
     /// Attention among the tokens of the batch, which sees nothing else.
@@ -215,6 +236,10 @@ extension GraphBuilder {
         let shape: Shape = [batch.encoderTokens]
         return applyShared(
             .mask(Mask(causal: false)), positions, sequences, input(.encoderPositions, shape), input(.encoderSequences, shape))
+    }
+    /// `[H, T, T]`: the same between the tokens of the batch.
+    public func batchAlibi(heads: Int, maxBias: Double) -> Value {
+        applyShared(.alibi(heads: heads, maxBias: maxBias), positions, positions)
     }
     /// `[T, T]`: which tokens of the batch each token sees.
     public func batchMask(_ mask: Mask) -> Value {

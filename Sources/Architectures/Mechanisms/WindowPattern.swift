@@ -10,19 +10,21 @@ public struct WindowPattern: Hashable, Sendable {
     /// - Parameters:
     ///   - window: what a layer of the pattern sees.
     ///   - period: every so many layers, one sees everything, where the metadata does not say; 0: none does.
+    ///   - startsUnlimited: whether of each period the first layer sees everything, not the last.
     public init(
-        _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int,
+        causal: Bool = true, startsUnlimited: Bool = false
     ) throws {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
             "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 4, 0], layers: layers,
-            "the layers with a window: a flag each, or a period of which the last has none (0: all have)")
+            "the layers with a window: a flag each, or a period of which the \(startsUnlimited ? "first" : "last") has none (0: all have)")
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }
         case .period(0): { _ in true }
-        case .period(let period): { $0 % period < period - 1 }
+        case .period(let period): { startsUnlimited ? $0 % period > 0 : $0 % period < period - 1 }
         }
-        masks = (0..<layers).map { Mask(causal: true, window: isWindowed($0) ? window : .unlimited) }
+        masks = (0..<layers).map { Mask(causal: causal, window: isWindowed($0) ? window : .unlimited) }
     }
 
     /// Windows where `attention.sliding_window` is there and not 0.
@@ -36,9 +38,18 @@ public struct WindowPattern: Hashable, Sendable {
             : try WindowPattern(&h, dimensions, window: .sliding(window), period: period)
     }
 
+    /// Those of an encoder, which reach as far either way.
+    public init(
+        ofEncoder h: inout some Hyperparameters, _ dimensions: Dimensions, length: Int, period: Int,
+        startsUnlimited: Bool = false
+    ) throws {
+        try self.init(
+            &h, dimensions, window: .symmetric(length / 2), period: period, causal: false, startsUnlimited: startsUnlimited)
+    }
+
     /// No layer has a window.
-    public init(unlimited dimensions: Dimensions) {
-        masks = Array(repeating: Mask(causal: true), count: dimensions.layers)
+    public init(unlimited dimensions: Dimensions, causal: Bool = true) {
+        masks = Array(repeating: Mask(causal: causal), count: dimensions.layers)
     }
 
     /// Whether no layer has a window.
