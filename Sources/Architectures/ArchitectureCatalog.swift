@@ -63,6 +63,8 @@ public enum ArchitectureCatalog {
         Member(Gemma.self, transformers: "GemmaForCausalLM"),
         Member(Gemma2.self, transformers: "Gemma2ForCausalLM"),
         Member(Gemma3.self, transformers: "Gemma3ForCausalLM"),
+        Member(Gemma3n.self),
+        Member(Gemma4.self),
         Member(Qwen2.self, transformers: "Qwen2ForCausalLM"),
         Member(Qwen3.self, transformers: "Qwen3ForCausalLM"),
         Member(OLMo2.self, transformers: "Olmo3ForCausalLM", "Olmo2ForCausalLM"),
@@ -73,6 +75,7 @@ public enum ArchitectureCatalog {
         Member(PLaMo.self),
         Member(OpenELM.self),
         Member(BitNet.self),
+        Member(PLaMo3.self),
     ]
     private static let experts: [Member] = [
         Member(Qwen3MoE.self, transformers: "Qwen3MoeForCausalLM"),
@@ -101,12 +104,24 @@ public enum ArchitectureCatalog {
         Member(Jamba.self, transformers: "JambaForCausalLM"),
         Member(NemotronH.self, transformers: "NemotronHForCausalLM"),
         Member(NemotronHMoE.self),
+        Member(FalconH1.self),
+        Member(GraniteHybrid.self),
+        Member(PLaMo2.self),
         Member(Qwen3Next.self, transformers: "Qwen3NextForCausalLM"),
         Member(RWKV7.self),
         Member(KimiLinear.self, transformers: "KimiLinearForCausalLM"),
     ]
     private static let encoders: [Member] = [
         Member(BERT.self, transformers: "BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel", "DistilBertModel"),
+        Member(NomicBERT.self),
+        Member(NomicBERTMoE.self),
+        Member(JinaBERT2.self),
+        Member(JinaBERT3.self),
+        Member(ModernBERT.self),
+        Member(NeoBERT.self),
+        Member(EuroBERT.self),
+        Member(GemmaEmbedding.self),
+        Member(T5Encoder.self),
         Member(T5.self, transformers: "UMT5ForConditionalGeneration", "MT5ForConditionalGeneration", "T5ForConditionalGeneration"),
     ]
     private static let multimodal: [Member] = [

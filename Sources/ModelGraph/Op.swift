@@ -257,6 +257,8 @@ public struct Mask: Hashable, Sendable {
         case sliding(Int)
         /// A token sees cells of its own chunk: `cell ≥ ⌊position / n⌋ · n`.
         case chunked(Int)
+        /// A token sees cells no more than `n` positions away, later ones too where the mask is not causal.
+        case symmetric(Int)
     }
     public var causal: Bool
     public var window: Window
@@ -273,6 +275,7 @@ public struct Mask: Hashable, Sendable {
         case .unlimited: return true
         case .sliding(let n): return position - cell < n
         case .chunked(let n): return cell >= position / n * n
+        case .symmetric(let n): return abs(position - cell) <= n
         }
     }
 }

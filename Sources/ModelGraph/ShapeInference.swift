@@ -99,6 +99,7 @@ extension Op {
             // Where later cells are seen, a window may begin at one of them.
             case .sliding(let extent): try check.require(extent > 0 || !mask.causal, "a window of \(extent)")
             case .chunked(let extent): try check.require(extent > 0, "a window of \(extent)")
+            case .symmetric(let extent): try check.require(extent >= 0, "a window of \(extent) either way")
             case .unlimited: break
             }
             try check.require(shapes.allSatisfy { $0.rank == 1 }, "operands must be vectors")

@@ -109,6 +109,7 @@ extension Lowering {
                 case .unlimited: (0, 0)
                 case .sliding(let n): (1, n)
                 case .chunked(let n): (2, n)
+                case .symmetric(let n): (3, n)
                 }
             elementwise(
                 .mask, constants: [.flag(mask.causal), .value(kind)],

@@ -253,6 +253,7 @@ private let positionCases: [OpCase] = cases {
 
     let windows: [Mask.Window] = [
         .unlimited, .sliding(1), .sliding(3), .sliding(100), .chunked(1), .chunked(4), .chunked(100),
+        .symmetric(0), .symmetric(2), .symmetric(100),
     ]
     for causal in [true, false] {
         for window in windows {

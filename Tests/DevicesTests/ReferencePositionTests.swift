@@ -85,6 +85,8 @@ import Testing
             (Mask(causal: true, window: .chunked(6)), [0, 1, 2, 3, 4, 5]),
             (Mask(causal: false, window: .chunked(4)), [4, 5, 6, 7]),
             (Mask(causal: false, window: .sliding(2)), [4, 5, 6, 7]),
+            (Mask(causal: false, window: .symmetric(0)), [5]), (Mask(causal: false, window: .symmetric(1)), [4, 5, 6]),
+            (Mask(causal: true, window: .symmetric(2)), [3, 4, 5]),
         ])
     func windows(mask: Mask, seen: [Int]) throws {
         let y = try value {

@@ -47,10 +47,11 @@ public struct Scope {
     }
 
     /// The norm of the last dimension with `name.weight` (and `name.bias`).
-    public func norm(_ name: String, _ x: Value, _ normalization: Normalization) -> Value {
+    /// - Parameter suffix: of the weight's name, which a few files lack.
+    public func norm(_ name: String, _ x: Value, _ normalization: Normalization, suffix: String = ".weight") -> Value {
         x.norm(
             normalization.kind, normalization.epsilon,
-            weight("\(name).weight", [x.shape.last], .scale),
+            weight(name + suffix, [x.shape.last], .scale),
             bias(name, [x.shape.last], normalization.bias))
     }
 

@@ -170,13 +170,15 @@ extension Hyperparameters {
             about, drawsAbsence: drawsAbsence)?.integers(key, count: layers) ?? absent
     }
 
-    /// One real a layer; the file may hold one for all.
+    /// One number a layer; the file may hold one for all.
     public mutating func reals(
-        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: Double, _ about: String
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: [Double],
+        isRare: Bool = false, _ about: String
     ) throws -> [Double] {
         try optional(
-            key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers), .value(.float32(Float(absent))), about)?
-            .reals(key, count: layers) ?? Array(repeating: absent, count: layers)
+            key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers),
+            absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.float32(Float(first))) : .unused } ?? .unused,
+            about, isRare: isRare)?.reals(key, count: layers) ?? absent
     }
 
     /// One integer a layer, drawn as one of `layouts`; the file may hold one for all. An absent key is not drawn.

@@ -10,8 +10,10 @@ extension MetadataValue {
         guard let double else {
             throw MetadataError(keys: [key], reason: "must be a floating-point number, not \(typeName)")
         }
-        guard double.isFinite else { throw MetadataError(keys: [key], reason: "must be finite, not \(summary)") }
-        return double
+        guard !double.isNaN else { throw MetadataError(keys: [key], reason: "must be a number, not \(summary)") }
+        // What is beyond all numbers is as the last of them.
+        let greatest = Double(Float.greatestFiniteMagnitude)
+        return min(max(double, -greatest), greatest)
     }
     func boolean(_ key: String) throws -> Bool {
         guard case .bool(let value) = self else {

@@ -197,6 +197,8 @@ extension Scope {
         public var mayFuseGateUp = false
         /// Selection by the logits themselves, and weights applied to the input (Llama 4).
         public var weighsInput = false
+        /// Whether each expert may have a scale, `ffn_down_exps.scale`, by which its weight is multiplied.
+        public var mayScaleExperts = false
         public init() {}
     }
 
@@ -236,6 +238,11 @@ extension Scope {
             weights = weights / (weights.sum(1) + experts.normalizationEpsilon)
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }
+        if tensors.mayScaleExperts,
+            let scales = optionalWeight("ffn_down_exps.scale", [experts.count], .scale, presence: .most)
+        {
+            weights = weights * scales.reshaped([experts.count, 1]).rows(selected).reshaped(weights.shape)
+        }
         return (selected, weights)
     }
 

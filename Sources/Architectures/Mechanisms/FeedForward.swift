@@ -46,4 +46,17 @@ extension Scope {
         let hidden = activation.hidden(gate: linear("ffn_gate\(suffix)", x, size, bias: bias), up: up)
         return linear("ffn_down\(suffix)", hidden, x.shape.last, bias: bias)
     }
+
+    /// The same, of a gated activation whose two matrices are one, `ffn_up`.
+    ///
+    /// - Parameter gateFirst: which half of it is the gate.
+    public func fusedFeedForward(
+        _ x: Value, size: Int, _ activation: Activation, gateFirst: Bool = true, downBias: Bias = .none
+    ) -> Value {
+        let both = linear("ffn_up", x, 2 * size)
+        let (first, second) = (both.columns(0, size), both.columns(size, size))
+        let hidden = gateFirst
+            ? activation.hidden(gate: first, up: second) : activation.hidden(gate: second, up: first)
+        return linear("ffn_down", hidden, x.shape.last, bias: downBias)
+    }
 }

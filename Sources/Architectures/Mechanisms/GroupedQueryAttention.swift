@@ -30,13 +30,14 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     ///   - evenHeads: head sizes must be even, for RoPE.
     ///   - otherLayers: a layer may have no key/value head, and is then of another kind. Layers of both kinds are drawn.
     ///   - headMultiple: what head sizes must be multiples of, where that is not 2 or 1.
+    ///   - headsOfLayers: whether files say of such a layer that it has no query head either.
     ///   - perLayer: whether the counts of key/value heads may differ between layers.
     ///   - queriesPerLayer: whether those of query heads may, too.
     ///   - grouping: whether query heads may share key/value heads.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: HeadSize = .declaredAlike,
-        evenHeads: Bool = true, headMultiple: Int? = nil, otherLayers: Bool = false, perLayer: Bool = false,
-        queriesPerLayer: Bool = false, grouping: Grouping = .freely
+        evenHeads: Bool = true, headMultiple: Int? = nil, otherLayers: Bool = false, headsOfLayers: Bool = false,
+        perLayer: Bool = false, queriesPerLayer: Bool = false, grouping: Grouping = .freely
     ) throws {
         let width = dimensions.embedding
         let multiple = headMultiple ?? (evenHeads ? 2 : 1)
@@ -44,10 +45,20 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let counts = Domains.divisors(of: width).filter(splits)
         let headCounts = headSize == .splitEmbedding ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
         let (headKey, fuzzedHeads) = ("attention.head_count", headCounts.isEmpty ? [1] : headCounts)
-        let queryHeads = queriesPerLayer
-            ? try h.integers(headKey, 1...4096, fuzz: fuzzedHeads, layers: dimensions.blocks, "query heads")
-            : Array(repeating: try h.integer(headKey, 1...4096, fuzz: fuzzedHeads, "query heads"), count: dimensions.blocks)
-        let heads = queryHeads[0]
+        let queryHeads = if headsOfLayers {
+            try h.integers(
+                headKey, 0...4096,
+                layouts: LayerLayouts.mixtures(of: dimensions.layers).flatMap { layers in
+                    fuzzedHeads.map { count in layers.map { $0 ? count : 0 } }
+                },
+                layers: dimensions.blocks, default: [], "query heads; 0: the layer is no attention layer")
+        } else if queriesPerLayer {
+            try h.integers(headKey, 1...4096, fuzz: fuzzedHeads, layers: dimensions.blocks, "query heads")
+        } else {
+            Array(repeating: try h.integer(headKey, 1...4096, fuzz: fuzzedHeads, "query heads"), count: dimensions.blocks)
+        }
+        try h.require(queryHeads.count == dimensions.blocks, headKey, because: "is missing")
+        let heads = max(1, queryHeads.max() ?? 1)
         self.heads = queryHeads
 
         let divisors: [Int] = grouping == .never
@@ -55,7 +66,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let key = "attention.head_count_kv"
         if otherLayers {
             let predicting = Array(repeating: divisors[0], count: dimensions.predictionBlocks)
-            let layouts = LayerLayouts.mixtures(of: dimensions.layers).flatMap { LayerLayouts.values(divisors, where: $0) }
+            let kinds = headsOfLayers ? [self.heads.map { $0 > 0 }] : mixtures
+            let layouts = kinds.flatMap { LayerLayouts.values(divisors, where: $0) }
             keyValueHeads = try h.integers(
                 key, 0...4096, layouts: layouts.map { $0 + predicting }, layers: dimensions.blocks, default: self.heads,
                 "key/value heads; 0: the layer is no attention layer")
@@ -72,7 +84,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             because: "this architecture has a key/value head for each query head")
         for (layer, groups) in keyValueHeads.enumerated() where groups > 0 {
             try h.require(
-                queryHeads[layer] % groups == 0, "attention.head_count", "attention.head_count_kv",
+                queryHeads[layer] > 0 && queryHeads[layer] % groups == 0, "attention.head_count", "attention.head_count_kv",
                 because: "\(queryHeads[layer]) query heads do not divide among \(groups) key/value heads (layer \(layer))")
         }
 
@@ -198,11 +210,19 @@ extension Scope {
                 queries.rotated(rope, factors: factors), keys.rotated(rope, factors: factors), values, scale: scale,
                 mask: mask, rotation: g.rotation(rope, factors: factors), softcap: softcap, bias: bias, sinks: sinks)
         }
+        let (k, v) = cached(keys, values, rotation: rotation)
+        return attention(
+            queries, k, v, g.cacheMask(mask), scale: scale, valueSize: values.shape[2],
+            softcap: softcap, bias: bias, sinks: sinks)
+    }
+
+    /// The keys and values of this block's cache, `[C, G, …]`, to which the batch's are added first.
+    public func cached(
+        _ keys: Value, _ values: Value, rotation: State.Rotation? = nil
+    ) -> (keys: Value, values: Value) {
         let k = state("cache_k", .cache, row: [keys.shape[1], keys.shape[2]], rotation: rotation)
         let v = state("cache_v", .cache, row: [values.shape[1], values.shape[2]])
-        return attention(
-            queries, store(keys, k), store(values, v), g.cacheMask(mask), scale: scale, valueSize: values.shape[2],
-            softcap: softcap, bias: bias, sinks: sinks)
+        return (store(keys, k), store(values, v))
     }
 
     /// Attention among the tokens of the batch, which sees nothing else.
@@ -244,6 +264,10 @@ extension GraphBuilder {
         let shape: Shape = [batch.encoderTokens]
         return applyShared(
             .mask(Mask(causal: false)), positions, sequences, input(.encoderPositions, shape), input(.encoderSequences, shape))
+    }
+    /// `[H, T, T]`: the same between the tokens of the batch.
+    public func batchAlibi(heads: Int, maxBias: Double) -> Value {
+        applyShared(.alibi(heads: heads, maxBias: maxBias), positions, positions)
     }
     /// `[T, T]`: which tokens of the batch each token sees.
     public func batchMask(_ mask: Mask) -> Value {

@@ -12,9 +12,12 @@ public struct StateSpaceDuality: Hashable, Sendable {
     public let heads: Int
     public let groups: Int
 
-    public init(_ h: inout some Hyperparameters) throws {
+    /// - Parameter channels: how many there are, in the models that are drawn.
+    public init(
+        _ h: inout some Hyperparameters, channels: [Int] = [64, 32, 96, 128, 48, 80, 160, 192, 33, 7]
+    ) throws {
         taps = try h.integer("ssm.conv_kernel", 2...64, fuzz: Domains.taps, "taps of the convolution")
-        inner = try h.integer("ssm.inner_size", 1...(1 << 20), fuzz: [64, 32, 96, 128, 48, 80, 160, 192, 33, 7], "channels of the state space model")
+        inner = try h.integer("ssm.inner_size", 1...(1 << 20), fuzz: channels, "channels of the state space model")
         stateSize = try h.integer("ssm.state_size", 1...4096, fuzz: [16, 32, 64, 128, 1, 3, 33], "state elements of each channel")
         heads = try h.integer("ssm.time_step_rank", 1...65536, fuzz: Domains.divisors(of: inner), "heads")
         try h.require(
@@ -27,7 +30,10 @@ public struct StateSpaceDuality: Hashable, Sendable {
     }
 
     /// `[T, D] → [T, D]`
-    public func mix(_ block: Scope, _ x: Value, _ normalization: Normalization) -> Value {
+    /// - Parameter mayLackNorm: whether the gated channels may go on without a norm.
+    public func mix(
+        _ block: Scope, _ x: Value, _ normalization: Normalization, mayLackNorm: Bool = false
+    ) -> Value {
         let g = block.g
         let tokens = x.shape[0]
         let headSize = inner / heads
@@ -46,9 +52,14 @@ public struct StateSpaceDuality: Hashable, Sendable {
             convolved.columns(inner + shared, shared).reshaped([tokens, groups, stateSize]), g.slots)
         let y = (scanned + channels * block.weight("ssm_d", [heads, 1], .scale)).reshaped([tokens, inner])
 
+        var gated = g.apply(.gated(.swiglu), gate, y)
         let perGroup: Shape = [groups, inner / groups]
-        let normed = g.apply(.gated(.swiglu), gate, y).reshaped([tokens, groups, inner / groups])
-            .norm(.rms, normalization.epsilon) * block.weight("ssm_norm.weight", perGroup, .scale)
-        return block.linear("ssm_out", normed.reshaped([tokens, inner]), x.shape[1], bias: .rare)
+        let scale = mayLackNorm
+            ? block.optionalWeight("ssm_norm.weight", perGroup, .scale) : block.weight("ssm_norm.weight", perGroup, .scale)
+        if let scale {
+            let normed = gated.reshaped([tokens, groups, inner / groups]).norm(.rms, normalization.epsilon) * scale
+            gated = normed.reshaped([tokens, inner])
+        }
+        return block.linear("ssm_out", gated, x.shape[1], bias: .rare)
     }
 }

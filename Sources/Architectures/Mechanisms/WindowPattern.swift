@@ -10,10 +10,10 @@ public struct WindowPattern: Hashable, Sendable {
     /// - Parameters:
     ///   - window: what a layer of the pattern sees.
     ///   - period: every so many layers, one sees everything, where the metadata does not say; 0: none does.
-    ///   - startsUnlimited: whether that is the first of them, not the last.
+    ///   - startsUnlimited: whether of each period the first layer sees everything, not the last.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int,
-        startsUnlimited: Bool = false
+        causal: Bool = true, startsUnlimited: Bool = false
     ) throws {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
@@ -22,9 +22,9 @@ public struct WindowPattern: Hashable, Sendable {
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }
         case .period(0): { _ in true }
-        case .period(let period): { ($0 + (startsUnlimited ? period - 1 : 0)) % period < period - 1 }
+        case .period(let period): { startsUnlimited ? $0 % period > 0 : $0 % period < period - 1 }
         }
-        masks = (0..<layers).map { Mask(causal: true, window: isWindowed($0) ? window : .unlimited) }
+        masks = (0..<layers).map { Mask(causal: causal, window: isWindowed($0) ? window : .unlimited) }
     }
 
     /// Windows where `attention.sliding_window` is there and not 0.
@@ -50,9 +50,18 @@ public struct WindowPattern: Hashable, Sendable {
         masks = flags.map { Mask(causal: true, window: $0 ? window : .unlimited) }
     }
 
+    /// Those of an encoder, which reach as far either way.
+    public init(
+        ofEncoder h: inout some Hyperparameters, _ dimensions: Dimensions, length: Int, period: Int,
+        startsUnlimited: Bool = false
+    ) throws {
+        try self.init(
+            &h, dimensions, window: .symmetric(length / 2), period: period, causal: false, startsUnlimited: startsUnlimited)
+    }
+
     /// No layer has a window.
-    public init(unlimited dimensions: Dimensions) {
-        masks = Array(repeating: Mask(causal: true), count: dimensions.layers)
+    public init(unlimited dimensions: Dimensions, causal: Bool = true) {
+        masks = Array(repeating: Mask(causal: causal), count: dimensions.layers)
     }
 
     /// Whether no layer has a window.

@@ -38,10 +38,15 @@ extension CPUCompiler {
                     case .unlimited: 0
                     case .sliding(let n): Int(position) - n + 1
                     case .chunked(let n): Int(position) / n * n
+                    case .symmetric(let n): Int(position) - n
                     }
                 return Int32(clamping: max(0, first))
             }
-            let last = mask.causal ? Array(positions) : [Int32](repeating: .max, count: shape[0])
+            let last = positions.map { position -> Int32 in
+                if mask.causal { return position }
+                guard case .symmetric(let n) = mask.window else { return .max }
+                return Int32(clamping: Int(position) + n)
+            }
             kernel(
                 first, last, run.indices(operands[1]), run.indices(operands[2]), run.indices(operands[3]), run[y],
                 shape[0], shape[1])

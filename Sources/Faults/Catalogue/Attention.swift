@@ -8,13 +8,30 @@ import ModelGraph
 extension FaultCatalogue {
     static let attention: [Fault] = [
         mask("window-off-by-one", "a window holds one position too many") { mask in
-            if case .sliding(let extent) = mask.window { mask.window = .sliding(extent + 1) }
+            switch mask.window {
+            case .sliding(let extent): mask.window = .sliding(extent + 1)
+            case .symmetric(let extent): mask.window = .symmetric(extent + 1)
+            case .chunked, .unlimited: break
+            }
         },
         mask("window-one-short", "a window of two or more holds one position too few") { mask in
-            if case .sliding(let extent) = mask.window, extent > 1 { mask.window = .sliding(extent - 1) }
+            switch mask.window {
+            case .sliding(let extent) where extent > 1: mask.window = .sliding(extent - 1)
+            case .symmetric(let extent) where extent > 0: mask.window = .symmetric(extent - 1)
+            case .sliding, .symmetric, .chunked, .unlimited: break
+            }
         },
         mask("window-ignored", "a layer with a window sees everything") { mask in
-            if case .sliding = mask.window { mask.window = .unlimited }
+            switch mask.window {
+            case .sliding, .symmetric: mask.window = .unlimited
+            case .chunked, .unlimited: break
+            }
+        },
+        mask("window-one-sided", "a window that reaches both ways ends at the earlier side only") { mask in
+            if case .symmetric(let extent) = mask.window { mask.window = .sliding(extent + 1) }
+        },
+        mask("window-whole-each-way", "a window that reaches both ways reaches its whole length each way, not half") { mask in
+            if case .symmetric(let extent) = mask.window, extent > 0 { mask.window = .symmetric(2 * extent) }
         },
         mask("mask-not-causal", "tokens see later ones of their micro-batch") { $0.causal = false },
         mask("encoder-mask-causal", "tokens that should see each other see no later ones") { $0.causal = true },

@@ -4,7 +4,7 @@
 #include "common.glsl"
 
 layout(constant_id = 0) const bool CAUSAL = false;
-// 0 unlimited, 1 sliding, 2 chunked.
+// 0 unlimited, 1 sliding, 2 chunked, 3 symmetric.
 layout(constant_id = 1) const uint WINDOW = 0;
 
 layout(set = 0, binding = 0) readonly buffer P { int positions[]; };
@@ -18,6 +18,7 @@ bool visible(int cell, int position) {
     if (cell < 0 || (CAUSAL && cell > position)) return false;
     if (WINDOW == 1) return position - cell < window;
     if (WINDOW == 2) return cell >= position / window * window;
+    if (WINDOW == 3) return abs(position - cell) <= window;
     return true;
 }
 

@@ -11,29 +11,88 @@ public struct T5: Architecture {
 
     public let dimensions: Dimensions
     public let traits = Traits(hasEncoder: true)
-    let normalization: Normalization
-    let attention: GroupedQueryAttention
-    let bias: RelativePositionBias
-    let feedForward: Int
+    let stack: RelativeStack
     let decoderLayers: Int
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
-        normalization = try Normalization(&h, .rms)
-        attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, grouping: .never)
-        bias = try RelativePositionBias(&h)
+        let normalization = try Normalization(&h, .rms)
+        let attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, grouping: .never)
+        let bias = try RelativePositionBias(&h)
         try h.note("decoder_start_token_id", "the decoder's first token, which whoever runs it gives")
         try h.note("attention.layer_norm_epsilon", "the same as that of the RMS norms")
-        feedForward = try h.feedForwardLength()
+        stack = RelativeStack(
+            dimensions: dimensions, normalization: normalization, attention: attention, bias: bias,
+            feedForward: try h.feedForwardLength())
         decoderLayers = try h.integer(
             "decoder_block_count", 1...512, fuzz: Array(1...dimensions.layers), default: dimensions.layers, "number of the decoder's blocks")
     }
 
     public func build(_ g: GraphBuilder) {
-        if g.batch.stage == .encode { encode(g) } else { decode(g) }
+        if g.batch.stage == .encode { stack.encode(g) } else { decode(g) }
     }
 
-    private func encode(_ g: GraphBuilder) {
+    private func decode(_ g: GraphBuilder) {
+        let encoded = g.input(.encoderOutput, [g.batch.encoderTokens, dimensions.embedding])
+        let encoderMask = g.encoderMask
+        let normalization = stack.normalization
+        var x = g.tokenEmbedding(dimensions)
+        var first: Value?
+        for layer in 0..<decoderLayers {
+            let block = g.block(layer, of: "dec.")
+            let table = stack.bias.table(block, first: first, heads: stack.attention.heads[0])
+            first = first ?? table
+            let (q, k, v) = stack.project(block, block.norm("attn_norm", x, normalization))
+            let mixed = block.cachedAttention(q, k, v, scale: 1, bias: g.cacheBias(table))
+            x = x + block.linear("attn_o", mixed, dimensions.embedding)
+
+            let (crossed, keys, values) = stack.project(
+                block, block.norm("cross_attn_norm", x, normalization), over: encoded, prefix: "cross_")
+            let looked = block.attention(
+                crossed, keys, values, encoderMask, scale: 1, valueSize: stack.attention.valueSize)
+            x = x + block.linear("cross_attn_o", looked, dimensions.embedding)
+            x = x + stack.feedForward(block, x)
+        }
+        g.logits(
+            x, dimensions, normalization, name: "dec.output_norm", tiedScale: 1 / Double(dimensions.embedding).squareRoot())
+    }
+}
+
+/// T5's encoder by itself, which embeds texts.
+/// Sources: Ni et al. 2021 (Sentence-T5); `T5EncoderModel` of transformers.
+public struct T5Encoder: Architecture {
+    public static let name = "t5encoder"
+
+    public let dimensions: Dimensions
+    public var traits: Traits { text.traits }
+    let text: TextEncoder
+    let stack: RelativeStack
+
+    public init(_ h: inout some Hyperparameters) throws {
+        dimensions = try Dimensions(&h)
+        let normalization = try Normalization(&h, .rms)
+        let attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, grouping: .never)
+        let bias = try RelativePositionBias(&h)
+        try h.note("decoder_start_token_id", "there is no decoder")
+        try h.note("attention.layer_norm_epsilon", "the same as that of the RMS norms")
+        stack = RelativeStack(
+            dimensions: dimensions, normalization: normalization, attention: attention, bias: bias,
+            feedForward: try h.feedForwardLength())
+        text = try TextEncoder(&h, classifies: false)
+    }
+
+    public func build(_ g: GraphBuilder) { stack.encode(g) }
+}
+
+/// What T5's encoder and decoder share, and the encoder.
+struct RelativeStack: Sendable {
+    let dimensions: Dimensions
+    let normalization: Normalization
+    let attention: GroupedQueryAttention
+    let bias: RelativePositionBias
+    let feedForward: Int
+
+    func encode(_ g: GraphBuilder) {
         var x = g.tokenEmbedding(dimensions)
         var first: Value?
         for layer in 0..<dimensions.layers {
@@ -48,30 +107,7 @@ public struct T5: Architecture {
         g.embeddings(x) { g.model.norm("enc.output_norm", $0, normalization) }
     }
 
-    private func decode(_ g: GraphBuilder) {
-        let encoded = g.input(.encoderOutput, [g.batch.encoderTokens, dimensions.embedding])
-        let encoderMask = g.encoderMask
-        var x = g.tokenEmbedding(dimensions)
-        var first: Value?
-        for layer in 0..<decoderLayers {
-            let block = g.block(layer, of: "dec.")
-            let table = bias.table(block, first: first, heads: attention.heads[0])
-            first = first ?? table
-            let (q, k, v) = project(block, block.norm("attn_norm", x, normalization))
-            let mixed = block.cachedAttention(q, k, v, scale: 1, bias: g.cacheBias(table))
-            x = x + block.linear("attn_o", mixed, dimensions.embedding)
-
-            let (crossed, keys, values) = project(
-                block, block.norm("cross_attn_norm", x, normalization), over: encoded, prefix: "cross_")
-            let looked = block.attention(crossed, keys, values, encoderMask, scale: 1, valueSize: attention.valueSize)
-            x = x + block.linear("cross_attn_o", looked, dimensions.embedding)
-            x = x + feedForward(block, x)
-        }
-        g.logits(
-            x, dimensions, normalization, name: "dec.output_norm", tiedScale: 1 / Double(dimensions.embedding).squareRoot())
-    }
-
-    private func project(
+    func project(
         _ block: Scope, _ x: Value, over source: Value? = nil, prefix: String = ""
     ) -> (queries: Value, keys: Value, values: Value) {
         let (count, size) = (attention.heads[0], attention.keySize)
@@ -82,7 +118,7 @@ public struct T5: Architecture {
     }
 
     /// The first T5 has no gate, version 1.1 and Flan-T5 have.
-    private func feedForward(_ block: Scope, _ x: Value) -> Value {
+    func feedForward(_ block: Scope, _ x: Value) -> Value {
         block.feedForward(
             block.norm("ffn_norm", x, normalization), size: feedForward,
             block.has("ffn_gate.weight") ? .gated(.geglu) : .plain(.relu))

@@ -53,9 +53,9 @@ public struct Step35: Architecture {
             "hidden units of the expert that every token uses")
         let (valid, fuzz, layers) = (0.0...1e6, [0, 7, 0.5, 16], dimensions.blocks)
         expertLimits = try h.reals(
-            "swiglu_clamp_exp", valid, fuzz: fuzz, layers: layers, default: 0, "bound of what experts' gates and inputs make; 0: none")
+            "swiglu_clamp_exp", valid, fuzz: fuzz, layers: layers, default: Array(repeating: 0, count: layers), "bound of what experts' gates and inputs make; 0: none")
         limits = try h.reals(
-            "swiglu_clamp_shexp", valid, fuzz: fuzz, layers: layers, default: 0, "the same of other feed-forward networks")
+            "swiglu_clamp_shexp", valid, fuzz: fuzz, layers: layers, default: Array(repeating: 0, count: layers), "the same of other feed-forward networks")
         try h.note("leading_dense_block_count", "the dense blocks, as their tensors say it")
         try h.note("moe_every_n_layers", "the blocks with experts, as their tensors say it")
     }
