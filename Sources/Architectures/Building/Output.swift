@@ -34,11 +34,12 @@ extension GraphBuilder {
     ///   - tiedScale: multiplies the rows where the token embedding serves.
     ///   - bias: of the output matrix.
     ///   - softcap: of the logits.
+    ///   - adjusting: what is done to the logits in the end.
     ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(
         _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
         tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, softcap: Double? = nil,
-        head: ((Value) -> Value)? = nil
+        adjusting: (Value) -> Value = { $0 }, head: ((Value) -> Value)? = nil
     ) {
         let rows = embeddings(x, head: head ?? { $0 }) { model.norm(name, $0, normalization) }
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
@@ -53,7 +54,7 @@ extension GraphBuilder {
         var logits = own.map { rows.matmul($0) }
             ?? (tiedScale == 1 ? rows : rows * tiedScale).matmul(model.weight("token_embd.weight", shape, .embedding))
         if let bias { logits = logits + bias }
-        output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
+        output(.logits, adjusting(softcap.map { logits.softcapped($0) } ?? logits))
     }
 
     /// `rarely`: few released models are without a matrix of their own.
