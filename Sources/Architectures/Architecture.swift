@@ -98,9 +98,9 @@ public struct Dimensions: Hashable, Sendable {
     /// - Parameter predictionBlocks: whether the model may have them.
     public init(
         _ h: inout some Hyperparameters, embeddings: [Int] = Domains.sizes, layers: [Int] = [1, 2, 3, 4],
-        predictionBlocks: Bool = false
+        vocabularies: [Int] = Domains.vocabularies, predictionBlocks: Bool = false
     ) throws {
-        vocabulary = try h.integer("vocab_size", 1...(1 << 24), fuzz: Domains.vocabularies, "tokens in the vocabulary")
+        vocabulary = try h.integer("vocab_size", 1...(1 << 24), fuzz: vocabularies, "tokens in the vocabulary")
         context = try h.integer("context_length", 1...(1 << 30), fuzz: [256, 128, 64], "positions trained on")
         let width = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
         embedding = width

@@ -125,12 +125,21 @@ public enum ArchitectureCatalog {
         Member(T5.self, transformers: "UMT5ForConditionalGeneration", "MT5ForConditionalGeneration", "T5ForConditionalGeneration"),
     ]
     private static let multimodal: [Member] = [
+        Member(Qwen2VL.self),
+        Member(Qwen3VL.self),
+        Member(Qwen3VLMoE.self),
+        Member(HunYuanVL.self),
+        Member(PaddleOCR.self),
+        Member(CogVLM.self),
+        Member(Qwen3TTS.self),
+        Member(Chameleon.self),
     ]
     private static let diffusion: [Member] = [
         Member(LLaDAMoE.self),
         Member(RND1.self),
     ]
     private static let audio: [Member] = [
+        Member(PocketTTS.self),
     ]
     private static let drafting: [Member] = [
     ]

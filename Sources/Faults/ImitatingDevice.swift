@@ -241,7 +241,7 @@ extension Op {
     fileprivate var isComputed: Bool {
         switch self {
         case .matmul, .expertMatmul, .headMatmul, .attention, .unary, .binary, .affine, .softcap, .gated, .sum, .norm,
-            .softmax, .rope, .pool, .attentionTemperature, .rows:
+            .groupNorm, .softmax, .rope, .pool, .attentionTemperature, .rows:
             true
         default: false
         }

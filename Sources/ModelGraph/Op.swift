@@ -49,12 +49,16 @@ public enum Op: Hashable, Sendable {
     case sum(axis: Int)
     /// `(x […, D], [weight [D]], [bias [D]]) → […, D]`: normalise the last dimension, then scale and shift.
     case norm(Norm, epsilon: Double, weight: Bool, bias: Bool)
+    /// `(x [T, D], sequences [T]) → [T, D]`: normalises each of `groups` equal groups of columns over all tokens that share
+    /// a sequence with the token: `(x − mean) / √(variance + ε)`. Source: Wu and He 2018.
+    case groupNorm(groups: Int, epsilon: Double)
     /// `(x […, D]) → […, D]`: softmax over the last dimension.
     case softmax
 
     // MARK: Positions and attention
 
-    /// `(x [T, H, D], positions [T], [factors [dimensions / 2]]) → [T, H, D]`.
+    /// `(x [T, H, D], positions [T] or [S, T], [factors [dimensions / 2]]) → [T, H, D]`. With positions of `S` sections
+    /// (`Rope.Sections`), each pair turns by that of its own; without, by the one that there is.
     case rope(Rope, factors: Bool)
     /// `(positions [T], sequences [T], cellPositions [C], cellSequences [C]) → [T, C]`: 0 where the token may
     /// see the cell, −∞ elsewhere. An empty cell has position −1; sequences are bit sets, and a cell is
@@ -127,7 +131,7 @@ extension Op {
             .gatedDeltaRule(let id, _), .wkv7(let id):
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .gated, .reshape,
-            .slice, .concatenate, .broadcast, .sum, .norm, .softmax, .rope, .mask, .alibi, .relativePositionBias,
+            .slice, .concatenate, .broadcast, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi, .relativePositionBias,
             .attention, .attentionTemperature, .topExperts, .takeExperts, .expertGroups, .pool:
             nil
         }
@@ -202,11 +206,49 @@ public struct Rope: Hashable, Sendable {
     /// Whether the ends of YaRN's ramp are whole pairs, as the code of most models has it, or real numbers.
     public var roundsRamp: Bool
     public var originalContext: Int
+    /// Which pairs turn by which position, where a token has several.
+    public var sections: Sections?
+
+    /// Of the positions that a token may have in place of one: of an image's, its time, row and column (M-RoPE).
+    /// Sources: Qwen2-VL (2024), section 2.1; Qwen3-VL (2025), section 2, which interleaves them.
+    public struct Sections: Hashable, Sendable {
+        public enum Layout: String, Hashable, Sendable {
+            /// The pairs of one section follow those of the one before it.
+            case consecutive
+            /// Of three pairs, one of each section, as long as the second and the third have pairs left; the others are of
+            /// the first.
+            case interleaved
+        }
+        public var layout: Layout
+        /// Pairs of each section.
+        public var pairs: [Int]
+
+        public init(_ layout: Layout, pairs: [Int]) {
+            self.layout = layout
+            self.pairs = pairs
+        }
+
+        /// The section whose position turns pair `i`.
+        public func section(ofPair i: Int) -> Int {
+            switch layout {
+            case .consecutive:
+                var rest = i
+                for (section, count) in pairs.enumerated() {
+                    if rest < count { return section }
+                    rest -= count
+                }
+                return 0
+            case .interleaved:
+                let section = i % 3
+                return section < pairs.count && i < 3 * pairs[section] ? section : 0
+            }
+        }
+    }
 
     public init(
         pairing: Pairing, dimensions: Int, offset: Int = 0, base: Double, frequencyScale: Double = 1,
         extrapolation: Double = 0, magnitude: Double = 1, betaFast: Double = 32, betaSlow: Double = 1,
-        roundsRamp: Bool = true, originalContext: Int = 0
+        roundsRamp: Bool = true, originalContext: Int = 0, sections: Sections? = nil
     ) {
         self.pairing = pairing
         self.dimensions = dimensions
@@ -219,6 +261,15 @@ public struct Rope: Hashable, Sendable {
         self.betaSlow = betaSlow
         self.roundsRamp = roundsRamp
         self.originalContext = originalContext
+        self.sections = sections
+    }
+
+    /// The positions of each pair among those of `[T]` or `[S, T]`: where they begin, after which `T` follow.
+    /// - Parameter positions: the shape.
+    public func firstPositions(in positions: Shape) -> [Int] {
+        (0..<dimensions / 2).map { pair in
+            positions.rank == 2 ? (sections?.section(ofPair: pair) ?? 0) * positions[1] : 0
+        }
     }
 
     /// The first and last pair of the YaRN ramp, as real numbers clamped to `0 ... dimensions − 1`:

@@ -83,10 +83,23 @@ extension Op {
             }
             return (shapes[0], .real)
 
+        case .groupNorm(let groups, _):
+            try check.count(2)
+            try check.rank(0, 2)
+            try check.tokens(1, shapes[0][0])
+            try check.require(groups > 0 && shapes[0][1] % groups == 0, "\(groups) groups of \(shapes[0][1]) columns")
+            return (shapes[0], .real)
+
         case .rope(let rope, let factors):
             try check.count(factors ? 3 : 2)
             try check.rank(0, 3)
-            try check.tokens(1, shapes[0][0])
+            if let sections = rope.sections, shapes[1].rank == 2 {
+                try check.require(
+                    operands[1].element == .index && shapes[1] == [sections.pairs.count, shapes[0][0]],
+                    "positions \(shapes[1]) of \(shapes[0][0]) tokens in \(sections.pairs.count) sections")
+            } else {
+                try check.tokens(1, shapes[0][0])
+            }
             try check.require(rope.dimensions > 0 && rope.dimensions % 2 == 0, "\(rope.dimensions) rotated elements: must be even")
             try check.require(
                 rope.offset >= 0 && rope.offset + rope.dimensions <= shapes[0][2],

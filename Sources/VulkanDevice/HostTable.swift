@@ -17,7 +17,7 @@ enum HostTable: Hashable {
     /// Number of 4-byte elements.
     func count(in graph: Graph) -> Int {
         switch self {
-        case .rotation(let rope, let positions, _): graph.values[positions].shape.count * rope.dimensions
+        case .rotation(let rope, let positions, _): graph.values[positions].shape.last * rope.dimensions
         case .temperature(_, _, _, let positions): graph.values[positions].shape.count
         case .alibiSlopes(let heads, _): heads
         case .bucketDistances(let buckets, _): buckets
@@ -29,7 +29,7 @@ enum HostTable: Hashable {
     ///   - positions: of an index value that the host knows.
     ///   - factors: the elements of a weight.
     func elements(
-        positions: (ValueID) throws -> [Int32], factors: (Int) throws -> [Float]
+        in graph: Graph, positions: (ValueID) throws -> [Int32], factors: (Int) throws -> [Float]
     ) rethrows -> [UInt32] {
         switch self {
         case .rotation(let rope, let value, let weight):
@@ -38,9 +38,11 @@ enum HostTable: Hashable {
                 rope.frequency(pair: pair, factor: divisors.map { Double($0[pair]) } ?? 1)
             }
             var table: [UInt32] = []
-            for position in try positions(value) {
-                for frequency in frequencies {
-                    let angle = Double(position) * frequency
+            let (shape, positions) = (graph.values[value].shape, try positions(value))
+            let first = rope.firstPositions(in: shape)
+            for token in 0..<shape.last {
+                for (frequency, first) in zip(frequencies, first) {
+                    let angle = Double(positions[first + token]) * frequency
                     table.append(Float(cos(angle) * rope.magnitude).bitPattern)
                     table.append(Float(sin(angle) * rope.magnitude).bitPattern)
                 }

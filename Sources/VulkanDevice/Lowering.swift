@@ -128,6 +128,8 @@ struct Lowering {
             if factors, case .weight = graph.values[operands[2]].source {} else if factors {
                 return "frequency factors that are no weight"
             }
+        case .groupNorm:
+            return "no shader"
         default: break
         }
         return nil

@@ -131,6 +131,7 @@ final class VulkanExecutable: Executable {
         for check in lowering.indexChecks { try verify(check, host, states) }
         for (table, offset) in lowering.tables {
             let elements = try table.elements(
+                in: graph,
                 positions: { value in
                     guard case .exactly(let positions)? = host.known(value) else {
                         throw context.error("positions that are computed on the device are not supported")

@@ -198,6 +198,13 @@ private let reductionCases: [OpCase] = cases {
             [$0.real([2, 5]) { _ in Array(repeating: 0, count: 10) }.norm(kind, 1e-6)]
         }
     }
+    for (groups, d) in [(1, 1), (1, 33), (3, 33), (2, 64), (65, 65)] {
+        OpCase("groupNorm of \(d) in \(groups)") {
+            let x = $0.real([7, d], in: -3...3)
+            let sequences = $0.index(.sequences, [7]) { _ in [1, 2, 1, 1, 2, 4, 1] }
+            return [$0.graph.apply(.groupNorm(groups: groups, epsilon: 0.25), x, sequences)]
+        }
+    }
     for d in [1, 3, 31, 33, 65, 257] { OpCase("softmax of \(d)") { [$0.real([3, d], in: -4...4).softmax()] } }
     OpCase("softmax far out") { [$0.real([2, 3, 33], in: -300...300).softmax()] }
 }
@@ -240,6 +247,18 @@ private let positionCases: [OpCase] = cases {
                     let divisors = factors ? [$0.weight([rope.dimensions / 2], in: 1...8)] : []
                     return [$0.graph.apply(.rope(rope, factors: factors), [x, positions] + divisors)]
                 }
+            }
+        }
+        for sections in [
+            Rope.Sections(.consecutive, pairs: [4, 3, 1, 2]), Rope.Sections(.consecutive, pairs: [1, 2, 0, 0]),
+            Rope.Sections(.interleaved, pairs: [4, 3, 3]), Rope.Sections(.interleaved, pairs: [6, 1, 2]),
+        ] {
+            OpCase("rope \(pairing.rawValue) \(sections.layout.rawValue) sections \(sections.pairs)") {
+                let positions = $0.index(.positions, [sections.pairs.count, 3]) { _ in
+                    sections.pairs.indices.flatMap { [$0, 7 * $0 + 1, 97 - $0] }
+                }
+                let rope = Rope(pairing: pairing, dimensions: 20, base: 10000, sections: sections)
+                return [$0.graph.apply(.rope(rope, factors: false), $0.real([3, 3, 20]), positions)]
             }
         }
         OpCase("rope \(pairing.rawValue) backwards") {

@@ -35,21 +35,24 @@ extension GraphBuilder {
     ///   - bias: of the output matrix.
     ///   - scale: of the logits.
     ///   - softcap: of the logits.
+    ///   - adjusting: what is done to the logits in the end.
     ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(
         _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
         tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, scale: Double = 1,
-        softcap: Double? = nil, head: ((Value) -> Value)? = nil
+        softcap: Double? = nil, adjusting: (Value) -> Value = { $0 }, head: ((Value) -> Value)? = nil
     ) {
         logits(
-            x, dimensions, tying: tying, tiedScale: tiedScale, bias: bias, scale: scale, softcap: softcap, head: head
+            x, dimensions, tying: tying, tiedScale: tiedScale, bias: bias, scale: scale, softcap: softcap,
+            adjusting: adjusting, head: head
         ) { model.norm(name, $0, normalization) }
     }
 
     /// The same with a final norm that has no weights, or weights of another kind.
     public func logits(
         _ x: Value, _ dimensions: Dimensions, tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none,
-        scale: Double = 1, softcap: Double? = nil, head: ((Value) -> Value)? = nil, norm: (Value) -> Value
+        scale: Double = 1, softcap: Double? = nil, adjusting: (Value) -> Value = { $0 },
+        head: ((Value) -> Value)? = nil, norm: (Value) -> Value
     ) {
         let rows = embeddings(x, head: head ?? { $0 }, norm)
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
@@ -65,7 +68,7 @@ extension GraphBuilder {
             ?? (tiedScale == 1 ? rows : rows * tiedScale).matmul(model.weight("token_embd.weight", shape, .embedding))
         if let bias { logits = logits + bias }
         logits = logits * scale
-        output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
+        output(.logits, adjusting(softcap.map { logits.softcapped($0) } ?? logits))
     }
 
     /// `rarely`: few released models are without a matrix of their own.

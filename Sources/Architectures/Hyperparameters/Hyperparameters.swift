@@ -108,6 +108,15 @@ extension Hyperparameters {
         try required(key, .real(valid: valid, fuzz: fuzz), about, isRare: isRare).real(key)
     }
 
+    /// So many integers, drawn as one of `layouts`; the file may hold one for all.
+    public mutating func integers(
+        _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, _ about: String
+    ) throws -> [Int] {
+        let domain = Declaration.Domain.layouts(
+            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: layers)
+        return try required(key, domain, about).integers(key, count: layers)
+    }
+
     /// One integer a layer; the file may hold one for all.
     public mutating func integers(
         _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, _ about: String
@@ -230,6 +239,15 @@ extension Hyperparameters {
         _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, _ about: String
     ) throws -> LayerPattern? {
         try optional(key, .pattern(valid: valid, fuzz: fuzz, count: layers), .unused, about)?.pattern(key, count: layers)
+    }
+
+    /// So many integers, drawn as one of `layouts`.
+    public mutating func optionalIntegers(
+        _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], count: Int, _ about: String
+    ) throws -> [Int]? {
+        let domain = Declaration.Domain.layouts(
+            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: count)
+        return try optional(key, domain, .unused, about)?.integers(key, count: count)
     }
 
     /// How many names an array holds; nil where absent.

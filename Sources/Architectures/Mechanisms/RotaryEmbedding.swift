@@ -20,6 +20,8 @@ public struct RotaryEmbedding: Hashable, Sendable {
     /// Multiplies the magnitude.
     public let attentionFactor: Double
     public let yarn: YaRN
+    /// Where tokens may have several positions.
+    public let sections: Rope.Sections?
 
     /// What YaRN may have besides the factor; the values that its paper recommends where the metadata does not say.
     public struct YaRN: Hashable, Sendable {
@@ -58,9 +60,11 @@ public struct RotaryEmbedding: Hashable, Sendable {
     ///   - whole: every element must be rotated.
     ///   - scalings: what the architecture's graph can do.
     ///   - roundsRamp: whether the ends of YaRN's ramp are whole pairs, which no key says.
+    ///   - sections: of the positions, where tokens may have several.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: Int, pairing: Rope.Pairing,
-        whole: Bool = false, scalings: [Scaling] = [.linear, .none, .yarn], roundsRamp: Bool = true
+        whole: Bool = false, scalings: [Scaling] = [.linear, .none, .yarn], roundsRamp: Bool = true,
+        sections: PositionSections? = nil
     ) throws {
         let even = Array(stride(from: 2, through: headSize, by: 2))
         let rotated = try h.integer(
@@ -71,13 +75,15 @@ public struct RotaryEmbedding: Hashable, Sendable {
             rotated % 2 == 0 && rotated <= headSize && (!whole || rotated == headSize),
             "rope.dimension_count", "attention.key_length",
             because: "\(rotated) rotated elements of heads of \(headSize): must be even and \(whole ? "all of the head" : "no more than the head")")
-        try self.init(&h, dimensions, rotated: rotated, pairing: pairing, scalings: scalings, roundsRamp: roundsRamp)
+        try self.init(
+            &h, dimensions, rotated: rotated, pairing: pairing, scalings: scalings, roundsRamp: roundsRamp,
+            sections: sections)
     }
 
     /// - Parameter rotated: elements of each head, for architectures that declare them themselves.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, rotated: Int, pairing: Rope.Pairing,
-        scalings: [Scaling] = [.linear, .none, .yarn], roundsRamp: Bool = true
+        scalings: [Scaling] = [.linear, .none, .yarn], roundsRamp: Bool = true, sections: PositionSections? = nil
     ) throws {
         self.pairing = pairing
         self.dimensions = rotated
@@ -92,6 +98,7 @@ public struct RotaryEmbedding: Hashable, Sendable {
         attentionFactor = try h.real("rope.scaling.attn_factor", 0...1e6, fuzz: Domains.scales.filter { $0 > 0 }, default: 1, "multiplies the rotated values")
         try h.note("rope.scaling.finetuned", "whether the model was trained with the stretched positions")
         yarn = scaling == .yarn ? try YaRN(&h, roundsRamp: roundsRamp) : YaRN()
+        self.sections = try sections?.read(&h, pairs: rotated / 2)
     }
 
     /// The magnitude that YaRN gives queries and keys each: `0.1 m ln(factor) + 1`, with `m` 1 but for DeepSeek's models.
@@ -112,7 +119,7 @@ public struct RotaryEmbedding: Hashable, Sendable {
             pairing: pairing, dimensions: dimensions, offset: offset, base: base ?? self.base,
             frequencyScale: frequencyScale, extrapolation: yarn.extrapolation,
             magnitude: (magnitude ?? own) * attentionFactor, betaFast: yarn.betaFast, betaSlow: yarn.betaSlow,
-            roundsRamp: yarn.roundsRamp, originalContext: originalContext)
+            roundsRamp: yarn.roundsRamp, originalContext: originalContext, sections: sections)
     }
 
     /// The model's frequency factors, if it has them: LongRoPE's by context, else `rope_freqs`.

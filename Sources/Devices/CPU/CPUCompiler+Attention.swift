@@ -8,6 +8,7 @@ extension CPUCompiler {
         let (shape, kernel, pairs) = (shape(x), kernels.rope, rope.dimensions / 2)
         let size = shape[0] * pairs
         let table = table(RopeTable(rope, positions: positions, factors: factors), count: 2 * size)
+        let (isSectioned, first) = (self.shape(positions).rank == 2, rope.firstPositions(in: self.shape(positions)))
         if table.isNew {
             let fill = kernels.rope_table
             let plain = factors == nil ? (0..<pairs).map { rope.frequency(pair: $0, factor: 1) } : []
@@ -16,7 +17,17 @@ extension CPUCompiler {
                     (0..<pairs).map { rope.frequency(pair: $0, factor: Double(run[factors][$0])) }
                 } ?? plain
                 let cosines = run.tables + table.offset
-                fill(run.indices(positions), frequencies, rope.magnitude, cosines, cosines + size, shape[0], pairs)
+                guard isSectioned else {
+                    return fill(
+                        run.indices(positions), frequencies, rope.magnitude, cosines, cosines + size, shape[0], pairs)
+                }
+                for token in 0..<shape[0] {
+                    for (pair, first) in first.enumerated() {
+                        let (position, place) = (run.indices(positions) + first + token, token * pairs + pair)
+                        var frequency = frequencies[pair]
+                        fill(position, &frequency, rope.magnitude, cosines + place, cosines + size + place, 1, 1)
+                    }
+                }
             }
         }
         step { run in

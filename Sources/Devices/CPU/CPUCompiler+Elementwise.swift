@@ -85,6 +85,34 @@ extension CPUCompiler {
             kernel(code, run[x], weight.map { run[$0] }, bias.map { run[$0] }, run[y], shape.rows, shape.last, epsilon)
         }
     }
+
+    /// Sums are of doubles: a group has as many terms as a sequence has tokens, times its columns.
+    mutating func groupNorm(_ groups: Int, _ epsilon: Double, _ x: ValueID, _ sequences: ValueID, _ y: ValueID) {
+        let (tokens, width) = (shape(y)[0], shape(y)[1])
+        let columns = width / groups
+        step { run in
+            let (x, y) = (run[x], run[y])
+            let sets = Array(UnsafeBufferPointer(start: run.indices(sequences), count: tokens))
+            for set in Set(sets) {
+                let members = sets.indices.filter { sets[$0] & set != 0 }
+                for group in 0..<groups {
+                    let starts = members.map { $0 * width + group * columns }
+                    let count = Double(members.count * columns)
+                    var sum = 0.0
+                    for start in starts { for i in start..<start + columns { sum += Double(x[i]) } }
+                    let mean = sum / count
+                    var squares = 0.0
+                    for start in starts {
+                        for i in start..<start + columns { squares += (Double(x[i]) - mean) * (Double(x[i]) - mean) }
+                    }
+                    let scale = 1 / (squares / count + epsilon).squareRoot()
+                    for (member, start) in zip(members, starts) where sets[member] == set {
+                        for i in start..<start + columns { y[i] = Float((Double(x[i]) - mean) * scale) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The loops over a shape that read a smaller operand again and again: neighbouring dimensions in which

@@ -70,6 +70,7 @@ struct CPUCompiler {
             norm(
                 kind, epsilon, floats(operands[0]), weight: weight ? floats(operands[1]) : nil,
                 bias: bias ? floats(operands[operands.count - 1]) : nil, y)
+        case .groupNorm(let groups, let epsilon): groupNorm(groups, epsilon, floats(operands[0]), operands[1], y)
         case .softmax:
             let (x, shape, kernel) = (floats(operands[0]), shape(y), kernels.softmax)
             step { kernel($0[x], $0[y], shape.rows, shape.last) }

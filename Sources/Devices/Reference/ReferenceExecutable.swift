@@ -112,6 +112,7 @@ final class ReferenceExecutable: Executable {
         case .sum(let axis): Ops.sum(x[0], axis, y, rounder)
         case .norm(let kind, let epsilon, let weight, let bias):
             Ops.norm(kind, epsilon, x[0], weight: weight ? x[1] : nil, bias: bias ? x[x.count - 1] : nil, y, rounder)
+        case .groupNorm(let groups, let epsilon): try Ops.groupNorm(groups, epsilon, x[0], x[1], y, rounder)
         case .softmax: Ops.softmax(x[0], y, rounder)
 
         case .rope(let rope, let factors): Ops.rope(rope, x[0], x[1], factors: factors ? x[2] : nil, y, rounder)
@@ -195,8 +196,8 @@ extension Op {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
             .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
             false
-        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .softmax,
-            .rope, .alibi, .attention, .attentionTemperature, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,
+        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm,
+            .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,
             .pool:
             true
         }
@@ -207,7 +208,7 @@ extension Op {
     /// What it computes, where a device may be less exact than it stores.
     public var function: Precision.Function? {
         switch self {
-        case .norm: .norm
+        case .norm, .groupNorm: .norm
         case .rope: .rope
         case .unary(.silu), .gated(.swiglu), .gated(.clampedSwiGLU): .silu
         case .unary(.gelu), .unary(.geluErf), .gated(.geglu): .gelu

@@ -46,6 +46,32 @@ extension ReferenceOps {
         }
     }
 
+    /// `(x [T, D], sequences [T]) → [T, D]`: `y = (x − mean) / √(variance + ε)` of each group of columns, over the tokens
+    /// that share a sequence.
+    static func groupNorm(
+        _ groups: Int, _ epsilon: Double, _ x: ReferenceValue, _ sequences: ReferenceValue, _ y: Doubles,
+        _ rounder: Rounder
+    ) throws {
+        let (width, sets) = (x.shape[1], try sequences.integers())
+        let columns = width / groups
+        for set in Set(sets).sorted() {
+            let members = sets.indices.filter { sets[$0] & set != 0 }
+            for group in 0..<groups {
+                let places = members.flatMap { token in
+                    (0..<columns).map { token * width + group * columns + $0 }
+                }
+                let values = places.map { x[$0] }
+                let count = Double(values.count)
+                let mean = (values.reduce(0, +) + rounder.sumError(values, count: values.count)) / count
+                let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+                let divisor = rounder.inner((squares / count + epsilon).squareRoot())
+                for (place, value) in zip(places, values) where sets[place / width] == set {
+                    y[place] = (value - mean) / divisor
+                }
+            }
+        }
+    }
+
     /// `(x […, D]) → […, D]`: `y = exp(x − max x) / Σ exp(x − max x)`, row by row.
     static func softmax(_ x: ReferenceValue, _ y: Doubles, _ rounder: Rounder) {
         let count = x.shape.last

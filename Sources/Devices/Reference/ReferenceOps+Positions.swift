@@ -2,19 +2,20 @@ import Foundation
 import ModelGraph
 
 extension ReferenceOps {
-    /// `(x [T, H, D], positions [T], [factors [dimensions / 2]]) → [T, H, D]`: pair `i` of every head is turned by
-    /// `position · frequency(i)`: `(a, b) → magnitude · (a cos − b sin, a sin + b cos)`. The frequencies are
-    /// defined at `Rope`.
+    /// `(x [T, H, D], positions [T] or [S, T], [factors [dimensions / 2]]) → [T, H, D]`: pair `i` of every head is turned
+    /// by `position · frequency(i)`: `(a, b) → magnitude · (a cos − b sin, a sin + b cos)`. The frequencies are
+    /// defined at `Rope`, and of several positions of a token, which is pair `i`'s.
     static func rope(
         _ rope: Rope, _ x: ReferenceValue, _ positions: ReferenceValue, factors: ReferenceValue?, _ y: Doubles,
         _ rounder: Rounder
     ) {
         let (tokens, heads, size, pairs) = (x.shape[0], x.shape[1], x.shape[2], rope.dimensions / 2)
         let frequencies = (0..<pairs).map { rope.frequency(pair: $0, factor: factors?[$0] ?? 1) }
+        let first = rope.firstPositions(in: positions.shape)
         y.update(from: x.elements, count: x.count)
         for t in 0..<tokens {
             for i in 0..<pairs {
-                let angle = rounder.inner(positions[t] * frequencies[i], errors: Double(1 + i))
+                let angle = rounder.inner(positions[first[i] + t] * frequencies[i], errors: Double(1 + i))
                 let (c, s) = (rope.magnitude * cos(angle), rope.magnitude * sin(angle))
                 let (first, second) =
                     switch rope.pairing {

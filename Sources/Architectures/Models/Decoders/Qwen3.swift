@@ -5,9 +5,18 @@ import ModelGraph
 /// Sources: Qwen3 technical report (2025), section 2; Qwen3 Embedding (2025), section 2.
 public struct Qwen3: Architecture {
     public static let name = "qwen3"
+    let decoder: Qwen3Decoder
+    public var dimensions: Dimensions { decoder.dimensions }
+    public var traits: Traits { decoder.traits }
 
-    public let dimensions: Dimensions
-    public let traits: Traits
+    public init(_ h: inout some Hyperparameters) throws { decoder = try Qwen3Decoder(&h, Dimensions(&h)) }
+    public func build(_ g: GraphBuilder) { decoder.build(g) }
+}
+
+/// What Qwen3's models of texts, images and speech share.
+struct Qwen3Decoder: Sendable {
+    let dimensions: Dimensions
+    let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
@@ -15,18 +24,28 @@ public struct Qwen3: Architecture {
     /// Answers among which a reranker chooses.
     let labels: Int
 
-    public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h)
-        traits = try Traits(decoder: &h, poolings: Pooling.allCases)
+    /// - Parameters:
+    ///   - poolings: what it can give in place of logits.
+    ///   - sections: of the positions.
+    init(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, poolings: [Pooling] = Pooling.allCases,
+        sections: PositionSections? = nil
+    ) throws {
+        self.dimensions = dimensions
+        traits = try Traits(decoder: &h, poolings: poolings)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
-        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
+        rotary = try RotaryEmbedding(
+            &h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true, sections: sections)
         feedForward = try h.feedForwardLength()
         labels = traits.pooling == .rank
             ? try h.optionalLabels("classifier.output_labels", fuzz: [2, 1, 3], "names of the answers") ?? 1 : 1
     }
 
-    public func build(_ g: GraphBuilder) {
+    func build(_ g: GraphBuilder) { g.logits(blocks(g), dimensions, normalization, head: head(g)) }
+
+    /// `[T, D]`: the residual stream after all blocks.
+    func blocks(_ g: GraphBuilder) -> Value {
         let rope = rotary.rope()
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
@@ -38,11 +57,12 @@ public struct Qwen3: Architecture {
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
         }
-        g.logits(x, dimensions, normalization, head: traits.pooling == .rank ? scores(g) : nil)
+        return x
     }
 
-    /// `[S, D] → [S, answers]`
-    private func scores(_ g: GraphBuilder) -> (Value) -> Value {
+    /// `[S, D] → [S, answers]`, where it ranks.
+    private func head(_ g: GraphBuilder) -> ((Value) -> Value)? {
+        guard traits.pooling == .rank else { return nil }
         let answers = g.model.weight("cls.output.weight", [labels, dimensions.embedding], .projection)
         return { $0.matmul(answers).softmax() }
     }

@@ -4,20 +4,31 @@ import ModelGraph
 /// Source: Qwen3 technical report (2025), section 2.
 public struct Qwen3MoE: Architecture {
     public static let name = "qwen3moe"
+    let decoder: Qwen3MoEDecoder
+    public var dimensions: Dimensions { decoder.dimensions }
+    public var traits: Traits { decoder.traits }
 
-    public let dimensions: Dimensions
-    public let traits: Traits
+    public init(_ h: inout some Hyperparameters) throws { decoder = try Qwen3MoEDecoder(&h) }
+    public func build(_ g: GraphBuilder) { decoder.build(g) }
+}
+
+/// What Qwen3's sparse models of texts and images share.
+struct Qwen3MoEDecoder: Sendable {
+    let dimensions: Dimensions
+    let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
     let experts: Experts
 
-    public init(_ h: inout some Hyperparameters) throws {
+    /// - Parameter sections: of the positions.
+    init(_ h: inout some Hyperparameters, sections: PositionSections? = nil) throws {
         dimensions = try Dimensions(&h)
         traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
-        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
+        rotary = try RotaryEmbedding(
+            &h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true, sections: sections)
         let feedForward = try h.integer(
             "feed_forward_length", 0...(1 << 20), fuzz: Domains.feedForward, default: 0, "hidden units of the experts used, together")
         var options = Experts.Options()
@@ -26,7 +37,7 @@ public struct Qwen3MoE: Architecture {
         experts = try Experts(&h, dimensions, options, feedForward: feedForward)
     }
 
-    public func build(_ g: GraphBuilder) {
+    func build(_ g: GraphBuilder) {
         let rope = rotary.rope()
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
