@@ -20,5 +20,6 @@ enum Shader: String, Hashable {
     case tokenShift = "token_shift"
     case selectiveScan = "selective_scan"
     case gatedDeltaRule = "gated_delta_rule"
+    case linearAttention = "linear_attention"
     case wkv7
 }
