@@ -32,5 +32,6 @@ const CPUKernels KERNELS = {
     .convolution = convolution,
     .selective_scan = selective_scan,
     .gated_delta_rule = gated_delta_rule,
+    .linear_attention = linear_attention,
     .wkv7 = wkv7,
 };

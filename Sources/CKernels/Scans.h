@@ -92,6 +92,31 @@ static void gated_delta_rule(
     }
 }
 
+/// As in `gated_delta_rule`, a vector of the state's columns at a time; `scratch` likewise.
+static void linear_attention(
+    const CPUSlots *s, const float *q, const float *k, const float *v, const float *gate, const float *bonus,
+    float *y, long heads, long size, long gate_size, float scale, float *scratch) {
+    FOR_EACH_VECTOR(s->tokens * heads * gate_size, STORE(scratch + i, v_exp(LOAD(gate + i)));)
+    for (long h = 0; h < heads; h++) {
+        for (long t = 0; t < s->tokens; t++) {
+            float *state = s->state + s->slots[t] * s->slot_size + h * size * size;
+            const long at = (t * heads + h) * size;
+            const float *decay = scratch + (t * heads + h) * gate_size;
+            FOR_EACH_VECTOR(size, {
+                const vf value = LOAD(v + at + i);
+                vf total = 0;
+                for (long j = 0; j < size; j++) {
+                    const vf before = LOAD(state + j * size + i), own = splat(k[at + j]) * value;
+                    const vf m = before * splat(decay[gate_size == 1 ? 0 : j]) + own;
+                    STORE(state + j * size + i, m);
+                    total += splat(q[at + j]) * (bonus ? before + splat(bonus[h * size + j]) * own : m);
+                }
+                STORE(y + at + i, splat(scale) * total);
+            })
+        }
+    }
+}
+
 static void wkv7(
     const CPUSlots *s, const float *r, const float *w, const float *k, const float *v, const float *a,
     const float *b, float *y, long heads, long size) {

@@ -42,6 +42,8 @@ public enum Op: Hashable, Sendable {
     case concatenate(axis: Int)
     /// `(x) → x` repeated to fill the shape.
     case broadcast(Shape)
+    /// `() → [n]`: numbers that the architecture fixes.
+    case constant([Double])
 
     // MARK: Reductions and norms
 
@@ -112,6 +114,12 @@ public enum Op: Hashable, Sendable {
     /// Value head `h` reads key head `h / (H / Hk)`. State `[slots, H, S, S]`.
     /// Sources: Yang et al. 2024 (gated delta net, g of extent 1); Kimi Linear 2025 (KDA, extent S).
     case gatedDeltaRule(StateID, scale: Double)
+    /// `(q [T, H, S], k [T, H, S], v [T, H, S], g [T, H, 1 or S], [bonus [H, S]], slots [T]) → [T, H, S]`:
+    /// `M ← Diag(exp g) M + k ⊗ v`, `y = scale · qᵀM`, with `M` indexed `[key, value]`. With a bonus the token's own
+    /// product counts by it and not by the decay, `y = scale · qᵀ(M + Diag(bonus) k ⊗ v)` before `M` changes.
+    /// State `[slots, H, S, S]`. Sources: Yang et al. 2023 (gated linear attention); Qin et al. 2024 (lightning attention,
+    /// one decay a head); Peng et al. 2024 (RWKV-6, with a bonus).
+    case linearAttention(StateID, scale: Double, bonus: Bool)
     /// `(r, w, k, v, a, b: all [T, H, S], slots [T]) → [T, H, S]`:
     /// `M ← M Diag(w) + (M a) bᵀ + v kᵀ`, `y = M r`, with `M` indexed `[value, key]`. State `[slots, H, S, S]`.
     /// Source: Peng et al. 2025 (RWKV-7).
@@ -128,11 +136,11 @@ extension Op {
     public var state: StateID? {
         switch self {
         case .store(let id, _), .load(let id, _), .convolution(let id), .tokenShift(let id), .selectiveScan(let id),
-            .gatedDeltaRule(let id, _), .wkv7(let id):
+            .gatedDeltaRule(let id, _), .linearAttention(let id, _, _), .wkv7(let id):
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .gated, .reshape,
-            .slice, .concatenate, .broadcast, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi, .relativePositionBias,
-            .attention, .attentionTemperature, .topExperts, .takeExperts, .expertGroups, .pool:
+            .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
+            .relativePositionBias, .attention, .attentionTemperature, .topExperts, .takeExperts, .expertGroups, .pool:
             nil
         }
     }

@@ -71,6 +71,10 @@ extension Op {
             try check.reals(1)
             try check.require(shapes[0].broadcasts(to: target), "\(shapes[0]) does not broadcast to \(target)")
             return (target, .real)
+        case .constant(let numbers):
+            try check.count(0)
+            try check.require(!numbers.isEmpty, "no numbers")
+            return ([numbers.count], .real)
 
         case .sum(let axis):
             try check.reals(1)
@@ -214,6 +218,17 @@ extension Op {
             let row = try check.state(id, in: states, .recurrent)
             try check.require(row == [v[1], v[2], v[2]], "state \(row)")
             return (v, .real)
+        case .linearAttention(let id, _, let bonus):
+            try check.count(bonus ? 6 : 5)
+            try check.rank(0, 3)
+            let (q, g) = (shapes[0], shapes[3])
+            try check.require(q == shapes[1] && q == shapes[2], "queries \(q), keys \(shapes[1]), values \(shapes[2])")
+            try check.require(g == q || g == q.replacing(2, with: 1), "gate \(g) for queries \(q)")
+            if bonus { try check.require(shapes[4] == q.dropFirst(), "bonus \(shapes[4]) for queries \(q)") }
+            try check.tokens(bonus ? 5 : 4, q[0])
+            let row = try check.state(id, in: states, .recurrent)
+            try check.require(row == [q[1], q[2], q[2]], "state \(row)")
+            return (q, .real)
         case .wkv7(let id):
             try check.count(7)
             try check.rank(0, 3)

@@ -11,6 +11,8 @@ enum HostTable: Hashable {
     case temperature(scale: Double, length: Double, offset: Double, positions: ValueID)
     /// `[heads]`
     case alibiSlopes(heads: Int, maxBias: Double)
+    /// `[n]`
+    case numbers([Double])
     /// `[buckets]` index: the least distance of each bucket of one direction.
     case bucketDistances(buckets: Int, maxDistance: Int)
 
@@ -20,6 +22,7 @@ enum HostTable: Hashable {
         case .rotation(let rope, let positions, _): graph.values[positions].shape.last * rope.dimensions
         case .temperature(_, _, _, let positions): graph.values[positions].shape.count
         case .alibiSlopes(let heads, _): heads
+        case .numbers(let numbers): numbers.count
         case .bucketDistances(let buckets, _): buckets
         }
     }
@@ -54,6 +57,8 @@ enum HostTable: Hashable {
             }
         case .alibiSlopes(let heads, let maxBias):
             return (0..<heads).map { Float(alibiSlope(head: $0, heads: heads, maxBias: maxBias)).bitPattern }
+        case .numbers(let numbers):
+            return numbers.map { Float($0).bitPattern }
         case .bucketDistances(let buckets, let maxDistance):
             return Self.leastDistances(buckets: buckets, maxDistance: maxDistance).map { UInt32(bitPattern: $0) }
         }

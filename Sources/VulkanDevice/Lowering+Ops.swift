@@ -130,7 +130,7 @@ extension Lowering {
                 attention, shapes, queries: try read(0), keys: try read(1), values: try read(2),
                 mask: try read(3), bias: attention.bias ? try read(4) : nil,
                 sinks: attention.sinks ? try read(operands.count - 1) : nil, result: try result())
-        case .attentionTemperature:
+        case .attentionTemperature, .constant:
             copy(
                 from: try table(for: node), strides: shape.strides, to: try result(), strides: shape.strides, shape)
 
@@ -180,6 +180,15 @@ extension Lowering {
                 ],
                 shape[1] * shape[2],
                 [shape[0], shape[1], shapes[0][1], shape[2]], reals: [scale])
+        case .linearAttention(let state, let scale, let bonus):
+            check(node, operands[operands.count - 1], .rows(of: state))
+            elementwise(
+                .linearAttention, constants: [.flag(shapes[3][2] != 1), .flag(bonus)],
+                [
+                    try read(0), try read(1), try read(2), try read(3), try read(bonus ? 4 : 3),
+                    try read(operands.count - 1), .readWrite(.state(state)), try result(),
+                ],
+                shape[1] * shape[2], [shape[0], shape[1], shape[2]], reals: [scale])
         case .wkv7(let state):
             check(node, operands[6], .rows(of: state))
             elementwise(

@@ -100,6 +100,8 @@ struct Lowering {
             return .temperature(scale: scale, length: length, offset: offset, positions: operands[0])
         case .alibi(let heads, let maxBias):
             return .alibiSlopes(heads: heads, maxBias: maxBias)
+        case .constant(let numbers):
+            return .numbers(numbers)
         case .relativePositionBias(let bidirectional, let maxDistance):
             let buckets = graph.values[operands[0]].shape[0] / (bidirectional ? 2 : 1)
             return .bucketDistances(buckets: buckets, maxDistance: maxDistance)

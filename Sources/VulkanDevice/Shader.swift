@@ -21,5 +21,6 @@ enum Shader: String, Hashable {
     case tokenShift = "token_shift"
     case selectiveScan = "selective_scan"
     case gatedDeltaRule = "gated_delta_rule"
+    case linearAttention = "linear_attention"
     case wkv7
 }

@@ -559,6 +559,20 @@ private let recurrentCases: [OpCase] = cases {
                 return [$0.graph.apply(op, q, k, v, gate, beta, slot)]
             }
         }
+        for (h, s, perKey, bonus) in [
+            (1, 1, false, false), (3, 5, true, true), (2, 32, false, true), (2, 33, true, false), (1, 65, true, true),
+        ] {
+            OpCase("linearAttention H\(h) S\(s)\(perKey ? " gate a key" : "")\(bonus ? " bonus" : ""), \(what)", steps: 2) {
+                let q = $0.real([t, h, s])
+                let k = $0.real([t, h, s])
+                let v = $0.real([t, h, s])
+                let gate = $0.real([t, h, perKey ? s : 1], in: -1...0)
+                let slot = $0.index(.slots, [t]) { _ in slots }
+                let state = $0.graph.state("memory", .recurrent, row: [h, s, s])
+                let own = bonus ? [$0.weight([h, s], in: -1...1)] : []
+                return [$0.graph.apply(.linearAttention(state, scale: 0.5, bonus: bonus), [q, k, v, gate] + own + [slot])]
+            }
+        }
         for (h, s) in [(1, 1), (3, 5), (2, 33), (1, 64)] {
             OpCase("wkv7 H\(h) S\(s), \(what)", steps: 2) {
                 let shape: Shape = [t, h, s]

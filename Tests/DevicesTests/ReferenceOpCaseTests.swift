@@ -15,9 +15,10 @@ import Testing
         #expect(
             ops == [
                 "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap",
-                "gated", "reshape", "slice", "concatenate", "broadcast", "sum", "norm", "softmax", "rope", "mask",
+                "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope", "mask",
                 "alibi", "relativePositionBias", "attention", "attentionTemperature", "topExperts", "takeExperts",
-                "expertGroups", "store", "load", "convolution", "tokenShift", "selectiveScan", "gatedDeltaRule", "wkv7", "pool",
+                "expertGroups", "store", "load", "convolution", "tokenShift", "selectiveScan", "gatedDeltaRule",
+                "linearAttention", "wkv7", "pool",
             ])
     }
 

@@ -267,6 +267,9 @@ import Testing
         Recurrence(testDescription: "gatedDeltaRule", row: [4, 3, 3], rows: [[2, 3], [2, 3], [4, 3], [4, 3], [4]]) {
             .gatedDeltaRule($0, scale: 0.6)
         },
+        Recurrence(testDescription: "linearAttention", row: [2, 3, 3], rows: Array(repeating: [2, 3], count: 4)) {
+            .linearAttention($0, scale: 0.6, bonus: false)
+        },
         Recurrence(testDescription: "wkv7", row: [2, 3, 3], rows: Array(repeating: [2, 3], count: 6)) { .wkv7($0) },
     ]
 

@@ -139,6 +139,11 @@ typedef struct {
         const CPUSlots *, const float *q, const float *k, const float *v, const float *gate,
         const float *beta, float *y, long key_heads, long heads, long size, long gate_size, float scale,
         float *scratch);
+    /// `bonus`: null where there is none. `scratch`: `tokens × heads × gate_size` floats.
+    void (*linear_attention)(
+        const CPUSlots *, const float *q, const float *k, const float *v, const float *gate,
+        const float *_Nullable bonus, float *y, long heads, long size, long gate_size, float scale,
+        float *scratch);
     void (*wkv7)(
         const CPUSlots *, const float *r, const float *w, const float *k, const float *v, const float *a,
         const float *b, float *y, long heads, long size);

@@ -65,6 +65,20 @@ extension CPUCompiler {
         }
     }
 
+    mutating func linearAttention(
+        _ id: StateID, _ scale: Double, _ operands: [ValueID], bonus: ValueID?, _ slots: ValueID, _ y: ValueID
+    ) {
+        let (shape, gate, kernel) = (shape(y), shape(operands[3]), kernels.linear_attention)
+        require(id, rows: 0)
+        temporary(gate.count)
+        step { run in
+            var pass = try run.slots(id, slots, tokens: shape[0])
+            kernel(
+                &pass, run[operands[0]], run[operands[1]], run[operands[2]], run[operands[3]], bonus.map { UnsafePointer(run[$0]) },
+                run[y], shape[1], shape[2], gate[2], Float(scale), run.scratch)
+        }
+    }
+
     mutating func wkv7(_ id: StateID, _ operands: [ValueID], _ slots: ValueID, _ y: ValueID) {
         let (shape, kernel) = (shape(y), kernels.wkv7)
         require(id, rows: 0)

@@ -60,6 +60,9 @@ struct CPUCompiler {
         case .slice(let axis, let start, _): slice(axis, start, floats(operands[0]), y)
         case .concatenate(let axis): concatenate(axis, operands.map { floats($0) }, y)
         case .broadcast: try broadcast(floats(operands[0]), y)
+        case .constant(let numbers):
+            let numbers = numbers.map { Float($0) }
+            step { $0[y].update(from: numbers, count: numbers.count) }
 
         case .sum(let axis):
             let shape = shape(operands[0])
@@ -101,6 +104,10 @@ struct CPUCompiler {
         case .tokenShift(let id): tokenShift(id, floats(operands[0]), operands[1], y)
         case .selectiveScan(let id): selectiveScan(id, operands[0..<5].map { floats($0) }, operands[5], y)
         case .gatedDeltaRule(let id, let scale): gatedDeltaRule(id, scale, operands[0..<5].map { floats($0) }, operands[5], y)
+        case .linearAttention(let id, let scale, let bonus):
+            linearAttention(
+                id, scale, operands[0..<4].map { floats($0) }, bonus: bonus ? floats(operands[4]) : nil,
+                operands[operands.count - 1], y)
         case .wkv7(let id): wkv7(id, operands[0..<6].map { floats($0) }, operands[6], y)
 
         case .pool:

@@ -108,6 +108,7 @@ final class ReferenceExecutable: Executable {
         case .slice(let axis, let start, let count): Ops.slice(x[0], axis, start, count, y)
         case .concatenate(let axis): Ops.concatenate(x, axis, y)
         case .broadcast(let shape): Ops.broadcast(x[0], shape, y)
+        case .constant(let numbers): for (i, number) in numbers.enumerated() { y[i] = number }
 
         case .sum(let axis): Ops.sum(x[0], axis, y, rounder)
         case .norm(let kind, let epsilon, let weight, let bias):
@@ -140,6 +141,9 @@ final class ReferenceExecutable: Executable {
             try Ops.selectiveScan(x[0], x[1], x[2], x[3], x[4], x[5], states[id], y, rounder)
         case .gatedDeltaRule(let id, let scale):
             try Ops.gatedDeltaRule(x[0], x[1], x[2], x[3], x[4], x[5], scale, states[id], y, rounder)
+        case .linearAttention(let id, let scale, let bonus):
+            try Ops.linearAttention(
+                x[0], x[1], x[2], x[3], bonus: bonus ? x[4] : nil, x[x.count - 1], scale, states[id], y, rounder)
         case .wkv7(let id): try Ops.wkv7(x[0], x[1], x[2], x[3], x[4], x[5], x[6], states[id], y, rounder)
 
         case .pool: Ops.pool(x[0], x[1], y, rounder)
@@ -196,9 +200,9 @@ extension Op {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
             .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
             false
-        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm,
-            .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,
-            .pool:
+        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .groupNorm,
+            .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .convolution, .selectiveScan,
+            .gatedDeltaRule, .linearAttention, .wkv7, .pool:
             true
         }
     }

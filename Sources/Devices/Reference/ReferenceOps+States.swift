@@ -153,6 +153,53 @@ extension ReferenceOps {
         }
     }
 
+    /// `(q [T, H, S], k [T, H, S], v [T, H, S], g [T, H, 1 or S], [bonus [H, S]], slots [T]) → [T, H, S]`, for the state
+    /// `M [H, S, S]`, of which row `i` belongs to key element `i`:
+    ///
+    ///     M[i] ← exp(g[i]) · M[i] + k[i] · v
+    ///     y = scale · Σ_i q[i] · M[i]
+    ///
+    /// With a bonus, `y = scale · Σ_i q[i] · (M[i] + bonus[i] · k[i] · v)` is taken before `M` changes.
+    ///
+    /// Sources: Yang et al. 2023, "Gated Linear Attention", section 4; Qin et al. 2024, "Lightning Attention-2" (one `g` a
+    /// head); Peng et al. 2024, "Eagle and Finch", section 4.1 (the bonus).
+    static func linearAttention(
+        _ q: ReferenceValue, _ k: ReferenceValue, _ v: ReferenceValue, _ g: ReferenceValue, bonus: ReferenceValue?,
+        _ slots: ReferenceValue, _ scale: Double, _ state: ReferenceState, _ y: Doubles, _ rounder: Rounder
+    ) throws {
+        let (tokens, heads, size, decays) = (q.shape[0], q.shape[1], q.shape[2], g.shape[2])
+        y.update(repeating: 0, count: tokens * heads * size)
+        var powers = [Double](repeating: 0, count: heads * decays)
+        for t in 0..<tokens {
+            let slot = state[try slots.index(t, of: "slot", below: state.rows)]
+            powers.withUnsafeMutableBufferPointer { powers in
+                guard let first = powers.baseAddress else { return }
+                reference_exp(g.row(t * heads), first, heads * decays)
+                rounder.inner(first, count: heads * decays)
+            }
+            for h in 0..<heads {
+                let (head, memory) = (t * heads + h, slot + h * size * size)
+                let (query, key, value, sums) = (q.row(head), k.row(head), v.row(head), y + head * size)
+                func recall(_ squares: Doubles?) {
+                    for i in 0..<size { reference_add(scale * query[i], memory + i * size, sums, squares, size) }
+                }
+                if let bonus {
+                    let own = bonus.row(h)
+                    rounder.sums(sums, count: size, terms: 2 * size) { squares in
+                        recall(squares)
+                        for i in 0..<size { reference_add(scale * query[i] * own[i] * key[i], value, sums, squares, size) }
+                    }
+                }
+                for i in 0..<size {
+                    reference_scale(powers[h * decays + (decays == 1 ? 0 : i)], memory + i * size, size)
+                    reference_add(key[i], value, memory + i * size, nil, size)
+                }
+                rounder.state(memory, count: size * size)
+                if bonus == nil { rounder.sums(sums, count: size, terms: size) { recall($0) } }
+            }
+        }
+    }
+
     /// `(r, w, k, v, a, b: all [T, H, S], slots [T]) → [T, H, S]`, for the state `M [H, S, S]`, of which row `i`
     /// belongs to value element `i`:
     ///
