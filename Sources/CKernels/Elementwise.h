@@ -33,6 +33,17 @@ static void softcap(const float *x, float *y, long count, float cap) {
     MAP(splat(cap) * v_tanh(v / splat(cap)))
 }
 
+static void xielu(const float *x, float *y, long count, CPUXIELU f) {
+    FOR_EACH_VECTOR(count, {
+        const vf v = LOAD(x + i);
+        // eᵐ − 1 is 2t / (1 − t) with t = tanh(m/2), which does not cancel.
+        const vf t = v_tanh(splat(0.5f) * (v > splat(f.epsilon) ? splat(f.epsilon) : v));
+        const vf power = splat(2) * t / (splat(1) - t);
+        const vf curve = v > splat(0) ? splat(f.positive) * v * v : splat(f.negative) * (power - v);
+        STORE(y + i, curve + splat(f.beta) * v);
+    })
+}
+
 static void gated(
     CPUGated kind, const float *gate, const float *up, float *y, long count, float alpha, float limit) {
     switch (kind) {

@@ -21,6 +21,7 @@ const CPUKernels KERNELS = {
     .affine = affine,
     .clamp = clamp,
     .softcap = softcap,
+    .xielu = xielu,
     .gated = gated,
     .sum = sum_axis,
     .norm = norm,

@@ -240,7 +240,7 @@ extension Op {
     /// Whether results are computed, not moved.
     fileprivate var isComputed: Bool {
         switch self {
-        case .matmul, .expertMatmul, .headMatmul, .attention, .unary, .binary, .affine, .softcap, .gated, .sum, .norm,
+        case .matmul, .expertMatmul, .headMatmul, .attention, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
             .groupNorm, .softmax, .rope, .pool, .attentionTemperature, .rows:
             true
         default: false

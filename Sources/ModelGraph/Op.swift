@@ -32,6 +32,8 @@ public enum Op: Hashable, Sendable {
     case clamp(lower: Double, upper: Double)
     /// `(x) → cap · tanh(x / cap)`.
     case softcap(Double)
+    /// `(x) → xielu(x)`.
+    case xielu(XIELU)
     /// `(gate, up) →` their shape: the gated activation of a feed-forward network.
     case gated(GatedActivation)
     /// `(x) →` the same elements in another shape; never copies.
@@ -138,7 +140,7 @@ extension Op {
         case .store(let id, _), .load(let id, _), .convolution(let id), .tokenShift(let id), .selectiveScan(let id),
             .gatedDeltaRule(let id, _), .linearAttention(let id, _, _), .wkv7(let id):
             id
-        case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .gated, .reshape,
+        case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .xielu, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
             .relativePositionBias, .attention, .attentionTemperature, .topExperts, .takeExperts, .expertGroups, .pool:
             nil
@@ -161,6 +163,22 @@ public enum Unary: String, Hashable, Sendable, CaseIterable {
     case exp
     /// `ln(1 + eˣ)`
     case softplus
+}
+
+/// `positive · x² + beta · x` where `x > 0`, else `negative · (exp(min(x, epsilon)) − 1 − x) + beta · x`.
+/// Source: Huang and Schlag 2024, "Deriving Activation Functions Using Integration" (xIELU), whose `alpha_p` and `alpha_n` these
+/// are, and its authors' code for `epsilon`.
+public struct XIELU: Hashable, Sendable {
+    public var positive: Double
+    public var negative: Double
+    public var beta: Double
+    public var epsilon: Double
+    public init(positive: Double, negative: Double, beta: Double, epsilon: Double) {
+        self.positive = positive
+        self.negative = negative
+        self.beta = beta
+        self.epsilon = epsilon
+    }
 }
 
 public enum Binary: String, Hashable, Sendable, CaseIterable { case add, subtract, multiply, divide }

@@ -36,7 +36,7 @@ extension Op {
             try check.equal(shapes[0][2], shapes[1][2], "columns of the input and of the weight")
             return (shapes[0].replacing(2, with: shapes[1][1]), .real)
 
-        case .unary, .affine, .clamp, .softcap, .softmax:
+        case .unary, .affine, .clamp, .softcap, .xielu, .softmax:
             try check.reals(1)
             return (shapes[0], .real)
         case .binary:

@@ -55,6 +55,10 @@ extension Lowering {
             try unary(node, 9, lower, upper)
         case .softcap(let cap):
             try unary(node, 10, cap)
+        case .xielu(let function):
+            elementwise(
+                .xielu, [try read(0), try result()], count,
+                reals: [function.positive, function.negative, function.beta, function.epsilon])
         case .binary(let function):
             try binary(node, Self.number(function))
         case .gated(.swiglu):

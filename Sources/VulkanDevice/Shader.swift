@@ -3,6 +3,7 @@ enum Shader: String, Hashable {
     case matmul
     case rows
     case unary
+    case xielu
     case binary
     case copy
     case sum

@@ -122,6 +122,12 @@ private let elementwiseCases: [OpCase] = cases {
     OpCase("affine") { [$0.graph.apply(.affine(scale: -0.75, bias: 0.3), $0.real([3, 31]))] }
     OpCase("clamp") { [$0.real([3, 31]).clamped(-0.5, 0.25)] }
     OpCase("softcap") { [$0.real([3, 31], in: -90...90).softcapped(30)] }
+    for epsilon in [-1e-6, 0, -0.5] {
+        OpCase("xielu \(epsilon)") {
+            let function = XIELU(positive: 0.8, negative: 1.1, beta: 0.5, epsilon: epsilon)
+            return [$0.graph.apply(.xielu(function), $0.real([3, 65], in: -9...9))]
+        }
+    }
     let gates: [GatedActivation] = [
         .swiglu, .geglu, .clampedSwiGLU(alpha: 1.702, limit: 7), .clampedSwiGLU(alpha: 1, limit: 0.5),
     ]

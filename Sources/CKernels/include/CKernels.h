@@ -48,6 +48,11 @@ typedef struct {
     float *scratch;
 } CPUMatmul;
 
+/// xIELU's attributes, as `XIELU` names them.
+typedef struct {
+    float positive, negative, beta, epsilon;
+} CPUXIELU;
+
 typedef struct {
     const float *queries, *keys, *values, *mask;
     /// `[H, T, C]` or null.
@@ -96,6 +101,7 @@ typedef struct {
     void (*affine)(const float *x, float *y, long count, float scale, float bias);
     void (*clamp)(const float *x, float *y, long count, float lower, float upper);
     void (*softcap)(const float *x, float *y, long count, float cap);
+    void (*xielu)(const float *x, float *y, long count, CPUXIELU);
     void (*gated)(
         CPUGated, const float *gate, const float *up, float *y, long count, float alpha, float limit);
     /// `y [outer, inner] = Σ x [outer, extent, inner]`.

@@ -55,6 +55,12 @@ struct CPUCompiler {
         case .softcap(let cap):
             let (x, count, kernel) = (floats(operands[0]), count(y), kernels.softcap)
             step { kernel($0[x], $0[y], count, Float(cap)) }
+        case .xielu(let function):
+            let (x, count, kernel) = (floats(operands[0]), count(y), kernels.xielu)
+            let parameters = CPUXIELU(
+                positive: Float(function.positive), negative: Float(function.negative), beta: Float(function.beta),
+                epsilon: Float(function.epsilon))
+            step { kernel($0[x], $0[y], count, parameters) }
         case .gated(let activation): gated(activation, floats(operands[0]), floats(operands[1]), y)
         case .reshape: floats(operands[0])
         case .slice(let axis, let start, _): slice(axis, start, floats(operands[0]), y)

@@ -102,6 +102,7 @@ final class ReferenceExecutable: Executable {
         case .affine(let scale, let bias): Ops.affine(x[0], scale, bias, y)
         case .clamp(let lower, let upper): Ops.clamp(x[0], lower, upper, y)
         case .softcap(let cap): Ops.softcap(x[0], cap, y)
+        case .xielu(let function): Ops.xielu(x[0], function, y)
         case .gated(let activation): Ops.gated(activation, x[0], x[1], y, rounder)
         // Only another shape: the elements stay where they are.
         case .reshape: break
@@ -200,7 +201,7 @@ extension Op {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
             .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
             false
-        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .groupNorm,
+        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm, .groupNorm,
             .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .convolution, .selectiveScan,
             .gatedDeltaRule, .linearAttention, .wkv7, .pool:
             true

@@ -69,6 +69,15 @@ extension ReferenceOps {
 
     static func softcap(_ x: Double, _ cap: Double) -> Double { cap * tanh(x / cap) }
 
+    /// `(x) → xielu(x)`; the function is defined at `XIELU`.
+    static func xielu(_ x: ReferenceValue, _ function: XIELU, _ y: Doubles) {
+        for i in 0..<x.count {
+            let curve = x[i] > 0
+                ? function.positive * x[i] * x[i] : function.negative * (expm1(min(x[i], function.epsilon)) - x[i])
+            y[i] = curve + function.beta * x[i]
+        }
+    }
+
     /// `(gate, up) → f(gate, up)`; the functions are defined at `GatedActivation`.
     static func gated(
         _ activation: GatedActivation, _ gate: ReferenceValue, _ up: ReferenceValue, _ y: Doubles, _ rounder: Rounder
