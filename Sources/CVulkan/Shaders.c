@@ -1,5 +1,5 @@
 // Written by `CI/shaders compile`; not edited by hand.
-// Sources: ea3accc63b507c3fdd2ac914e26fc9e92992d61d717fa4e5db3a8b9bc56c4078
+// Sources: 46763e6fa0245f460f546fb2830cc2ef0a2c77b430ee9233379d573c6b9f5a14
 // Compiler: shaderc 2023.2-1, spirv-tools 2022.4+1.3.236.0-1, glslang 11.13.0-1
 
 #include "CVulkan.h"

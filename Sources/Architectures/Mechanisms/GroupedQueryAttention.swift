@@ -66,7 +66,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let key = "attention.head_count_kv"
         if otherLayers {
             let predicting = Array(repeating: divisors[0], count: dimensions.predictionBlocks)
-            let kinds = headsOfLayers ? [self.heads.map { $0 > 0 }] : mixtures
+            let kinds = headsOfLayers
+                ? [queryHeads.map { $0 > 0 }] : LayerLayouts.mixtures(of: dimensions.layers)
             let layouts = kinds.flatMap { LayerLayouts.values(divisors, where: $0) }
             keyValueHeads = try h.integers(
                 key, 0...4096, layouts: layouts.map { $0 + predicting }, layers: dimensions.blocks, default: self.heads,
