@@ -23,6 +23,8 @@ public struct Experts: Hashable, Sendable {
     public let normalizesWeights: Bool
     /// Added to that sum.
     public let normalizationEpsilon: Double
+    /// What that sum is at least; 0: no bound.
+    public let normalizationFloor: Double
     /// Multiplies the weights; 0 and 1 are both recorded as nothing, as engines do.
     public let weightScale: Double
 
@@ -37,12 +39,22 @@ public struct Experts: Hashable, Sendable {
         public var declaresNormalization = false
         /// Added to the sum of the weights by which they are divided, as the architecture's authors have it.
         public var normalizationEpsilon = 0.0
+        /// What that sum is at least; 0: no bound.
+        public var normalizationFloor = 0.0
+        /// Whether the weight of a single expert is divided by itself too.
+        public var normalizesSingle = true
         public var declaresScale = false
         public var groups = false
         /// Whether experts have a size of their own; else `feed_forward_length` serves.
         public var declaresSize = true
         /// Whether an absent size means an equal share of `feed_forward_length` for each expert used.
         public var sharesSize = false
+        /// Whether an absent size means `feed_forward_length`.
+        public var inheritsSize = false
+        /// Whether softmax is over the selected experts only, though files call it by the name of the other.
+        public var softmaxIsOfSelected = false
+        /// How many experts a token uses, where nothing else is possible.
+        public var used: Int?
         public init() {}
     }
 
@@ -57,7 +69,8 @@ public struct Experts: Hashable, Sendable {
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: Int
     ) throws {
-        let count = try h.integer("expert_count", 1...4096, fuzz: Self.counts, "experts")
+        let least = options.used ?? 1
+        let count = try h.integer("expert_count", least...4096, fuzz: Self.counts.filter { $0 >= least }, "experts")
         try self.init(&h, dimensions, options, count: count, feedForward: feedForward)
     }
 
@@ -113,13 +126,17 @@ public struct Experts: Hashable, Sendable {
     private init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, count: Int, feedForward: Int
     ) throws {
-        let used = try h.integer(Self.usedKey, 1...4096, fuzz: Self.usedCounts(of: count), "experts that each token uses")
+        let used = try h.integer(
+            Self.usedKey, options.used.map { $0...$0 } ?? 1...4096, fuzz: options.used.map { [$0] } ?? Self.usedCounts(of: count),
+            "experts that each token uses")
         try h.require(used <= count, Self.usedKey, "expert_count", because: "\(used) experts used of \(count)")
         let (key, about) = (Self.sizeKey, Self.aboutSize)
         let size = if !options.declaresSize {
             feedForward
-        } else if options.sharesSize, feedForward >= used {
-            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions), default: feedForward / used, about)
+        } else if options.inheritsSize || options.sharesSize && feedForward >= used {
+            try h.integer(
+                key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions),
+                default: options.inheritsSize ? feedForward : feedForward / used, about)
         } else {
             try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions), about)
         }
@@ -136,17 +153,20 @@ public struct Experts: Hashable, Sendable {
         self.count = count
         self.size = size
         normalizationEpsilon = options.normalizationEpsilon
+        normalizationFloor = options.normalizationFloor
         let aboutGating = "how router logits become weights"
-        gating = if options.gatings.count == 1 {
+        let declared = if options.gatings.count == 1 {
             options.gatings[0]
         } else if let absent = options.defaultGating {
             try h.option("expert_gating_func", among: options.gatings, default: absent, aboutGating)
         } else {
             try h.option("expert_gating_func", among: options.gatings, aboutGating)
         }
-        normalizesWeights = options.declaresNormalization
+        gating = declared == .softmax && options.softmaxIsOfSelected ? .softmaxOfSelected : declared
+        let normalizes = options.declaresNormalization
             ? try h.boolean("expert_weights_norm", default: false, "whether weights are divided by their sum")
             : options.normalizes
+        normalizesWeights = normalizes && (used > 1 || options.normalizesSingle)
         weightScale = options.declaresScale
             ? try h.real("expert_weights_scale", 0...1e6, fuzz: [1, 0, 0.5, 2.5], default: 0, "multiplies the weights; 0: no scaling")
             : 1
@@ -188,6 +208,8 @@ extension Scope {
         public var mayScoreGroupsByBest = false
         /// Gate and up may be one matrix, `ffn_gate_up_exps`.
         public var mayFuseGateUp = false
+        /// Bound of the router's logits.
+        public var routerSoftcap: Double?
         /// Selection by the logits themselves, and weights applied to the input (Llama 4).
         public var weighsInput = false
         public init() {}
@@ -196,11 +218,7 @@ extension Scope {
     /// `[T, D] → [T, D]`: the weighted sum of each token's experts.
     /// - Parameter scored: what the router sees, where that is not `x`.
     public func mixture(_ x: Value, _ experts: Experts, _ tensors: ExpertTensors, scored: Value? = nil) -> Value {
-        let (tokens, width) = (x.shape[0], x.shape[1])
-        let scored = scored ?? x
-        var logits = scored.matmul(weight("ffn_gate_inp.weight", [experts.count, scored.shape.last], .router))
-        if let bias = bias("ffn_gate_inp", [experts.count], tensors.bias) { logits = logits + bias }
-
+        let logits = routerLogits(scored ?? x, experts, tensors)
         let probabilities = switch experts.gating {
         case .softmax: logits.softmax()
         case .sigmoid: logits(.sigmoid)
@@ -217,9 +235,26 @@ extension Scope {
         var weights = g.apply(.takeExperts, probabilities, selected)
         if experts.gating == .softmaxOfSelected { weights = weights.softmax() }
         if experts.normalizesWeights {
-            weights = weights / (weights.sum(1) + experts.normalizationEpsilon)
+            var sum = weights.sum(1) + experts.normalizationEpsilon
+            if experts.normalizationFloor > 0 { sum = sum.clamped(experts.normalizationFloor, .greatestFiniteMagnitude) }
+            weights = weights / sum
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }
+        return combined(x, experts, tensors, selected, weights)
+    }
+
+    /// `[T, E]`
+    func routerLogits(_ x: Value, _ experts: Experts, _ tensors: ExpertTensors) -> Value {
+        var logits = x.matmul(weight("ffn_gate_inp.weight", [experts.count, x.shape.last], .router))
+        if let bias = bias("ffn_gate_inp", [experts.count], tensors.bias) { logits = logits + bias }
+        return tensors.routerSoftcap.map { logits.softcapped($0) } ?? logits
+    }
+
+    /// `[T, D] → [T, D]`: the sum of what the `selected` experts `[T, k]` give with their `weights` `[T, k]`.
+    func combined(
+        _ x: Value, _ experts: Experts, _ tensors: ExpertTensors, _ selected: Value, _ weights: Value
+    ) -> Value {
+        let (tokens, width) = (x.shape[0], x.shape[1])
         let perExpert = weights.reshaped([tokens, experts.used, 1])
 
         var rows = x.reshaped([tokens, 1, width])
@@ -234,17 +269,18 @@ extension Scope {
         switch tensors.activation {
         case .plain(let function):
             hidden = expertLinear("ffn_up_exps", rows, experts.size)(function)
-        case .gated(let function):
+        case .gated, .limited:
+            let gate: Value, up: Value
             if tensors.mayFuseGateUp,
                 let fused = optionalWeight("ffn_gate_up_exps.weight", [experts.count, 2 * experts.size, width], .projection)
             {
                 let both = expertLinear("ffn_gate_up_exps", rows, 2 * experts.size, fused)
-                hidden = g.apply(.gated(function), both.columns(0, experts.size), both.columns(experts.size, experts.size))
+                (gate, up) = (both.columns(0, experts.size), both.columns(experts.size, experts.size))
             } else {
-                hidden = g.apply(
-                    .gated(function), expertLinear("ffn_gate_exps", rows, experts.size),
-                    expertLinear("ffn_up_exps", rows, experts.size))
+                gate = expertLinear("ffn_gate_exps", rows, experts.size)
+                up = expertLinear("ffn_up_exps", rows, experts.size)
             }
+            hidden = tensors.activation.units(gate: gate, up: up)
         }
         var outputs = expertLinear("ffn_down_exps", hidden, width)
         if !tensors.weighsInput { outputs = outputs * perExpert }

@@ -4,8 +4,22 @@ import ModelGraph
 public enum Activation: Hashable, Sendable {
     /// `down(activation(gate(x), up(x)))`
     case gated(GatedActivation)
+    /// The same of what is bounded first: `min(gate(x), limit)`, and `up(x)` from `−limit` to `limit`.
+    case limited(GatedActivation, Double)
     /// `down(activation(up(x)))`
     case plain(Unary)
+}
+
+extension Activation {
+    /// What a network with a gate takes down.
+    func units(gate: Value, up: Value) -> Value {
+        switch self {
+        case .plain(let function): up(function)
+        case .gated(let function): up.builder.apply(.gated(function), gate, up)
+        case .limited(let function, let limit):
+            up.builder.apply(.gated(function), gate.clamped(-.greatestFiniteMagnitude, limit), up.clamped(-limit, limit))
+        }
+    }
 }
 
 extension Hyperparameters {
@@ -24,8 +38,8 @@ extension Scope {
     ) -> Value {
         let up = linear("ffn_up\(suffix)", x, size, bias: bias)
         let hidden = switch activation {
-        case .gated(let function): g.apply(.gated(function), linear("ffn_gate\(suffix)", x, size, bias: bias), up)
         case .plain(let function): up(function)
+        case .gated, .limited: activation.units(gate: linear("ffn_gate\(suffix)", x, size, bias: bias), up: up)
         }
         return linear("ffn_down\(suffix)", hidden, x.shape.last, bias: bias)
     }

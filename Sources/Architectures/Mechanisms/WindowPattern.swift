@@ -10,17 +10,19 @@ public struct WindowPattern: Hashable, Sendable {
     /// - Parameters:
     ///   - window: what a layer of the pattern sees.
     ///   - period: every so many layers, one sees everything, where the metadata does not say; 0: none does.
+    ///   - wholeFirst: whether that is the first of them, not the last.
     public init(
-        _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int,
+        wholeFirst: Bool = false
     ) throws {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
             "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 4, 0], layers: layers,
-            "the layers with a window: a flag each, or a period of which the last has none (0: all have)")
+            "the layers with a window: a flag each, or a period of which the \(wholeFirst ? "first" : "last") has none (0: all have)")
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }
         case .period(0): { _ in true }
-        case .period(let period): { $0 % period < period - 1 }
+        case .period(let period): { wholeFirst ? $0 % period > 0 : $0 % period < period - 1 }
         }
         masks = (0..<layers).map { Mask(causal: true, window: isWindowed($0) ? window : .unlimited) }
     }
@@ -34,6 +36,17 @@ public struct WindowPattern: Hashable, Sendable {
         return window == 0
             ? WindowPattern(unlimited: dimensions)
             : try WindowPattern(&h, dimensions, window: .sliding(window), period: period)
+    }
+
+    /// What each layer sees, where the metadata must say which have a window.
+    public static func flagged(_ h: inout some Hyperparameters, _ dimensions: Dimensions) throws -> [Mask] {
+        let window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: lengths, "positions that a window holds")
+        let alike = [true, false].map { Array(repeating: $0, count: dimensions.layers) }
+        let mixtures = dimensions.layers > 1 ? LayerLayouts.mixtures(of: dimensions.layers) : []
+        return try h.flags(
+            "attention.sliding_window_pattern", layouts: alike + mixtures, layers: dimensions.layers,
+            "which layers have a window").map { Mask(causal: true, window: $0 ? .sliding(window) : .unlimited) }
     }
 
     /// No layer has a window.
@@ -64,5 +77,23 @@ extension RotaryEmbedding {
         }
 
         public func rope(isWindowed: Bool) -> Rope { rotary.rope(base: isWindowed ? windowedBase : rotary.base) }
+    }
+
+    /// The rotations of layers without and with a window, where what stretches the context does not concern a window.
+    public struct UnstretchedWindows: Hashable, Sendable {
+        public let rotary: RotaryEmbedding
+        let windowedBase: Double
+
+        public init(_ h: inout some Hyperparameters, _ rotary: RotaryEmbedding, _ windows: WindowPattern) throws {
+            self.rotary = rotary
+            windowedBase = windows.isUnlimited ? rotary.base : try h.real(
+                "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: rotary.base, isRare: true,
+                "base of the rotation frequencies of layers with a window")
+        }
+
+        public func rope(isWindowed: Bool) -> Rope {
+            isWindowed
+                ? Rope(pairing: rotary.pairing, dimensions: rotary.dimensions, base: windowedBase) : rotary.rope()
+        }
     }
 }
