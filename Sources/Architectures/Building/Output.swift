@@ -34,7 +34,7 @@ extension GraphBuilder {
     ///   - tiedScale: multiplies the rows where the token embedding serves.
     ///   - bias: of the output matrix.
     ///   - scale: of the logits.
-    ///   - softcap: of the logits.
+    ///   - softcap: of the logits, after that.
     ///   - adjusting: what is done to the logits in the end.
     ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(

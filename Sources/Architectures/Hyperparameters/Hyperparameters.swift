@@ -125,10 +125,24 @@ extension Hyperparameters {
             .integers(key, count: layers)
     }
 
+    /// One integer a layer, drawn as one of `layouts`; the file may hold one for all.
+    public mutating func integers(
+        _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, _ about: String
+    ) throws -> [Int] {
+        try required(key, .layouts(
+            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: layers),
+            about).integers(key, count: layers)
+    }
+
+    /// One number a layer; the file may hold one for all.
+    public mutating func reals(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, _ about: String
+    ) throws -> [Double] {
+        try required(key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers), about).reals(key, count: layers)
+    }
+
     /// A flag a layer, drawn as one of `layouts`.
-    public mutating func flags(
-        _ key: String, layouts: [[Bool]], layers: Int, _ about: String
-    ) throws -> [Bool] {
+    public mutating func flags(_ key: String, layouts: [[Bool]], layers: Int, _ about: String) throws -> [Bool] {
         try required(key, .layouts(layouts.map { .bool($0) }, of: .boolean([false, true]), count: layers), about)
             .flags(key, count: layers)
     }

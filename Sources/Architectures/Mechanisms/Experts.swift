@@ -21,10 +21,10 @@ public struct Experts: Hashable, Sendable {
     public private(set) var routing: Routing
     /// Weights are divided by their sum.
     public let normalizesWeights: Bool
-    /// Whether they are where a token uses one expert alone.
-    public let normalizesOne: Bool
     /// Added to that sum.
     public let normalizationEpsilon: Double
+    /// What that sum is at least; 0: no bound.
+    public let normalizationFloor: Double
     /// Multiplies the weights; 0 and 1 are both recorded as nothing, as engines do.
     public let weightScale: Double
 
@@ -37,16 +37,24 @@ public struct Experts: Hashable, Sendable {
         /// Whether the metadata says if weights are normalised; else the value here holds.
         public var normalizes: Bool = true
         public var declaresNormalization = false
-        /// Whether the weight of one expert alone is normalised, and so 1.
-        public var normalizesOne = true
         /// Added to the sum of the weights by which they are divided, as the architecture's authors have it.
         public var normalizationEpsilon = 0.0
+        /// What that sum is at least; 0: no bound.
+        public var normalizationFloor = 0.0
+        /// Whether the weight of a single expert is divided by itself too.
+        public var normalizesSingle = true
         public var declaresScale = false
         public var groups = false
         /// Whether experts have a size of their own; else `feed_forward_length` serves.
         public var declaresSize = true
         /// Whether an absent size means an equal share of `feed_forward_length` for each expert used.
         public var sharesSize = false
+        /// Whether an absent size means `feed_forward_length`.
+        public var inheritsSize = false
+        /// Whether softmax is over the selected experts only, though files call it by the name of the other.
+        public var softmaxIsOfSelected = false
+        /// How many experts a token uses, where nothing else is possible.
+        public var used: Int?
         public init() {}
     }
 
@@ -61,7 +69,8 @@ public struct Experts: Hashable, Sendable {
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, feedForward: Int
     ) throws {
-        let count = try h.integer("expert_count", 1...4096, fuzz: Self.counts, "experts")
+        let least = options.used ?? 1
+        let count = try h.integer("expert_count", least...4096, fuzz: Self.counts.filter { $0 >= least }, "experts")
         try self.init(&h, dimensions, options, count: count, feedForward: feedForward)
     }
 
@@ -117,13 +126,17 @@ public struct Experts: Hashable, Sendable {
     private init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, count: Int, feedForward: Int
     ) throws {
-        let used = try h.integer(Self.usedKey, 1...4096, fuzz: Self.usedCounts(of: count), "experts that each token uses")
+        let used = try h.integer(
+            Self.usedKey, options.used.map { $0...$0 } ?? 1...4096, fuzz: options.used.map { [$0] } ?? Self.usedCounts(of: count),
+            "experts that each token uses")
         try h.require(used <= count, Self.usedKey, "expert_count", because: "\(used) experts used of \(count)")
         let (key, about) = (Self.sizeKey, Self.aboutSize)
         let size = if !options.declaresSize {
             feedForward
-        } else if options.sharesSize, feedForward >= used {
-            try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions), default: feedForward / used, about)
+        } else if options.inheritsSize || options.sharesSize && feedForward >= used {
+            try h.integer(
+                key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions),
+                default: options.inheritsSize ? feedForward : feedForward / used, about)
         } else {
             try h.integer(key, 1...(1 << 20), fuzz: Self.sizes(of: count, in: dimensions), about)
         }
@@ -140,18 +153,20 @@ public struct Experts: Hashable, Sendable {
         self.count = count
         self.size = size
         normalizationEpsilon = options.normalizationEpsilon
-        normalizesOne = options.normalizesOne
+        normalizationFloor = options.normalizationFloor
         let aboutGating = "how router logits become weights"
-        gating = if options.gatings.count == 1 {
+        let declared = if options.gatings.count == 1 {
             options.gatings[0]
         } else if let absent = options.defaultGating {
             try h.option("expert_gating_func", among: options.gatings, default: absent, aboutGating)
         } else {
             try h.option("expert_gating_func", among: options.gatings, aboutGating)
         }
-        normalizesWeights = options.declaresNormalization
+        gating = declared == .softmax && options.softmaxIsOfSelected ? .softmaxOfSelected : declared
+        let normalizes = options.declaresNormalization
             ? try h.boolean("expert_weights_norm", default: false, "whether weights are divided by their sum")
             : options.normalizes
+        normalizesWeights = normalizes && (used > 1 || options.normalizesSingle)
         weightScale = options.declaresScale
             ? try h.real("expert_weights_scale", 0...1e6, fuzz: [1, 0, 0.5, 2.5], default: 0, "multiplies the weights; 0: no scaling")
             : 1
@@ -195,6 +210,8 @@ extension Scope {
         public var mayScoreGroupsByBest = false
         /// Gate and up may be one matrix, `ffn_gate_up_exps`.
         public var mayFuseGateUp = false
+        /// Bound of the router's logits.
+        public var routerSoftcap: Double?
         /// Selection by the logits themselves, and weights applied to the input (Llama 4).
         public var weighsInput = false
         /// Whether each expert may have a scale, `ffn_down_exps.scale`, by which its weight is multiplied.
@@ -218,6 +235,7 @@ extension Scope {
     public func route(_ scored: Value, _ experts: Experts, _ tensors: ExpertTensors) -> Routed {
         var logits = scored.matmul(weight("ffn_gate_inp.weight", [experts.count, scored.shape.last], .router))
         if let bias = bias("ffn_gate_inp", [experts.count], tensors.bias) { logits = logits + bias }
+        if let cap = tensors.routerSoftcap { logits = logits.softcapped(cap) }
 
         let probabilities = switch experts.gating {
         case .softmax: logits.softmax()
@@ -234,8 +252,10 @@ extension Scope {
         let selected = g.apply(.topExperts(routing), scores)
         var weights = g.apply(.takeExperts, probabilities, selected)
         if experts.gating == .softmaxOfSelected { weights = weights.softmax() }
-        if experts.normalizesWeights, experts.normalizesOne || experts.used > 1 {
-            weights = weights / (weights.sum(1) + experts.normalizationEpsilon)
+        if experts.normalizesWeights {
+            var sum = weights.sum(1) + experts.normalizationEpsilon
+            if experts.normalizationFloor > 0 { sum = sum.clamped(experts.normalizationFloor, .greatestFiniteMagnitude) }
+            weights = weights / sum
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }
         if tensors.mayScaleExperts,
@@ -276,16 +296,18 @@ extension Scope {
         switch tensors.activation {
         case .plain(let function):
             hidden = expertLinear("ffn_up", rows, size)(function)
-        case .gated, .product:
+        case .gated, .limited, .product:
+            let gate: Value, up: Value
             if tensors.mayFuseGateUp,
                 let fused = optionalWeight("ffn_gate_up_\(suffix).weight", [count, 2 * size, width], .projection)
             {
                 let both = expertLinear("ffn_gate_up", rows, 2 * size, fused)
-                hidden = tensors.activation.hidden(gate: both.columns(0, size), up: both.columns(size, size))
+                (gate, up) = (both.columns(0, size), both.columns(size, size))
             } else {
-                let gate = expertLinear("ffn_gate", rows, size)
-                hidden = tensors.activation.hidden(gate: gate, up: expertLinear("ffn_up", rows, size))
+                gate = expertLinear("ffn_gate", rows, size)
+                up = expertLinear("ffn_up", rows, size)
             }
+            hidden = tensors.activation.hidden(gate: gate, up: up)
         }
         var outputs = expertLinear("ffn_down", hidden, width)
         if !tensors.weighsInput { outputs = outputs * perExpert }

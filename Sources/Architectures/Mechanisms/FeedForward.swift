@@ -4,6 +4,8 @@ import ModelGraph
 public enum Activation: Hashable, Sendable {
     /// `down(activation(gate(x), up(x)))`
     case gated(GatedActivation)
+    /// The same of what is bounded first: `min(gate(x), limit)`, and `up(x)` from `−limit` to `limit`.
+    case limited(GatedActivation, Double)
     /// `down(activation(up(x)))`
     case plain(Unary)
     /// `down(activation(gate(x)) · up(x))` for functions that have no gated activation of their own; with a limit, what the
@@ -14,6 +16,9 @@ public enum Activation: Hashable, Sendable {
     func hidden(gate: @autoclosure () -> Value, up: Value) -> Value {
         switch self {
         case .gated(let function): return up.builder.apply(.gated(function), gate(), up)
+        case .limited(let function, let limit):
+            let bounded = gate().clamped(-.greatestFiniteMagnitude, limit)
+            return up.builder.apply(.gated(function), bounded, up.clamped(-limit, limit))
         case .plain(let function): return up(function)
         case .product(let function, let limit):
             guard let limit else { return gate()(function) * up }

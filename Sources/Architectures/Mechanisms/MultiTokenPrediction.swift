@@ -11,27 +11,30 @@ extension GraphBuilder {
     /// - Parameters:
     ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
     ///   - outputNorm: the prediction blocks' own norm before the logits, where it has another name than DeepSeek's.
+    ///   - scale: multiplies the logits.
     ///   - transform: what a block does: its scope, its number, and `[T, D] → [T, D]`.
     public func decoder(
         _ dimensions: Dimensions, _ normalization: Normalization, tying: Tying = .optional, outputNorm: String? = nil,
-        transform: (Scope, Int, Value) -> Value
+        scale: Double = 1, transform: (Scope, Int, Value) -> Value
     ) {
         if case .predict(let number) = batch.stage {
-            return prediction(number, dimensions, normalization, outputNorm: outputNorm, transform: transform)
+            return prediction(
+                number, dimensions, normalization, outputNorm: outputNorm, scale: scale, transform: transform)
         }
         var x = tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers { x = transform(block(layer), layer, x) }
-        logits(x, dimensions, normalization, tying: tying)
+        logits(x, dimensions, normalization, tying: tying, scale: scale)
     }
 
     /// The graph of one prediction block, in `BatchShape.Stage.predict`: nothing where the file lacks it, as files do that
     /// were made without.
     ///
     /// - Parameters:
+    ///   - scale: multiplies the logits.
     ///   - transform: what a block of that model does: its scope, its number, and `[T, D] → [T, D]`.
     public func prediction(
         _ number: Int, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
-        outputNorm: String? = nil, transform: (Scope, Int, Value) -> Value
+        outputNorm: String? = nil, scale: Double = 1, transform: (Scope, Int, Value) -> Value
     ) {
         let index = dimensions.layers + number
         let block = block(index)
@@ -54,6 +57,6 @@ extension GraphBuilder {
         let head = block.optionalWeight("nextn.shared_head_head.weight", vocabulary, .projection)
             ?? model.optionalWeight("output.weight", vocabulary, .projection)
             ?? model.weight("token_embd.weight", vocabulary, .embedding)
-        output(.logits, normed.matmul(head))
+        output(.logits, normed.matmul(head) * scale)
     }
 }

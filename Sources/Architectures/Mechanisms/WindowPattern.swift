@@ -59,6 +59,17 @@ public struct WindowPattern: Hashable, Sendable {
             &h, dimensions, window: .symmetric(length / 2), period: period, causal: false, startsUnlimited: startsUnlimited)
     }
 
+    /// What each layer sees, where the metadata must say which have a window.
+    public static func flagged(_ h: inout some Hyperparameters, _ dimensions: Dimensions) throws -> [Mask] {
+        let window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: lengths, "positions that a window holds")
+        let alike = [true, false].map { Array(repeating: $0, count: dimensions.layers) }
+        let mixtures = dimensions.layers > 1 ? LayerLayouts.mixtures(of: dimensions.layers) : []
+        return try h.flags(
+            "attention.sliding_window_pattern", layouts: alike + mixtures, layers: dimensions.layers,
+            "which layers have a window").map { Mask(causal: true, window: $0 ? .sliding(window) : .unlimited) }
+    }
+
     /// No layer has a window.
     public init(unlimited dimensions: Dimensions, causal: Bool = true) {
         masks = Array(repeating: Mask(causal: causal), count: dimensions.layers)
@@ -108,5 +119,23 @@ extension RotaryEmbedding {
             windowed % 2 == 0 && windowed <= headSize, "rope.dimension_count_swa", "attention.key_length",
             because: "\(windowed) rotated elements of heads of \(headSize): must be even and no more than the head")
         return Rope(pairing: pairing, dimensions: windowed, base: windowedBase)
+    }
+
+    /// The rotations of layers without and with a window, where what stretches the context does not concern a window.
+    public struct UnstretchedWindows: Hashable, Sendable {
+        public let rotary: RotaryEmbedding
+        let windowedBase: Double
+
+        public init(_ h: inout some Hyperparameters, _ rotary: RotaryEmbedding, _ windows: WindowPattern) throws {
+            self.rotary = rotary
+            windowedBase = windows.isUnlimited ? rotary.base : try h.real(
+                "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: rotary.base, isRare: true,
+                "base of the rotation frequencies of layers with a window")
+        }
+
+        public func rope(isWindowed: Bool) -> Rope {
+            isWindowed
+                ? Rope(pairing: rotary.pairing, dimensions: rotary.dimensions, base: windowedBase) : rotary.rope()
+        }
     }
 }

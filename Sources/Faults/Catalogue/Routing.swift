@@ -119,12 +119,12 @@ extension Site {
         }
     }
 
-    /// Whether an operand is what a router gives, with or without a bias.
-    fileprivate func isRouterLogit(_ operand: Int) -> Bool {
+    /// Whether an operand is what a router gives, with or without a bias or cap.
+    func isRouterLogit(_ operand: Int) -> Bool {
         guard let producer = producer(operand) else { return false }
         return switch producer.op {
         case .matmul: producer.weight(1)?.role == .router
-        case .binary(.add): producer.isRouterLogit(0)
+        case .binary(.add), .softcap: producer.isRouterLogit(0)
         default: false
         }
     }

@@ -84,7 +84,8 @@ extension TensorLayout.Layer {
         let size = experts / groups
         let order = random.order(groups).flatMap { group in random.order(size).map { group * size + $0 } }
         for name in names
-        where name.contains("_exps.") || name.hasPrefix("ffn_gate_inp.") || name == "exp_probs_b.bias" {
+        where name.contains("_exps.") && !name.contains("norm") || name.hasPrefix("ffn_gate_inp.")
+            || name == "exp_probs_b.bias" {
             try tensors.permute(self.name(name), order, parts: experts)
         }
     }

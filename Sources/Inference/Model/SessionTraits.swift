@@ -40,6 +40,8 @@ public struct SessionTraits: Hashable, Sendable {
                 case .attentionTemperature: true
                 case .mask(let mask): if case .chunked = mask.window { true } else { false }
                 case .rows: node.operands.last == graph.inputs[.positions]
+                // Weights of elements that were rotated: what is cached cannot be rotated on.
+                case .norm(_, _, weight: true, _): graph.isRotated(node.operands[0])
                 default: false
                 }
             }
@@ -48,4 +50,12 @@ public struct SessionTraits: Hashable, Sendable {
 
     /// Whether positions can change after the fact.
     public var canShift: Bool { !isRecurrent && !traits.isOfWholeBatches }
+}
+
+extension Graph {
+    /// Whether a value comes from a rotation, just so.
+    fileprivate func isRotated(_ value: ValueID) -> Bool {
+        guard case .node(let index) = values[value].source, case .rope = nodes[index].op else { return false }
+        return true
+    }
 }

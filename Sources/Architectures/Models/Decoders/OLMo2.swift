@@ -9,9 +9,8 @@ public struct OLMo2: Architecture {
     public let traits: Traits
     let normalization: Normalization
     let attention: GroupedQueryAttention
-    let rotary: RotaryEmbedding
+    let rotary: RotaryEmbedding.UnstretchedWindows
     let windows: WindowPattern
-    let windowedBase: Double
     let feedForward: Int
 
     public init(_ h: inout some Hyperparameters) throws {
@@ -21,21 +20,17 @@ public struct OLMo2: Architecture {
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
-        rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
+        let whole = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
         windows = try WindowPattern.optional(&h, dimensions, period: 4)
-        windowedBase = windows.isUnlimited ? rotary.base : try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: rotary.base, isRare: true,
-            "base of the rotation frequencies of layers with a window")
+        rotary = try RotaryEmbedding.UnstretchedWindows(&h, whole, windows)
         feedForward = try h.feedForwardLength()
     }
 
     public func build(_ g: GraphBuilder) {
-        // What stretches the context does not concern a window.
-        let windowed = Rope(pairing: .neox, dimensions: rotary.dimensions, base: windowedBase)
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
-            let rope = windows.isWindowed(layer) ? windowed : rotary.rope()
+            let rope = rotary.rope(isWindowed: windows.isWindowed(layer))
             let (q, k, v) = attention.project(block, layer, x)
             let mixed = block.cachedAttention(
                 block.normAcrossHeads("attn_q_norm", q, normalization), block.normAcrossHeads("attn_k_norm", k, normalization), v,

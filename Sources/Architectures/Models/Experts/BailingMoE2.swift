@@ -28,7 +28,7 @@ public struct BailingMoE2: Architecture {
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresNormalization = true
-        options.normalizesOne = false
+        options.normalizesSingle = false
         options.normalizationEpsilon = 1e-20
         options.declaresScale = true
         options.groups = true

@@ -11,10 +11,7 @@ public struct KimiLinear: Architecture {
     let isRecurrent: [Bool]
     let attention: MultiHeadLatentAttention
     let deltaAttention: KimiDeltaAttention
-    let leadingDense: Int
-    let feedForward: Int
-    let experts: Experts
-    let sharedExperts: Int
+    let networks: DenseThenExperts
 
     public init(_ h: inout some Hyperparameters) throws {
         typealias MLA = MultiHeadLatentAttention
@@ -48,17 +45,12 @@ public struct KimiLinear: Architecture {
 
         try h.note("rope.freq_base", "nothing is rotated")
         deltaAttention = try KimiDeltaAttention(&h, heads: heads)
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
-        if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
-        feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresScale = true
         options.groups = true
         options.normalizationEpsilon = 1e-20
-        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
     }
 
     public func build(_ g: GraphBuilder) {
@@ -73,13 +65,7 @@ public struct KimiLinear: Architecture {
                 : attention.attend(
                     block, normed, isAbsorbed: true, scale: 1 / Double(attention.keySize).squareRoot())
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
-            let fed = block.norm("ffn_norm", x, normalization)
-            if layer < leadingDense {
-                x = x + block.feedForward(fed, size: feedForward, .gated(.swiglu))
-            } else {
-                x = x + block.mixture(fed, experts, tensors)
-                    + block.feedForward(fed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
-            }
+            x = x + networks.feed(block, layer, block.norm("ffn_norm", x, normalization), tensors)
         }
         g.logits(x, dimensions, normalization, tying: .rarely)
     }

@@ -13,7 +13,7 @@ public struct Qwen3Next: Architecture {
     let deltaNet: GatedDeltaNet
     let isRecurrent: [Bool]
     let experts: Experts
-    let sharedSize: Int
+    let shared: SharedExperts
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths, predictionBlocks: true)
@@ -44,7 +44,7 @@ public struct Qwen3Next: Architecture {
         options.sharesSize = true
         options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: feedForward)
-        sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, default: feedForward, "hidden units of the expert that every token uses")
+        shared = try SharedExperts(&h, beside: experts, .size(default: feedForward), isGated: true)
     }
 
     public func build(_ g: GraphBuilder) { g.decoder(dimensions, normalization) { transform($0, $1, $2) } }
@@ -56,10 +56,7 @@ public struct Qwen3Next: Architecture {
         let normed = block.norm("attn_norm", x, normalization)
         let x = x + (isRecurrent[layer] ? deltaNet.mix(block, normed, normalization) : attend(block, layer, normed))
         let mixed = block.norm("post_attention_norm", x, normalization)
-        let gate = mixed.matmul(
-            block.weight("ffn_gate_inp_shexp.weight", [dimensions.embedding], .projection).reshaped([1, dimensions.embedding]))
-        return x + block.mixture(mixed, experts, tensors)
-            + block.feedForward(mixed, size: sharedSize, .gated(.swiglu), suffix: "_shexp") * gate(.sigmoid)
+        return x + block.mixture(mixed, experts, tensors, beside: shared)
     }
 
     private func attend(_ block: Scope, _ layer: Int, _ x: Value) -> Value {
