@@ -19,6 +19,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         case declared
         /// The same, but keys and values alike.
         case declaredAlike
+        /// The same, but few models have other sizes than the width over the heads.
+        case declaredRarely
         /// Always the width over the heads.
         case splitEmbedding
     }
@@ -38,7 +40,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let width = dimensions.embedding
         let splits = { (heads: Int) in width % heads == 0 && (!evenHeads || width / heads % 2 == 0) }
         let counts = Domains.divisors(of: width).filter(splits)
-        let headCounts = headSize == .splitEmbedding ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
+        let headCounts = headSize == .splitEmbedding || headSize == .declaredRarely ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
         let heads = try h.integer(
             "attention.head_count", 1...4096, fuzz: headCounts.isEmpty ? [1] : headCounts, "query heads")
         self.heads = Array(repeating: heads, count: dimensions.blocks)
@@ -72,7 +74,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let sizes = evenHeads ? Domains.headSizes : Domains.headSizes + [3, 33, 65]
         func size(_ key: String, _ about: String) throws -> Int {
             splits(heads)
-                ? try h.integer(key, 1...65536, fuzz: sizes, default: width / heads, about)
+                ? try h.integer(
+                    key, 1...65536, fuzz: sizes, default: width / heads, isRare: headSize == .declaredRarely, about)
                 : try h.integer(key, 1...65536, fuzz: sizes, about)
         }
         switch headSize {
@@ -86,7 +89,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         case .declared:
             keySize = try size("attention.key_length", "size of a query or key head")
             valueSize = try size("attention.value_length", "size of a value head")
-        case .declaredAlike:
+        case .declaredAlike, .declaredRarely:
             keySize = try size("attention.key_length", "size of a query or key head")
             // Written again whenever it differs from its own default, since the two keys are read apart.
             valueSize = splits(heads) && keySize == width / heads
