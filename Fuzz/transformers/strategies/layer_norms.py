@@ -31,7 +31,11 @@ def partly_rotated(draw: Draw, values: dict[str, Any], kinds: tuple[str, ...] = 
 
 
 def tied(configuration: Configuration) -> bool:
-    return configuration.values["tie_word_embeddings"]
+    return configuration.values.get("tie_word_embeddings", False)
+
+
+def is_scaled(configuration: Configuration) -> bool:
+    return configuration.values.get("rope_parameters", PLAIN_ROPE)["rope_type"] != "default"
 
 
 AS_WRITTEN = {"model_type": None}
@@ -43,8 +47,9 @@ def converter_ignores_rope_but_part(architecture: str) -> None:
 
     @converter_drops(architecture, "rope_parameters")
     def plain(configuration: Configuration) -> Configuration | None:
-        parameters = configuration.values["rope_parameters"]
-        left = PLAIN_ROPE | {"partial_rotary_factor": parameters["partial_rotary_factor"]}
+        parameters = configuration.values.get("rope_parameters", {})
+        part = {key: value for key, value in parameters.items() if key == "partial_rotary_factor"}
+        left = PLAIN_ROPE | part if parameters else {}
         return None if parameters == left else configuration.with_values(rope_parameters=left)
 
 
@@ -120,7 +125,7 @@ def gptneox(draw: Draw) -> Configuration:
 converter_ignores("gptneox", "hidden_act", "gelu")
 converter_ignores_rope_but_part("gptneox")
 llama_cpp_differs("gptneox", "a tied head, and no biases: asked for all the same")(
-    lambda configuration: tied(configuration) or not configuration.values["attention_bias"])
+    lambda configuration: tied(configuration) or not configuration.values.get("attention_bias", True))
 
 
 @converter_refuses("gptneox", "configurations without rotary_pct, which transformers 5 neither writes nor reads")
@@ -203,7 +208,7 @@ converter_ignores("stablelm", "hidden_act", "silu")
 
 @converter_refuses("stablelm", "normed heads: their stacked weights get lost, since a generator returns them")
 def stablelm_norms(configuration: Configuration) -> bool:
-    return configuration.values["qk_layernorm"]
+    return configuration.values.get("qk_layernorm", False)
 
 
 converter_ignores_rope_but_part("stablelm")
@@ -274,16 +279,16 @@ for _architecture in ("command-r", "cohere2"):
 
     @converter_refuses(_architecture, "a head of its own: it has no name")
     def cohere_untied(configuration: Configuration) -> bool:
-        return not tied(configuration)
+        return not configuration.values.get("tie_word_embeddings", True)
 
     @converter_refuses(_architecture, "rotary scaling: its type would be written twice")
     def cohere_scaling(configuration: Configuration) -> bool:
-        return configuration.values["rope_parameters"]["rope_type"] != "default"
+        return is_scaled(configuration)
 
 
 @converter_refuses("cohere2", "biases")
 def cohere2_biases(configuration: Configuration) -> bool:
-    return configuration.values["attention_bias"]
+    return configuration.values.get("attention_bias", False)
 
 
 @converter_refuses("cohere2", "configurations without rotary_pct, which transformers does not write")
@@ -293,7 +298,7 @@ def cohere2_without_share(configuration: Configuration) -> bool:
 
 @llama_cpp_differs("command-r", "normed heads of fewer than 64 blocks, and biases of what follows attention: tensors too many")
 def command_r_tensors(configuration: Configuration) -> bool:
-    return configuration.values["use_qk_norm"] or configuration.values["attention_bias"]
+    return configuration.values.get("use_qk_norm", False) or configuration.values.get("attention_bias", False)
 
 
 @strategy("olmo")
@@ -346,21 +351,21 @@ def rotated_of_width(configuration: Configuration) -> int:
 def nemotron_part(configuration: Configuration) -> Configuration | None:
     values, rotated = configuration.values, rotated_of_width(configuration)
     parameters = values["rope_parameters"]
-    if rotated == int(parameters["partial_rotary_factor"] * values["head_dim"]):
+    if rotated == int(parameters["partial_rotary_factor"] * head_size_of(values)):
         return None
-    share = (rotated + 0.25) / values["head_dim"]
+    share = (rotated + 0.25) / head_size_of(values)
     return configuration.with_values(rope_parameters=parameters | {"partial_rotary_factor": share})
 
 
 @converter_refuses("nemotron", "an odd number of rotated elements, or more than a head has, as they are counted of the width")
 def nemotron_odd_part(configuration: Configuration) -> bool:
     rotated = rotated_of_width(configuration)
-    return rotated % 2 != 0 or rotated > configuration.values["head_dim"]
+    return rotated % 2 != 0 or rotated > head_size_of(configuration.values)
 
 
 @converter_refuses("nemotron", "rotary scaling: its type would be written twice")
 def nemotron_scaling(configuration: Configuration) -> bool:
-    return configuration.values["rope_parameters"]["rope_type"] != "default"
+    return is_scaled(configuration)
 
 
 llama_cpp_differs("nemotron", "a tied head: output.weight is asked for all the same")(tied)
@@ -379,9 +384,9 @@ converter_ignores("bitnet", "hidden_act", "silu")
 
 @converter_refuses("bitnet", "a head of its own, or biases: they have no names")
 def bitnet_tensors(configuration: Configuration) -> bool:
-    return not tied(configuration) or configuration.values["attention_bias"]
+    return not tied(configuration) or configuration.values.get("attention_bias", False)
 
 
 @converter_refuses("bitnet", "rotary scaling: its type would be written twice")
 def bitnet_scaling(configuration: Configuration) -> bool:
-    return configuration.values["rope_parameters"]["rope_type"] != "default"
+    return is_scaled(configuration)
