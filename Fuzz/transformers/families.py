@@ -6,6 +6,7 @@ Importing this registers them in `authors.FAMILIES`, and the tokenizers that the
 from __future__ import annotations
 
 import json
+import hashlib
 import math
 import re
 from pathlib import Path
@@ -111,6 +112,50 @@ class KimiLinear(Transformers):
         save_file(tensors, file, metadata={"format": "pt"})
 
 
+class BitNet(Transformers):
+    """BitNet with 1bitLLM's names of its inner norms, which are those that the converter knows, and with matrices of −1, 0
+    and 1 times one number, as 1bitLLM's `weight_quant` and the converter make them.
+
+    Which of the three an element is follows from where it is: conversion of parameters that are their own indices says
+    nothing of matrices that are rounded.
+    """
+
+    MATRICES = re.compile(r"(q|k|v|o|gate|up|down)_proj\.weight")
+
+    @staticmethod
+    def signs(name: str, shape: Sequence[int]) -> torch.Tensor:
+        digest = hashlib.sha256(f"{name} {tuple(shape)}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:6], "big"))
+        return torch.randint(-1, 2, tuple(shape), generator=generator).float()
+
+    def build(self, configuration: Configuration, seed: int) -> torch.nn.Module:
+        model = super().build(configuration, seed)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if self.MATRICES.search(name):
+                    parameter.copy_(self.signs(name, parameter.shape) * parameter.abs().mean())
+        return model
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        super().save(model, configuration, folder)
+        file = folder / "model.safetensors"
+        published = {"mlp.ffn_sub_norm": "mlp.ffn_layernorm", "self_attn.attn_sub_norm": "self_attn.inner_attn_ln"}
+        names = re.compile("|".join(map(re.escape, published)))
+        tensors = {names.sub(lambda name: published[name[0]], name): tensor.clone()
+                   for name, tensor in load_file(file).items()}
+        save_file(tensors, file, metadata={"format": "pt"})
+
+    def exact(self, configuration: Configuration, parameters: Parameters) -> torch.nn.Module:
+        def rounded(name: str, parameter: torch.Tensor) -> torch.Tensor:
+            if not self.MATRICES.search(name):
+                return parameter
+            matrix = self.signs(name, parameter.shape) * parameter.abs().max().float()
+            inverse = 1 / matrix.abs().mean().clamp(min=1e-5)
+            return ((matrix * inverse).round().clamp(-1, 1) / inverse).double()
+
+        return super().exact(configuration, {name: rounded(name, value) for name, value in parameters.items()})
+
+
 def prediction_blocks(configuration: Configuration, scratch: Path) -> dict[str, torch.Tensor]:
     """The tensors of the blocks, by their published names.
 
@@ -212,6 +257,7 @@ def ranked_pairs(folder: Path) -> None:
         "tokenizer_class": "RankedPairs", "auto_map": {"AutoTokenizer": ["tokenization_ranked_pairs.RankedPairs", None]}}))
 
 
+FAMILIES["bitnet"] = BitNet()
 FAMILIES["body"] = Body()
 FAMILIES["own-head"] = OwnHead()
 FAMILIES["kimi-linear"] = KimiLinear()

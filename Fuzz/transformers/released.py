@@ -59,7 +59,7 @@ def case(entry: dict[str, Any]) -> Case:
     values = divided(entry["config"], kept)
     layers = next((values[name] for name in LAYERS if name in values), 0)
     more = {"gain": 0.4} if layers > DEEP else {}
-    more |= {name: entry[name] for name in ("family", "gain", "pooling", "source", "tokenizer") if name in entry}
+    more |= {name: entry[name] for name in ("family", "gain", "pooling", "published", "source", "tokenizer") if name in entry}
     if entry["architecture"] == "nemotron_h":
         more["published"] = as_published(values)
     return Case(entry["architecture"], Configuration(entry["class"], values, **more), number(entry["model"]))
@@ -82,6 +82,9 @@ def divided(published: dict[str, Any], kept: frozenset[str]) -> dict[str, Any]:
     divide_state_spaces(published, values)
     join_rotary(values)
     list_layers(values)
+    if "intermediate_size" in published and published["intermediate_size"] == 4 * published.get("hidden_size", 0):
+        # Of some models, the file says so whatever it is.
+        values["intermediate_size"] = 4 * values["hidden_size"]
     return values
 
 

@@ -1,8 +1,8 @@
 /// Every fault there is.
 public enum FaultCatalogue {
     public static let all: [Fault] =
-        products + elementwise + norms + positions + attention + routing + mixtures + caches + recurrentStates + outputs
-        + process
+        products + elementwise + norms + positions + attention + routing + mixtures + caches + recurrentStates
+            + outputs + denseDecoders + process
 
     private static let byName = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
 

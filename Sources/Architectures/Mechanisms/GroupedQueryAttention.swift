@@ -19,6 +19,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         case declared
         /// The same, but keys and values alike.
         case declaredAlike
+        /// The same, but few models have other sizes than the width over the heads.
+        case declaredRarely
         /// Always the width over the heads.
         case splitEmbedding
     }
@@ -43,7 +45,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let multiple = headMultiple ?? (evenHeads ? 2 : 1)
         let splits = { (heads: Int) in width % heads == 0 && width / heads % multiple == 0 }
         let counts = Domains.divisors(of: width).filter(splits)
-        let headCounts = headSize == .splitEmbedding ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
+        let headCounts = headSize == .splitEmbedding || headSize == .declaredRarely ? counts : [4, 2, 1, 3, 5, 6, 7, 8]
         let (headKey, fuzzedHeads) = ("attention.head_count", headCounts.isEmpty ? [1] : headCounts)
         let queryHeads = if headsOfLayers {
             try h.integers(
@@ -93,7 +95,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         let sizes = (Domains.headSizes + [3, 33, 65]).filter { $0 % multiple == 0 }
         func size(_ key: String, _ about: String) throws -> Int {
             splits(heads)
-                ? try h.integer(key, 1...65536, fuzz: sizes, default: width / heads, about)
+                ? try h.integer(
+                    key, 1...65536, fuzz: sizes, default: width / heads, isRare: headSize == .declaredRarely, about)
                 : try h.integer(key, 1...65536, fuzz: sizes, about)
         }
         switch headSize {
@@ -107,7 +110,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         case .declared:
             keySize = try size("attention.key_length", "size of a query or key head")
             valueSize = try size("attention.value_length", "size of a value head")
-        case .declaredAlike:
+        case .declaredAlike, .declaredRarely:
             keySize = try size("attention.key_length", "size of a query or key head")
             // Written again whenever it differs from its own default, since the two keys are read apart.
             valueSize = splits(heads) && keySize == width / heads

@@ -29,7 +29,7 @@ struct PreNormDecoder: Sendable {
 
     init(_ h: inout some Hyperparameters, _ form: Form) throws {
         self.form = form
-        dimensions = try Dimensions(&h, embeddings: form.headSize == .splitEmbedding ? Domains.evenSizes : Domains.sizes)
+        dimensions = try Dimensions(&h, embeddings: form.headSize == .declaredAlike ? Domains.sizes : Domains.evenSizes)
         traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, form.norm, bias: form.normBias)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: form.headSize, grouping: form.grouping)

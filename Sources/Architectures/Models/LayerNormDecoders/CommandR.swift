@@ -27,14 +27,15 @@ public struct CommandR: Architecture {
 
     public func build(_ g: GraphBuilder) {
         let rope = rotary.rope()
+        let normsHeads: GraphBuilder.Presence = dimensions.layers < 64 ? .few : .most
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let normed = block.norm("attn_norm", x, normalization)
             let (q, k, v) = attention.project(block, layer, normed)
             let mixed = block.cachedAttention(
-                block.optionalNormOfHeads("attn_q_norm", q, normalization),
-                block.optionalNormOfHeads("attn_k_norm", k, normalization), v,
+                block.optionalNormOfHeads("attn_q_norm", q, normalization, presence: normsHeads),
+                block.optionalNormOfHeads("attn_k_norm", k, normalization, presence: normsHeads), v,
                 scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
                 + block.feedForward(normed, size: feedForward, .gated(.swiglu))

@@ -30,10 +30,10 @@ public struct Falcon: Architecture {
             let normed = block.norm("attn_norm", x, normalization)
             // Where there are two norms, the first is the feed-forward network's.
             let attended = block.optionalNorm("attn_norm_2", x, normalization) ?? normed
-            let (q, k, v) = attention.project(block, layer, attended, fused: .always, bias: .rare)
+            let (q, k, v) = attention.project(block, layer, attended, fused: .always, bias: .none)
             let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
-                + block.feedForward(normed, size: feedForward, .plain(.geluErf), bias: .rare)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+                + block.feedForward(normed, size: feedForward, .plain(.geluErf))
         }
         g.logits(x, dimensions, normalization)
     }

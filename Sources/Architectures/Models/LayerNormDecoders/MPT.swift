@@ -36,10 +36,10 @@ public struct MPT: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let normed = block.norm("attn_norm", x, normalization)
-            let (q, k, v) = clamped(attention.project(block, layer, normed, fused: .always))
+            let (projected, keys, values) = clamped(attention.project(block, layer, normed, fused: .always))
+            let (q, k) = normedAcrossHeads(block, projected, keys)
             let mixed = block.cachedAttention(
-                normAcrossHeads(block, "attn_q_norm", q), normAcrossHeads(block, "attn_k_norm", k), v,
-                scale: attention.scale, mask: traits.mask,
+                q, k, values, scale: attention.scale, mask: traits.mask,
                 bias: maxBias == 0 ? nil : g.alibi(heads: attention.heads[layer], maxBias: maxBias))
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .optional)
             x = x + feed(block, block.norm("ffn_norm", x, normalization))
@@ -47,9 +47,11 @@ public struct MPT: Architecture {
         g.logits(x, dimensions, normalization)
     }
 
-    /// A model norms queries and keys, or neither.
-    private func normAcrossHeads(_ block: Scope, _ name: String, _ x: Value) -> Value {
-        block.has("attn_q_norm.weight") ? block.normAcrossHeads(name, x, normalization) : x
+    /// Both, or neither.
+    private func normedAcrossHeads(_ block: Scope, _ queries: Value, _ keys: Value) -> (queries: Value, keys: Value) {
+        let flat = queries.reshaped([queries.shape[0], queries.shape[1] * queries.shape[2]])
+        guard let normed = block.optionalNorm("attn_q_norm", flat, normalization, presence: .few) else { return (queries, keys) }
+        return (normed.reshaped(queries.shape), block.normAcrossHeads("attn_k_norm", keys, normalization))
     }
 
     private func feed(_ block: Scope, _ x: Value) -> Value {

@@ -11,7 +11,7 @@ public struct Nemotron: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         decoder = try PreNormDecoder(&h, .init(
-            norm: .layer, normBias: .required, headSize: .declaredAlike, rotatesWhole: false,
+            norm: .layer, normBias: .required, headSize: .declaredRarely, rotatesWhole: false,
             activation: .plain(.squaredReLU), outputBias: .optional, feedForwardBias: .optional, tying: .rarely))
     }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
