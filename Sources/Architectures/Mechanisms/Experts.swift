@@ -21,8 +21,6 @@ public struct Experts: Hashable, Sendable {
     public private(set) var routing: Routing
     /// Weights are divided by their sum.
     public let normalizesWeights: Bool
-    /// Whether they are where a token uses one expert alone.
-    public let normalizesOne: Bool
     /// Added to that sum.
     public let normalizationEpsilon: Double
     /// Multiplies the weights; 0 and 1 are both recorded as nothing, as engines do.
@@ -37,8 +35,8 @@ public struct Experts: Hashable, Sendable {
         /// Whether the metadata says if weights are normalised; else the value here holds.
         public var normalizes: Bool = true
         public var declaresNormalization = false
-        /// Whether the weight of one expert alone is normalised, and so 1.
-        public var normalizesOne = true
+        /// Whether the weight of a single expert is divided by itself too.
+        public var normalizesSingle = true
         /// Added to the sum of the weights by which they are divided, as the architecture's authors have it.
         public var normalizationEpsilon = 0.0
         public var declaresScale = false
@@ -140,7 +138,6 @@ public struct Experts: Hashable, Sendable {
         self.count = count
         self.size = size
         normalizationEpsilon = options.normalizationEpsilon
-        normalizesOne = options.normalizesOne
         let aboutGating = "how router logits become weights"
         gating = if options.gatings.count == 1 {
             options.gatings[0]
@@ -149,9 +146,10 @@ public struct Experts: Hashable, Sendable {
         } else {
             try h.option("expert_gating_func", among: options.gatings, aboutGating)
         }
-        normalizesWeights = options.declaresNormalization
+        let normalizes = options.declaresNormalization
             ? try h.boolean("expert_weights_norm", default: false, "whether weights are divided by their sum")
             : options.normalizes
+        normalizesWeights = normalizes && (used > 1 || options.normalizesSingle)
         weightScale = options.declaresScale
             ? try h.real("expert_weights_scale", 0...1e6, fuzz: [1, 0, 0.5, 2.5], default: 0, "multiplies the weights; 0: no scaling")
             : 1
@@ -232,7 +230,7 @@ extension Scope {
         let selected = g.apply(.topExperts(routing), scores)
         var weights = g.apply(.takeExperts, probabilities, selected)
         if experts.gating == .softmaxOfSelected { weights = weights.softmax() }
-        if experts.normalizesWeights, experts.normalizesOne || experts.used > 1 {
+        if experts.normalizesWeights {
             weights = weights / (weights.sum(1) + experts.normalizationEpsilon)
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }
@@ -274,10 +272,10 @@ extension Scope {
                 let fused = optionalWeight("ffn_gate_up_\(suffix).weight", [count, 2 * size, width], .projection)
             {
                 let both = expertLinear("ffn_gate_up", rows, 2 * size, fused)
-                hidden = tensors.activation.hidden(gate: both.columns(0, size), up: both.columns(size, size))
+                hidden = tensors.activation.units(gate: both.columns(0, size), up: both.columns(size, size))
             } else {
                 let gate = expertLinear("ffn_gate", rows, size)
-                hidden = tensors.activation.hidden(gate: gate, up: expertLinear("ffn_up", rows, size))
+                hidden = tensors.activation.units(gate: gate, up: expertLinear("ffn_up", rows, size))
             }
         }
         var outputs = expertLinear("ffn_down", hidden, width)

@@ -10,8 +10,8 @@ public enum Activation: Hashable, Sendable {
     /// function gives is bounded from above by it, and `up(x)` from both sides.
     case product(Unary, limit: Double? = nil)
 
-    /// The hidden units.
-    func hidden(gate: @autoclosure () -> Value, up: Value) -> Value {
+    /// What a network takes down.
+    func units(gate: @autoclosure () -> Value, up: Value) -> Value {
         switch self {
         case .gated(let function): return up.builder.apply(.gated(function), gate(), up)
         case .plain(let function): return up(function)
@@ -43,7 +43,7 @@ extension Scope {
         _ x: Value, size: Int, _ activation: Activation, bias: Bias = .none, suffix: String = ""
     ) -> Value {
         let up = linear("ffn_up\(suffix)", x, size, bias: bias)
-        let hidden = activation.hidden(gate: linear("ffn_gate\(suffix)", x, size, bias: bias), up: up)
+        let hidden = activation.units(gate: linear("ffn_gate\(suffix)", x, size, bias: bias), up: up)
         return linear("ffn_down\(suffix)", hidden, x.shape.last, bias: bias)
     }
 }

@@ -10,19 +10,19 @@ public struct WindowPattern: Hashable, Sendable {
     /// - Parameters:
     ///   - window: what a layer of the pattern sees.
     ///   - period: every so many layers, one sees everything, where the metadata does not say; 0: none does.
-    ///   - startsUnlimited: whether that is the first of them, not the last.
+    ///   - wholeFirst: whether that is the first of them, not the last.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, window: Mask.Window, period: Int,
-        startsUnlimited: Bool = false
+        wholeFirst: Bool = false
     ) throws {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
             "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 4, 0], layers: layers,
-            "the layers with a window: a flag each, or a period of which the \(startsUnlimited ? "first" : "last") has none (0: all have)")
+            "the layers with a window: a flag each, or a period of which the \(wholeFirst ? "first" : "last") has none (0: all have)")
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }
         case .period(0): { _ in true }
-        case .period(let period): { ($0 + (startsUnlimited ? period - 1 : 0)) % period < period - 1 }
+        case .period(let period): { wholeFirst ? $0 % period > 0 : $0 % period < period - 1 }
         }
         masks = (0..<layers).map { Mask(causal: true, window: isWindowed($0) ? window : .unlimited) }
     }
@@ -85,8 +85,10 @@ extension RotaryEmbedding {
     /// - Parameters:
     ///   - rotated: how many elements of a head it rotates where the metadata does not say; nil: as many as this.
     ///   - base: its base where the metadata does not say; nil: that of this.
+    ///   - magnitude: of what it rotates.
     func ownRopeOfWindows(
-        _ h: inout some Hyperparameters, headSize: Int, rotated: Int? = nil, base: Double? = nil
+        _ h: inout some Hyperparameters, headSize: Int, rotated: Int? = nil, base: Double? = nil,
+        magnitude: Double = 1
     ) throws -> Rope {
         let windowedBase = try h.real(
             "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: base ?? self.base,
@@ -98,6 +100,6 @@ extension RotaryEmbedding {
         try h.require(
             windowed % 2 == 0 && windowed <= headSize, "rope.dimension_count_swa", "attention.key_length",
             because: "\(windowed) rotated elements of heads of \(headSize): must be even and no more than the head")
-        return Rope(pairing: pairing, dimensions: windowed, base: windowedBase)
+        return Rope(pairing: pairing, dimensions: windowed, base: windowedBase, magnitude: magnitude)
     }
 }

@@ -31,7 +31,7 @@ public struct SmallThinker: Architecture {
             "positions that a window holds; 0: no windows")
         windows = window == 0
             ? WindowPattern(unlimited: dimensions)
-            : try WindowPattern(&h, dimensions, window: .sliding(window), period: Self.period, startsUnlimited: true)
+            : try WindowPattern(&h, dimensions, window: .sliding(window), period: Self.period, wholeFirst: true)
         hasWindows = window > 0
         try h.note("feed_forward_length", "every feed-forward network is an expert")
         var options = Experts.Options()
