@@ -185,7 +185,7 @@ def mimo2(draw: Draw) -> Configuration:
         draw, num_hidden_layers=layers, head_dim=head_size, v_head_dim=draw(integers(4, 32, 4)),
         num_attention_heads=2 * groups * draw(st.integers(1, 2)), num_key_value_heads=groups,
         hidden_act=activation(draw, "silu"), attention_bias=rarely(draw), sliding_window=draw(WINDOWS),
-        attention_value_scale=draw(st.sampled_from([None, 0.75, 1.0, 2.0])), tie_word_embeddings=rarely(draw), **experts)
+        attention_value_scale=draw(st.sampled_from([0.75, 1.0, 2.0])), tie_word_embeddings=rarely(draw), **experts)
     if not rarely(draw):
         values |= {"norm_topk_prob": True, "routed_scaling_factor": 1.0}
     values["mlp_layer_types"] = draw(st.lists(st.sampled_from(["sparse", "dense"]), min_size=layers, max_size=layers))
