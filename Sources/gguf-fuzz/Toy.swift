@@ -20,7 +20,7 @@ struct Toy {
     /// where the file holds metadata alone.
     init(like file: FileSource, settings: [MetadataSetting], recipe: WeightRecipe) throws {
         try Model.refuseUnused(file)
-        try self.init(file.metadata, settings, optional: .only(Set(file.tensors.map(\.name))), recipe)
+        try self.init(file.metadata, settings, optional: .of(file.tensors), recipe)
     }
 
     private init(

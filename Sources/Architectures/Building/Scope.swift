@@ -29,6 +29,9 @@ public struct Scope {
         g.has(prefix + name, presence: presence)
     }
 
+    /// Whether a tensor that files have in two shapes has so many rows.
+    public func has(_ name: String, rows: Int) -> Bool { has(OptionalTensor.name(name, rows: rows)) }
+
     /// `name.bias`, if it is there.
     public func bias(_ name: String, _ shape: Shape, _ bias: Bias, role: Weight.Role = .bias) -> Value? {
         switch bias {

@@ -78,6 +78,11 @@ extension Declaration.Domain {
                     throw MetadataError(keys: [key], reason: "has \(flags.count) elements for \(count) layers")
                 }
             }
+        case .layouts(_, .boolean, let count):
+            let flags = try value.flags(key, count: count)
+            guard flags.count == count else {
+                throw MetadataError(keys: [key], reason: "has \(flags.count) elements for \(count) layers")
+            }
         case .layouts(_, let domain, let count):
             try Declaration.Domain.perLayer(domain, count: count).validate(value, key)
         case .perLayer(let domain, let count):

@@ -29,8 +29,10 @@ extension MetadataValue {
     func reals(_ key: String, count: Int) throws -> [Double] {
         try elements?.map { try $0.real(key) } ?? Array(repeating: real(key), count: count)
     }
+    /// One flag for each of `count` layers: booleans or integers, as engines take them.
     func flags(_ key: String, count: Int) throws -> [Bool] {
-        try elements?.map { try $0.boolean(key) } ?? Array(repeating: boolean(key), count: count)
+        try elements?.map { try $0.integer.map { $0 != 0 } ?? $0.boolean(key) }
+            ?? Array(repeating: boolean(key), count: count)
     }
     /// Flags may be booleans or integers, as engines take them.
     func pattern(_ key: String, count: Int) throws -> LayerPattern {

@@ -12,8 +12,8 @@ public enum Activation: Hashable, Sendable {
     /// function gives is bounded from above by it, and `up(x)` from both sides.
     case product(Unary, limit: Double? = nil)
 
-    /// The hidden units.
-    func hidden(gate: @autoclosure () -> Value, up: Value) -> Value {
+    /// What a network takes down.
+    func units(gate: @autoclosure () -> Value, up: Value) -> Value {
         switch self {
         case .gated(let function): return up.builder.apply(.gated(function), gate(), up)
         case .limited(let function, let limit):

@@ -18,7 +18,7 @@ public struct WindowPattern: Hashable, Sendable {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
             "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 4, 0], layers: layers,
-            "the layers with a window: a flag each, or a period of which the \(startsUnlimited ? "first" : "last") has none (0: all have)")
+            "the layers with a window: a flag each, or a period of which the \(wholeFirst ? "first" : "last") has none (0: all have)")
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }
         case .period(0): { _ in true }
@@ -105,8 +105,10 @@ extension RotaryEmbedding {
     /// - Parameters:
     ///   - rotated: how many elements of a head it rotates where the metadata does not say; nil: as many as this.
     ///   - base: its base where the metadata does not say; nil: that of this.
+    ///   - magnitude: of what it rotates.
     func ownRopeOfWindows(
-        _ h: inout some Hyperparameters, headSize: Int, rotated: Int? = nil, base: Double? = nil
+        _ h: inout some Hyperparameters, headSize: Int, rotated: Int? = nil, base: Double? = nil,
+        magnitude: Double = 1
     ) throws -> Rope {
         let windowedBase = try h.real(
             "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: base ?? self.base,
@@ -118,7 +120,7 @@ extension RotaryEmbedding {
         try h.require(
             windowed % 2 == 0 && windowed <= headSize, "rope.dimension_count_swa", "attention.key_length",
             because: "\(windowed) rotated elements of heads of \(headSize): must be even and no more than the head")
-        return Rope(pairing: pairing, dimensions: windowed, base: windowedBase)
+        return Rope(pairing: pairing, dimensions: windowed, base: windowedBase, magnitude: magnitude)
     }
 
     /// The rotations of layers without and with a window, where what stretches the context does not concern a window.

@@ -46,10 +46,13 @@ struct TensorLayout {
             let nodes = graph.nodes.filter { $0.layer == number }
             let routing = nodes.lazy
                 .compactMap { if case .topExperts(let routing) = $0.op { routing } else { nil } }.first
+            let experts = own["ffn_gate_inp.weight"].map { $0[0] }
+            // Groups that are chosen together, or that share an expert.
+            let sharing = nodes.lazy.compactMap { if case .expertGroups(let size) = $0.op { size } else { nil } }.first
             layers.append(
                 Layer(
-                    number: number, names: Set(own.keys), experts: own["ffn_gate_inp.weight"].map { $0[0] },
-                    groups: routing?.groups ?? 1, heads: Self.heads(nodes, own, graph),
+                    number: number, names: Set(own.keys), experts: experts,
+                    groups: sharing.flatMap { size in experts.map { $0 / size } } ?? routing?.groups ?? 1, heads: Self.heads(nodes, own, graph),
                     fusions: Fusion.candidates(own, prefix: prefix, architecture, names, used: used)))
         }
     }
@@ -82,11 +85,16 @@ extension TensorLayout.Layer {
     func permuteExperts(_ tensors: inout ChangedTensors, _ random: inout RandomStream) throws {
         guard let experts, experts > 1 else { return }
         let size = experts / groups
-        let order = random.order(groups).flatMap { group in random.order(size).map { group * size + $0 } }
+        let groupOrder = random.order(groups)
+        let order = groupOrder.flatMap { group in random.order(size).map { group * size + $0 } }
         for name in names
         where name.contains("_exps.") && !name.contains("norm") || name.hasPrefix("ffn_gate_inp.")
-            || name == "exp_probs_b.bias" {
+            || name.hasPrefix("exp_probs_b")
+        {
             try tensors.permute(self.name(name), order, parts: experts)
+        }
+        for name in names where name.contains("_chexps.") {
+            try tensors.permute(self.name(name), groupOrder, parts: groups)
         }
     }
 

@@ -121,8 +121,11 @@ struct ChangedTensors {
             }
             return type
         }
+        let present = names.compactMap { name in
+            changed[name].map { TensorInfo(name: name, shape: $0.shape, type: $0.type) } ?? infos[name]
+        }
         return try MemorySource(
-            original.metadata, optional: .only(names), type: { try known($0.name) }
+            original.metadata, optional: .of(present), type: { try known($0.name) }
         ) { tensor in
             if let data = changed[tensor.name] { return data }
             guard let info = infos[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is missing") }

@@ -50,7 +50,7 @@ public final class MemorySource: TensorSource {
             return tensor
         }
         try self.init(
-            source.metadata, optional: OptionalTensors { known[$0] != nil }, type: { try found($0.name).type }
+            source.metadata, optional: .of(source.tensors), type: { try found($0.name).type }
         ) { tensor in
             let info = try found(tensor.name)
             var data = try source.data(of: info)

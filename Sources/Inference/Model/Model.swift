@@ -11,6 +11,7 @@ public final class Model: Sendable {
     /// Every weight that the model's graphs use.
     public let weights: [Weight]
     private let tensors: [String: TensorInfo]
+    private let optional: OptionalTensors
     private let graphs = GraphCache()
 
     public var metadata: Metadata { source.metadata }
@@ -21,13 +22,15 @@ public final class Model: Sendable {
         self.source = source
         let tensors = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
         self.tensors = tensors
+        let optional = OptionalTensors.of(source.tensors)
+        self.optional = optional
         if let inventory = (source as? MemorySource)?.inventory {
             // It has been asked already.
             architecture = inventory.architecture
             weights = inventory.tensors.map(\.weight)
         } else {
             architecture = try ArchitectureCatalog.read(source.metadata)
-            weights = try architecture.weights { tensors[$0] != nil }
+            weights = try architecture.weights(optional.contains)
         }
         for weight in weights { try Self.check(tensors[weight.name], against: weight) }
         try Self.refuseUnused(source.tensors, of: Swift.type(of: architecture), weights)
@@ -35,8 +38,7 @@ public final class Model: Sendable {
 
     /// - Throws: as `init`, for tensors that the model that its metadata describes makes no use of. None need be there.
     public static func refuseUnused(_ source: some TensorSource) throws {
-        let names = Set(source.tensors.map(\.name))
-        let inventory = try Inventory(source.metadata, optional: .only(names))
+        let inventory = try Inventory(source.metadata, optional: .of(source.tensors))
         try refuseUnused(
             source.tensors, of: Swift.type(of: inventory.architecture), inventory.tensors.map(\.weight))
     }
@@ -73,7 +75,7 @@ public final class Model: Sendable {
 
     /// The graph of one batch, the same for every session.
     func graph(_ batch: BatchShape) throws -> Graph {
-        try graphs.graph(batch) { try architecture.graph(batch) { [tensors] in tensors[$0] != nil } }
+        try graphs.graph(batch) { try architecture.graph(batch, optional.contains) }
     }
 
     private final class GraphCache: @unchecked Sendable {

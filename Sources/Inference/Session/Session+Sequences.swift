@@ -122,7 +122,13 @@ extension Session {
             guard let rotation = state.rotation else { continue }
             isNeeded = true
             builder.layer = nil
-            let factors = rotation.factors.map { builder.weight($0, [rotation.rope.dimensions / 2], .ropeFactor) }
+            let factors = rotation.factors.map { name in
+                let pairs = rotation.rope.dimensions / 2
+                let shape = model.weights.first { $0.name == name }?.shape ?? [pairs]
+                let all = builder.weight(name, shape, .ropeFactor)
+                // Where layers differ in how much they rotate, each uses the first of them.
+                return shape.last == pairs ? all : all.columns(0, pairs)
+            }
             builder.layer = state.layer
             let id = builder.state(state.name, .cache, row: state.row, rotation: rotation)
             // Turning what is turned already must not scale it again.

@@ -18,10 +18,11 @@ public struct BailingMoE2: Architecture {
     let sharedSize: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h, predictionBlocks: true)
+        dimensions = try Dimensions(&h, embeddings: Domains.evenSizes, predictionBlocks: true)
         traits = try Traits(decoder: &h, predictionBlocks: dimensions.predictionBlocks)
         normalization = try Normalization(&h, .rms)
-        attention = try GroupedQueryAttention(&h, dimensions)
+        // All released models' do, and engines know no others.
+        attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         leadingDense = try h.leadingDenseBlocks(dimensions)
         feedForward = try h.feedForwardLength("hidden units of a dense block")

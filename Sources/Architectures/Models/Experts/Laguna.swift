@@ -1,6 +1,6 @@
 import ModelGraph
 
-/// Poolside's Laguna: heads whose number differs between layers, gated by a softplus; windows in three of four layers,
+/// Poolside's Laguna: heads whose number differs between layers, gated by a softplus, each or element by element; windows in three of four layers,
 /// with a rotation of their own; leading dense layers, then experts chosen by a selection bias beside a shared one.
 /// Source: `LagunaForCausalLM` of transformers (2026).
 public struct Laguna: Architecture {
@@ -60,13 +60,15 @@ public struct Laguna: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let normed = block.norm("attn_norm", x, normalization)
+            let heads = attention.heads[layer]
+            let isPerElement = attention.keySize > 1 && block.has("attn_gate.weight", rows: heads * attention.keySize)
             let (q, k, v) = attention.project(block, layer, normed)
             let mixed = block.gated(
                 block.cachedAttention(
                     block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
                     scale: attention.scale, mask: windows.masks[layer],
                     rope: windows.isWindowed(layer) ? windowedRope : rotary.rope()),
-                normed, heads: attention.heads[layer], .perHead, .softplus)
+                normed, heads: heads, isPerElement ? .perElement : .perHead, .softplus)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             let input = block.norm("ffn_norm", x, normalization)
             if layer >= leadingDense {

@@ -46,8 +46,9 @@ public struct MiMo2: Architecture {
 
     /// One block: `[T, D] → [T, D]`.
     private func transform(_ block: Scope, _ layer: Int, _ x: Value) -> Value {
-        // What stretches the context does not concern a window.
-        let windowed = Rope(pairing: .neox, dimensions: rotary.dimensions, base: windowedBase)
+        // What stretches the context does not concern a window, but for the magnitude.
+        let windowed = Rope(
+            pairing: .neox, dimensions: rotary.dimensions, base: windowedBase, magnitude: rotary.attentionFactor)
         let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
         let mixed = block.cachedAttention(
             q, k, v * valueScale, scale: attention.scale, mask: windows.masks[layer],

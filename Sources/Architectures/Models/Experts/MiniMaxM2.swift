@@ -20,7 +20,11 @@ public struct MiniMaxM2: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         let size = try h.feedForwardLength("hidden units of an expert")
-        try h.note("expert_feed_forward_length", "hidden units of an expert, as the other key says them")
+        let expertSize = try h.integer(
+            "expert_feed_forward_length", 1...(1 << 20), fuzz: [size], "the same: files have both")
+        try h.require(
+            expertSize == size, "expert_feed_forward_length", "feed_forward_length",
+            because: "experts of \(expertSize) and of \(size) hidden units")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresSize = false

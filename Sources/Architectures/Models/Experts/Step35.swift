@@ -7,6 +7,7 @@ import ModelGraph
 /// model.
 public struct Step35: Architecture {
     public static let name = "step35"
+    private static let factors = "rope_freqs.weight"
 
     public let dimensions: Dimensions
     public let traits: Traits
@@ -39,7 +40,8 @@ public struct Step35: Architecture {
         let window = try h.integer(
             "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(listed: &h, dimensions, window: .sliding(window))
-        windowedRope = try rotary.ownRopeOfWindows(&h, headSize: size, rotated: rotated, base: 10_000)
+        windowedRope = try rotary.ownRopeOfWindows(
+            &h, headSize: size, rotated: rotated, base: 10_000, magnitude: rotary.attentionFactor)
         feedForward = try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
@@ -72,9 +74,10 @@ public struct Step35: Architecture {
         if block.has("attn_q_norm.weight", presence: .most) {
             (q, k) = (block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization))
         }
+        let (rope, factors) = isWindowed ? (windowedRope, nil) : (rotary.rope(), self.factors(block.g))
         var mixed = block.cachedAttention(
-            q, k, v, scale: attention.scale, mask: windows.masks[layer], rope: isWindowed ? windowedRope : rotary.rope(),
-            factors: isWindowed ? nil : factors(block.g))
+            q.rotated(rope, factors: factors), k.rotated(rope, factors: factors), v, scale: attention.scale,
+            mask: windows.masks[layer], rotation: State.Rotation(rope: rope, factors: factors.map { _ in Self.factors }))
         if block.has("attn_gate.weight", presence: .most) {
             mixed = block.gated(mixed, normed, heads: attention.heads[layer], .perHead, .sigmoid)
         }
@@ -95,10 +98,10 @@ public struct Step35: Architecture {
 
     /// The first of the model's frequency factors, which has as many as the layers with most rotated elements need.
     private func factors(_ g: GraphBuilder) -> Value? {
-        let all = (0..<dimensions.layers).map { (windows.isWindowed($0) ? windowedRope : rotary.rope()).dimensions / 2 }
-        let layer = g.layer
+        let pairs = (0..<dimensions.layers).map { (windows.isWindowed($0) ? windowedRope : rotary.rope()).dimensions / 2 }
+        let (layer, own) = (g.layer, rotary.dimensions / 2)
         defer { g.layer = layer }
-        return g.model.optionalWeight("rope_freqs.weight", [all.max() ?? 0], .ropeFactor, presence: .few)?
-            .columns(0, rotary.dimensions / 2)
+        let all = g.model.optionalWeight(Self.factors, [pairs.max() ?? own], .ropeFactor, presence: .few)
+        return all.map { $0.shape.last == own ? $0 : $0.columns(0, own) }
     }
 }
