@@ -36,16 +36,28 @@ def modern_bert(draw: Draw) -> Configuration:
             for kind in ("full_attention", "sliding_attention")},
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 3, "cls_token_id": 1, "sep_token_id": 2,
     }
-    published = {}
+    # The name that the class had for it before.
+    published = {} if rarely(draw) else {"layer_norm_eps": values["norm_eps"]}
     if draw(st.booleans()):
         period = draw(st.integers(1, 4))
         values["layer_types"] = [
             "sliding_attention" if layer % period else "full_attention" for layer in range(layers)]
         if not rarely(draw):
             published["global_attn_every_n_layers"] = period
+    head = "ForMaskedLM" if rarely(draw) else "Model"
     return Configuration(
-        draw(st.sampled_from(["ModernBertModel", "ModernBertForMaskedLM"])), values, tokens=draw(PROMPTS),
-        family="body", pooling=draw(POOLINGS), published=published)
+        f"ModernBert{head}", values, tokens=draw(PROMPTS), family="transformers" if head == "Model" else "body",
+        pooling=draw(POOLINGS), published=published)
+
+
+@converter_refuses("modern-bert", "norm_eps, which published files say as layer_norm_eps too: the file lacks it")
+def modern_bert_epsilon(configuration: Configuration) -> bool:
+    return "layer_norm_eps" not in configuration.published
+
+
+@converter_refuses("modern-bert", "the bias of the head that predicts tokens")
+def modern_bert_head(configuration: Configuration) -> bool:
+    return configuration.model_class == "ModernBertForMaskedLM"
 
 
 @converter_refuses("modern-bert", "biases: engines know none")
@@ -69,7 +81,13 @@ def eurobert(draw: Draw) -> Configuration:
     # Rotated halves are as long as each other.
     values["rope_parameters"] = draw(rope(
         values["hidden_size"] // values["num_attention_heads"], ROPES if rarely(draw) else ("default",)))
+    values["classifier_pooling"] = "late" if rarely(draw) else "mean"
     return Configuration("EuroBertModel", values, tokens=draw(PROMPTS), pooling=draw(POOLINGS))
+
+
+@converter_refuses("eurobert", "classifier_pooling late, which is the class's own")
+def eurobert_pooling(configuration: Configuration) -> bool:
+    return configuration.values["classifier_pooling"] == "late"
 
 
 converter_ignores("eurobert", "hidden_act", "silu")

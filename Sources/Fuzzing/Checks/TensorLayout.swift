@@ -73,11 +73,27 @@ struct TensorLayout {
         }
         // A bias by head, such as ALiBi's, belongs to the head's number.
         guard attentions.count == 1, let (attention, node) = attentions.first, !attention.bias,
-            own["attn_output.weight"] != nil,
+            own["attn_output.weight"] != nil, !isFusedByHead(nodes, graph),
             own.keys.allSatisfy({ !$0.hasPrefix("attn_") || headless.contains($0) || headed.contains($0) })
         else { return nil }
         let (queries, keys) = (graph.values[node.operands[0]].shape, graph.values[node.operands[1]].shape)
         return Heads(queries: queries[1], keyValues: keys[1], valueSize: attention.valueSize, keySize: keys[2])
+    }
+}
+
+extension TensorLayout {
+    /// Whether queries, keys and values of each head lie together in a fused matrix.
+    private static func isFusedByHead(_ nodes: [Node], _ graph: Graph) -> Bool {
+        func producer(_ value: ValueID) -> Node? {
+            if case .node(let index) = graph.values[value].source { graph.nodes[index] } else { nil }
+        }
+        return nodes.contains { node in
+            guard case .slice = node.op, let reshape = producer(node.operands[0]), case .reshape = reshape.op,
+                let product = producer(reshape.operands[0]), case .matmul = product.op,
+                case .weight(let index) = graph.values[product.operands[1]].source
+            else { return false }
+            return graph.weights[index].name.hasSuffix(".attn_qkv.weight")
+        }
     }
 }
 
@@ -88,8 +104,8 @@ extension TensorLayout.Layer {
         let groupOrder = random.order(groups)
         let order = groupOrder.flatMap { group in random.order(size).map { group * size + $0 } }
         for name in names
-        where name.contains("_exps.") && !name.contains("norm") || name.hasPrefix("ffn_gate_inp.")
-            || name.hasPrefix("exp_probs_b")
+        where name.contains("_exps.") && !name.contains("norm") || name.hasPrefix("exp_probs_b")
+            || ["ffn_gate_inp.weight", "ffn_gate_inp.bias"].contains(name)
         {
             try tensors.permute(self.name(name), order, parts: experts)
         }

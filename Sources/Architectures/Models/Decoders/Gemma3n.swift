@@ -39,7 +39,11 @@ public struct Gemma3n: Architecture {
         sharing = try SharedCaches(
             &h, windows: windows.masks.map { $0.window != .unlimited }, default: max(0, dimensions.layers - 20))
         let layers = dimensions.layers
-        feedForward = try h.integers("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: layers, "hidden units of a feed-forward network")
+        // One for each layer, of released models all alike.
+        feedForward = try h.integers(
+            "feed_forward_length", 1...(1 << 20), layouts: Domains.feedForward.map { Array(repeating: $0, count: layers) },
+            layers: layers, default: [], "hidden units of a feed-forward network")
+        try h.require(feedForward.count == layers, "feed_forward_length", because: "is missing")
         let none = -Double(Float.greatestFiniteMagnitude)
         // 95 % of normally distributed gates, in the first ten layers of the released models.
         let most = 1.6448533535003662

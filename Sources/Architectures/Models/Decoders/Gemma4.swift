@@ -29,12 +29,13 @@ public struct Gemma4: Architecture {
     let logitCap: Double
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h, layers: [2, 3, 4, 1, 6])
+        dimensions = try Dimensions(&h, layers: [2, 3, 4, 6, 1])
         let layers = dimensions.layers
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
-        // The last layer sees everything.
-        let layouts = (0..<1 << min(5, layers - 1)).reversed().map { bits in (0..<layers).map { bits >> $0 & 1 == 1 } }
+        // The last layer sees everything, and of several, one that is drawn does not.
+        let layouts = (layers == 1 ? 0..<1 : 1..<1 << min(5, layers - 1)).reversed()
+            .map { bits in (0..<layers).map { bits >> $0 & 1 == 1 } }
         isWindowed = try h.flags("attention.sliding_window_pattern", layouts: layouts, layers: layers, "the layers with a window")
         window = .sliding(try h.integer(
             "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds"))

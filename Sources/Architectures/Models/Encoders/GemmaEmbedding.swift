@@ -20,12 +20,12 @@ public struct GemmaEmbedding: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         // To where the default pattern of windows begins anew.
-        dimensions = try Dimensions(&h, layers: [1, 2, 3, 4, 7])
+        dimensions = try Dimensions(&h, layers: [2, 3, 4, 7, 1])
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         let window = try h.integer(
-            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds, half of them to each side")
+            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds, half of them to each side")
         windows = try WindowPattern(ofEncoder: &h, dimensions, length: window, period: 6)
         windowedBase = try h.real(
             "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")

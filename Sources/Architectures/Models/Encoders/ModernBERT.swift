@@ -18,7 +18,7 @@ public struct ModernBERT: Architecture {
     let activation: Activation
 
     public init(_ h: inout some Hyperparameters) throws {
-        dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
+        dimensions = try Dimensions(&h, embeddings: Domains.evenSizes, layers: [2, 3, 4, 1])
         normalization = try Normalization(&h, .layer)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, grouping: .never)
         rotary = try RotaryEmbedding(

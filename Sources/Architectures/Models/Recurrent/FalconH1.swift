@@ -26,13 +26,13 @@ public struct FalconH1: Architecture {
     }
 
     public func build(_ g: GraphBuilder) {
-        let (rope, factors) = (rotary.rope(), rotary.factors(g))
+        let rope = rotary.rope()
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let normed = block.norm("attn_norm", x, normalization)
             let (q, k, v) = attention.project(block, layer, normed, bias: .rare)
-            let looked = block.cachedAttention(q, k, v, scale: attention.scale, rope: rope, factors: factors)
+            let looked = block.cachedAttention(q, k, v, scale: attention.scale, rope: rope)
             let mixed = block.linear("attn_output", looked, dimensions.embedding, bias: .rare)
             x = x + mixed + stateSpace.mix(block, normed, normalization, mayLackNorm: true)
             x = x + block.feedForward(

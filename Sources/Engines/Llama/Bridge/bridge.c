@@ -310,11 +310,16 @@ static void metadata_value(const void *model, const char *key, char *value, size
     if (llama_model_meta_val_str(model, name, value, size) < 0) value[0] = 0;
 }
 
+static bool is_only_encoder(const void *model) {
+    return llama_model_has_encoder(model) && !llama_model_has_decoder(model);
+}
+
 // Of the family of BERT there are encoders only, whether their metadata say so or not.
 static bool is_encoder(const void *model) {
     char architecture[128];
+    if (is_only_encoder(model)) return true;
     return llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) >= 0 &&
-           strstr(architecture, "bert") != NULL;
+           (strstr(architecture, "bert") != NULL || strcmp(architecture, "gemma-embedding") == 0);
 }
 
 static bool is_pooling(const void *model) {
@@ -396,7 +401,8 @@ static int encode(void *context, const struct llama_bridge_batch *batch) {
 }
 
 static int decode(void *context, const struct llama_bridge_batch *batch) {
-    return process(context, batch, llama_decode);
+    // T5's encoder by itself.
+    return process(context, batch, is_only_encoder(llama_get_model(context)) ? llama_encode : llama_decode);
 }
 
 static int logit_count(void *context) {
