@@ -36,6 +36,11 @@ public struct WindowPattern: Hashable, Sendable {
             : try WindowPattern(&h, dimensions, window: .sliding(window), period: period)
     }
 
+    /// - Parameter isWindowed: of each layer.
+    public init(_ isWindowed: [Bool], window: Mask.Window) {
+        masks = isWindowed.map { Mask(causal: true, window: $0 ? window : .unlimited) }
+    }
+
     /// No layer has a window.
     public init(unlimited dimensions: Dimensions) {
         masks = Array(repeating: Mask(causal: true), count: dimensions.layers)

@@ -127,6 +127,11 @@ final class ReferenceExecutable: Executable {
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset, y)
 
+        case .indexScores:
+            Ops.indexScores(
+                x[0], x[1], x[2], x[3], cache: cache(of: node.operands[1]).flatMap { states.type(of: $0) }, y, rounder)
+        case .topCells(let count): try Ops.topCells(count, x[0], y, device.decisions)
+
         case .topExperts(let routing): try Ops.topExperts(routing, x[0], y, rounder, device.decisions)
         case .takeExperts: try Ops.takeExperts(x[0], x[1], y)
 
@@ -191,11 +196,11 @@ extension Op {
     /// Whether the result is computed: what is only moved or chosen is exact on any device.
     fileprivate var isInexact: Bool {
         switch self {
-        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
-            .takeExperts, .store, .load, .tokenShift, .unary(.relu):
+        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topCells,
+            .topExperts, .takeExperts, .store, .load, .tokenShift, .unary(.relu):
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .softmax,
-            .rope, .alibi, .attention, .attentionTemperature, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,
+            .rope, .alibi, .attention, .attentionTemperature, .indexScores, .convolution, .selectiveScan, .gatedDeltaRule, .wkv7,
             .pool:
             true
         }
