@@ -17,9 +17,9 @@ from strategies.dense import activation, decoder
 
 
 def indexer(draw: Draw, rotated: int) -> dict[str, Any]:
-    """A few heads, which seldom score 0 all together, and fewer positions than the prompt has."""
+    """As many heads as seldom score 0 all together, which would be ties, and fewer positions than the prompt has."""
     return {
-        "index_n_heads": draw(st.sampled_from([8, 4, 12])),
+        "index_n_heads": draw(st.sampled_from([16, 12, 24])),
         "index_head_dim": draw(st.sampled_from([size for size in (64, 32, 16, 24, 128) if size > rotated])),
         "index_topk": draw(st.sampled_from([8, 4, 1, 16, 64])),
     }
@@ -38,7 +38,7 @@ def sparse(draw: Draw) -> dict[str, Any]:
 
 @strategy("deepseek32")
 def deepseek32(draw: Draw) -> Configuration:
-    return deepseek_configuration(draw, "DeepseekV32ForCausalLM", sparse(draw))
+    return deepseek_configuration(draw, "DeepseekV32ForCausalLM", sparse(draw), tokenizer="beginning")
 
 
 def indexer_types(draw: Draw, layers: int) -> list[str]:
@@ -64,7 +64,7 @@ def hy_v4(draw: Draw) -> Configuration:
         "hc_eps": draw(st.sampled_from([2.0**-20, 0.0])),
         "swiglu_limit": draw(st.sampled_from([0.5, 10.0, 0.25])),
     }
-    return deepseek_configuration(draw, "HYV4ForCausalLM", values)
+    return deepseek_configuration(draw, "HYV4ForCausalLM", values, family="hy-v4")
 
 
 @strategy("minicpm3")
