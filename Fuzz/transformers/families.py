@@ -101,15 +101,22 @@ class WithPrediction(Transformers):
         save_file(tensors, file, metadata={"format": "pt"})
 
 
-class KimiLinear(Transformers):
-    """Kimi-Linear, whose class saves the matrices of dense blocks by names that only experts have where published."""
+class Renamed(Transformers):
+    """Models whose classes save some tensors by other names than they are published by."""
+
+    def __init__(self, published: dict[str, str]):
+        self.published = {re.compile(saved): name for saved, name in published.items()}
 
     def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
         super().save(model, configuration, folder)
         file = folder / "model.safetensors"
-        dense = re.compile(r"block_sparse_moe(?=\.(gate|up|down)_proj\.)")
-        tensors = {dense.sub("mlp", name): tensor.clone() for name, tensor in load_file(file).items()}
+        tensors = {self.name(saved): tensor.clone() for saved, tensor in load_file(file).items()}
         save_file(tensors, file, metadata={"format": "pt"})
+
+    def name(self, saved: str) -> str:
+        for pattern, published in self.published.items():
+            saved = pattern.sub(published, saved)
+        return saved
 
 
 class BitNet(Transformers):
@@ -207,6 +214,20 @@ def glm(folder: Path) -> None:
         (folder / file).write_text(text)
 
 
+def beginning(folder: Path) -> None:
+    """Byte pairs as GPT-2's own files have them, of texts that begin with a token: it is left out where there is a
+    `tokenizer.json`.
+    """
+    toy_tokenizers.byte_pairs(folder)
+    file = folder / "tokenizer.json"
+    model = json.loads(file.read_text())["model"]
+    file.unlink()
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
+    merges = (pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"])
+    (folder / "merges.txt").write_text("".join(f"{pair}\n" for pair in merges))
+    authors.amend(folder / "tokenizer_config.json", {"tokenizer_class": "GPT2Tokenizer", "add_bos_token": True})
+
+
 def xlm_roberta(folder: Path) -> None:
     """A unigram model as XLM-RoBERTa's is: it lacks the token of padding, which comes second everywhere else."""
     from sentencepiece import sentencepiece_model_pb2
@@ -260,9 +281,14 @@ def ranked_pairs(folder: Path) -> None:
 FAMILIES["bitnet"] = BitNet()
 FAMILIES["body"] = Body()
 FAMILIES["own-head"] = OwnHead()
-FAMILIES["kimi-linear"] = KimiLinear()
+# Kimi Linear's matrices of dense blocks have names that only experts have where published.
+FAMILIES["kimi-linear"] = Renamed({r"block_sparse_moe(?=\.(gate|up|down)_proj\.)": "mlp"})
+FAMILIES["hy-v4"] = Renamed({
+    r"\.hc_pre(?=\.hc_head\.)": "", r"\.hc_pre\.(hc_(attn|mlp)_layer)": r".\1.hc_pre",
+    r"(\.mlp\.(shared_experts\.)?)linear_gate": r"\1gate_proj"})
 FAMILIES["projected"] = Projected()
 FAMILIES["with-prediction"] = WithPrediction()
+toy_tokenizers.KINDS["beginning"] = beginning
 toy_tokenizers.KINDS["glm"] = glm
 toy_tokenizers.KINDS["ranked-pairs"] = ranked_pairs
 toy_tokenizers.KINDS["xlm-roberta"] = xlm_roberta

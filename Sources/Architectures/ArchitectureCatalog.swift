@@ -109,8 +109,16 @@ public enum ArchitectureCatalog {
     ]
     private static let latentAttention: [Member] = [
         Member(DeepSeek2.self, transformers: "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM", "Glm4MoeLiteForCausalLM"),
+        Member(Mistral4.self),
+        Member(MiniCPM3.self),
+        Member(PLM.self),
+        Member(DeepSeek2OCR.self),
     ]
     private static let sparseAndLinearAttention: [Member] = [
+        Member(DeepSeek32.self),
+        Member(GLMDSA.self),
+        Member(Dots3Note.self),
+        Member(HYV4.self),
     ]
     private static let recurrent: [Member] = [
         Member(Mamba.self, transformers: "MambaForCausalLM", "FalconMambaForCausalLM"),
@@ -126,6 +134,8 @@ public enum ArchitectureCatalog {
         Member(Qwen3Next.self, transformers: "Qwen3NextForCausalLM"),
         Member(RWKV7.self),
         Member(KimiLinear.self, transformers: "KimiLinearForCausalLM"),
+        Member(KimiK3.self),
+        Member(BailingMoE3.self),
     ]
     private static let encoders: [Member] = [
         Member(BERT.self, transformers: "BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel", "DistilBertModel"),

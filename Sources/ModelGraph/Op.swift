@@ -81,6 +81,13 @@ public enum Op: Hashable, Sendable {
     /// `(positions [T]) → [T, 1, 1]`: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`, by which queries are
     /// multiplied. Source: Llama 4's attention temperature tuning.
     case attentionTemperature(scale: Double, length: Double, offset: Double)
+    /// `(queries [T, H, S], keys [C, 1, S], weights [T, H], mask [T, C]) → [T, C]`:
+    /// `Σ_h weights[t, h] · max(0, queries[t, h] · keys[c]) + mask[t, c]`, what cell `c` is worth to token `t`.
+    /// Source: DeepSeek-V3.2 (2025), section 2.1, equation 1.
+    case indexScores
+    /// `(scores [T, C]) → [T, C]`, a mask: 0 for each token's `count` cells of greatest score, −∞ elsewhere; equal scores:
+    /// the lower cell first. A cell of score −∞ is not taken.
+    case topCells(count: Int)
 
     // MARK: Routing
 
@@ -142,7 +149,8 @@ extension Op {
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .xielu, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
-            .relativePositionBias, .attention, .attentionTemperature, .topExperts, .takeExperts, .expertGroups, .pool:
+            .relativePositionBias, .attention, .attentionTemperature, .indexScores, .topCells, .topExperts, .takeExperts,
+            .expertGroups, .pool:
             nil
         }
     }

@@ -146,6 +146,19 @@ extension Op {
         case .attentionTemperature:
             try check.indices(1)
             return ([shapes[0][0], 1, 1], .real)
+        case .indexScores:
+            try check.reals(4)
+            let (q, k, weights, mask) = (shapes[0], shapes[1], shapes[2], shapes[3])
+            try check.require(
+                q.rank == 3 && k.rank == 3 && k[1] == 1 && q[2] == k[2], "queries \(q) and keys \(k) of one head")
+            try check.require(weights == [q[0], q[1]], "weights \(weights) for queries \(q)")
+            try check.require(mask == [q[0], k[0]], "mask \(mask) for \(q[0]) tokens and \(k[0]) cells")
+            return (mask, .real)
+        case .topCells(let count):
+            try check.reals(1)
+            try check.rank(0, 2)
+            try check.require(count > 0, "the best \(count) cells")
+            return (shapes[0], .real)
 
         case .topExperts(let routing):
             try check.reals(1)

@@ -138,6 +138,13 @@ extension Lowering {
             copy(
                 from: try table(for: node), strides: shape.strides, to: try result(), strides: shape.strides, shape)
 
+        case .indexScores:
+            elementwise(
+                .indexScores, [try read(0), try read(1), try read(2), try read(3), try result()], count,
+                [shape[1], shapes[0][1], shapes[0][2]])
+        case .topCells(let limit):
+            elementwise(.topCells, [try read(0), try result()], shape[0], [shape[1], min(limit, shape[1])])
+
         case .topExperts(let routing):
             elementwise(
                 .topExperts, [try read(0), try result()], shape[0],

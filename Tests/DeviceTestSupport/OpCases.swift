@@ -4,7 +4,7 @@ import ModelGraph
 
 /// Every op with every variant of its attributes, at sizes on and beside the edges of tiles.
 public let opCases: [OpCase] =
-    productCases + elementwiseCases + shapeCases + reductionCases + positionCases + attentionCases
+    productCases + elementwiseCases + shapeCases + reductionCases + positionCases + attentionCases + indexCases
     + routingCases + cacheCases + recurrentCases + outputCases
 
 /// The types in which a product's weights come: all but those of whole numbers, and of numbers that floats cannot hold.
@@ -404,6 +404,43 @@ private let attentionCases: [OpCase] =
             return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20, bias: true)), q, k, v, mask, bias)]
         }
     }
+
+// MARK: Attention to the best cells
+
+private let indexCases: [OpCase] = cases {
+    for (tokens, heads, size, cells) in [(1, 1, 1, 1), (5, 3, 33, 9), (3, 4, 64, 65), (33, 2, 16, 33)] {
+        OpCase("indexScores of \(tokens) tokens, \(heads) heads of \(size), \(cells) cells") { o in
+            let mask = o.real([tokens, cells]) { _ in
+                (0..<tokens * cells).map { _ in o.random(below: 3) == 0 ? -.infinity : 0 }
+            }
+            let (queries, keys) = (o.real([tokens, heads, size]), o.real([cells, 1, size]))
+            return [o.graph.apply(.indexScores, queries, keys, o.real([tokens, heads]), mask)]
+        }
+    }
+    for (count, cells) in [(1, 1), (1, 9), (4, 33), (33, 33), (64, 33), (17, 65)] {
+        OpCase("topCells \(count) of \(cells)") { [$0.graph.apply(.topCells(count: count), $0.real([5, cells]))] }
+    }
+    OpCase("topCells of equal scores") {
+        let scores = $0.real([3, 9]) { _ in
+            [1, 3, 3, 0, 3, 2, 2, 3, 1] + Array(repeating: -1, count: 9) + [0, 0, -.infinity, 0, 0, 0, -.infinity, 0, 0]
+        }
+        return [$0.graph.apply(.topCells(count: 5), scores)]
+    }
+    OpCase("topCells of few and of none") {
+        let scores = $0.real([3, 4]) { _ in
+            [-.infinity, 1, -.infinity, -2] + Array(repeating: -.infinity, count: 4) + [5, 4, 3, 2]
+        }
+        return [$0.graph.apply(.topCells(count: 3), scores)]
+    }
+    OpCase("attention to the best cells") {
+        let mask = $0.mask(Mask(causal: true))
+        let (indexKeys, weights) = ($0.real([9, 1, 16]), $0.real([5, 2]))
+        let best = $0.graph.apply(
+            .topCells(count: 2), $0.graph.apply(.indexScores, $0.real([5, 2, 16]), indexKeys, weights, mask))
+        let (q, k, v) = ($0.real([5, 4, 20]), $0.real([9, 2, 20]), $0.real([9, 2, 20]))
+        return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20)), q, k, v, best)]
+    }
+}
 
 extension GraphBuilder {
     fileprivate func positions(_ count: Int) -> Value { input(.positions, [count]) }

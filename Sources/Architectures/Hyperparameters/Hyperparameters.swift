@@ -97,9 +97,9 @@ extension Hyperparameters {
     // MARK: Required
 
     public mutating func integer(
-        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], _ about: String
+        _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], isRare: Bool = false, _ about: String
     ) throws -> Int {
-        try required(key, .integer(valid: valid, fuzz: fuzz), about).integer(key)
+        try required(key, .integer(valid: valid, fuzz: fuzz), about, isRare: isRare).integer(key)
     }
 
     public mutating func real(
@@ -175,6 +175,16 @@ extension Hyperparameters {
     ) throws -> Double {
         try optional(key, .real(valid: valid, fuzz: fuzz), .value(.float32(Float(absent))), about, isRare: isRare)?
             .real(key) ?? Double(Float(absent))
+    }
+
+    /// One number a layer; the file may hold one for all.
+    public mutating func reals(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: Double, isRare: Bool = false,
+        _ about: String
+    ) throws -> [Double] {
+        try optional(
+            key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers), .value(.float32(Float(absent))), about,
+            isRare: isRare)?.reals(key, count: layers) ?? Array(repeating: Double(Float(absent)), count: layers)
     }
 
     public mutating func boolean(

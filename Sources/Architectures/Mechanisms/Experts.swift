@@ -197,7 +197,7 @@ public struct Experts: Hashable, Sendable {
 
 extension Scope {
     /// What an architecture's mixture has besides the common parts.
-    public struct ExpertTensors {
+    public struct ExpertTensors: Sendable {
         public var activation: Activation = .gated(.swiglu)
         /// A bias of each linear map, the router's included.
         public var bias: Bias = .none

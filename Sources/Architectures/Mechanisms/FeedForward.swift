@@ -12,17 +12,30 @@ public enum Activation: Hashable, Sendable {
     /// function gives is bounded from above by it, and `up(x)` from both sides.
     case product(Unary, limit: Double? = nil)
 
+    /// `down(β tanh(gate(x) / β) · sigmoid(gate(x)) · β' tanh(up(x) / β'))`; without `β'` what is up stays as it is.
+    /// Source: Kimi K3 (SiTU).
+    case softLimited(gate: Double, up: Double?)
+
+    /// SwiGLU with a limit, where there is one.
+    static func swiglu(limit: Double, _ limited: (Double) -> Activation) -> Activation {
+        limit == 0 ? .gated(.swiglu) : limited(limit)
+    }
+
     /// What a network takes down.
-    func units(gate: @autoclosure () -> Value, up: Value) -> Value {
+    /// - Parameter gate: `gate(x)`; asked for where there is one.
+    func hidden(gate: @autoclosure () -> Value, up: Value) -> Value {
+        let lowest = -Double(Float.greatestFiniteMagnitude)
         switch self {
         case .gated(let function): return up.builder.apply(.gated(function), gate(), up)
         case .limited(let function, let limit):
-            let bounded = gate().clamped(-.greatestFiniteMagnitude, limit)
-            return up.builder.apply(.gated(function), bounded, up.clamped(-limit, limit))
+            return up.builder.apply(.gated(function), gate().clamped(lowest, limit), up.clamped(-limit, limit))
         case .plain(let function): return up(function)
         case .product(let function, let limit):
             guard let limit else { return gate()(function) * up }
-            return gate()(function).clamped(-.infinity, limit) * up.clamped(-limit, limit)
+            return gate()(function).clamped(lowest, limit) * up.clamped(-limit, limit)
+        case .softLimited(let gateLimit, let upLimit):
+            let gate = gate()
+            return gate.softcapped(gateLimit) * gate(.sigmoid) * (upLimit.map { up.softcapped($0) } ?? up)
         }
     }
 }

@@ -32,4 +32,14 @@ enum LayerLayouts {
             flags.enumerated().map { layer, flag in flag ? values[(start + layer) % values.count] : 0 }
         }
     }
+
+    /// Which layers of a model with latent attention are recurrent: those without a head of the cache.
+    static func recurrentLayers(_ h: inout some Hyperparameters, _ dimensions: Dimensions) throws -> [Bool] {
+        let predicting = Array(repeating: 1, count: dimensions.predictionBlocks)
+        let layouts = mixtures(of: dimensions.layers).flatMap { values([1], where: $0) }.map { $0 + predicting }
+        return try h.integers(
+            "attention.head_count_kv", 0...1, layouts: layouts, layers: dimensions.blocks,
+            default: Array(repeating: 1, count: dimensions.blocks),
+            "heads of the cache of latent attention; 0: the layer is delta attention").map { $0 == 0 }
+    }
 }

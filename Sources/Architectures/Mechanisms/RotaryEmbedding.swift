@@ -124,15 +124,17 @@ public struct RotaryEmbedding: Hashable, Sendable {
 
     /// The model's frequency factors, if it has them: LongRoPE's by context, else `rope_freqs`.
     public func factors(_ g: GraphBuilder) -> Value? {
+        scaling == .longrope
+            ? factorsByContext(g) : g.model.optionalWeight("rope_freqs.weight", [dimensions / 2], .ropeFactor)
+    }
+
+    /// LongRoPE's frequency factors, if the model has them: those for long contexts, or those for short ones.
+    public func factorsByContext(_ g: GraphBuilder) -> Value? {
         let shape: Shape = [dimensions / 2]
-        if scaling == .longrope {
-            let isLong = g.batch.context > originalContext
-            // Both are asked for, so that a saved model keeps both.
-            let long = g.model.optionalWeight("rope_factors_long.weight", shape, .ropeFactor)
-            let short = g.model.optionalWeight("rope_factors_short.weight", shape, .ropeFactor)
-            return isLong ? long : short
-        }
-        return g.model.optionalWeight("rope_freqs.weight", shape, .ropeFactor)
+        // Both are asked for, so that a saved model keeps both.
+        let long = g.model.optionalWeight("rope_factors_long.weight", shape, .ropeFactor)
+        let short = g.model.optionalWeight("rope_factors_short.weight", shape, .ropeFactor)
+        return g.batch.context > originalContext ? long : short
     }
 }
 

@@ -70,6 +70,11 @@ public struct WindowPattern: Hashable, Sendable {
             "which layers have a window").map { Mask(causal: true, window: $0 ? .sliding(window) : .unlimited) }
     }
 
+    /// - Parameter isWindowed: of each layer.
+    public init(_ isWindowed: [Bool], window: Mask.Window) {
+        masks = isWindowed.map { Mask(causal: true, window: $0 ? window : .unlimited) }
+    }
+
     /// No layer has a window.
     public init(unlimited dimensions: Dimensions, causal: Bool = true) {
         masks = Array(repeating: Mask(causal: causal), count: dimensions.layers)

@@ -126,6 +126,13 @@ typedef struct {
         const int *first, const int *last, const int *sequences, const int *cell_positions,
         const int *cell_sequences, float *y, long tokens, long cells);
 
+    /// `y [tokens, cells] = Σ weights [tokens, heads] · max(0, queries · keys) + mask`; `scratch`: `heads × cells` floats.
+    void (*index_scores)(
+        const float *queries, const float *keys, const float *weights, const float *mask, float *y, long tokens,
+        long heads, long size, long cells, float *scratch);
+    /// 0 for the `count` greatest scores of each row that are above −∞, the first of equals first; else −∞.
+    void (*top_cells)(const float *scores, float *y, long tokens, long cells, long count);
+
     /// `group_best`: 1 or 2, of how many experts a group's score is the sum.
     void (*top_experts)(
         const float *scores, int *y, long tokens, long experts, long used, long groups, long groups_used,

@@ -144,6 +144,16 @@ extension CPUCompiler {
         }
     }
 
+    mutating func indexScores(_ operands: [ValueID], _ y: ValueID) {
+        let (queries, cells, kernel) = (shape(operands[0]), shape(y)[1], kernels.index_scores)
+        temporary(queries[1] * cells)
+        step { run in
+            kernel(
+                run[operands[0]], run[operands[1]], run[operands[2]], run[operands[3]], run[y], queries[0], queries[1],
+                queries[2], cells, run.scratch)
+        }
+    }
+
     mutating func takeExperts(_ x: ValueID, _ experts: ValueID, _ y: ValueID) {
         let (columns, shape) = (shape(x)[1], shape(experts))
         step { run in

@@ -94,6 +94,11 @@ struct CPUCompiler {
         case .attentionTemperature(let scale, let length, let offset):
             attentionTemperature(scale, length, offset, operands[0], y)
 
+        case .indexScores: indexScores(operands.map { floats($0) }, y)
+        case .topCells(let count):
+            let (x, shape, kernel) = (floats(operands[0]), shape(y), kernels.top_cells)
+            step { kernel($0[x], $0[y], shape[0], shape[1], count) }
+
         case .topExperts(let routing):
             let (x, shape, kernel) = (floats(operands[0]), shape(operands[0]), kernels.top_experts)
             step {

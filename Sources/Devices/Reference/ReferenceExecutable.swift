@@ -130,6 +130,11 @@ final class ReferenceExecutable: Executable {
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset, y)
 
+        case .indexScores:
+            Ops.indexScores(
+                x[0], x[1], x[2], x[3], cache: cache(of: node.operands[1]).flatMap { states.type(of: $0) }, y, rounder)
+        case .topCells(let count): try Ops.topCells(count, x[0], y, device.decisions)
+
         case .topExperts(let routing): try Ops.topExperts(routing, x[0], y, rounder, device.decisions)
         case .takeExperts: try Ops.takeExperts(x[0], x[1], y)
         case .expertGroups(let size): Ops.expertGroups(size, x[0], y)
@@ -198,12 +203,12 @@ extension Op {
     /// Whether the result is computed: what is only moved or chosen is exact on any device.
     fileprivate var isInexact: Bool {
         switch self {
-        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
-            .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
+        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topCells,
+            .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
             false
-        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm, .groupNorm,
-            .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .convolution, .selectiveScan,
-            .gatedDeltaRule, .linearAttention, .wkv7, .pool:
+        case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
+            .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution,
+            .selectiveScan, .gatedDeltaRule, .linearAttention, .wkv7, .pool:
             true
         }
     }

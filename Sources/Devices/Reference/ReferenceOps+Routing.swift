@@ -5,8 +5,7 @@ extension ReferenceOps {
     /// first. Of several groups, the best are chosen first, by the sum of their one or two best scores, and only their
     /// experts take part. Sources: see `Routing`.
     ///
-    /// The one op that is discontinuous. Its decisions are, token by token, which groups take part and which
-    /// experts are used, where not all are. The order among those that are taken is no decision: every use of the
+    /// Its decisions are, token by token, which groups take part and which experts are used, where not all are. The order among those that are taken is no decision: every use of the
     /// result is a product with, or a weight of, each expert, and they are summed.
     static func topExperts(
         _ routing: Routing, _ scores: ReferenceValue, _ y: Doubles, _ rounder: Rounder, _ log: DecisionLog?
@@ -24,6 +23,20 @@ extension ReferenceOps {
             }
             let best = try greatest(routing.used, of: row, among: candidates, log)
             for i in 0..<routing.used { y[t * routing.used + i] = Double(best[i]) }
+        }
+    }
+
+    /// `(scores [T, C]) → [T, C]`: 0 for each token's `count` cells of greatest score, −∞ elsewhere; equal scores: the
+    /// lower cell first. A cell of score −∞ is not taken.
+    ///
+    /// Its decisions are, token by token, which cells are taken, where not all that the token sees are.
+    static func topCells(_ count: Int, _ scores: ReferenceValue, _ y: Doubles, _ log: DecisionLog?) throws {
+        let cells = scores.shape[1]
+        y.update(repeating: -.infinity, count: scores.count)
+        for t in 0..<scores.shape[0] {
+            let row = Array(UnsafeBufferPointer(start: scores.row(t), count: cells))
+            let seen = row.indices.filter { row[$0] > -.infinity }
+            for cell in try greatest(min(count, seen.count), of: row, among: seen, log) { y[t * cells + cell] = 0 }
         }
     }
 
