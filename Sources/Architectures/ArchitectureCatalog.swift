@@ -60,6 +60,9 @@ public enum ArchitectureCatalog {
         Member(DeepSeek2.self, transformers: "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM", "Glm4MoeLiteForCausalLM"),
     ]
     private static let sparseAndLinearAttention: [Member] = [
+        Member(MiniMax01.self),
+        Member(Qwen4Exp.self),
+        Member(DeepSeek4.self),
     ]
     private static let recurrent: [Member] = [
         Member(Mamba.self, transformers: "MambaForCausalLM", "FalconMambaForCausalLM"),
@@ -70,7 +73,13 @@ public enum ArchitectureCatalog {
         Member(NemotronH.self, transformers: "NemotronHForCausalLM"),
         Member(NemotronHMoE.self),
         Member(Qwen3Next.self, transformers: "Qwen3NextForCausalLM"),
+        Member(Qwen35.self, transformers: "Qwen3_5ForCausalLM"),
+        Member(Qwen35MoE.self, transformers: "Qwen3_5MoeForCausalLM"),
+        Member(RWKV6.self),
+        Member(RWKV6Qwen2.self),
         Member(RWKV7.self),
+        Member(ARWKV7.self),
+        Member(HRMText.self, transformers: "HrmTextForCausalLM"),
         Member(KimiLinear.self, transformers: "KimiLinearForCausalLM"),
     ]
     private static let encoders: [Member] = [

@@ -134,3 +134,25 @@ static void attention(const CPUAttention *a, long first_head, long last_head) {
         }
     }
 }
+
+static void index_scores(
+    const float *queries, const float *keys, const float *weights, const float *mask, float *y, long tokens,
+    long heads, long size, long cells, float *scratch) {
+    for (long t = 0; t < tokens; t++, queries += heads * size, weights += heads, mask += cells, y += cells) {
+        const CPUMatmul products = {
+            .x = queries, .x_stride = size, .weight = keys, .weight_stride = 4 * size,
+            .weight_step = 4 * CPU_WEIGHT_COLUMNS, .type = QUANTS_F32, .y = scratch, .y_stride = cells,
+            .rows = heads, .outputs = cells, .inputs = size,
+        };
+        matmul(&products);
+        for (long c = 0; c < cells; c++) {
+            float sum = 0;
+            for (long h = 0; h < heads; h++) {
+                const float product = scratch[h * cells + c];
+                sum += weights[h] * (product > 0 ? product : 0);
+            }
+            // Whatever a hidden cell holds, its score is −∞.
+            y[c] = mask[c] == -INFINITY ? -INFINITY : sum + mask[c];
+        }
+    }
+}

@@ -1,4 +1,4 @@
-// Selection of experts.
+// Selection of experts and of cells.
 
 static void top_experts(
     const float *scores, int *y, long tokens, long experts, long used, long groups, long groups_used,
@@ -32,6 +32,20 @@ static void top_experts(
             }
             open[best] = 0;
             y[i] = (int)best;
+        }
+    }
+}
+
+static void top_cells(const float *scores, float *y, long tokens, long cells, long count) {
+    for (long t = 0; t < tokens; t++, scores += cells, y += cells) {
+        for (long c = 0; c < cells; c++) y[c] = -INFINITY;
+        for (long i = 0; i < count && i < cells; i++) {
+            long best = -1;
+            for (long c = 0; c < cells; c++) {
+                if (y[c] < 0 && scores[c] > (best < 0 ? -INFINITY : scores[best])) best = c;
+            }
+            if (best < 0) break;
+            y[best] = 0;
         }
     }
 }

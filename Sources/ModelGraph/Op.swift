@@ -75,6 +75,20 @@ public enum Op: Hashable, Sendable {
     /// `(positions [T]) → [T, 1, 1]`: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`, by which queries are
     /// multiplied. Source: Llama 4's attention temperature tuning.
     case attentionTemperature(scale: Double, length: Double, offset: Double)
+    /// `(queries [T, H, S], keys [C, 1, S], weights [T, H], mask [T, C]) → [T, C]`:
+    /// `Σ_h weights[t, h] · max(0, queries[t, h] · keys[c]) + mask[t, c]`, what cell `c` is worth to token `t`.
+    /// Source: DeepSeek-V3.2 (2025), section 2.1, equation 1.
+    case indexScores
+    /// `(scores [T, C]) → [T, C]`, a mask: 0 for each token's `count` cells of greatest score, −∞ elsewhere; equal scores:
+    /// the lower cell first. A cell of score −∞ is not taken.
+    case topCells(count: Int)
+    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`, a bias of each head: 0 for the cells
+    /// that the token sees of its best blocks of positions, −∞ elsewhere. A block is worth its greatest score among the
+    /// cells that the token sees; equal ones: the earlier first.
+    /// Source: MiniMax-M3's authors' code (`MiniMaxM3VLIndexer` of transformers).
+    case topBlocks(BlockSelection)
+    /// `(positions [T]) → [T]` indices: where the window of each position begins, or which of its positions it is.
+    case windowPosition(length: Int, WindowPart)
 
     // MARK: Routing
 
@@ -134,7 +148,8 @@ extension Op {
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .softmax, .rope, .mask, .alibi, .relativePositionBias,
-            .attention, .attentionTemperature, .topExperts, .takeExperts, .pool:
+            .attention, .attentionTemperature, .windowPosition, .indexScores, .topCells, .topBlocks, .topExperts,
+            .takeExperts, .pool:
             nil
         }
     }
@@ -155,6 +170,8 @@ public enum Unary: String, Hashable, Sendable, CaseIterable {
     case exp
     /// `ln(1 + eˣ)`
     case softplus
+    /// `√ln(1 + eˣ)`
+    case rootOfSoftplus
 }
 
 public enum Binary: String, Hashable, Sendable, CaseIterable { case add, subtract, multiply, divide }
@@ -280,6 +297,38 @@ public struct Mask: Hashable, Sendable {
         case .sliding(let n): return position - cell < n
         case .chunked(let n): return cell >= position / n * n
         }
+    }
+}
+
+/// Positions lie in windows of equal length, one after the other.
+public enum WindowPart: Hashable, Sendable {
+    /// The first position of the window.
+    case start
+    /// How far the position lies from that.
+    case offset
+
+    /// The one definition; an empty cell, of position −1, is taken for position 0.
+    public func of(_ position: Int, length: Int) -> Int {
+        let offset = max(position, 0) % length
+        return self == .offset ? offset : max(position, 0) - offset
+    }
+}
+
+/// Which blocks of positions a token attends to: the `local` ones up to its own, then the best ones, `count` in all.
+public struct BlockSelection: Hashable, Sendable {
+    /// Positions of a block.
+    public var size: Int
+    public var count: Int
+    public var local: Int
+    public init(size: Int, count: Int, local: Int) {
+        self.size = size
+        self.count = count
+        self.local = local
+    }
+
+    public func isLocal(block: Int, to position: Int) -> Bool {
+        let own = position / size
+        return block <= own && block > own - local
     }
 }
 

@@ -13,6 +13,8 @@ enum Shader: String, Hashable {
     case alibi
     case relativeBias = "relative_bias"
     case attention
+    case indexScores = "index_scores"
+    case topCells = "top_cells"
     case topExperts = "top_experts"
     case takeExperts = "take_experts"
     case store

@@ -4,7 +4,7 @@ import ModelGraph
 
 /// Every op with every variant of its attributes, at sizes on and beside the edges of tiles.
 public let opCases: [OpCase] =
-    productCases + elementwiseCases + shapeCases + reductionCases + positionCases + attentionCases
+    productCases + elementwiseCases + shapeCases + reductionCases + positionCases + attentionCases + indexCases
     + routingCases + cacheCases + recurrentCases + outputCases
 
 /// The types in which a product's weights come: all but those of whole numbers, and of numbers that floats cannot hold.
@@ -176,6 +176,7 @@ private let shapeCases: [OpCase] = cases {
     for (from, to) in targets {
         OpCase("broadcast \(from) to \(to)") { [$0.graph.apply(.broadcast(to), $0.real(from))] }
     }
+    OpCase("constant") { [$0.graph.apply(.constant([0, -1.5, 1e-5, 1e30]))] }
 }
 
 // MARK: Reductions and norms
@@ -280,6 +281,12 @@ private let positionCases: [OpCase] = cases {
             }
         }
     }
+    for length in [1, 4, 100] {
+        OpCase("windowPosition of \(length)") { operands in
+            let positions = operands.index(.cellPositions, [33]) { _ in Array(-1..<32) }
+            return [WindowPart.start, .offset].map { operands.graph.apply(.windowPosition(length: length, $0), positions) }
+        }
+    }
     OpCase("attentionTemperature") {
         let positions = $0.index(.positions, [6]) { _ in [0, 6, 7, 8, 100, 8191] }
         return [$0.graph.apply(.attentionTemperature(scale: 0.1, length: 8, offset: 1), positions)]
@@ -378,6 +385,53 @@ private let attentionCases: [OpCase] =
             return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20, bias: true)), q, k, v, mask, bias)]
         }
     }
+
+// MARK: Attention to the best cells
+
+private let indexCases: [OpCase] = cases {
+    for (tokens, heads, size, cells) in [(1, 1, 1, 1), (5, 3, 33, 9), (3, 4, 64, 65), (33, 2, 16, 33)] {
+        OpCase("indexScores of \(tokens) tokens, \(heads) heads of \(size), \(cells) cells") { o in
+            let mask = o.real([tokens, cells]) { _ in
+                (0..<tokens * cells).map { _ in o.random(below: 3) == 0 ? -.infinity : 0 }
+            }
+            let (queries, keys) = (o.real([tokens, heads, size]), o.real([cells, 1, size]))
+            return [o.graph.apply(.indexScores, queries, keys, o.real([tokens, heads]), mask)]
+        }
+    }
+    for (count, cells) in [(1, 1), (1, 9), (4, 33), (33, 33), (64, 33), (17, 65)] {
+        OpCase("topCells \(count) of \(cells)") { [$0.graph.apply(.topCells(count: count), $0.real([5, cells]))] }
+    }
+    for (heads, selection) in [
+        (1, BlockSelection(size: 1, count: 1, local: 1)), (3, BlockSelection(size: 4, count: 2, local: 1)),
+        (2, BlockSelection(size: 2, count: 3, local: 0)), (1, BlockSelection(size: 3, count: 9, local: 2)),
+    ] {
+        OpCase("topBlocks \(selection.count) of \(selection.size), \(selection.local) local, \(heads) heads") {
+            let mask = $0.mask(Mask(causal: true))
+            let (positions, cells) = ($0.graph.input(.positions, [5]), $0.graph.input(.cellPositions, [9]))
+            return [$0.graph.apply(.topBlocks(selection), $0.real([5, heads, 9]), mask, positions, cells)]
+        }
+    }
+    OpCase("topCells of equal scores") {
+        let scores = $0.real([3, 9]) { _ in
+            [1, 3, 3, 0, 3, 2, 2, 3, 1] + Array(repeating: -1, count: 9) + [0, 0, -.infinity, 0, 0, 0, -.infinity, 0, 0]
+        }
+        return [$0.graph.apply(.topCells(count: 5), scores)]
+    }
+    OpCase("topCells of few and of none") {
+        let scores = $0.real([3, 4]) { _ in
+            [-.infinity, 1, -.infinity, -2] + Array(repeating: -.infinity, count: 4) + [5, 4, 3, 2]
+        }
+        return [$0.graph.apply(.topCells(count: 3), scores)]
+    }
+    OpCase("attention to the best cells") {
+        let mask = $0.mask(Mask(causal: true))
+        let (indexKeys, weights) = ($0.real([9, 1, 16]), $0.real([5, 2]))
+        let best = $0.graph.apply(
+            .topCells(count: 2), $0.graph.apply(.indexScores, $0.real([5, 2, 16]), indexKeys, weights, mask))
+        let (q, k, v) = ($0.real([5, 4, 20]), $0.real([9, 2, 20]), $0.real([9, 2, 20]))
+        return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20)), q, k, v, best)]
+    }
+}
 
 extension GraphBuilder {
     fileprivate func positions(_ count: Int) -> Value { input(.positions, [count]) }

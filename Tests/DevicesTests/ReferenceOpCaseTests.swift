@@ -16,7 +16,8 @@ import Testing
             ops == [
                 "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap",
                 "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope", "mask",
-                "alibi", "relativePositionBias", "attention", "attentionTemperature", "topExperts", "takeExperts",
+                "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "indexScores",
+                "topCells", "topBlocks", "topExperts", "takeExperts",
                 "store", "load", "convolution", "tokenShift", "selectiveScan", "gatedDeltaRule", "linearAttention", "wkv7",
                 "pool",
             ])

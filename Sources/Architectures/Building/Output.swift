@@ -30,17 +30,18 @@ extension GraphBuilder {
     ///
     /// Without an `output.weight` the token embedding serves (tied embeddings).
     /// - Parameters:
+    ///   - normalization: nil: the rows are normed already.
     ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
     ///   - tiedScale: multiplies the rows where the token embedding serves.
     ///   - bias: of the output matrix.
     ///   - softcap: of the logits.
     ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(
-        _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
+        _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization?, name: String = "output_norm",
         tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, softcap: Double? = nil,
         head: ((Value) -> Value)? = nil
     ) {
-        let rows = embeddings(x, head: head ?? { $0 }) { model.norm(name, $0, normalization) }
+        let rows = embeddings(x, head: head ?? { $0 }) { rows in normalization.map { model.norm(name, rows, $0) } ?? rows }
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
         let own: Value? = switch tying {
         case .optional: model.optionalWeight("output.weight", shape, .projection)

@@ -10,6 +10,8 @@ public struct Experts: Hashable, Sendable {
         case sigmoid = 2
         /// Softmax over the selected experts only.
         case softmaxOfSelected = 3
+        /// `√softplus`. Source: DeepSeek-V4 (2026).
+        case rootOfSoftplus = 4
     }
 
     public let count: Int
@@ -177,7 +179,7 @@ public struct Experts: Hashable, Sendable {
 
 extension Scope {
     /// What an architecture's mixture has besides the common parts.
-    public struct ExpertTensors {
+    public struct ExpertTensors: Sendable {
         public var activation: Activation = .gated(.swiglu)
         /// A bias of each linear map, the router's included.
         public var bias: Bias = .none
@@ -204,6 +206,7 @@ extension Scope {
         let probabilities = switch experts.gating {
         case .softmax: logits.softmax()
         case .sigmoid: logits(.sigmoid)
+        case .rootOfSoftplus: logits(.rootOfSoftplus)
         case .softmaxOfSelected: logits
         }
         var scores = tensors.weighsInput ? logits : probabilities
@@ -231,19 +234,14 @@ extension Scope {
             return bias(name, [experts.count, outputs], tensors.bias).map { y + $0.rows(selected) } ?? y
         }
         let hidden: Value
-        switch tensors.activation {
-        case .plain(let function):
-            hidden = expertLinear("ffn_up_exps", rows, experts.size)(function)
-        case .gated(let function):
-            if tensors.mayFuseGateUp,
-                let fused = optionalWeight("ffn_gate_up_exps.weight", [experts.count, 2 * experts.size, width], .projection)
-            {
-                let both = expertLinear("ffn_gate_up_exps", rows, 2 * experts.size, fused)
-                hidden = g.apply(.gated(function), both.columns(0, experts.size), both.columns(experts.size, experts.size))
-            } else {
-                hidden = g.apply(
-                    .gated(function), expertLinear("ffn_gate_exps", rows, experts.size),
-                    expertLinear("ffn_up_exps", rows, experts.size))
+        if tensors.mayFuseGateUp,
+            let fused = optionalWeight("ffn_gate_up_exps.weight", [experts.count, 2 * experts.size, width], .projection)
+        {
+            let both = expertLinear("ffn_gate_up_exps", rows, 2 * experts.size, fused)
+            hidden = tensors.activation.hidden(both.columns(experts.size, experts.size)) { both.columns(0, experts.size) }
+        } else {
+            hidden = tensors.activation.hidden(expertLinear("ffn_up_exps", rows, experts.size)) {
+                expertLinear("ffn_gate_exps", rows, experts.size)
             }
         }
         var outputs = expertLinear("ffn_down_exps", hidden, width)

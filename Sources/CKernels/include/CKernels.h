@@ -12,7 +12,8 @@
 #pragma clang assume_nonnull begin
 
 typedef enum {
-    CPU_SILU, CPU_GELU, CPU_GELU_ERF, CPU_RELU, CPU_SQUARED_RELU, CPU_SIGMOID, CPU_TANH, CPU_EXP, CPU_SOFTPLUS
+    CPU_SILU, CPU_GELU, CPU_GELU_ERF, CPU_RELU, CPU_SQUARED_RELU, CPU_SIGMOID, CPU_TANH, CPU_EXP, CPU_SOFTPLUS,
+    CPU_ROOT_OF_SOFTPLUS
 } CPUUnary;
 typedef enum { CPU_ADD, CPU_SUBTRACT, CPU_MULTIPLY, CPU_DIVIDE, CPU_SECOND } CPUBinary;
 typedef enum { CPU_SWIGLU, CPU_GEGLU, CPU_CLAMPED_SWIGLU } CPUGated;
@@ -119,6 +120,13 @@ typedef struct {
     void (*mask)(
         const int *first, const int *last, const int *sequences, const int *cell_positions,
         const int *cell_sequences, float *y, long tokens, long cells);
+
+    /// `y [tokens, cells] = Σ weights [tokens, heads] · max(0, queries · keys) + mask`; `scratch`: `heads × cells` floats.
+    void (*index_scores)(
+        const float *queries, const float *keys, const float *weights, const float *mask, float *y, long tokens,
+        long heads, long size, long cells, float *scratch);
+    /// 0 for the `count` greatest scores of each row that are above −∞, the first of equals first; else −∞.
+    void (*top_cells)(const float *scores, float *y, long tokens, long cells, long count);
 
     /// `group_best`: 1 or 2, of how many experts a group's score is the sum.
     void (*top_experts)(

@@ -128,6 +128,15 @@ final class ReferenceExecutable: Executable {
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset, y)
 
+        case .indexScores:
+            Ops.indexScores(
+                x[0], x[1], x[2], x[3], cache: cache(of: node.operands[1]).flatMap { states.type(of: $0) }, y, rounder)
+        case .topCells(let count): try Ops.topCells(count, x[0], y, device.decisions)
+        case .topBlocks(let selection):
+            try Ops.topBlocks(selection, x[0], x[1], x[2], x[3], y, device.decisions)
+        case .windowPosition(let length, let part):
+            for i in 0..<x[0].count { y[i] = Double(part.of(Int(x[0][i]), length: length)) }
+
         case .topExperts(let routing): try Ops.topExperts(routing, x[0], y, rounder, device.decisions)
         case .takeExperts: try Ops.takeExperts(x[0], x[1], y)
 
@@ -195,12 +204,12 @@ extension Op {
     /// Whether the result is computed: what is only moved or chosen is exact on any device.
     fileprivate var isInexact: Bool {
         switch self {
-        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topExperts,
-            .takeExperts, .store, .load, .tokenShift, .unary(.relu):
+        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .windowPosition,
+            .topCells, .topBlocks, .topExperts, .takeExperts, .store, .load, .tokenShift, .unary(.relu):
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .gated, .sum, .norm, .softmax,
-            .rope, .alibi, .attention, .attentionTemperature, .constant, .convolution, .selectiveScan, .gatedDeltaRule,
-            .linearAttention, .wkv7, .pool:
+            .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution, .selectiveScan,
+            .gatedDeltaRule, .linearAttention, .wkv7, .pool:
             true
         }
     }

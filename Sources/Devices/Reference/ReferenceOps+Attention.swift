@@ -3,6 +3,41 @@ import Foundation
 import ModelGraph
 
 extension ReferenceOps {
+    /// `(queries [T, H, S], keys [C, 1, S], weights [T, H], mask [T, C]) → [T, C]`:
+    ///
+    ///     y[t, c] = Σ_h weights[t, h] · max(0, queries[t, h] · keys[c]) + mask[t, c]
+    ///
+    /// `cache` is what keys are kept in; nil: nothing here has kept them. A cell of mask −∞ has that score, whatever it
+    /// holds. Source: DeepSeek-V3.2 (2025), section 2.1, equation 1.
+    static func indexScores(
+        _ queries: ReferenceValue, _ keys: ReferenceValue, _ weights: ReferenceValue, _ mask: ReferenceValue,
+        cache: StateType?, _ y: Doubles, _ rounder: Rounder
+    ) {
+        let (tokens, heads, size, cells) = (queries.shape[0], queries.shape[1], queries.shape[2], keys.shape[0])
+        let arithmetic = rounder.arithmetic(cache, rows: tokens)
+        let unit = rounder.productUnit(arithmetic, type: cache?.tensorType ?? .f32, terms: size)
+        y.update(repeating: 0, count: tokens * cells)
+        var room = [Double](repeating: 0, count: cells)
+        room.withUnsafeMutableBufferPointer { room in
+            guard let products = room.baseAddress else { return }
+            for t in 0..<tokens {
+                let row = y + t * cells
+                rounder.sums(row, count: cells, terms: heads) { squares in
+                    for h in 0..<heads {
+                        rounder.operands(queries.row(t * heads + h), count: size, arithmetic) { query in
+                            rounder.sums(products, count: cells, terms: size, unit: unit) { squares in
+                                reference_products(query, keys.elements, products, squares, 1, cells, size)
+                            }
+                        }
+                        for c in 0..<cells { products[c] = max(0, products[c]) }
+                        reference_add(weights[t * heads + h], products, row, squares, cells)
+                    }
+                }
+                for c in 0..<cells { row[c] = mask[t * cells + c] > -.infinity ? row[c] + mask[t * cells + c] : -.infinity }
+            }
+        }
+    }
+
     /// `(queries [T, H, Dk], keys [C, G, Dk], values [C, G, ≥ Dv], mask [T, C], [bias [H, T, C]], [sinks [H]])
     /// → [T, H, Dv]`, with `g = h / (H / G)`:
     ///

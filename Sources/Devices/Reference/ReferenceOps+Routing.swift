@@ -5,8 +5,7 @@ extension ReferenceOps {
     /// first. Of several groups, the best are chosen first, by the sum of their one or two best scores, and only their
     /// experts take part. Sources: see `Routing`.
     ///
-    /// The one op that is discontinuous. Its decisions are, token by token, which groups take part and which
-    /// experts are used, where not all are. The order among those that are taken is no decision: every use of the
+    /// Its decisions are, token by token, which groups take part and which experts are used, where not all are. The order among those that are taken is no decision: every use of the
     /// result is a product with, or a weight of, each expert, and they are summed.
     static func topExperts(
         _ routing: Routing, _ scores: ReferenceValue, _ y: Doubles, _ rounder: Rounder, _ log: DecisionLog?
@@ -24,6 +23,48 @@ extension ReferenceOps {
             }
             let best = try greatest(routing.used, of: row, among: candidates, log)
             for i in 0..<routing.used { y[t * routing.used + i] = Double(best[i]) }
+        }
+    }
+
+    /// `(scores [T, C]) → [T, C]`: 0 for each token's `count` cells of greatest score, −∞ elsewhere; equal scores: the
+    /// lower cell first. A cell of score −∞ is not taken.
+    ///
+    /// Its decisions are, token by token, which cells are taken, where not all that the token sees are.
+    static func topCells(_ count: Int, _ scores: ReferenceValue, _ y: Doubles, _ log: DecisionLog?) throws {
+        let cells = scores.shape[1]
+        y.update(repeating: -.infinity, count: scores.count)
+        for t in 0..<scores.shape[0] {
+            let row = Array(UnsafeBufferPointer(start: scores.row(t), count: cells))
+            let seen = row.indices.filter { row[$0] > -.infinity }
+            for cell in try greatest(min(count, seen.count), of: row, among: seen, log) { y[t * cells + cell] = 0 }
+        }
+    }
+
+    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`: 0 for the cells that the token sees of
+    /// its local blocks and of those of greatest score, −∞ elsewhere; a block's score is its cells' greatest.
+    ///
+    /// Its decisions are, token by token and head by head, which blocks are taken, where not all that the token sees are.
+    static func topBlocks(
+        _ selection: BlockSelection, _ scores: ReferenceValue, _ mask: ReferenceValue, _ positions: ReferenceValue,
+        _ cellPositions: ReferenceValue, _ y: Doubles, _ log: DecisionLog?
+    ) throws {
+        let (tokens, heads, cells) = (scores.shape[0], scores.shape[1], scores.shape[2])
+        y.update(repeating: -.infinity, count: scores.count)
+        for t in 0..<tokens {
+            let seen = (0..<cells).filter { mask[t * cells + $0] > -.infinity }
+            let blocks = Dictionary(grouping: seen) { Int(cellPositions[$0]) / selection.size }
+            let position = Int(positions[t])
+            let local = blocks.keys.filter { selection.isLocal(block: $0, to: position) }
+            let others = blocks.keys.filter { !selection.isLocal(block: $0, to: position) }.sorted()
+            for h in 0..<heads {
+                let row = scores.row(t * heads + h)
+                var best = [Double](repeating: -.infinity, count: (others.last ?? 0) + 1)
+                for block in others { best[block] = blocks[block, default: []].map { row[$0] }.max() ?? -.infinity }
+                let rest = min(selection.count - local.count, others.count)
+                for block in local + (try greatest(rest, of: best, among: others, log)) {
+                    for cell in blocks[block, default: []] { y[(h * tokens + t) * cells + cell] = 0 }
+                }
+            }
         }
     }
 
