@@ -46,7 +46,8 @@ def gated_experts(draw: Draw) -> dict[str, Any]:
 
 @strategy("qwen35")
 def qwen35(draw: Draw) -> Configuration:
-    return Configuration("Qwen3_5ForCausalLM", delta_net_hybrid(draw), tokens=draw(PROMPTS))
+    return Configuration(
+        "Qwen3_5ForCausalLM", delta_net_hybrid(draw), tokens=draw(PROMPTS), converter={"no_mtp": True})
 
 
 @strategy("qwen35moe")
@@ -54,7 +55,7 @@ def qwen35moe(draw: Draw) -> Configuration:
     values = delta_net_hybrid(draw, **gated_experts(draw))
     return Configuration(
         "Qwen3_5MoeForCausalLM", values, tokens=draw(PROMPTS),
-        converter={"fuse_gate_up_exps": draw(st.booleans())})
+        converter={"no_mtp": True, "fuse_gate_up_exps": draw(st.booleans())})
 
 
 @strategy("qwen4exp")
@@ -72,7 +73,7 @@ def qwen4exp(draw: Draw) -> Configuration:
     # Engines know the layers of attention by the name that the published configuration has.
     return Configuration(
         "Qwen4ExpForCausalLM", values, tokens=draw(PROMPTS), published={"layer_types": values["layer_types"]},
-        converter={"fuse_gate_up_exps": draw(st.booleans())})
+        converter={"no_mtp": True, "fuse_gate_up_exps": draw(st.booleans())})
 
 
 converter_ignores("qwen4exp", "output_gate_type", "sigmoid")

@@ -61,7 +61,9 @@ extension ReferenceOps {
                 var best = [Double](repeating: -.infinity, count: (others.last ?? 0) + 1)
                 for block in others { best[block] = blocks[block, default: []].map { row[$0] }.max() ?? -.infinity }
                 let rest = min(selection.count - local.count, others.count)
-                for block in local + (try greatest(rest, of: best, among: others, log)) {
+                // What takes nothing is no decision.
+                let chosen = rest > 0 ? try greatest(rest, of: best, among: others, log) : []
+                for block in local + chosen {
                     for cell in blocks[block, default: []] { y[(h * tokens + t) * cells + cell] = 0 }
                 }
             }
