@@ -1,4 +1,4 @@
-"""Models with linear attention, and those that run their blocks several times: Qwen3.5, Qwen3.8-Flash-Next, HRM-Text."""
+"""Models with linear attention, and those that run their blocks several times: Qwen3.5, HRM-Text."""
 
 from __future__ import annotations
 
@@ -58,27 +58,7 @@ def qwen35moe(draw: Draw) -> Configuration:
         converter={"no_mtp": True, "fuse_gate_up_exps": draw(st.booleans())})
 
 
-@strategy("qwen4exp")
-def qwen4exp(draw: Draw) -> Configuration:
-    """Qwen3.8-Flash-Next without embeddings of n-grams: attention to the best windows, streams of residuals."""
-    values = delta_net_hybrid(draw, **gated_experts(draw))
-    length = draw(st.integers(2, 5))
-    values |= {
-        "hc_count": draw(st.integers(2, 4)), "hc_lowrank": draw(st.integers(1, 20)),
-        "indexer_n_heads": draw(st.integers(1, 4)), "indexer_kv_heads": 1,
-        "indexer_head_dim": draw(integers(8, 24, 4)), "indexer_compress_ratio": length,
-        "indexer_budget": length * draw(st.integers(1, 4)),
-        "output_gate_type": "sigmoid" if not rarely(draw) else "silu",
-    }
-    # Engines know the layers of attention by the name that the published configuration has.
-    return Configuration(
-        "Qwen4ExpForCausalLM", values, tokens=draw(PROMPTS), published={"layer_types": values["layer_types"]},
-        converter={"no_mtp": True, "fuse_gate_up_exps": draw(st.booleans())})
-
-
-converter_ignores("qwen4exp", "output_gate_type", "sigmoid")
-
-for _architecture in ("qwen35", "qwen35moe", "qwen4exp"):
+for _architecture in ("qwen35", "qwen35moe"):
     @converter_refuses(_architecture, "values of the delta rule of another size than its keys: engines know one size")
     def value_size(configuration: Configuration) -> bool:
         values = configuration.values
