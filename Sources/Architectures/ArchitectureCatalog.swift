@@ -119,6 +119,9 @@ public enum ArchitectureCatalog {
         Member(GLMDSA.self),
         Member(Dots3Note.self),
         Member(HYV4.self),
+        Member(MiniMax01.self),
+        Member(Qwen4Exp.self),
+        Member(DeepSeek4.self),
     ]
     private static let recurrent: [Member] = [
         Member(Mamba.self, transformers: "MambaForCausalLM", "FalconMambaForCausalLM"),
@@ -132,7 +135,13 @@ public enum ArchitectureCatalog {
         Member(GraniteHybrid.self),
         Member(PLaMo2.self),
         Member(Qwen3Next.self, transformers: "Qwen3NextForCausalLM"),
+        Member(Qwen35.self, transformers: "Qwen3_5ForCausalLM"),
+        Member(Qwen35MoE.self, transformers: "Qwen3_5MoeForCausalLM"),
+        Member(RWKV6.self),
+        Member(RWKV6Qwen2.self),
         Member(RWKV7.self),
+        Member(ARWKV7.self),
+        Member(HRMText.self, transformers: "HrmTextForCausalLM"),
         Member(KimiLinear.self, transformers: "KimiLinearForCausalLM"),
         Member(KimiK3.self),
         Member(BailingMoE3.self),

@@ -14,6 +14,7 @@ static void unary(CPUUnary function, const float *x, float *y, long count) {
     case CPU_TANH: MAP(v_tanh(v)) break;
     case CPU_EXP: MAP(v_exp(v)) break;
     case CPU_SOFTPLUS: MAP(v_softplus(v)) break;
+    case CPU_ROOT_OF_SOFTPLUS: MAP(__builtin_elementwise_sqrt(v_softplus(v))) break;
     }
 }
 

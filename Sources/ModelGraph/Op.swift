@@ -88,6 +88,13 @@ public enum Op: Hashable, Sendable {
     /// `(scores [T, C]) → [T, C]`, a mask: 0 for each token's `count` cells of greatest score, −∞ elsewhere; equal scores:
     /// the lower cell first. A cell of score −∞ is not taken.
     case topCells(count: Int)
+    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`, a bias of each head: 0 for the cells
+    /// that the token sees of its best blocks of positions, −∞ elsewhere. A block is worth its greatest score among the
+    /// cells that the token sees; equal ones: the earlier first.
+    /// Source: MiniMax-M3's authors' code (`MiniMaxM3VLIndexer` of transformers).
+    case topBlocks(BlockSelection)
+    /// `(positions [T]) → [T]` indices: where the window of each position begins, or which of its positions it is.
+    case windowPosition(length: Int, WindowPart)
 
     // MARK: Routing
 
@@ -149,8 +156,8 @@ extension Op {
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .xielu, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
-            .relativePositionBias, .attention, .attentionTemperature, .indexScores, .topCells, .topExperts, .takeExperts,
-            .expertGroups, .pool:
+            .relativePositionBias, .attention, .attentionTemperature, .windowPosition, .indexScores, .topCells, .topBlocks,
+            .topExperts, .takeExperts, .expertGroups, .pool:
             nil
         }
     }
@@ -171,6 +178,8 @@ public enum Unary: String, Hashable, Sendable, CaseIterable {
     case exp
     /// `ln(1 + eˣ)`
     case softplus
+    /// `√ln(1 + eˣ)`
+    case rootOfSoftplus
 }
 
 /// `positive · x² + beta · x` where `x > 0`, else `negative · (exp(min(x, epsilon)) − 1 − x) + beta · x`.
@@ -362,6 +371,38 @@ public struct Mask: Hashable, Sendable {
         case .chunked(let n): return cell >= position / n * n
         case .symmetric(let n): return abs(position - cell) <= n
         }
+    }
+}
+
+/// Positions lie in windows of equal length, one after the other.
+public enum WindowPart: Hashable, Sendable {
+    /// The first position of the window.
+    case start
+    /// How far the position lies from that.
+    case offset
+
+    /// The one definition; an empty cell, of position −1, is taken for position 0.
+    public func of(_ position: Int, length: Int) -> Int {
+        let offset = max(position, 0) % length
+        return self == .offset ? offset : max(position, 0) - offset
+    }
+}
+
+/// Which blocks of positions a token attends to: the `local` ones up to its own, then the best ones, `count` in all.
+public struct BlockSelection: Hashable, Sendable {
+    /// Positions of a block.
+    public var size: Int
+    public var count: Int
+    public var local: Int
+    public init(size: Int, count: Int, local: Int) {
+        self.size = size
+        self.count = count
+        self.local = local
+    }
+
+    public func isLocal(block: Int, to position: Int) -> Bool {
+        let own = position / size
+        return block <= own && block > own - local
     }
 }
 

@@ -159,6 +159,22 @@ extension Op {
             try check.rank(0, 2)
             try check.require(count > 0, "the best \(count) cells")
             return (shapes[0], .real)
+        case .topBlocks(let selection):
+            try check.count(4)
+            try check.ranks(3, 2, 1, 1)
+            let scores = shapes[0]
+            try check.require(
+                shapes[1] == [scores[0], scores[2]] && shapes[3] == [scores[2]], "mask \(shapes[1]) and cells \(shapes[3]) for scores \(scores)")
+            try check.tokens(2, scores[0])
+            try check.require(
+                selection.size > 0 && selection.local >= 0 && selection.count >= max(1, selection.local),
+                "\(selection.count) blocks of \(selection.size), \(selection.local) of them local")
+            return ([scores[1], scores[0], scores[2]], .real)
+        case .windowPosition(let length, _):
+            try check.indices(1)
+            try check.rank(0, 1)
+            try check.require(length > 0, "windows of \(length)")
+            return (shapes[0], .index)
 
         case .topExperts(let routing):
             try check.reals(1)

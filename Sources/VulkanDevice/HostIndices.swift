@@ -24,6 +24,8 @@ struct HostIndices {
         switch node.op {
         case .reshape:
             return known(operands[0])
+        case .windowPosition(let length, let part):
+            return map([operands[0]]) { $0[0].map { Int32(part.of(Int($0), length: length)) } }
         case .topExperts:
             return .below(shapes[0][1])
         case .expertGroups(let size):

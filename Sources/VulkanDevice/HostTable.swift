@@ -11,6 +11,8 @@ enum HostTable: Hashable {
     case temperature(scale: Double, length: Double, offset: Double, positions: ValueID)
     /// `[heads]`
     case alibiSlopes(heads: Int, maxBias: Double)
+    /// `[T]` index
+    case windowPositions(length: Int, WindowPart, positions: ValueID)
     /// `[n]`
     case numbers([Double])
     /// `[buckets]` index: the least distance of each bucket of one direction.
@@ -23,6 +25,7 @@ enum HostTable: Hashable {
         case .temperature(_, _, _, let positions): graph.values[positions].shape.count
         case .alibiSlopes(let heads, _): heads
         case .numbers(let numbers): numbers.count
+        case .windowPositions(_, _, let positions): graph.values[positions].shape.count
         case .bucketDistances(let buckets, _): buckets
         }
     }
@@ -57,6 +60,8 @@ enum HostTable: Hashable {
             }
         case .alibiSlopes(let heads, let maxBias):
             return (0..<heads).map { Float(alibiSlope(head: $0, heads: heads, maxBias: maxBias)).bitPattern }
+        case .windowPositions(let length, let part, let value):
+            return try positions(value).map { UInt32(bitPattern: Int32(part.of(Int($0), length: length))) }
         case .numbers(let numbers):
             return numbers.map { Float($0).bitPattern }
         case .bucketDistances(let buckets, let maxDistance):

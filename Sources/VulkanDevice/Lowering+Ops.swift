@@ -68,7 +68,8 @@ extension Lowering {
         case .gated(.clampedSwiGLU(let alpha, let limit)):
             try binary(node, 6, alpha, limit)
 
-        case .reshape, .load:
+        // The last is refused.
+        case .reshape, .load, .topBlocks:
             break
         case .slice(let axis, let start, _):
             copy(
@@ -134,7 +135,7 @@ extension Lowering {
                 attention, shapes, queries: try read(0), keys: try read(1), values: try read(2),
                 mask: try read(3), bias: attention.bias ? try read(4) : nil,
                 sinks: attention.sinks ? try read(operands.count - 1) : nil, result: try result())
-        case .attentionTemperature, .constant:
+        case .attentionTemperature, .constant, .windowPosition:
             copy(
                 from: try table(for: node), strides: shape.strides, to: try result(), strides: shape.strides, shape)
 
@@ -262,6 +263,7 @@ extension Lowering {
         case .exp: 6
         case .softplus: 7
         case .geluErf: 11
+        case .rootOfSoftplus: 12
         }
     }
 

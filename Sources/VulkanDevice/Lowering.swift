@@ -102,6 +102,8 @@ struct Lowering {
             return .alibiSlopes(heads: heads, maxBias: maxBias)
         case .constant(let numbers):
             return .numbers(numbers)
+        case .windowPosition(let length, let part):
+            return .windowPositions(length: length, part, positions: operands[0])
         case .relativePositionBias(let bidirectional, let maxDistance):
             let buckets = graph.values[operands[0]].shape[0] / (bidirectional ? 2 : 1)
             return .bucketDistances(buckets: buckets, maxDistance: maxDistance)
@@ -130,7 +132,7 @@ struct Lowering {
             if factors, case .weight = graph.values[operands[2]].source {} else if factors {
                 return "frequency factors that are no weight"
             }
-        case .groupNorm:
+        case .groupNorm, .topBlocks:
             return "no shader"
         default: break
         }

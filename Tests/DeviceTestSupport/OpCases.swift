@@ -182,6 +182,7 @@ private let shapeCases: [OpCase] = cases {
     for (from, to) in targets {
         OpCase("broadcast \(from) to \(to)") { [$0.graph.apply(.broadcast(to), $0.real(from))] }
     }
+    OpCase("constant") { [$0.graph.apply(.constant([0, -1.5, 1e-5, 1e30]))] }
 }
 
 // MARK: Reductions and norms
@@ -306,6 +307,12 @@ private let positionCases: [OpCase] = cases {
             }
         }
     }
+    for length in [1, 4, 100] {
+        OpCase("windowPosition of \(length)") { operands in
+            let positions = operands.index(.cellPositions, [33]) { _ in Array(-1..<32) }
+            return [WindowPart.start, .offset].map { operands.graph.apply(.windowPosition(length: length, $0), positions) }
+        }
+    }
     OpCase("attentionTemperature") {
         let positions = $0.index(.positions, [6]) { _ in [0, 6, 7, 8, 100, 8191] }
         return [$0.graph.apply(.attentionTemperature(scale: 0.1, length: 8, offset: 1), positions)]
@@ -419,6 +426,16 @@ private let indexCases: [OpCase] = cases {
     }
     for (count, cells) in [(1, 1), (1, 9), (4, 33), (33, 33), (64, 33), (17, 65)] {
         OpCase("topCells \(count) of \(cells)") { [$0.graph.apply(.topCells(count: count), $0.real([5, cells]))] }
+    }
+    for (heads, selection) in [
+        (1, BlockSelection(size: 1, count: 1, local: 1)), (3, BlockSelection(size: 4, count: 2, local: 1)),
+        (2, BlockSelection(size: 2, count: 3, local: 0)), (1, BlockSelection(size: 3, count: 9, local: 2)),
+    ] {
+        OpCase("topBlocks \(selection.count) of \(selection.size), \(selection.local) local, \(heads) heads") {
+            let mask = $0.mask(Mask(causal: true))
+            let (positions, cells) = ($0.graph.input(.positions, [5]), $0.graph.input(.cellPositions, [9]))
+            return [$0.graph.apply(.topBlocks(selection), $0.real([5, heads, 9]), mask, positions, cells)]
+        }
     }
     OpCase("topCells of equal scores") {
         let scores = $0.real([3, 9]) { _ in

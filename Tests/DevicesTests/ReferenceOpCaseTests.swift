@@ -16,9 +16,9 @@ import Testing
             ops == [
                 "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap",
                 "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope", "mask",
-                "alibi", "relativePositionBias", "attention", "attentionTemperature", "topExperts", "takeExperts",
-                "expertGroups", "store", "load", "convolution", "tokenShift", "selectiveScan", "gatedDeltaRule",
-                "linearAttention", "wkv7", "pool",
+                "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "indexScores",
+                "topCells", "topBlocks", "topExperts", "takeExperts", "expertGroups", "store", "load", "convolution",
+                "tokenShift", "selectiveScan", "gatedDeltaRule", "linearAttention", "wkv7", "pool",
             ])
     }
 

@@ -10,6 +10,8 @@ public struct Experts: Hashable, Sendable {
         case sigmoid = 2
         /// Softmax over the selected experts only.
         case softmaxOfSelected = 3
+        /// `√softplus`. Source: DeepSeek-V4 (2026).
+        case rootOfSoftplus = 4
     }
 
     public let count: Int
@@ -240,6 +242,7 @@ extension Scope {
         let probabilities = switch experts.gating {
         case .softmax: logits.softmax()
         case .sigmoid: logits(.sigmoid)
+        case .rootOfSoftplus: logits(.rootOfSoftplus)
         case .softmaxOfSelected: logits
         }
         var scores = tensors.weighsInput ? logits : probabilities

@@ -26,28 +26,55 @@ public struct GatedDeltaNet: Hashable, Sendable {
             because: "\(heads) value heads of \(headSize) have \(headSize * heads) elements, not \(inner)")
     }
 
+    /// How files arrange the value heads.
+    public enum Arrangement: Hashable, Sendable {
+        /// Those of one key head lie together (Qwen3-Next).
+        case byKeyHead
+        /// One of each key head, then the next of each (Qwen3.5).
+        case inTurns
+    }
+
     /// `[T, D] → [T, D]`
-    public func mix(_ block: Scope, _ x: Value, _ normalization: Normalization) -> Value {
+    public func mix(
+        _ block: Scope, _ x: Value, _ normalization: Normalization, _ arrangement: Arrangement = .byKeyHead,
+        gate activation: Unary = .silu
+    ) -> Value {
         let tokens = x.shape[0]
-        let (keys, values, perKey) = (keyHeads * headSize, heads * headSize, heads / keyHeads)
-        let (inputs, gate) = project(block, x)
+        let (keys, values) = (keyHeads * headSize, heads * headSize)
+        let isByKeyHead = arrangement == .byKeyHead
+        let (inputs, gate) = isByKeyHead
+            ? project(block, x)
+            : (block.linear("attn_qkv", x, 2 * keys + values), block.linear("attn_gate", x, values))
         let convolved = block.convolution("ssm_conv1d", inputs, taps: taps)(.silu)
+        let (strength, step) = isByKeyHead
+            ? strengthsAndSteps(block, x) : (block.linear("ssm_beta", x, heads), block.linear("ssm_alpha", x, heads))
+        let decay = (step + block.weight("ssm_dt.bias", [heads], .timeStepBias))(.softplus)
+            * block.weight("ssm_a", [heads], .decay)
 
-        // Strengths and decays of the value heads of one key head lie together.
-        let both = block.linear("ssm_ba", x, 2 * heads).reshaped([tokens, keyHeads, 2 * perKey])
-        let strength = both.columns(0, perKey).reshaped([tokens, heads])(.sigmoid)
-        let step = (both.columns(perKey, perKey).reshaped([tokens, heads])
-            + block.weight("ssm_dt.bias", [heads], .timeStepBias))(.softplus)
-        let decay = step * block.weight("ssm_a", [heads], .decay)
-
+        /// Queries or keys, of a head each.
+        func keyed(_ start: Int) -> Value {
+            let parts = convolved.columns(start, keys)
+            return isByKeyHead
+                ? parts.reshaped([tokens, keyHeads, headSize])
+                : parts.reshaped([tokens, 1, keys]).broadcast([tokens, heads / keyHeads, keys])
+                    .reshaped([tokens, heads, headSize])
+        }
         let y = block.deltaRule(
-            convolved.columns(0, keys).reshaped([tokens, keyHeads, headSize]),
-            convolved.columns(keys, keys).reshaped([tokens, keyHeads, headSize]),
-            convolved.columns(2 * keys, values).reshaped([tokens, heads, headSize]),
-            decay: decay.reshaped([tokens, heads, 1]), strength: strength)
-        let gated = block.g.apply(
-            .gated(.swiglu), gate.reshaped([tokens, heads, headSize]), block.norm("ssm_norm", y, normalization))
+            keyed(0), keyed(keys), convolved.columns(2 * keys, values).reshaped([tokens, heads, headSize]),
+            decay: decay.reshaped([tokens, heads, 1]), strength: strength(.sigmoid))
+        let normed = block.norm("ssm_norm", y, normalization)
+        let gates = gate.reshaped([tokens, heads, headSize])
+        let gated = activation == .silu ? block.g.apply(.gated(.swiglu), gates, normed) : normed * gates(activation)
         return block.linear("ssm_out", gated.reshaped([tokens, values]), x.shape[1])
+    }
+
+    /// `[T, H]` each; those of the value heads of one key head lie together.
+    private func strengthsAndSteps(_ block: Scope, _ x: Value) -> (Value, Value) {
+        let (tokens, perKey) = (x.shape[0], heads / keyHeads)
+        let both = block.linear("ssm_ba", x, 2 * heads).reshaped([tokens, keyHeads, 2 * perKey])
+        return (
+            both.columns(0, perKey).reshaped([tokens, heads]), both.columns(perKey, perKey).reshaped([tokens, heads])
+        )
     }
 
     /// Queries, keys and values side by side, `[T, 2 Hk S + H S]`, and the output's gate, `[T, H S]`: from two

@@ -1,3 +1,26 @@
+extension Hyperparameters {
+    /// Which blocks are recurrent, a flag each, or all but every so many; prediction blocks are attention.
+    /// - Parameter period: of the layers of attention, where the metadata does not say.
+    mutating func recurrentLayers(_ dimensions: Dimensions, period: Int, _ about: String) throws -> [Bool] {
+        let (layers, interval) = (dimensions.layers, "full_attention_interval")
+        let predicting = Array(repeating: false, count: dimensions.predictionBlocks)
+        if let flags = try optionalFlags(
+            "attention.recurrent_layers", layouts: LayerLayouts.mixtures(of: layers).map { $0 + predicting },
+            layers: dimensions.blocks, about)
+        {
+            try require(
+                !flags[layers...].contains(true), "attention.recurrent_layers", "nextn_predict_layers",
+                because: "a block that predicts further tokens is attention")
+            try note(interval, "which layers are attention, as the other key says it")
+            return flags
+        }
+        let step = try integer(
+            interval, 1...512, fuzz: Array(2...max(2, min(layers, 4))), default: period,
+            drawsAbsence: layers >= period, "every so many layers, one is attention")
+        return (1...layers).map { $0 % step != 0 } + predicting
+    }
+}
+
 /// How the layers of a hybrid model are laid out when it is drawn.
 ///
 /// Both attention and recurrent layers occur in every layout: the same engines that run hybrids refuse, or

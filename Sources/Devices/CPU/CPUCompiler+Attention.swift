@@ -154,6 +154,34 @@ extension CPUCompiler {
         }
     }
 
+    mutating func topBlocks(
+        _ selection: BlockSelection, _ scores: ValueID, mask: ValueID, _ positions: ValueID, _ cellPositions: ValueID,
+        _ y: ValueID
+    ) {
+        let (tokens, heads, cells) = (shape(scores)[0], shape(scores)[1], shape(scores)[2])
+        step { run in
+            let blocks = (0..<cells).map { max(0, Int(run.indices(cellPositions)[$0])) / selection.size }
+            var best = [Float](repeating: 0, count: (blocks.max() ?? 0) + 1)
+            for t in 0..<tokens {
+                let (position, seen) = (Int(run.indices(positions)[t]), run[mask] + t * cells)
+                for h in 0..<heads {
+                    let (row, result) = (run[scores] + (t * heads + h) * cells, run[y] + (h * tokens + t) * cells)
+                    for block in best.indices { best[block] = -.infinity }
+                    for cell in 0..<cells where seen[cell] > -.infinity {
+                        let block = blocks[cell]
+                        best[block] = selection.isLocal(block: block, to: position) ? .infinity : max(best[block], row[cell])
+                    }
+                    for cell in 0..<cells { result[cell] = -.infinity }
+                    for _ in 0..<min(selection.count, best.count) {
+                        guard let value = best.max(), value > -.infinity, let block = best.firstIndex(of: value) else { break }
+                        best[block] = -.infinity
+                        for cell in 0..<cells where blocks[cell] == block && seen[cell] > -.infinity { result[cell] = 0 }
+                    }
+                }
+            }
+        }
+    }
+
     mutating func takeExperts(_ x: ValueID, _ experts: ValueID, _ y: ValueID) {
         let (columns, shape) = (shape(x)[1], shape(experts))
         step { run in

@@ -16,6 +16,7 @@ extension CPUCompiler {
             case .tanh: CPU_TANH
             case .exp: CPU_EXP
             case .softplus: CPU_SOFTPLUS
+            case .rootOfSoftplus: CPU_ROOT_OF_SOFTPLUS
             }
         step { kernel(code, $0[x], $0[y], count) }
     }

@@ -95,6 +95,13 @@ struct CPUCompiler {
             attentionTemperature(scale, length, offset, operands[0], y)
 
         case .indexScores: indexScores(operands.map { floats($0) }, y)
+        case .topBlocks(let selection):
+            topBlocks(selection, floats(operands[0]), mask: floats(operands[1]), operands[2], operands[3], y)
+        case .windowPosition(let length, let part):
+            let (positions, count) = (operands[0], shape(y)[0])
+            step { run in
+                for i in 0..<count { run.indices(y)[i] = Int32(part.of(Int(run.indices(positions)[i]), length: length)) }
+            }
         case .topCells(let count):
             let (x, shape, kernel) = (floats(operands[0]), shape(y), kernels.top_cells)
             step { kernel($0[x], $0[y], shape[0], shape[1], count) }

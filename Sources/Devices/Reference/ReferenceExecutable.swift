@@ -134,6 +134,10 @@ final class ReferenceExecutable: Executable {
             Ops.indexScores(
                 x[0], x[1], x[2], x[3], cache: cache(of: node.operands[1]).flatMap { states.type(of: $0) }, y, rounder)
         case .topCells(let count): try Ops.topCells(count, x[0], y, device.decisions)
+        case .topBlocks(let selection):
+            try Ops.topBlocks(selection, x[0], x[1], x[2], x[3], y, device.decisions)
+        case .windowPosition(let length, let part):
+            for i in 0..<x[0].count { y[i] = Double(part.of(Int(x[0][i]), length: length)) }
 
         case .topExperts(let routing): try Ops.topExperts(routing, x[0], y, rounder, device.decisions)
         case .takeExperts: try Ops.takeExperts(x[0], x[1], y)
@@ -203,8 +207,8 @@ extension Op {
     /// Whether the result is computed: what is only moved or chosen is exact on any device.
     fileprivate var isInexact: Bool {
         switch self {
-        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .topCells,
-            .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
+        case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .windowPosition,
+            .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
             .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution,

@@ -40,6 +40,36 @@ extension ReferenceOps {
         }
     }
 
+    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`: 0 for the cells that the token sees of
+    /// its local blocks and of those of greatest score, −∞ elsewhere; a block's score is its cells' greatest.
+    ///
+    /// Its decisions are, token by token and head by head, which blocks are taken, where not all that the token sees are.
+    static func topBlocks(
+        _ selection: BlockSelection, _ scores: ReferenceValue, _ mask: ReferenceValue, _ positions: ReferenceValue,
+        _ cellPositions: ReferenceValue, _ y: Doubles, _ log: DecisionLog?
+    ) throws {
+        let (tokens, heads, cells) = (scores.shape[0], scores.shape[1], scores.shape[2])
+        y.update(repeating: -.infinity, count: scores.count)
+        for t in 0..<tokens {
+            let seen = (0..<cells).filter { mask[t * cells + $0] > -.infinity }
+            let blocks = Dictionary(grouping: seen) { Int(cellPositions[$0]) / selection.size }
+            let position = Int(positions[t])
+            let local = blocks.keys.filter { selection.isLocal(block: $0, to: position) }
+            let others = blocks.keys.filter { !selection.isLocal(block: $0, to: position) }.sorted()
+            for h in 0..<heads {
+                let row = scores.row(t * heads + h)
+                var best = [Double](repeating: -.infinity, count: (others.last ?? 0) + 1)
+                for block in others { best[block] = blocks[block, default: []].map { row[$0] }.max() ?? -.infinity }
+                let rest = min(selection.count - local.count, others.count)
+                // What takes nothing is no decision.
+                let chosen = rest > 0 ? try greatest(rest, of: best, among: others, log) : []
+                for block in local + chosen {
+                    for cell in blocks[block, default: []] { y[(h * tokens + t) * cells + cell] = 0 }
+                }
+            }
+        }
+    }
+
     /// The `count` candidates of greatest score, or those that the log prescribes, best first, the earlier of equals
     /// first.
     private static func greatest(

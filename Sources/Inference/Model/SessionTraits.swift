@@ -37,7 +37,7 @@ public struct SessionTraits: Hashable, Sendable {
         isShiftInvariant = !graphs.contains { graph in
             graph.nodes.contains { node in
                 switch node.op {
-                case .attentionTemperature: true
+                case .attentionTemperature, .windowPosition, .topBlocks: true
                 case .mask(let mask): if case .chunked = mask.window { true } else { false }
                 case .rows: node.operands.last == graph.inputs[.positions]
                 // Weights of elements that were rotated: what is cached cannot be rotated on.

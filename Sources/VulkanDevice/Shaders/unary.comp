@@ -24,6 +24,7 @@ float apply(float v) {
     case 8: return v * a + b;
     case 9: return min(max(v, a), b);
     case 10: return a * hyperbolic_tangent(v / a);
+    case 12: return sqrt(softplus(v));
     default: return gelu_erf(v);
     }
 }
