@@ -109,14 +109,14 @@ public enum ArchitectureCatalog {
     ]
     private static let latentAttention: [Member] = [
         Member(DeepSeek2.self, transformers: "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM", "Glm4MoeLiteForCausalLM"),
-        Member(Mistral4.self),
-        Member(MiniCPM3.self),
+        Member(Mistral4.self, transformers: "Mistral4ForCausalLM"),
+        Member(MiniCPM3.self, transformers: "MiniCPM3ForCausalLM"),
         Member(PLM.self),
         Member(DeepSeek2OCR.self),
     ]
     private static let sparseAndLinearAttention: [Member] = [
-        Member(DeepSeek32.self),
-        Member(GLMDSA.self),
+        Member(DeepSeek32.self, transformers: "DeepseekV32ForCausalLM"),
+        Member(GLMDSA.self, transformers: "GlmMoeDsaForCausalLM"),
         Member(Dots3Note.self),
         Member(HYV4.self),
         Member(MiniMax01.self),

@@ -69,7 +69,7 @@ public struct KimiDeltaAttention: Hashable, Sendable {
 
     private func project(_ block: Scope, _ x: Value) -> (Value, Value, Value) {
         let width = heads * headSize
-        if let fused = block.optionalWeight("attn_qkv.weight", [3 * width, x.shape[1]], .projection) {
+        if let fused = block.optionalWeight("attn_qkv.weight", [3 * width, x.shape[1]], .projection, presence: .few) {
             let all = x.matmul(fused)
             return (all.columns(0, width), all.columns(width, width), all.columns(2 * width, width))
         }

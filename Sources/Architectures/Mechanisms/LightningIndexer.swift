@@ -58,13 +58,20 @@ public struct LightningIndexer: Hashable, Sendable {
 
     /// Which layers have an indexer; the others attend to what the last of these before them picked.
     ///
-    /// - Parameter absent: where the metadata does not say.
+    /// - Parameter absent: where the metadata does not say; nil: it must.
     /// Source: `indexer_types` in the authors' code of GLM-5.2 and Hy4.
-    public static func layers(_ h: inout some Hyperparameters, _ dimensions: Dimensions, default absent: [Bool]) throws -> [Bool] {
+    public static func layers(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, default absent: [Bool]? = nil
+    ) throws -> [Bool] {
         let layers = dimensions.layers
-        let layouts = [absent] + LayerLayouts.mixtures(of: layers).filter { $0[0] }
-        let flags = try h.optionalFlags(
-            "attention.indexer.types", layouts: layouts, layers: layers, "whether each layer has an indexer; others share the last one's choice") ?? absent
+        let all = Array(repeating: true, count: layers)
+        let layouts = [absent ?? all] + LayerLayouts.mixtures(of: layers).filter { $0[0] }
+        let (key, about) = ("attention.indexer.types", "whether each layer has an indexer; others share the last one's choice")
+        let flags = if let absent {
+            try h.optionalFlags(key, layouts: layouts, layers: layers, about) ?? absent
+        } else {
+            try h.flags(key, layouts: layouts, layers: layers, about)
+        }
         try h.require(
             flags[0], "attention.indexer.types", because: "the first layer has no indexer, and none before it to share")
         return flags

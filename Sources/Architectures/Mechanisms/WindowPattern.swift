@@ -95,11 +95,13 @@ extension RotaryEmbedding {
         public let rotary: RotaryEmbedding
         let windowedBase: Double
 
-        public init(_ h: inout some Hyperparameters, _ rotary: RotaryEmbedding) throws {
+        /// - Parameter isRequired: whether the file must say the base; else the other layers' is the default.
+        public init(_ h: inout some Hyperparameters, _ rotary: RotaryEmbedding, isRequired: Bool = false) throws {
             self.rotary = rotary
-            windowedBase = try h.real(
-                "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: rotary.base,
-                "base of the rotation frequencies of layers with a window")
+            let (key, valid, fuzz) = ("rope.freq_base_swa", 1...1e12, [10_000.0, 100, 1_000_000])
+            let about = "base of the rotation frequencies of layers with a window"
+            windowedBase = isRequired
+                ? try h.real(key, valid, fuzz: fuzz, about) : try h.real(key, valid, fuzz: fuzz, default: rotary.base, about)
         }
 
         public func rope(isWindowed: Bool) -> Rope { rotary.rope(base: isWindowed ? windowedBase : rotary.base) }

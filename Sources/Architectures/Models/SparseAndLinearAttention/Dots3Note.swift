@@ -61,7 +61,8 @@ public struct Dots3Note: Architecture {
             heads: try headCount(true), queryRank: mla.queryRank, latentSize: latent, positional: positional,
             keySize: keySize, valueSize: valueSize, isAbsorbed: true))
         rotary = try RotaryEmbedding.Windowed(
-            &h, RotaryEmbedding(&h, dimensions, rotated: positional, pairing: .normal, scalings: [.linear, .none]))
+            &h, RotaryEmbedding(&h, dimensions, rotated: positional, pairing: .normal, scalings: [.linear, .none]),
+            isRequired: true)
         indexer = try LightningIndexer(&h, least: positional)
 
         leadingDense = try h.integer(

@@ -28,11 +28,10 @@ public struct HYV4: Architecture {
         normalization = try Normalization(&h, .rms, inner: MultiHeadLatentAttention.normalization.epsilon)
         let heads = try MultiHeadLatentAttention.heads(&h)
         attention = try MultiHeadLatentAttention(&h, heads: heads, form: .absorbed, compression: .always)
-        rotary = try RotaryEmbedding(&h, dimensions, rotated: attention.positional, pairing: .normal, scalings: [.linear, .none])
+        rotary = try RotaryEmbedding(&h, dimensions, rotated: attention.positional, pairing: .neox, scalings: [.linear, .none])
         let picks = try h.integer("attention.indexer.top_k", 0...(1 << 30), fuzz: LightningIndexer.counts + [0], default: 0, drawsAbsence: false, "positions that each token may attend to; 0: all")
         indexer = picks == 0 ? nil : try LightningIndexer(&h, least: attention.positional + 1, count: picks)
-        let all = Array(repeating: true, count: dimensions.layers)
-        isIndexed = indexer == nil ? all : try LightningIndexer.layers(&h, dimensions, default: all)
+        isIndexed = indexer == nil ? [] : try LightningIndexer.layers(&h, dimensions)
         connections = try IndependentHyperConnections(&h)
         leadingDense = try h.integer(
             "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
