@@ -49,6 +49,30 @@ public enum ArchitectureCatalog {
         Member(Qwen2.self, transformers: "Qwen2ForCausalLM"),
         Member(Qwen3.self, transformers: "Qwen3ForCausalLM"),
         Member(OLMo2.self, transformers: "Olmo3ForCausalLM", "Olmo2ForCausalLM"),
+        Member(Mistral3.self, transformers: "Ministral3ForCausalLM"),
+        Member(LlamaEmbed.self),
+        Member(Phi3.self, transformers: "Phi3ForCausalLM"),
+        Member(MiniCPM.self),
+        Member(EXAONE.self),
+        Member(EXAONE4.self, transformers: "Exaone4ForCausalLM"),
+        Member(Arcee.self, transformers: "ArceeForCausalLM"),
+        Member(SmolLM3.self, transformers: "SmolLM3ForCausalLM"),
+        Member(SeedOSS.self, transformers: "SeedOssForCausalLM"),
+        Member(ChatGLM.self, transformers: "GlmForCausalLM"),
+        Member(GLM4.self, transformers: "Glm4ForCausalLM"),
+        Member(DeciLM.self),
+        Member(Granite.self, transformers: "GraniteForCausalLM"),
+        Member(GraniteMoE.self, transformers: "GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"),
+        Member(GraniteSWA.self, transformers: "GraniteSWAForCausalLM", "GraniteMoeSWAForCausalLM"),
+        Member(ERNIE45.self, transformers: "Ernie4_5ForCausalLM"),
+        Member(HunYuanDense.self, transformers: "HunYuanDenseV1ForCausalLM"),
+        Member(PanguEmbedded.self),
+        Member(Apertus.self, transformers: "ApertusForCausalLM"),
+        Member(Maincoder.self),
+        Member(Nanbeige.self),
+        Member(Talkie.self),
+        Member(MuseGlimmer.self),
+        Member(Spark25.self),
     ]
     private static let experts: [Member] = [
         Member(Qwen3MoE.self, transformers: "Qwen3MoeForCausalLM"),
@@ -80,6 +104,8 @@ public enum ArchitectureCatalog {
     private static let multimodal: [Member] = [
     ]
     private static let diffusion: [Member] = [
+        Member(Dream.self),
+        Member(LLaDA.self),
     ]
     private static let audio: [Member] = [
     ]

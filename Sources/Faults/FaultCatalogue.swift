@@ -1,7 +1,7 @@
 /// Every fault there is.
 public enum FaultCatalogue {
     public static let all: [Fault] =
-        products + elementwise + norms + positions + attention + routing + caches + recurrentStates + outputs + process
+        products + elementwise + norms + positions + attention + routing + caches + recurrentStates + outputs + process + decoders
 
     private static let byName = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
 

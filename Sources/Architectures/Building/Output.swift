@@ -33,12 +33,13 @@ extension GraphBuilder {
     ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
     ///   - tiedScale: multiplies the rows where the token embedding serves.
     ///   - bias: of the output matrix.
-    ///   - softcap: of the logits.
+    ///   - scale: multiplies the logits.
+    ///   - softcap: of the logits, after that.
     ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(
         _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization, name: String = "output_norm",
-        tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, softcap: Double? = nil,
-        head: ((Value) -> Value)? = nil
+        tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, scale: Double = 1,
+        softcap: Double? = nil, head: ((Value) -> Value)? = nil
     ) {
         let rows = embeddings(x, head: head ?? { $0 }) { model.norm(name, $0, normalization) }
         let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
@@ -53,9 +54,10 @@ extension GraphBuilder {
         var logits = own.map { rows.matmul($0) }
             ?? (tiedScale == 1 ? rows : rows * tiedScale).matmul(model.weight("token_embd.weight", shape, .embedding))
         if let bias { logits = logits + bias }
+        logits = logits * scale
         output(.logits, softcap.map { logits.softcapped($0) } ?? logits)
     }
 
     /// `rarely`: few released models are without a matrix of their own.
-    public enum Tying { case optional, rarely, never, always }
+    public enum Tying: Sendable { case optional, rarely, never, always }
 }

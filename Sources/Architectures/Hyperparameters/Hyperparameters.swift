@@ -15,7 +15,7 @@ public protocol Hyperparameters {
 
 /// A hyperparameter: its key, meaning and domains.
 public struct Declaration: Sendable {
-    /// The key without the architecture's name, `attention.head_count`; those of the tokenizer are whole.
+    /// The key without the architecture's name, `attention.head_count`; those of the tokenizer and of xIELU are whole.
     public var key: String
     /// One line for listings.
     public var about: String
@@ -77,8 +77,8 @@ extension Declaration {
     public var isInformation: Bool { if case .information = domain { true } else { false } }
 
     /// A key as files have it.
-    static func path(_ key: String, _ architecture: String) -> String {
-        key.hasPrefix("tokenizer.") ? key : "\(architecture).\(key)"
+    public static func path(_ key: String, _ architecture: String) -> String {
+        ["tokenizer.", "xielu."].contains { key.hasPrefix($0) } ? key : "\(architecture).\(key)"
     }
 }
 
@@ -114,6 +114,28 @@ extension Hyperparameters {
     ) throws -> [Int] {
         try required(key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers), about)
             .integers(key, count: layers)
+    }
+
+    /// One integer a layer, drawn as one of `layouts`; the file may hold one for all.
+    public mutating func integers(
+        _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, _ about: String
+    ) throws -> [Int] {
+        try required(key, .layouts(
+            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: layers),
+            about).integers(key, count: layers)
+    }
+
+    /// One number a layer; the file may hold one for all.
+    public mutating func reals(
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, _ about: String
+    ) throws -> [Double] {
+        try required(key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers), about).reals(key, count: layers)
+    }
+
+    /// A flag a layer, drawn as one of `layouts`.
+    public mutating func flags(_ key: String, layouts: [[Bool]], layers: Int, _ about: String) throws -> [Bool] {
+        try required(key, .layouts(layouts.map { .bool($0) }, of: .boolean([false, true]), count: layers), about)
+            .flags(key, count: layers)
     }
 
     public mutating func option<Option: HyperparameterOption>(

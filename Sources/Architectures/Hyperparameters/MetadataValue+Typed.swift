@@ -23,6 +23,10 @@ extension MetadataValue {
     func integers(_ key: String, count: Int) throws -> [Int] {
         try elements?.map { try $0.integer(key) } ?? Array(repeating: integer(key), count: count)
     }
+    /// One number for each of `count` layers, repeated where there is one for all.
+    func reals(_ key: String, count: Int) throws -> [Double] {
+        try elements?.map { try $0.real(key) } ?? Array(repeating: real(key), count: count)
+    }
     func flags(_ key: String, count: Int) throws -> [Bool] {
         try elements?.map { try $0.boolean(key) } ?? Array(repeating: boolean(key), count: count)
     }

@@ -18,12 +18,16 @@ extension Hyperparameters {
 extension Scope {
     /// A dense feed-forward network of `size` hidden units: `[T, D] → [T, D]`.
     ///
-    /// - Parameter suffix: of the tensor names: `_shexp` for a shared expert.
+    /// - Parameters:
+    ///   - suffix: of the tensor names: `_shexp` for a shared expert.
+    ///   - isFused: gate and up are one matrix, `ffn_up`, in that order.
     public func feedForward(
-        _ x: Value, size: Int, _ activation: Activation, bias: Bias = .none, suffix: String = ""
+        _ x: Value, size: Int, _ activation: Activation, bias: Bias = .none, suffix: String = "", isFused: Bool = false
     ) -> Value {
-        let up = linear("ffn_up\(suffix)", x, size, bias: bias)
+        let up = linear("ffn_up\(suffix)", x, isFused ? 2 * size : size, bias: bias)
         let hidden = switch activation {
+        case .gated(let function) where isFused:
+            g.apply(.gated(function), up.columns(0, size), up.columns(size, size))
         case .gated(let function): g.apply(.gated(function), linear("ffn_gate\(suffix)", x, size, bias: bias), up)
         case .plain(let function): up(function)
         }

@@ -14,7 +14,7 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     public let valueSize: Int
 
     /// How head sizes relate to the model's width.
-    public enum HeadSize {
+    public enum HeadSize: Sendable {
         /// `attention.key_length` and `attention.value_length`, by default the width over the heads.
         case declared
         /// The same, but keys and values alike.
@@ -99,6 +99,14 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         if evenHeads {
             try h.require(keySize % 2 == 0, "attention.key_length", because: "heads of \(keySize) cannot be rotated: must be even")
         }
+    }
+
+    /// Of an architecture that declares its heads itself.
+    public init(heads: [Int], keyValueHeads: [Int], keySize: Int, valueSize: Int) {
+        self.heads = heads
+        self.keyValueHeads = keyValueHeads
+        self.keySize = keySize
+        self.valueSize = valueSize
     }
 
     /// `1/√keySize`

@@ -56,7 +56,7 @@ public struct RotaryEmbedding: Hashable, Sendable {
     /// - Parameters:
     ///   - headSize: of queries and keys.
     ///   - whole: every element must be rotated.
-    ///   - scalings: what the architecture's graph can do.
+    ///   - scalings: what the architecture's graph can do; a single one is not a key.
     ///   - roundsRamp: whether the ends of YaRN's ramp are whole pairs, which no key says.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: Int, pairing: Rope.Pairing,
@@ -82,7 +82,7 @@ public struct RotaryEmbedding: Hashable, Sendable {
         self.pairing = pairing
         self.dimensions = rotated
         base = try h.real("rope.freq_base", 1...1e12, fuzz: [10_000, 500_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies")
-        let name = try h.text(
+        let name = try scalings.count == 1 ? scalings[0].rawValue : h.text(
             "rope.scaling.type", among: scalings.map(\.rawValue), default: Scaling.linear.rawValue, "how positions are stretched")
         scaling = Scaling(rawValue: name) ?? .linear
         factor = scaling == .none ? 1 : try h.real("rope.scaling.factor", 0...1e6, fuzz: [1, 2, 4, 8, 1.5], default: 1, "by how much positions are stretched")

@@ -36,6 +36,16 @@ public struct WindowPattern: Hashable, Sendable {
             : try WindowPattern(&h, dimensions, window: .sliding(window), period: period)
     }
 
+    /// What each layer sees, where the metadata must say which have a window.
+    public static func flagged(_ h: inout some Hyperparameters, _ dimensions: Dimensions) throws -> [Mask] {
+        let window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: lengths, "positions that a window holds")
+        let all = Array(repeating: true, count: dimensions.layers)
+        return try h.flags(
+            "attention.sliding_window_pattern", layouts: [all] + LayerLayouts.mixtures(of: dimensions.layers),
+            layers: dimensions.layers, "which layers have a window").map { Mask(causal: true, window: $0 ? .sliding(window) : .unlimited) }
+    }
+
     /// No layer has a window.
     public init(unlimited dimensions: Dimensions) {
         masks = Array(repeating: Mask(causal: true), count: dimensions.layers)

@@ -310,12 +310,18 @@ static void metadata_value(const void *model, const char *key, char *value, size
     if (llama_model_meta_val_str(model, name, value, size) < 0) value[0] = 0;
 }
 
-// Of the family of BERT there are encoders only, whether their metadata say so or not.
-static bool is_encoder(const void *model) {
+// Whether the name of the model's architecture has this part.
+static bool is_named(const void *model, const char *part) {
     char architecture[128];
     return llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) >= 0 &&
-           strstr(architecture, "bert") != NULL;
+           strstr(architecture, part) != NULL;
 }
+
+// Of some families there are encoders only, whether their metadata say so or not.
+static bool is_encoder(const void *model) { return is_named(model, "bert") || is_named(model, "llama-embed"); }
+
+// As there are of those that write several tokens at a time.
+static bool is_diffusion(const void *model) { return is_named(model, "dream") || is_named(model, "llada"); }
 
 static bool is_pooling(const void *model) {
     char value[16];
@@ -334,7 +340,7 @@ static bool has_logits(const void *model) {
 static bool is_of_whole_batches(const void *model) {
     char causal[16];
     metadata_value(model, "attention.causal", causal, sizeof causal);
-    return is_encoder(model) || is_pooling(model) || strcmp(causal, "false") == 0;
+    return is_encoder(model) || is_diffusion(model) || is_pooling(model) || strcmp(causal, "false") == 0;
 }
 
 // Contexts
