@@ -58,6 +58,8 @@ class Converter:
                 name = self.conversion.get_model_architecture(hyperparameters, self.conversion.ModelType.TEXT)
                 model_class = self.conversion.get_model_class(name)
                 own: dict[str, Any] = {"model_arch": model_class.model_arch, "no_mtp": options.pop("no_mtp", False)}
+                # A class keeps Apertus's activations, and would give those of one model to the next.
+                own |= {name: {} for name in ("_alpha_n", "_alpha_p", "_beta", "_eps") if hasattr(model_class, name)}
                 if not vocabulary:
                     own["set_vocab"] = without_vocabulary
                 model_class = type(model_class.__name__, (model_class,), own)

@@ -19,21 +19,26 @@ NO, YES = 260, 262
 WORDS = ["".join(letters) for letters in product(string.ascii_lowercase, repeat=2)]
 
 
-def byte_pairs(folder: Path) -> None:
+def byte_pairs(folder: Path, specials: tuple[str, str, str, str] = ("<unk>", "<s>", "</s>", "<pad>")) -> None:
     """GPT-2's kind: all bytes, and merges; among them the two words that rerankers choose between."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     merges = [("n", "o"), ("y", "e"), ("ye", "s"), *map(tuple, WORDS)][:SIZE - SPECIALS - len(alphabet)]
-    words = ["<unk>", "<s>", "</s>", "<pad>", *alphabet, *map("".join, merges)]
+    words = [*specials, *alphabet, *map("".join, merges)]
     tokenizer = Tokenizer(models.BPE({word: index for index, word in enumerate(words)}, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(words[:SPECIALS])
     tokenizer.save(str(folder / "tokenizer.json"))
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>",
-              "unk_token": "<unk>", "pad_token": "<pad>"}
+    names = dict(zip(("unk_token", "bos_token", "eos_token", "pad_token"), specials))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast"} | names
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def glm(folder: Path) -> None:
+    """Byte pairs with the names that GLM's converter looks for."""
+    byte_pairs(folder, ("<|endoftext|>", "<|user|>", "</s>", "<pad>"))
 
 
 def sentence_pieces(folder: Path, is_unigram: bool = False) -> None:
@@ -90,7 +95,7 @@ def rwkv(folder: Path) -> None:
 
 KINDS: dict[str, Callable[[Path], None]] = {
     "byte-pairs": byte_pairs, "sentencepiece": sentence_pieces, "unigram": unigram, "word-pieces": word_pieces,
-    "rwkv": rwkv,
+    "rwkv": rwkv, "glm": glm,
 }
 
 

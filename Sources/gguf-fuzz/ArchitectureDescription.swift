@@ -76,7 +76,7 @@ struct ArchitectureDescription {
         Swift.print("\(name): hyperparameters")
         var keys = TextTable(["key", "allowed", "drawn from", "absent", "meaning"], indentation: 2)
         for declaration in declarations {
-            let key = declaration.key.hasPrefix("tokenizer.") ? declaration.key : "\(name).\(declaration.key)"
+            let key = Declaration.path(declaration.key, name)
             let absent = switch declaration.absence {
             case nil: "required"
             case .unused: declaration.isInformation ? "" : "unused"

@@ -7,6 +7,8 @@ public struct Scope {
     public let prefix: String
     /// Number of the block, nil outside the blocks.
     public let layer: Int?
+    /// How often the block has been passed before: its states are those of a pass.
+    public var pass = 0
 
     /// Whether a linear map or norm has a bias tensor.
     public enum Bias: Hashable, Sendable {
@@ -83,7 +85,7 @@ public struct Scope {
     public func state(
         _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil
     ) -> StateID {
-        g.state(prefix + name, kind, row: row, rotation: rotation)
+        g.state(prefix + (pass == 0 ? name : "pass\(pass).\(name)"), kind, row: row, rotation: rotation)
     }
 }
 

@@ -15,7 +15,7 @@ public protocol Hyperparameters {
 
 /// A hyperparameter: its key, meaning and domains.
 public struct Declaration: Sendable {
-    /// The key without the architecture's name, `attention.head_count`; those of the tokenizer are whole.
+    /// The key without the architecture's name, `attention.head_count`; those of the tokenizer and of xIELU are whole.
     public var key: String
     /// One line for listings.
     public var about: String
@@ -77,8 +77,8 @@ extension Declaration {
     public var isInformation: Bool { if case .information = domain { true } else { false } }
 
     /// A key as files have it.
-    static func path(_ key: String, _ architecture: String) -> String {
-        key.hasPrefix("tokenizer.") ? key : "\(architecture).\(key)"
+    public static func path(_ key: String, _ architecture: String) -> String {
+        ["tokenizer.", "xielu."].contains { key.hasPrefix($0) } ? key : "\(architecture).\(key)"
     }
 }
 

@@ -146,6 +146,14 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         valueSize = try h.integer("attention.value_length", size...size, fuzz: [size], "size of a value head")
     }
 
+    /// Of an architecture that declares its heads itself.
+    public init(heads: [Int], keyValueHeads: [Int], keySize: Int, valueSize: Int) {
+        self.heads = heads
+        self.keyValueHeads = keyValueHeads
+        self.keySize = keySize
+        self.valueSize = valueSize
+    }
+
     /// `1/√keySize`
     public var scale: Double { 1 / Double(keySize).squareRoot() }
 

@@ -314,13 +314,21 @@ static bool is_only_encoder(const void *model) {
     return llama_model_has_encoder(model) && !llama_model_has_decoder(model);
 }
 
-// Of the family of BERT there are encoders only, whether their metadata say so or not.
-static bool is_encoder(const void *model) {
+// Whether the name of the model's architecture has this part.
+static bool is_named(const void *model, const char *part) {
     char architecture[128];
-    if (is_only_encoder(model)) return true;
     return llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) >= 0 &&
-           (strstr(architecture, "bert") != NULL || strcmp(architecture, "gemma-embedding") == 0);
+           strstr(architecture, part) != NULL;
 }
+
+// Of some families there are encoders only, whether their metadata say so or not.
+static bool is_encoder(const void *model) {
+    return is_only_encoder(model) || is_named(model, "bert") || is_named(model, "llama-embed") ||
+           is_named(model, "gemma-embedding");
+}
+
+// As there are of those that write several tokens at a time.
+static bool is_diffusion(const void *model) { return is_named(model, "dream") || is_named(model, "llada"); }
 
 static bool is_pooling(const void *model) {
     char value[16];
@@ -339,7 +347,7 @@ static bool has_logits(const void *model) {
 static bool is_of_whole_batches(const void *model) {
     char causal[16];
     metadata_value(model, "attention.causal", causal, sizeof causal);
-    return is_encoder(model) || is_pooling(model) || strcmp(causal, "false") == 0;
+    return is_encoder(model) || is_diffusion(model) || is_pooling(model) || strcmp(causal, "false") == 0;
 }
 
 // Contexts
