@@ -176,11 +176,11 @@ public enum ArchitectureCatalog {
         Member(NomicBERTMoE.self),
         Member(JinaBERT2.self),
         Member(JinaBERT3.self),
-        Member(ModernBERT.self),
+        Member(ModernBERT.self, transformers: "ModernBertModel", "ModernBertForMaskedLM"),
         Member(NeoBERT.self),
-        Member(EuroBERT.self),
-        Member(GemmaEmbedding.self),
-        Member(T5Encoder.self),
+        Member(EuroBERT.self, transformers: "EuroBertModel"),
+        Member(GemmaEmbedding.self, transformers: "Gemma3TextModel"),
+        Member(T5Encoder.self, transformers: "T5EncoderModel"),
         Member(T5.self, transformers: "UMT5ForConditionalGeneration", "MT5ForConditionalGeneration", "T5ForConditionalGeneration"),
     ]
     private static let multimodal: [Member] = [
