@@ -6,6 +6,7 @@ Importing this registers them in `authors.FAMILIES`, and the tokenizers that the
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from pathlib import Path

@@ -1,5 +1,5 @@
 // Written by `CI/shaders compile`; not edited by hand.
-// Sources: 46763e6fa0245f460f546fb2830cc2ef0a2c77b430ee9233379d573c6b9f5a14
+// Sources: e11f463a8841614116dd29c69f1a2316d826d638b54a748c430fff99bc3fb10c
 // Compiler: shaderc 2023.2-1, spirv-tools 2022.4+1.3.236.0-1, glslang 11.13.0-1
 
 #include "CVulkan.h"

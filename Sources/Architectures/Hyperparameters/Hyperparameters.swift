@@ -125,15 +125,6 @@ extension Hyperparameters {
             .integers(key, count: layers)
     }
 
-    /// One integer a layer, drawn as one of `layouts`; the file may hold one for all.
-    public mutating func integers(
-        _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, _ about: String
-    ) throws -> [Int] {
-        try required(key, .layouts(
-            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: layers),
-            about).integers(key, count: layers)
-    }
-
     /// One number a layer; the file may hold one for all.
     public mutating func reals(
         _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, _ about: String

@@ -235,9 +235,7 @@ extension Scope {
 
     /// The router's choice for each row of `[T, D]`.
     public func route(_ scored: Value, _ experts: Experts, _ tensors: ExpertTensors) -> Routed {
-        var logits = scored.matmul(weight("ffn_gate_inp.weight", [experts.count, scored.shape.last], .router))
-        if let bias = bias("ffn_gate_inp", [experts.count], tensors.bias) { logits = logits + bias }
-        if let cap = tensors.routerSoftcap { logits = logits.softcapped(cap) }
+        let logits = routerLogits(scored, experts, tensors)
 
         let probabilities = switch experts.gating {
         case .softmax: logits.softmax()
@@ -267,6 +265,13 @@ extension Scope {
             weights = weights * scales.reshaped([experts.count, 1]).rows(selected).reshaped(weights.shape)
         }
         return (selected, weights)
+    }
+
+    /// `[T, E]`
+    func routerLogits(_ x: Value, _ experts: Experts, _ tensors: ExpertTensors) -> Value {
+        var logits = x.matmul(weight("ffn_gate_inp.weight", [experts.count, x.shape.last], .router))
+        if let bias = bias("ffn_gate_inp", [experts.count], tensors.bias) { logits = logits + bias }
+        return tensors.routerSoftcap.map { logits.softcapped($0) } ?? logits
     }
 
     private func selectionBias(_ experts: Experts, _ tensors: ExpertTensors) -> Value? {
@@ -299,7 +304,7 @@ extension Scope {
         switch tensors.activation {
         case .plain(let function):
             hidden = expertLinear("ffn_up", rows, size)(function)
-        case .gated, .limited, .product:
+        case .gated, .limited, .product, .softLimited:
             let gate: Value, up: Value
             if tensors.mayFuseGateUp,
                 let fused = optionalWeight("ffn_gate_up_\(suffix).weight", [count, 2 * size, width], .projection)

@@ -56,10 +56,13 @@ extension Hyperparameters {
 extension Scope {
     /// A dense feed-forward network of `size` hidden units: `[T, D] → [T, D]`.
     ///
-    /// - Parameter suffix: of the tensor names: `_shexp` for a shared expert.
+    /// - Parameters:
+    ///   - suffix: of the tensor names: `_shexp` for a shared expert.
+    ///   - isFused: gate and up are one matrix, in that order.
     public func feedForward(
-        _ x: Value, size: Int, _ activation: Activation, bias: Bias = .none, suffix: String = ""
+        _ x: Value, size: Int, _ activation: Activation, bias: Bias = .none, suffix: String = "", isFused: Bool = false
     ) -> Value {
+        if isFused { return fusedFeedForward(x, size: size, activation, bias: bias, downBias: bias, suffix: suffix) }
         let up = linear("ffn_up\(suffix)", x, size, bias: bias)
         let hidden = activation.hidden(gate: linear("ffn_gate\(suffix)", x, size, bias: bias), up: up)
         return linear("ffn_down\(suffix)", hidden, x.shape.last, bias: bias)
@@ -69,12 +72,13 @@ extension Scope {
     ///
     /// - Parameter gateFirst: which half of it is the gate.
     public func fusedFeedForward(
-        _ x: Value, size: Int, _ activation: Activation, gateFirst: Bool = true, downBias: Bias = .none
+        _ x: Value, size: Int, _ activation: Activation, gateFirst: Bool = true, bias: Bias = .none,
+        downBias: Bias = .none, suffix: String = ""
     ) -> Value {
-        let both = linear("ffn_up", x, 2 * size)
+        let both = linear("ffn_up\(suffix)", x, 2 * size, bias: bias)
         let (first, second) = (both.columns(0, size), both.columns(size, size))
         let hidden = gateFirst
             ? activation.hidden(gate: first, up: second) : activation.hidden(gate: second, up: first)
-        return linear("ffn_down", hidden, x.shape.last, bias: downBias)
+        return linear("ffn_down\(suffix)", hidden, x.shape.last, bias: downBias)
     }
 }

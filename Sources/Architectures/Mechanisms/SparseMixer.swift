@@ -22,8 +22,8 @@ extension Scope {
             let exponentials = behind(.exp) * isNear
             return exponentials.columns(0, 1) / exponentials.sum(1)
         }
-        return combined(
-            x, experts, tensors, selected, g.apply(.concatenate(axis: 1), weights))
+        return mixture(
+            x, (selected, g.apply(.concatenate(axis: 1), weights)), count: experts.count, size: experts.size, tensors)
     }
 
     private static let steepness = 1e30
