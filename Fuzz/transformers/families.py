@@ -120,8 +120,8 @@ class Renamed(Transformers):
 
 
 class BitNet(Transformers):
-    """BitNet with 1bitLLM's names of its inner norms, which are those that the converter knows, and with matrices of −1, 0
-    and 1 times one number, as 1bitLLM's `weight_quant` and the converter make them.
+    """BitNet with 1bitLLM's names of its inner norms, which are those that the converter knows, and with matrices of −1,
+    0 and 1 times one number, as 1bitLLM's `weight_quant` and the converter make them.
 
     Which of the three an element is follows from where it is: conversion of parameters that are their own indices says
     nothing of matrices that are rounded.

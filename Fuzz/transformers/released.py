@@ -59,7 +59,8 @@ def case(entry: dict[str, Any]) -> Case:
     values = divided(entry["config"], kept)
     layers = next((values[name] for name in LAYERS if name in values), 0)
     more = {"gain": 0.4} if layers > DEEP else {}
-    more |= {name: entry[name] for name in ("family", "gain", "pooling", "published", "source", "tokenizer") if name in entry}
+    names = ("family", "gain", "pooling", "published", "source", "tokenizer")
+    more |= {name: entry[name] for name in names if name in entry}
     if entry["architecture"] == "nemotron_h":
         more["published"] = as_published(values)
     return Case(entry["architecture"], Configuration(entry["class"], values, **more), number(entry["model"]))

@@ -1,4 +1,4 @@
-"""Decoders with layer norms, and kin of theirs: side by side or one after the other, with learned positions or ALiBi."""
+"""Decoders with layer norms, and kin of theirs: blocks side by side or not, learned positions, ALiBi."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import families  # noqa: F401: registers what `family` names
 from strategies import (
-    EPSILONS, PROMPTS, VOCABULARY, Configuration, Draw, converter_drops, converter_ignores,
-    converter_ignores_rope, converter_refuses, heads, integers, llama_cpp_differs, rarely, rope, strategy,
+    EPSILONS, PROMPTS, VOCABULARY, Configuration, Draw, converter_drops, converter_drops_parameters,
+    converter_ignores, converter_ignores_rope, converter_refuses, heads, integers, llama_cpp_differs, rarely, rope, strategy,
 )
 from strategies.dense import LAYER_TYPES, PLAIN_ROPE, ROPES, WINDOWS, activation, decoder, head_size_of
 
@@ -19,6 +19,10 @@ def layer_normed(draw: Draw, epsilon: str = "layer_norm_eps", **more: Any) -> di
     values = decoder(draw, **more)
     values[epsilon] = values.pop("rms_norm_eps")
     return values
+
+
+SCALINGS = ("default", "linear", "yarn")
+"""Of any number of rotated elements: the dynamic one divides by zero where there are two."""
 
 
 def partly_rotated(draw: Draw, values: dict[str, Any], kinds: tuple[str, ...] = ("default",)) -> None:
@@ -116,7 +120,7 @@ def gptneox(draw: Draw) -> Configuration:
     values = layer_normed(draw, hidden_act=activation(draw, "gelu"), use_parallel_residual=draw(st.booleans()),
                           attention_bias=not rarely(draw), tie_word_embeddings=rarely(draw))
     del values["num_key_value_heads"]
-    partly_rotated(draw, values, ROPES if rarely(draw) else ("default",))
+    partly_rotated(draw, values, SCALINGS if rarely(draw) else ("default",))
     share = values["rope_parameters"]["partial_rotary_factor"]
     return Configuration("GPTNeoXForCausalLM", values, tokens=draw(PROMPTS),
                          published={} if rarely(draw) else {"rotary_pct": share} | AS_WRITTEN)
@@ -146,7 +150,8 @@ def mpt(draw: Draw) -> Configuration:
         "bos_token_id": 1, "eos_token_id": 2,
     }
     # The published name of the class.
-    return Configuration("MptForCausalLM", values, tokens=draw(PROMPTS), published={"architectures": ["MPTForCausalLM"]})
+    return Configuration("MptForCausalLM", values, tokens=draw(PROMPTS),
+                         published={"architectures": ["MPTForCausalLM"]})
 
 
 converter_ignores("mpt", "layer_norm_epsilon", 1e-5)
@@ -198,7 +203,7 @@ def stablelm(draw: Draw) -> Configuration:
     values = layer_normed(
         draw, hidden_act=activation(draw, "silu"), use_qkv_bias=draw(st.booleans()), qk_layernorm=draw(st.booleans()),
         use_parallel_residual=draw(st.booleans()), tie_word_embeddings=rarely(draw))
-    partly_rotated(draw, values, ROPES if rarely(draw) else ("default",))
+    partly_rotated(draw, values, SCALINGS if rarely(draw) else ("default",))
     return Configuration("StableLmForCausalLM", values, tokens=draw(PROMPTS),
                          converter={"fuse_qkv": draw(st.booleans())})
 
@@ -223,7 +228,7 @@ def phi2(draw: Draw) -> Configuration:
         values["intermediate_size"] = 4 * values["hidden_size"]
     if rarely(draw):
         values["qk_layernorm"] = True
-    partly_rotated(draw, values, ROPES if rarely(draw) else ("default",))
+    partly_rotated(draw, values, SCALINGS if rarely(draw) else ("default",))
     return Configuration("PhiForCausalLM", values, tokens=draw(PROMPTS), converter={"fuse_qkv": draw(st.booleans())})
 
 
@@ -236,7 +241,7 @@ def phi2_norms(configuration: Configuration) -> bool:
     return configuration.values.get("qk_layernorm", False)
 
 
-@converter_refuses("phi2", "grouped queries, or an intermediate_size that is not four times the width: the file says otherwise")
+@converter_refuses("phi2", "grouped queries, or an intermediate_size other than four times the width: the file says so")
 def phi2_sizes(configuration: Configuration) -> bool:
     values = configuration.values
     return (values["num_key_value_heads"], values["intermediate_size"]) != (
@@ -296,7 +301,7 @@ def cohere2_without_share(configuration: Configuration) -> bool:
     return "rotary_pct" not in configuration.published
 
 
-@llama_cpp_differs("command-r", "normed heads of fewer than 64 blocks, and biases of what follows attention: tensors too many")
+@llama_cpp_differs("command-r", "normed heads of fewer than 64 blocks, biases after attention: tensors too many")
 def command_r_tensors(configuration: Configuration) -> bool:
     return configuration.values.get("use_qk_norm", False) or configuration.values.get("attention_bias", False)
 
@@ -311,6 +316,20 @@ def olmo(draw: Draw) -> Configuration:
 
 
 converter_ignores("olmo", "hidden_act", "silu")
+
+
+@converter_drops_parameters("olmo", "the order of biases: rows of queries and keys are reordered, their biases are not")
+def olmo_biases(model: Any, configuration: Configuration) -> bool:
+    if not configuration.values.get("attention_bias", False):
+        return False
+    for layer in model.model.layers:
+        attention = layer.self_attn
+        for bias in (attention.q_proj.bias, attention.k_proj.bias):
+            pairs = bias.clone().reshape(-1, attention.head_dim // 2, 2)
+            bias.copy_(pairs.swapaxes(1, 2).reshape(bias.shape))
+    return True
+
+
 converter_ignores_rope("olmo", "truncate", "mscale", "mscale_all_dim")
 
 
@@ -332,7 +351,7 @@ def nemotron(draw: Draw) -> Configuration:
         draw, "norm_eps", hidden_act=activation(draw, "relu2"), attention_bias=draw(st.booleans()),
         mlp_bias=draw(st.booleans()), tie_word_embeddings=rarely(draw))
     values["head_dim"] = draw(integers(4, 32, 2)) if rarely(draw) else head_size_of(values)
-    partly_rotated(draw, values, ROPES if rarely(draw) else ("default",))
+    partly_rotated(draw, values, SCALINGS if rarely(draw) else ("default",))
     return Configuration("NemotronForCausalLM", values, tokens=draw(PROMPTS), tokenizer="sentencepiece",
                          converter={"fuse_qkv": draw(st.booleans())})
 
@@ -357,7 +376,7 @@ def nemotron_part(configuration: Configuration) -> Configuration | None:
     return configuration.with_values(rope_parameters=parameters | {"partial_rotary_factor": share})
 
 
-@converter_refuses("nemotron", "an odd number of rotated elements, or more than a head has, as they are counted of the width")
+@converter_refuses("nemotron", "an odd number of rotated elements, or too many, as they are counted of the width")
 def nemotron_odd_part(configuration: Configuration) -> bool:
     rotated = rotated_of_width(configuration)
     return rotated % 2 != 0 or rotated > head_size_of(configuration.values)
@@ -387,6 +406,10 @@ def bitnet_tensors(configuration: Configuration) -> bool:
     return not tied(configuration) or configuration.values.get("attention_bias", False)
 
 
-@converter_refuses("bitnet", "rotary scaling: its type would be written twice")
-def bitnet_scaling(configuration: Configuration) -> bool:
-    return is_scaled(configuration)
+@converter_drops("bitnet", "rotary scaling")
+def bitnet_scaling(configuration: Configuration) -> Configuration | None:
+    parameters = configuration.values.get("rope_parameters", PLAIN_ROPE)
+    if not is_scaled(configuration):
+        return None
+    return configuration.with_values(
+        rope_parameters={"rope_type": "default", "rope_theta": parameters["rope_theta"]})

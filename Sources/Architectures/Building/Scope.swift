@@ -64,8 +64,9 @@ public struct Scope {
     public func optionalNorm(
         _ name: String, _ x: Value, _ normalization: Normalization, presence: GraphBuilder.Presence = .some
     ) -> Value? {
-        guard let weight = optionalWeight("\(name).weight", [x.shape.last], .scale, presence: presence) else { return nil }
-        return x.norm(normalization.kind, normalization.epsilon, weight, bias(name, [x.shape.last], normalization.bias))
+        let shape: Shape = [x.shape.last]
+        guard let weight = optionalWeight("\(name).weight", shape, .scale, presence: presence) else { return nil }
+        return x.norm(normalization.kind, normalization.epsilon, weight, bias(name, shape, normalization.bias))
     }
 
     /// `[T, H, D]`, each head normed and multiplied by weights of its own, where the model has them.

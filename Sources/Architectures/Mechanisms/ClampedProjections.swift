@@ -1,6 +1,6 @@
 import ModelGraph
 
-/// Bounds between which queries, keys and values are cut off before anything else is done to them, where a model has them.
+/// Bounds between which queries, keys and values are cut off before anything else is done to them, if a model has them.
 ///
 /// Sources: MPT (MosaicML 2023) and OLMo (Groeneveld et al. 2024), whose configurations call it `clip_qkv`.
 public struct ClampedProjections: Hashable, Sendable {
@@ -9,7 +9,8 @@ public struct ClampedProjections: Hashable, Sendable {
 
     public init(_ h: inout some Hyperparameters) throws {
         limit = try h.real(
-            "attention.clamp_kqv", 0...1e6, fuzz: [0.5, 0.125, 8, 0], default: 0, "bound of queries, keys and values; 0: none")
+            "attention.clamp_kqv", 0...1e6, fuzz: [0.5, 0.125, 8, 0], default: 0,
+            "bound of queries, keys and values; 0: none")
     }
 
     public func callAsFunction(

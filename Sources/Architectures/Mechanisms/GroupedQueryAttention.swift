@@ -138,10 +138,13 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         for layer in 0..<dimensions.blocks {
             try h.require(
                 counts[layer] % groups[layer] == 0, "attention.head_count", "attention.head_count_kv",
-                because: "\(counts[layer]) query heads do not divide among \(groups[layer]) key/value heads (layer \(layer))")
+                because: "\(counts[layer]) query heads do not divide among \(groups[layer]) key/value heads "
+                    + "(layer \(layer))")
         }
-        let size = try h.integer("attention.key_length", 1...65536, fuzz: Domains.headSizes, "size of a query or key head")
-        try h.require(size % 2 == 0, "attention.key_length", because: "heads of \(size) cannot be rotated: must be even")
+        let size = try h.integer(
+            "attention.key_length", 1...65536, fuzz: Domains.headSizes, "size of a query or key head")
+        try h.require(
+            size % 2 == 0, "attention.key_length", because: "heads of \(size) cannot be rotated: must be even")
         (heads, keyValueHeads, keySize) = (counts, groups, size)
         valueSize = try h.integer("attention.value_length", size...size, fuzz: [size], "size of a value head")
     }

@@ -1,6 +1,6 @@
 import ModelGraph
 
-/// The decoder of most models: blocks of attention with rotated heads and of one feed-forward network, a norm before each.
+/// The decoder of most models: attention with rotated heads and a feed-forward network in turn, a norm before each.
 struct PreNormDecoder: Sendable {
     /// In what models of this kind differ.
     struct Form: Sendable {
@@ -48,7 +48,8 @@ struct PreNormDecoder: Sendable {
             let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: form.outputBias)
             x = x + block.feedForward(
-                block.norm("ffn_norm", x, normalization), size: feedForward, form.activation, bias: form.feedForwardBias)
+                block.norm("ffn_norm", x, normalization), size: feedForward, form.activation,
+                bias: form.feedForwardBias)
         }
         g.logits(x, dimensions, normalization, tying: form.tying)
     }

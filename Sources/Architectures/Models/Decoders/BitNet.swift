@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// BitNet b1.58: Llama with one more norm before the last matrix of attention and of the feed-forward network; matrices of
-/// −1, 0 and 1, whose scale may be a tensor of its own.
+/// BitNet b1.58: Llama with one more norm before the last matrix of attention and of the feed-forward network; matrices
+/// of −1, 0 and 1, whose scale may be a tensor of its own.
 ///
 /// The activation is SwiGLU, as in the paper; BitNet b1.58 2B4T has a squared ReLU in its place, which no key says.
 /// Activations are not rounded here: that belongs to a device's arithmetic.
@@ -32,7 +32,8 @@ public struct BitNet: Architecture {
             let block = g.block(layer)
             let (q, k, v) = project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
-            x = x + scaled(block, "attn_output", block.norm("attn_sub_norm", mixed, normalization), dimensions.embedding)
+            let normed = block.norm("attn_sub_norm", mixed, normalization)
+            x = x + scaled(block, "attn_output", normed, dimensions.embedding)
             x = x + feed(block, block.norm("ffn_norm", x, normalization))
         }
         g.logits(x, dimensions, normalization, tying: .always)

@@ -35,7 +35,8 @@ public struct OpenELM: Architecture {
                 block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
                 scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
-            x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward[layer], .gated(.swiglu))
+            x = x + block.feedForward(
+                block.norm("ffn_norm", x, normalization), size: feedForward[layer], .gated(.swiglu))
         }
         g.logits(x, dimensions, normalization, tying: .always)
     }

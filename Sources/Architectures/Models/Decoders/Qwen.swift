@@ -1,6 +1,6 @@
 import ModelGraph
 
-/// Qwen: Llama with biases of queries, keys and values; the feed-forward length counts the hidden units of gate and input.
+/// Qwen: Llama with biases of queries, keys and values; the feed-forward length counts hidden units of gate and input.
 ///
 /// What the authors do beyond the context trained on (a larger base, queries scaled by its logarithm) files do not say.
 /// Sources: Bai et al. 2023, section 2.3; `modeling_qwen.py`.

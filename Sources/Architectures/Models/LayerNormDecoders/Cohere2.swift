@@ -36,7 +36,8 @@ public struct Cohere2: Architecture {
             let normed = block.norm("attn_norm", x, normalization)
             let (q, k, v) = attention.project(block, layer, normed)
             let mixed = block.cachedAttention(
-                q, k, v, scale: attention.scale, mask: windows.masks[layer], rope: windows.isWindowed(layer) ? rope : nil)
+                q, k, v, scale: attention.scale, mask: windows.masks[layer],
+                rope: windows.isWindowed(layer) ? rope : nil)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
                 + block.feedForward(normed, size: feedForward, .gated(.swiglu))
         }

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Command R and Aya: attention and feed-forward network side by side on one norm, norms without biases, scaled logits; in
-/// Command R+, heads are normed with weights of their own.
+/// Command R and Aya: attention and feed-forward network side by side on one norm, norms without biases, scaled logits;
+/// in Command R+, heads are normed with weights of their own.
 /// Source: its class in transformers (Cohere 2024).
 public struct CommandR: Architecture {
     public static let name = "command-r"

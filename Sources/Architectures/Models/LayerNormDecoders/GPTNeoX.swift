@@ -1,9 +1,9 @@
 import ModelGraph
 
-/// GPT-NeoX and Pythia: attention and feed-forward network side by side with a norm each, or one after the other; RoPE of a
-/// part of each head, biases throughout, GELU.
+/// GPT-NeoX and Pythia: attention and feed-forward network side by side with a norm each, or one after the other; RoPE
+/// of a part of each head, biases throughout, GELU.
 ///
-/// No key says which GELU: it is the exact one, which Pythia's configurations name, and not GPT-NeoX-20B's approximation.
+/// No key says which GELU: it is the exact one, which Pythia's configurations name; GPT-NeoX-20B has the other.
 /// Sources: Black et al. 2022, section 2; its class in transformers.
 public struct GPTNeoX: Architecture {
     public static let name = "gptneox"
@@ -24,7 +24,8 @@ public struct GPTNeoX: Architecture {
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         feedForward = try h.feedForwardLength()
         isParallel = try h.boolean(
-            "use_parallel_residual", among: [true, false], "whether the feed-forward network does not see what attention adds")
+            "use_parallel_residual", among: [true, false],
+            "whether the feed-forward network does not see what attention adds")
     }
 
     public func build(_ g: GraphBuilder) {

@@ -21,7 +21,8 @@ public struct Jais: Architecture {
         attention = try GroupedQueryAttention(
             &h, dimensions, headSize: .splitEmbedding, evenHeads: false, grouping: .rarely)
         maxBias = try h.real(
-            "attention.max_alibi_bias", 0...1e3, fuzz: [8, 0, 4, 16], default: 0, "exponent of the steepest slope of ALiBi; 0: no biases")
+            "attention.max_alibi_bias", 0...1e3, fuzz: [8, 0, 4, 16], default: 0,
+            "exponent of the steepest slope of ALiBi; 0: no biases")
         feedForward = try h.feedForwardLength()
     }
 

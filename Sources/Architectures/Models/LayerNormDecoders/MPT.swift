@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// MPT: linear biases of the attention scores (ALiBi) or learned positions, queries, keys and values that may be clamped
-/// and normed across heads, biases everywhere or nowhere, exact GELU, whose result AWQ divides by scales.
+/// MPT: linear biases of the attention scores (ALiBi) or learned positions, queries, keys and values that may be
+/// clamped and normed across heads, biases everywhere or nowhere, exact GELU, whose result AWQ divides by scales.
 ///
 /// Sources: MosaicML's LLM Foundry (2023), `attention.py` and `ffn.py`; Lin et al. 2023 (AWQ), section 4.
 public struct MPT: Architecture {
@@ -23,7 +23,8 @@ public struct MPT: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, evenHeads: false)
         clamped = try ClampedProjections(&h)
         maxBias = try h.real(
-            "attention.max_alibi_bias", 0...1e3, fuzz: [8, 0, 4, 16], default: 0, "exponent of the steepest slope of ALiBi; 0: no biases")
+            "attention.max_alibi_bias", 0...1e3, fuzz: [8, 0, 4, 16], default: 0,
+            "exponent of the steepest slope of ALiBi; 0: no biases")
         feedForward = try h.feedForwardLength()
     }
 
@@ -50,7 +51,9 @@ public struct MPT: Architecture {
     /// Both, or neither.
     private func normedAcrossHeads(_ block: Scope, _ queries: Value, _ keys: Value) -> (queries: Value, keys: Value) {
         let flat = queries.reshaped([queries.shape[0], queries.shape[1] * queries.shape[2]])
-        guard let normed = block.optionalNorm("attn_q_norm", flat, normalization, presence: .few) else { return (queries, keys) }
+        guard let normed = block.optionalNorm("attn_q_norm", flat, normalization, presence: .few) else {
+            return (queries, keys)
+        }
         return (normed.reshaped(queries.shape), block.normAcrossHeads("attn_k_norm", keys, normalization))
     }
 

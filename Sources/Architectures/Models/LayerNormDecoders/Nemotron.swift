@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Nemotron and Minitron: layer norms, whose weights files hold with the 1 that is added to them, RoPE of a part of each
-/// head, heads that need not divide the width, squared ReLU.
+/// Nemotron and Minitron: layer norms, whose weights files hold with the 1 that is added to them, RoPE of a part of
+/// each head, heads that need not divide the width, squared ReLU.
 /// Source: Parmar et al. 2024, section 2.
 public struct Nemotron: Architecture {
     public static let name = "nemotron"

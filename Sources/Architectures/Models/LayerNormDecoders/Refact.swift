@@ -2,8 +2,8 @@ import ModelGraph
 
 /// Refact: linear biases of the attention scores (ALiBi), one key/value head, layer norms without biases, SwiGLU.
 ///
-/// Files name the epsilon as that of an RMS norm; what Small Cloud published norms with layer norms ("LayerNorm instead of
-/// RMSNorm").
+/// Files name the epsilon as that of an RMS norm; what Small Cloud published norms with layer norms ("LayerNorm instead
+/// of RMSNorm").
 /// Source: Small Cloud's model card and `modeling_gpt_refact.py` (2023).
 public struct Refact: Architecture {
     public static let name = "refact"
@@ -29,7 +29,8 @@ public struct Refact: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                q, k, v, scale: attention.scale, mask: traits.mask, bias: g.alibi(heads: attention.heads[layer], maxBias: 8))
+                q, k, v, scale: attention.scale, mask: traits.mask,
+                bias: g.alibi(heads: attention.heads[layer], maxBias: 8))
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
         }

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// StableLM: layer norms, RoPE of a part of each head, SwiGLU. In the model of 12 billion, heads are normed with weights of
-/// their own, and the feed-forward network has no norm of its own: it works beside attention, on the same input.
+/// StableLM: layer norms, RoPE of a part of each head, SwiGLU. In the model of 12 billion, heads are normed with weights
+/// of their own, and the feed-forward network has no norm of its own: it works beside attention, on the same input.
 /// Sources: Bellagente et al. 2024, section 2; its class in transformers.
 public struct StableLM: Architecture {
     public static let name = "stablelm"
@@ -20,7 +20,8 @@ public struct StableLM: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         feedForward = try h.feedForwardLength()
-        try h.note("use_parallel_residual", "whether feed-forward networks have no norm of their own, as their tensors say")
+        try h.note(
+            "use_parallel_residual", "whether feed-forward networks have no norm of their own, as their tensors say")
     }
 
     public func build(_ g: GraphBuilder) {
