@@ -15,7 +15,7 @@ public struct Llama: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
-        traits = try Traits(decoder: &h)
+        traits = try Traits(decoder: &h, takesEmbeddings: true)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(
