@@ -29,15 +29,18 @@ public struct Traits: Hashable, Sendable {
     public var classifierPooling: Pooling
     /// Blocks after the model's own that predict further tokens (`BatchShape.Stage.predict`).
     public var predictionBlocks: Int
+    /// Whether tokens may be given as embeddings, as those of images are (`BatchShape.isEmbedded`).
+    public var takesEmbeddings: Bool
     public init(
         hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none,
-        classifierPooling: Pooling = .cls, predictionBlocks: Int = 0
+        classifierPooling: Pooling = .cls, predictionBlocks: Int = 0, takesEmbeddings: Bool = false
     ) {
         self.hasEncoder = hasEncoder
         self.isBidirectional = isBidirectional
         self.pooling = pooling
         self.classifierPooling = classifierPooling
         self.predictionBlocks = predictionBlocks
+        self.takesEmbeddings = takesEmbeddings
     }
 
     /// Of a decoder, which its metadata may make one of texts rather than tokens.
@@ -46,7 +49,7 @@ public struct Traits: Hashable, Sendable {
     ///   - poolings: what else than single tokens it can give.
     public init(
         decoder h: inout some Hyperparameters, bidirectional: Bool = true, poolings: [Pooling] = Pooling.ofTexts,
-        predictionBlocks: Int = 0
+        predictionBlocks: Int = 0, takesEmbeddings: Bool = false
     ) throws {
         let isCausal = try h.boolean(
             "attention.causal", among: bidirectional ? [true, false] : [true], default: true, isRare: true,
@@ -54,7 +57,8 @@ public struct Traits: Hashable, Sendable {
         let pooling = try h.option(
             "pooling_type", among: poolings, default: .none, isRare: true, "how the embeddings of a sequence become one")
         self.init(
-            isBidirectional: !isCausal, pooling: pooling, classifierPooling: .last, predictionBlocks: predictionBlocks)
+            isBidirectional: !isCausal, pooling: pooling, classifierPooling: .last, predictionBlocks: predictionBlocks,
+            takesEmbeddings: takesEmbeddings)
     }
 
     /// The graphs that a session runs.

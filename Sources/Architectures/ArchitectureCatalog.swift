@@ -184,11 +184,11 @@ public enum ArchitectureCatalog {
         Member(T5.self, transformers: "UMT5ForConditionalGeneration", "MT5ForConditionalGeneration", "T5ForConditionalGeneration"),
     ]
     private static let multimodal: [Member] = [
-        Member(Qwen2VL.self),
-        Member(Qwen3VL.self),
-        Member(Qwen3VLMoE.self),
-        Member(HunYuanVL.self),
-        Member(PaddleOCR.self),
+        Member(Qwen2VL.self, transformers: "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"),
+        Member(Qwen3VL.self, transformers: "Qwen3VLForConditionalGeneration"),
+        Member(Qwen3VLMoE.self, transformers: "Qwen3VLMoeForConditionalGeneration"),
+        Member(HunYuanVL.self, transformers: "HunYuanVLForConditionalGeneration"),
+        Member(PaddleOCR.self, transformers: "PaddleOCRVLForConditionalGeneration"),
         Member(CogVLM.self),
         Member(Qwen3TTS.self),
         Member(Chameleon.self),
@@ -200,6 +200,7 @@ public enum ArchitectureCatalog {
         Member(LLaDA.self),
     ]
     private static let audio: [Member] = [
+        Member(WavTokenizer.self),
         Member(PocketTTS.self),
     ]
     private static let drafting: [Member] = [

@@ -61,13 +61,16 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var contextUnit: Int
     /// Whether it refuses sizes beyond those of any model, rather than to take the memory that they ask for.
     public var boundsSizes: Bool
+    /// Whether tokens may be given as embeddings. Absent: they may not.
+    public var takesEmbeddings: Bool?
     /// Which models it can be asked for; nil: whatever an architecture allows.
     public var models: ModelDomain?
 
     public init(
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
         choosesUnifiedCache: Bool = false, choosesOutputAccess: Bool = false, splits: [Placement.Split] = [.layers],
-        admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true, models: ModelDomain? = nil
+        admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
+        takesEmbeddings: Bool? = nil, models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
@@ -78,6 +81,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.admitsGaps = admitsGaps
         self.contextUnit = contextUnit
         self.boundsSizes = boundsSizes
+        self.takesEmbeddings = takesEmbeddings
         self.models = models
     }
 
@@ -91,6 +95,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             choosesOutputAccess: choosesOutputAccess || other.choosesOutputAccess,
             splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
             contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
+            takesEmbeddings: takesEmbeddings == true && other.takesEmbeddings == true,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
     }
 }

@@ -38,10 +38,13 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     case encoderSequences
     /// `[T, D]` real: what the model's last block, or the prediction block before, made of each token.
     case hidden
+    /// `[T, …]` real: what tokens are given as in place of their ids: their rows of the residual stream, and what models
+    /// add to it later.
+    case embeddings
     /// `[C]` by how much the position of each cell changes (only in the graph that shifts a cache).
     case shifts
 
-    public var element: Element { [.pooling, .encoderOutput, .hidden].contains(self) ? .real : .index }
+    public var element: Element { [.pooling, .encoderOutput, .hidden, .embeddings].contains(self) ? .real : .index }
 }
 
 /// A tensor of the model that a graph uses.

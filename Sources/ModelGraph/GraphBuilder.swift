@@ -21,10 +21,12 @@ public struct BatchShape: Hashable, Sendable {
     public var context: Int
     /// `S`: sequences whose embeddings are pooled; nil: outputs are token by token.
     public var pooledSequences: Int?
+    /// Whether tokens are given as embeddings, and not by their ids.
+    public var isEmbedded: Bool
 
     public init(
         stage: Stage = .decode, tokens: Int, outputs: Int, cells: Int, encoderTokens: Int = 0,
-        context: Int = 0, pooledSequences: Int? = nil
+        context: Int = 0, pooledSequences: Int? = nil, isEmbedded: Bool = false
     ) {
         self.stage = stage
         self.tokens = tokens
@@ -33,6 +35,7 @@ public struct BatchShape: Hashable, Sendable {
         self.encoderTokens = encoderTokens
         self.context = context
         self.pooledSequences = pooledSequences
+        self.isEmbedded = isEmbedded
     }
 
     /// The smallest graph that names every weight: for the inventory.

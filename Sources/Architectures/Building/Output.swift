@@ -1,9 +1,10 @@
 import ModelGraph
 
 extension GraphBuilder {
-    /// `[T, D]`: the rows of the token embedding.
+    /// `[T, D]`: the rows of the token embedding, or what tokens are given as in their place.
     public func tokenEmbedding(_ dimensions: Dimensions) -> Value {
-        model.weight("token_embd.weight", [dimensions.vocabulary, dimensions.embedding], .embedding).rows(tokens)
+        let table = model.weight("token_embd.weight", [dimensions.vocabulary, dimensions.embedding], .embedding)
+        return batch.isEmbedded ? input(.embeddings, [batch.tokens, dimensions.embedding]) : table.rows(tokens)
     }
 
     /// `[T, D]`: a learned row for each position up to the context length.

@@ -20,10 +20,26 @@ extension Scope {
     /// A depthwise convolution over the tokens of each sequence in the batch, centred on each token: `[T, D] → [T, D]`.
     ///
     /// Nothing is kept: what is beyond a sequence's ends is zero.
-    /// - Parameter taps: odd.
-    public func centredConvolution(_ name: String, _ x: Value, taps: Int) -> Value {
+    /// - Parameters:
+    ///   - taps: odd.
+    ///   - kernelShape: the kernel's shape in files, where that is not `[D, taps]`.
+    public func centredConvolution(_ name: String, _ x: Value, taps: Int, kernelShape: Shape? = nil) -> Value {
         let channels = x.shape[1]
-        let kernel = weight("\(name).weight", [channels, taps], .convolution)
+        let kernel = weight("\(name).weight", kernelShape ?? [channels, taps], .convolution).reshaped([channels, taps])
+        return sum(taps: taps, of: x) { neighbours, tap in neighbours * kernel.columns(tap, 1).reshaped([channels]) }
+    }
+
+    /// The same with a matrix for each tap, in files `[outputs, D, taps]`, and a bias: `[T, D] → [T, outputs]`.
+    public func denseConvolution(_ name: String, _ x: Value, _ outputs: Int, taps: Int) -> Value {
+        let kernel = weight("\(name).weight", [outputs, x.shape[1], taps], .projection)
+        let y = sum(taps: taps, of: x) { neighbours, tap in
+            neighbours.matmul(kernel.columns(tap, 1).reshaped([outputs, x.shape[1]]))
+        }
+        return y + weight("\(name).bias", [outputs, 1], .bias).reshaped([outputs])
+    }
+
+    /// - Parameter term: of the tokens at one distance from each token, and the number of their tap.
+    private func sum(taps: Int, of x: Value, _ term: (Value, Int) -> Value) -> Value {
         /// `[T, T]`: 1 for the tokens of its sequence that lie further on than `offset` from each token.
         func later(than offset: Int) -> Value {
             let mask = g.batchMask(Mask(causal: false, window: .sliding(-offset)))
@@ -31,8 +47,8 @@ extension Scope {
         }
         let terms = (0..<taps).map { tap in
             let offset = tap - (taps - 1) / 2
-            let neighbours = g.apply(.pool, x, later(than: offset - 1) - later(than: offset))
-            return neighbours * kernel.columns(tap, 1).reshaped([channels])
+            let chosen = g.applyShared(.binary(.subtract), later(than: offset - 1), later(than: offset))
+            return term(g.apply(.pool, x, chosen), tap)
         }
         return terms.dropFirst().reduce(terms[0]) { $0 + $1 }
     }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 3
+#define LLAMA_BRIDGE_VERSION 4
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -51,10 +51,12 @@ struct llama_bridge_session {
     bool flash_attention, embeddings, unified;
 };
 
-// Tokens; `sequences` is a set of bits, `wants_output` one byte a token.
+// Tokens; `sequences` is a set of bits, `wants_output` one byte a token. Where there are embeddings, a row a token, they
+// are in place of ids.
 struct llama_bridge_batch {
     int count;
     const int32_t *ids, *positions;
+    const float *embeddings;
     const uint64_t *sequences;
     const bool *wants_output;
 };
@@ -98,6 +100,8 @@ struct llama_bridge {
     bool (*has_logits)(const void *model);
     // Whether a batch is computed by itself, and nothing kept for the next: its tokens see each other, or are pooled.
     bool (*is_of_whole_batches)(const void *model);
+    // Of what tokens can be given as.
+    int (*embedding_width)(const void *model);
 
     // NULL where it is refused; the log says why.
     void *(*open)(void *model, const struct llama_bridge_session *session);

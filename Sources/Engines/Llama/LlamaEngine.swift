@@ -16,7 +16,7 @@ public final class LlamaEngine: Engine {
     public let traits = EngineTraits(
         cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
         choosesOutputAccess: true, splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256,
-        boundsSizes: false)
+        boundsSizes: false, takesEmbeddings: true)
     /// Whether a child of the process can go on with it: a driver of a GPU cannot.
     public var survivesFork: Bool {
         bridge.functions.pointee.device_count() == 1 && !ggmlDevices.usable.contains(where: \.isOffloadTarget)

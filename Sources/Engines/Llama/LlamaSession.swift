@@ -9,6 +9,7 @@ final class LlamaSession: ScriptSession {
     private let isOfWholeBatches: Bool
     private let outputAccess: Script.OutputAccess?
     private let makesAllOutputs: Bool
+    private let embeddingWidth: Int
 
     /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
     init(_ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>) throws {
@@ -16,6 +17,7 @@ final class LlamaSession: ScriptSession {
         hasLogits = functions.pointee.has_logits(model)
         isOfWholeBatches = functions.pointee.is_of_whole_batches(model)
         outputAccess = script.options.outputAccess
+        embeddingWidth = Int(functions.pointee.embedding_width(model))
         let parameters = LlamaContextParameters(
             script, hasLogits: hasLogits, isOfWholeBatches: isOfWholeBatches,
             hasEncoder: functions.pointee.has_encoder(model))
@@ -49,6 +51,20 @@ final class LlamaSession: ScriptSession {
     func process(_ batch: Batch) throws -> StepResult {
         // Its caches would show a batch to the next.
         if isOfWholeBatches { functions.pointee.clear(context) }
+        guard let kind = batch.tokens.first?.isEmbedding, batch.tokens.contains(where: { $0.isEmbedding != kind }) else {
+            return try processAtOnce(batch)
+        }
+        // A batch of llama.cpp's has ids or embeddings.
+        var result = StepResult()
+        for part in batch.tokens.parts(of: .max) {
+            let next = try processAtOnce(Batch(Array(batch.tokens[part])))
+            result.logits.append(next.logits, from: part.lowerBound)
+            result.embeddings.append(next.embeddings, from: part.lowerBound)
+        }
+        return result
+    }
+
+    private func processAtOnce(_ batch: Batch) throws -> StepResult {
         try submit(batch, functions.pointee.decode)
         if functions.pointee.is_pooled(context) {
             let sequences = batch.tokens.sequences.elements
@@ -70,15 +86,20 @@ final class LlamaSession: ScriptSession {
         let positions = batch.tokens.map { Int32(clamping: $0.position) }
         let sequences = batch.tokens.map { UInt64($0.sequences.bits) }
         let outputs = batch.tokens.map(\.wantsOutput)
+        let isEmbedded = batch.tokens.first?.isEmbedding ?? false
+        let embeddings = isEmbedded ? batch.tokens.flatMap { $0.embedding(width: embeddingWidth) } : []
         LlamaLog.shared.clear()
         let status = ids.withUnsafeBufferPointer { ids in
             positions.withUnsafeBufferPointer { positions in
                 sequences.withUnsafeBufferPointer { sequences in
                     outputs.withUnsafeBufferPointer { outputs in
-                        var tokens = llama_bridge_batch(
-                            count: Int32(batch.tokens.count), ids: ids.baseAddress, positions: positions.baseAddress,
-                            sequences: sequences.baseAddress, wants_output: outputs.baseAddress)
-                        return function?(context, &tokens) ?? 0
+                        embeddings.withUnsafeBufferPointer { embeddings in
+                            var tokens = llama_bridge_batch(
+                                count: Int32(batch.tokens.count), ids: ids.baseAddress, positions: positions.baseAddress,
+                                embeddings: isEmbedded ? embeddings.baseAddress : nil,
+                                sequences: sequences.baseAddress, wants_output: outputs.baseAddress)
+                            return function?(context, &tokens) ?? 0
+                        }
                     }
                 }
             }
@@ -177,6 +198,21 @@ final class LlamaSession: ScriptSession {
         let read = functions.pointee.restore_state(context, Int32(sequence ?? -1), state, state.count)
         guard read == state.count else {
             throw LlamaFailure("restores \(read) bytes of a state of \(state.count): \(LlamaLog.shared.reason)")
+        }
+    }
+}
+
+extension Rows? {
+    /// - Parameter first: what is added to the keys.
+    fileprivate mutating func append(_ other: Rows?, from first: Int) {
+        guard var other else { return }
+        other.keys = other.keys.map { first + $0 }
+        if var rows = self {
+            rows.keys += other.keys
+            rows.elements += other.elements
+            self = rows
+        } else {
+            self = other
         }
     }
 }

@@ -21,6 +21,9 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     /// Metadata that contradicts itself is refused with an error that names the key.
     case rejects
 
+    /// Whether tokens may be given as embeddings, which nothing permutes with the model.
+    var takesEmbeddings: Bool { self != .metamorphic }
+
     /// One line for help and listings.
     public var about: String {
         switch self {

@@ -27,7 +27,9 @@ extension Script {
         switch step {
         case .encode(let batch), .process(let batch):
             for token in batch.tokens {
-                guard numbers.contains(token.id) else { return "there is no token \(token.id)" }
+                guard numbers.contains(token.isEmbedding ? ~token.id : token.id) else {
+                    return "there is no token \(token.id)"
+                }
                 guard !token.sequences.elements.isEmpty else { return "a token of no sequence" }
                 for sequence in token.sequences.elements {
                     if let reason = check(sequence, token.position) { return reason }

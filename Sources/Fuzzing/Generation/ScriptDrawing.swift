@@ -11,6 +11,7 @@ struct ScriptDrawing {
     private var state: ScriptState
     private let options: Script.Options
     private let admitsGaps: Bool
+    private let takesEmbeddings: Bool
 
     static func draw(
         _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, placement: Placement,
@@ -21,7 +22,8 @@ struct ScriptDrawing {
         }
         var drawing = ScriptDrawing(
             traits: traits, check: check, state: ScriptState(traits, options), options: options,
-            admitsGaps: engine.admitsGaps)
+            admitsGaps: engine.admitsGaps,
+            takesEmbeddings: traits.takesEmbeddings && engine.takesEmbeddings == true && check.takesEmbeddings)
         let steps = try drawing.drawSteps(&choices, like: target?.steps)
         return Script(placement: placement, options: options, steps: steps)
     }
@@ -267,8 +269,12 @@ struct ScriptDrawing {
                 ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
             let usually = choices.chance(1, in: options.microBatch > 64 ? 2 : 24) ? room : min(room, 5)
+            let isEmbedded = try takesEmbeddings
+                && choices.weighted([(false, 8), (true, 1)], like: run.map(\.isEmbedded))
+            let numbers = 0...(isEmbedded ? 63 : traits.dimensions.vocabulary - 1)
+            func turned(_ id: Int) -> Int { isEmbedded ? ~id : id }
             let ids = try choices.list(count: 1...room, usually: usually, like: run?.ids) { choices, id in
-                try choices.integer(in: 0...(traits.dimensions.vocabulary - 1), like: id)
+                turned(try choices.integer(in: numbers, like: id.map(turned)))
             }
             free -= ids.count
             let start = ends[first] + gap
@@ -341,17 +347,20 @@ struct ScriptDrawing {
         var sequences: SequenceSet
         var position: Int
         var ids: [Int]
+        /// Whether they are embeddings.
+        var isEmbedded: Bool
     }
 
     static func runs(of batch: Batch) -> [Run] {
         var runs: [Run] = []
         for token in batch.tokens {
-            if let last = runs.last, last.sequences == token.sequences,
+            if let last = runs.last, last.sequences == token.sequences, last.isEmbedded == token.isEmbedding,
                 last.position + last.ids.count == token.position
             {
                 runs[runs.count - 1].ids.append(token.id)
             } else {
-                runs.append(Run(sequences: token.sequences, position: token.position, ids: [token.id]))
+                runs.append(Run(sequences: token.sequences, position: token.position, ids: [token.id],
+                    isEmbedded: token.isEmbedding))
             }
         }
         return runs

@@ -110,6 +110,8 @@ struct ProgramScript {
                 ? "require(\(call), \"the step is done\");" : "require(!\(call), \"the step is refused\");"
         }
         switch step {
+        case .process(let batch) where batch.tokens.contains(where: \.isEmbedding):
+            return ["unavailable(\"tokens that are given as embeddings\");"]
         case .encode(let batch): return process(batch, "llama_encode") + outputs(number, batch, hasLogits: false)
         case .process(let batch):
             // Its cache would show a batch to the next.

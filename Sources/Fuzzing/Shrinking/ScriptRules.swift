@@ -48,7 +48,11 @@ struct ScriptRules {
         if batch.tokens.isEmpty { return "a batch of no tokens" }
         let vocabulary = traits.dimensions.vocabulary
         for token in batch.tokens {
-            guard (0..<vocabulary).contains(token.id) else {
+            if token.isEmbedding {
+                guard traits.takesEmbeddings, check.takesEmbeddings else {
+                    return "an embedding in place of a token"
+                }
+            } else if !(0..<vocabulary).contains(token.id) {
                 return "token \(token.id) of a vocabulary of \(vocabulary)"
             }
             if let limit = traits.positionLimit, token.position >= limit {

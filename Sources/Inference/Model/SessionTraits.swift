@@ -48,6 +48,9 @@ public struct SessionTraits: Hashable, Sendable {
         }
     }
 
+    /// Whether batches may have embeddings in place of tokens.
+    public var takesEmbeddings: Bool { traits.takesEmbeddings && !traits.isOfWholeBatches }
+
     /// Whether positions can change after the fact.
     public var canShift: Bool { !isRecurrent && !traits.isOfWholeBatches }
 }

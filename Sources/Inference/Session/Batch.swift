@@ -3,6 +3,7 @@ public struct Batch: Hashable, Sendable {
     public var tokens: [Token]
 
     public struct Token: Hashable, Sendable {
+        /// Of the vocabulary; below 0, no token but an embedding, the one of that number.
         public var id: Int
         /// Position in its sequences, from 0.
         public var position: Int
@@ -15,6 +16,18 @@ public struct Batch: Hashable, Sendable {
             self.position = position
             self.sequences = sequences
             self.wantsOutput = wantsOutput
+        }
+
+        /// Whether it is given as an embedding (`BatchShape.isEmbedded`).
+        public var isEmbedding: Bool { id < 0 }
+
+        /// The embedding of that number: elements of mean 0 and variance 1, the same everywhere (`WeightGenerator`).
+        public func embedding(width: Int) -> [Float] {
+            [Float](unsafeUninitializedCapacity: width) { elements, count in
+                let generator = WeightGenerator(seed: UInt64(clamping: ~id), name: "embeddings")
+                generator.fill(.init(rebasing: elements[..<width]), from: 0, .normal(mean: 0, deviation: 1))
+                count = width
+            }
         }
     }
 
@@ -31,6 +44,21 @@ public struct Batch: Hashable, Sendable {
 extension Collection<Batch.Token> {
     /// Those that a token belongs to.
     public var sequences: SequenceSet { SequenceSet(bits: reduce(0) { $0 | $1.sequences.bits }) }
+}
+
+extension Collection<Batch.Token> where Index == Int {
+    /// Ranges of tokens of one kind, no longer than `count`: one graph takes ids or embeddings.
+    public func parts(of count: Int) -> [Range<Int>] {
+        var parts: [Range<Int>] = []
+        for index in indices {
+            if let last = parts.last, last.count < count, self[last.lowerBound].isEmbedding == self[index].isEmbedding {
+                parts[parts.count - 1] = last.lowerBound..<index + 1
+            } else {
+                parts.append(index..<index + 1)
+            }
+        }
+        return parts
+    }
 }
 
 // MARK: As JSON: a column for each property, so that a person can read it

@@ -43,9 +43,8 @@ extension Session {
             throw SessionError("\(batch.tokens.count) tokens do not fit in \(cells.freeCount) free cells of \(context)")
         }
 
-        for start in stride(from: 0, to: batch.tokens.count, by: options.microBatch) {
-            let end = min(start + options.microBatch, batch.tokens.count)
-            try processMicroBatch(batch.tokens[start..<end], inPieces, take)
+        for part in batch.tokens.parts(of: options.microBatch) {
+            try processMicroBatch(batch.tokens[part], inPieces, take)
         }
     }
 
@@ -113,13 +112,18 @@ extension Session {
 
         let shape = BatchShape(
             tokens: tokens.count, outputs: rows.count, cells: hasCache ? cells.extent() : 0,
-            encoderTokens: encoded?.sequences.count ?? 0, context: context, pooledSequences: pooled?.sequences.count)
+            encoderTokens: encoded?.sequences.count ?? 0, context: context, pooledSequences: pooled?.sequences.count,
+            isEmbedded: tokens.first?.isEmbedding ?? false)
         let plan = try plan(for: shape)
 
         var inputs = common
         inputs[.outputs] = .index(rows.map { Int32($0 - tokens.startIndex) })
         inputs[.cellPositions] = .index(Array(cells.positions[..<shape.cells]))
         inputs[.cellSequences] = .index(cells.sequences[..<shape.cells].map(\.index))
+        if let id = plan.graph.inputs[.embeddings] {
+            let width = plan.graph.values[id].shape.last
+            inputs[.embeddings] = .float(tokens.flatMap { $0.embedding(width: width) })
+        }
         if let pooled { inputs[.pooling] = .double(pooled.weights) }
         if let encoded {
             inputs[.encoderOutput] = encoded.elements
@@ -207,12 +211,18 @@ extension Session {
 
     // MARK: What a batch must be
 
+    /// Tokens that belong together are all of one kind.
+    private var takesEmbeddings: Bool { traits.takesEmbeddings && !isOfWholeBatches }
+
     private func check(_ batch: Batch) throws {
         guard !batch.tokens.isEmpty else { throw SessionError("a batch of no tokens") }
         let vocabulary = model.architecture.dimensions.vocabulary
         for (index, token) in batch.tokens.enumerated() {
-            guard (0..<vocabulary).contains(token.id) else {
-                throw SessionError("token \(index) is \(token.id), outside the vocabulary of \(vocabulary)")
+            guard (0..<vocabulary).contains(token.id) || token.isEmbedding && takesEmbeddings else {
+                throw SessionError(
+                    token.isEmbedding
+                        ? "token \(index) is an embedding, which the model does not take"
+                        : "token \(index) is \(token.id), outside the vocabulary of \(vocabulary)")
             }
             guard (0...Int(Int32.max)).contains(token.position) else {
                 throw SessionError("token \(index) has position \(token.position)")

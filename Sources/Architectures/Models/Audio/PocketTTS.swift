@@ -15,7 +15,7 @@ public struct PocketTTS: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
-        traits = try Traits(decoder: &h)
+        traits = try Traits(decoder: &h, takesEmbeddings: true)
         normalization = try Normalization(&h, .layer, bias: .required)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .normal, whole: true)

@@ -56,7 +56,8 @@ struct LlamaDecoder: Sendable {
     init(_ h: inout some Hyperparameters, _ kind: Kind) throws {
         self.kind = kind
         dimensions = try Dimensions(&h)
-        traits = try kind == .embedder ? Traits(bidirectional: &h, poolings: Pooling.ofTexts) : Traits(decoder: &h)
+        traits = try kind == .embedder
+            ? Traits(bidirectional: &h, poolings: Pooling.ofTexts) : Traits(decoder: &h, takesEmbeddings: true)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(

@@ -23,16 +23,19 @@ struct Qwen3Decoder: Sendable {
     let feedForward: Int
     /// Answers among which a reranker chooses.
     let labels: Int
+    /// Blocks after which embeddings of images add more.
+    let deepStack: Int
 
     /// - Parameters:
     ///   - poolings: what it can give in place of logits.
     ///   - sections: of the positions.
+    ///   - hasDeepStack: whether embeddings of images may add more after some blocks.
     init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, poolings: [Pooling] = Pooling.allCases,
-        sections: PositionSections? = nil
+        sections: PositionSections? = nil, hasDeepStack: Bool = false
     ) throws {
         self.dimensions = dimensions
-        traits = try Traits(decoder: &h, poolings: poolings)
+        traits = try Traits(decoder: &h, poolings: poolings, takesEmbeddings: true)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(
@@ -40,6 +43,7 @@ struct Qwen3Decoder: Sendable {
         feedForward = try h.feedForwardLength()
         labels = traits.pooling == .rank
             ? try h.optionalLabels("classifier.output_labels", fuzz: [2, 1, 3], "names of the answers") ?? 1 : 1
+        deepStack = hasDeepStack ? try h.deepStack(layers: dimensions.layers) : 0
     }
 
     func build(_ g: GraphBuilder) { g.logits(blocks(g), dimensions, normalization, head: head(g)) }
@@ -47,7 +51,7 @@ struct Qwen3Decoder: Sendable {
     /// `[T, D]`: the residual stream after all blocks.
     func blocks(_ g: GraphBuilder) -> Value {
         let rope = rotary.rope()
-        var x = g.tokenEmbedding(dimensions)
+        var x = g.tokenEmbedding(dimensions, deepStack: deepStack)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
@@ -56,6 +60,7 @@ struct Qwen3Decoder: Sendable {
                 scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
+            x = g.addingDeepStack(x, deepStack, after: layer)
         }
         return x
     }

@@ -21,10 +21,15 @@ struct Qwen3MoEDecoder: Sendable {
     let rotary: RotaryEmbedding
     let experts: Experts
 
-    /// - Parameter sections: of the positions.
-    init(_ h: inout some Hyperparameters, sections: PositionSections? = nil) throws {
+    /// Blocks after which embeddings of images add more.
+    let deepStack: Int
+
+    /// - Parameters:
+    ///   - sections: of the positions.
+    ///   - hasDeepStack: whether embeddings of images may add more after some blocks.
+    init(_ h: inout some Hyperparameters, sections: PositionSections? = nil, hasDeepStack: Bool = false) throws {
         dimensions = try Dimensions(&h)
-        traits = try Traits(decoder: &h)
+        traits = try Traits(decoder: &h, takesEmbeddings: true)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(
@@ -35,11 +40,12 @@ struct Qwen3MoEDecoder: Sendable {
         options.sharesSize = true
         options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: feedForward)
+        deepStack = hasDeepStack ? try h.deepStack(layers: dimensions.layers) : 0
     }
 
     func build(_ g: GraphBuilder) {
         let rope = rotary.rope()
-        var x = g.tokenEmbedding(dimensions)
+        var x = g.tokenEmbedding(dimensions, deepStack: deepStack)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
@@ -48,6 +54,7 @@ struct Qwen3MoEDecoder: Sendable {
                 scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init())
+            x = g.addingDeepStack(x, deepStack, after: layer)
         }
         g.logits(x, dimensions, normalization)
     }

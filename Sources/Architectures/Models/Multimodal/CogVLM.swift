@@ -14,7 +14,7 @@ public struct CogVLM: Architecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
-        traits = try Traits(decoder: &h)
+        traits = try Traits(decoder: &h, takesEmbeddings: true)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, grouping: .never)
         let size = attention.keySize
@@ -30,24 +30,27 @@ public struct CogVLM: Architecture {
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
-            visualExpert(block)
-            let (q, k, v) = attention.project(
-                block, layer, block.norm("attn_norm", x, normalization), fused: .always, bias: .none)
-            let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding)
-            x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
+            let normed = block.norm("attn_norm", x, normalization)
+            let width = dimensions.embedding
+            let qkv = expert(block, "attn_qkv", "vis_attn_qkv", normed, 3 * width)
+            let heads: Shape = [normed.shape[0], attention.heads[layer], attention.keySize]
+            let mixed = block.cachedAttention(
+                qkv.columns(0, width).reshaped(heads), qkv.columns(width, width).reshaped(heads),
+                qkv.columns(2 * width, width).reshaped(heads), scale: attention.scale, mask: traits.mask, rope: rope)
+            x = x + expert(block, "attn_output", "vis_attn_output", mixed, width)
+            let fed = block.norm("ffn_norm", x, normalization)
+            let hidden = g.apply(
+                .gated(.swiglu), expert(block, "ffn_gate", "vis_gate", fed, feedForward),
+                expert(block, "ffn_up", "vis_up", fed, feedForward))
+            x = x + expert(block, "ffn_down", "vis_down", hidden, width)
         }
         g.logits(x, dimensions, normalization)
     }
 
-    /// The matrices for tokens of images, which those of a text do not meet.
-    private func visualExpert(_ block: Scope) {
-        let width = dimensions.embedding
-        for (name, shape) in [
-            ("vis_attn_qkv", [3 * width, width]), ("vis_attn_output", [width, width]),
-            ("vis_gate", [feedForward, width]), ("vis_down", [width, feedForward]), ("vis_up", [feedForward, width]),
-        ] as [(String, Shape)] {
-            _ = block.weight("\(name).weight", shape, .projection)
-        }
+    /// By the matrix for texts, or by that for images, whose tokens are given as embeddings.
+    private func expert(_ block: Scope, _ text: String, _ image: String, _ x: Value, _ outputs: Int) -> Value {
+        let (own, other) = block.g.batch.isEmbedded ? (image, text) : (text, image)
+        _ = block.weight("\(other).weight", [outputs, x.shape.last], .projection)
+        return block.linear(own, x, outputs)
     }
 }

@@ -9,13 +9,13 @@ public struct Qwen2VL: Architecture {
     public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws {
-        decoder = try SectionedDecoder(&h, headSize: .splitEmbedding, outputBias: .optional)
+        decoder = try SectionedDecoder(&h, headSize: .splitEmbedding)
     }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
 }
 
-/// The language model of PaddleOCR-VL: that of ERNIE 4.5 with positions of three sections, and biases everywhere or
-/// nowhere.
+/// The language model of PaddleOCR-VL: that of ERNIE 4.5 with positions of three sections; its code has biases everywhere
+/// or nowhere, its released models none.
 /// Source: PaddleOCR-VL (2025), section 2; transformers, `PaddleOCRTextModel`.
 public struct PaddleOCR: Architecture {
     public static let name = "paddleocr"
@@ -24,7 +24,7 @@ public struct PaddleOCR: Architecture {
     public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws {
-        decoder = try SectionedDecoder(&h, headSize: .declaredAlike, blockBias: .optional)
+        decoder = try SectionedDecoder(&h, headSize: .declaredAlike, mixedBias: .optional, fedBias: .rare)
     }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
 }
@@ -37,19 +37,19 @@ struct SectionedDecoder: Sendable {
     let attention: GroupedQueryAttention
     let rotary: RotaryEmbedding
     let feedForward: Int
-    let blockBias: Scope.Bias
-    let outputBias: Scope.Bias
+    let mixedBias: Scope.Bias
+    let fedBias: Scope.Bias
 
     /// - Parameters:
-    ///   - blockBias: of the maps after attention and in feed-forward networks.
-    ///   - outputBias: of the logits.
+    ///   - mixedBias: of the map after attention.
+    ///   - fedBias: of those in feed-forward networks.
     init(
-        _ h: inout some Hyperparameters, headSize: GroupedQueryAttention.HeadSize, blockBias: Scope.Bias = .none,
-        outputBias: Scope.Bias = .none
+        _ h: inout some Hyperparameters, headSize: GroupedQueryAttention.HeadSize, mixedBias: Scope.Bias = .none,
+        fedBias: Scope.Bias = .none
     ) throws {
-        (self.blockBias, self.outputBias) = (blockBias, outputBias)
+        (self.mixedBias, self.fedBias) = (mixedBias, fedBias)
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
-        traits = try Traits(decoder: &h)
+        traits = try Traits(decoder: &h, takesEmbeddings: true)
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: headSize)
         rotary = try RotaryEmbedding(
@@ -65,10 +65,10 @@ struct SectionedDecoder: Sendable {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: blockBias)
+            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: mixedBias)
             x = x + block.feedForward(
-                block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu), bias: blockBias)
+                block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu), bias: fedBias)
         }
-        g.logits(x, dimensions, normalization, bias: outputBias)
+        g.logits(x, dimensions, normalization)
     }
 }

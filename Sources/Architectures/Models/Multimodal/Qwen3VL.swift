@@ -10,8 +10,7 @@ public struct Qwen3VL: Architecture {
     public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws {
-        decoder = try Qwen3Decoder(&h, Dimensions(&h), sections: PositionSections(.interleaved))
-        try h.deepStack(layers: dimensions.layers)
+        decoder = try Qwen3Decoder(&h, Dimensions(&h), sections: PositionSections(.interleaved), hasDeepStack: true)
     }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
 }
@@ -31,8 +30,7 @@ public struct Qwen3TTS: Architecture {
         try h.require(
             dimensions.vocabulary >= Self.codes, "vocab_size", because: "fewer than the \(Self.codes) codes of audio")
         decoder = try Qwen3Decoder(
-            &h, dimensions, poolings: Pooling.ofTexts, sections: PositionSections(.interleaved))
-        try h.deepStack(layers: dimensions.layers)
+            &h, dimensions, poolings: Pooling.ofTexts, sections: PositionSections(.interleaved), hasDeepStack: true)
     }
 
     public func build(_ g: GraphBuilder) {
@@ -55,17 +53,8 @@ public struct Qwen3VLMoE: Architecture {
     public var traits: Traits { decoder.traits }
 
     public init(_ h: inout some Hyperparameters) throws {
-        decoder = try Qwen3MoEDecoder(&h, sections: PositionSections(.interleaved))
-        try h.deepStack(layers: dimensions.layers)
+        decoder = try Qwen3MoEDecoder(&h, sections: PositionSections(.interleaved), hasDeepStack: true)
     }
     public func build(_ g: GraphBuilder) { decoder.build(g) }
 }
 
-extension Hyperparameters {
-    /// After how many of the first blocks an image's embeddings add more.
-    mutating func deepStack(layers: Int) throws {
-        _ = try integer(
-            "n_deepstack_layers", 0...512, fuzz: Array(0...layers), default: 0,
-            "blocks after which embeddings of images add more")
-    }
-}

@@ -321,10 +321,10 @@ static bool is_named(const void *model, const char *part) {
            strstr(architecture, part) != NULL;
 }
 
-// Of some families there are encoders only, whether their metadata say so or not.
+// Of some families there are encoders only, whether their metadata say so or not; WavTokenizer has no logits either.
 static bool is_encoder(const void *model) {
     return is_only_encoder(model) || is_named(model, "bert") || is_named(model, "llama-embed") ||
-           is_named(model, "gemma-embedding");
+           is_named(model, "gemma-embedding") || is_named(model, "wavtokenizer-dec");
 }
 
 // As there are of those that write several tokens at a time.
@@ -349,6 +349,8 @@ static bool is_of_whole_batches(const void *model) {
     metadata_value(model, "attention.causal", causal, sizeof causal);
     return is_encoder(model) || is_diffusion(model) || is_pooling(model) || strcmp(causal, "false") == 0;
 }
+
+static int embedding_width(const void *model) { return llama_model_n_embd_inp(model); }
 
 // Contexts
 
@@ -383,13 +385,30 @@ static void *open_context(void *model, const struct llama_bridge_session *sessio
 
 static void close_context(void *context) { llama_free(context); }
 
+// How many positions an embedding has: those of a text have the same in each section.
+static int position_count(void *context) {
+    enum llama_rope_type type = llama_model_rope_type(llama_get_model(context));
+    return type == LLAMA_ROPE_TYPE_MROPE || type == LLAMA_ROPE_TYPE_IMROPE ? 4 : 1;
+}
+
 static int process(
     void *context, const struct llama_bridge_batch *tokens, int (*function)(struct llama_context *, struct llama_batch)
 ) {
-    struct llama_batch batch = llama_batch_init(tokens->count, 0, 64);
+    int width = tokens->embeddings == NULL ? 0 : llama_model_n_embd_inp(llama_get_model(context));
+    struct llama_batch batch = llama_batch_init(tokens->count, width, 64);
     batch.n_tokens = tokens->count;
+    if (width > 0) {
+        size_t row = sizeof *batch.embd * (size_t)width, count = (size_t)tokens->count;
+        memcpy(batch.embd, tokens->embeddings, row * count);
+        free(batch.pos);
+        batch.pos = malloc(sizeof *batch.pos * count * 4);
+        if (batch.pos == NULL) abort();
+        for (int section = 1; section < position_count(context); section++) {
+            for (size_t i = 0; i < count; i++) batch.pos[(size_t)section * count + i] = tokens->positions[i];
+        }
+    }
     for (int i = 0; i < tokens->count; i++) {
-        batch.token[i] = tokens->ids[i];
+        if (width == 0) batch.token[i] = tokens->ids[i];
         batch.pos[i] = tokens->positions[i];
         batch.logits[i] = tokens->wants_output[i];
         batch.n_seq_id[i] = 0;
@@ -499,6 +518,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .has_encoder = has_encoder,
     .has_logits = has_logits,
     .is_of_whole_batches = is_of_whole_batches,
+    .embedding_width = embedding_width,
     .open = open_context,
     .close = close_context,
     .encode = encode,
