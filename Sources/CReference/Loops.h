@@ -163,7 +163,11 @@ static void NAME(exp)(const double *x, double *y, long count) {
 }
 
 static void NAME(round)(double *y, long count, double unit, uint64_t counter) {
-    for (long i = 0; i < count; i++) y[i] *= 1 + unit * symmetric(counter, i);
+    for (long i = 0; i < count; i++) {
+        double rounded = y[i] * (1 + unit * symmetric(counter, i));
+        // Nearer to zero than to the least number of float32.
+        y[i] = fabs(rounded) < 0x1p-150 ? 0 : rounded;
+    }
 }
 
 static void NAME(add_error)(double *y, const double *squares, long count, double unit, uint64_t counter) {

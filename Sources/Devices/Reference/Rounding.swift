@@ -40,9 +40,10 @@ import GGUF
 /// - *Overflow of half precision*, where it is the format of an element, or of a block's step or sum: infinities.
 /// - *Functions* that are less exact than the storage: their results err as the format named for them; gelu from a table
 ///   of half precision has its argument rounded too.
-/// - *Subnormal numbers*, where they are flushed: each may become zero.
+/// - *Subnormal numbers*, where they are flushed: each may become zero. What is less than half of float32's least number
+///   does in any case.
 ///
-/// Neither overflow elsewhere nor gradual underflow of the narrower formats is modelled.
+/// Neither overflow elsewhere nor gradual underflow is modelled.
 public struct Rounding: Hashable, Sendable, Codable {
     public var seed: UInt64
     public var precision: Precision

@@ -76,7 +76,7 @@ public final class NoiseFloor {
             }
             return distance(row, other)
         }
-        let rounding = precision.storage.unit * row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let rounding = precision.storage.unit * length(row)
         return scale * max(spread.max() ?? 0, rounding)
     }
 
@@ -125,10 +125,22 @@ extension Precision {
 }
 
 /// The Euclidean distance of two rows; infinite where they are not as long, or one holds a NaN or an infinity that the
-/// other has not.
+/// other has not. A logit that can never win, −∞ or the least number there is, is far from any other and from none of these.
 public func distance(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
     guard a.count == b.count else { return .infinity }
     var sum = 0.0
-    for (x, y) in zip(a, b) where x != y && !(x.isNaN && y.isNaN) { sum += (x - y) * (x - y) }
+    for (x, y) in zip(a, b) where x != y && !(x.isNaN && y.isNaN) && !(x.isExcluded && y.isExcluded) {
+        sum += (x - y) * (x - y)
+    }
     return sum.isNaN ? .infinity : sum.squareRoot()
+}
+
+/// The Euclidean length of a row, without what can never win.
+func length(_ row: ArraySlice<Double>) -> Double {
+    row.reduce(0) { $1.isExcluded ? $0 : $0 + $1 * $1 }.squareRoot()
+}
+
+extension Double {
+    /// Whether a logit is −∞, or what stands for it: the least number of float32.
+    fileprivate var isExcluded: Bool { self < -1e38 }
 }

@@ -149,7 +149,7 @@ extension Trial {
 
     private func relativeError(_ pair: Pair) -> Double {
         distance(pair.found, pair.expected)
-            / max(distance(pair.expected, ArraySlice(pair.expected.map { _ in 0 })), .leastNormalMagnitude)
+            / max(length(pair.expected), .leastNormalMagnitude)
     }
 
     private static func text(_ number: Double) -> String {
