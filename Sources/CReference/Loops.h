@@ -164,9 +164,10 @@ static void NAME(exp)(const double *x, double *y, long count) {
 
 static void NAME(round)(double *y, long count, double unit, uint64_t counter) {
     for (long i = 0; i < count; i++) {
-        double rounded = y[i] * (1 + unit * symmetric(counter, i));
-        // Nearer to zero than to the least number of float32.
-        y[i] = fabs(rounded) < 0x1p-150 ? 0 : rounded;
+        double random = symmetric(counter, i), rounded = y[i] * (1 + unit * random);
+        // Below float32's least normal number, there are only multiples of its least one: either neighbour.
+        double steps = floor(rounded * 0x1p149 + (random + 1) / 2);
+        y[i] = fabs(rounded) < 0x1p-126 ? steps * 0x1p-149 : rounded;
     }
 }
 

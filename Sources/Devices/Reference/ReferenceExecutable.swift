@@ -77,7 +77,10 @@ final class ReferenceExecutable: Executable {
                 } else {
                     let y = room + places[node.result]
                     try evaluate(node, operands, states, y, rounder)
-                    if node.op.isInexact { rounder.result(y, count: shape.count, of: node.op.function) }
+                    if node.op.isInexact {
+                        rounder.result(
+                            y, count: shape.count, of: node.op.function, mayUnderflow: node.op == .unary(.sigmoid))
+                    }
                     values[node.result] = ReferenceValue(shape, y)
                 }
             } catch {

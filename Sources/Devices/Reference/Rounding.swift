@@ -40,10 +40,11 @@ import GGUF
 /// - *Overflow of half precision*, where it is the format of an element, or of a block's step or sum: infinities.
 /// - *Functions* that are less exact than the storage: their results err as the format named for them; gelu from a table
 ///   of half precision has its argument rounded too.
-/// - *Subnormal numbers*, where they are flushed: each may become zero. What is less than half of float32's least number
-///   does in any case.
+/// - *Subnormal numbers*: a result below float32's least normal number becomes one of its two neighbours among the
+///   multiples of the least one, each with the probability that keeps the expectation; where they are flushed, it may
+///   become zero, and so may that of a sigmoid anywhere, since `1 / (1 + e⁻ˣ)` overflows before.
 ///
-/// Neither overflow elsewhere nor gradual underflow is modelled.
+/// Neither overflow elsewhere nor gradual underflow of the narrower formats is modelled.
 public struct Rounding: Hashable, Sendable, Codable {
     public var seed: UInt64
     public var precision: Precision
@@ -85,12 +86,16 @@ final class Rounder {
     }
 
     /// Rounds the results of an op.
-    /// - Parameter function: what the op computes, where a device may be less exact than it stores.
-    func result(_ elements: Doubles, count: Int, of function: Precision.Function? = nil) {
+    /// - Parameters:
+    ///   - function: what the op computes, where a device may be less exact than it stores.
+    ///   - mayUnderflow: whether a subnormal result may become zero on any device.
+    func result(
+        _ elements: Doubles, count: Int, of function: Precision.Function? = nil, mayUnderflow: Bool = false
+    ) {
         // What comes from a table is rounded there.
         let unit = function.flatMap { $0 == .gelu && isTabulated ? nil : precision.functions[$0]?.unit } ?? 0
         round(elements, count, max(resultUnit, unit))
-        if precision.flushesSubnormals {
+        if precision.flushesSubnormals || mayUnderflow, !isExact {
             for i in 0..<count where abs(elements[i]) < Self.leastNormal && fraction() < 0.5 { elements[i] = 0 }
         }
     }
