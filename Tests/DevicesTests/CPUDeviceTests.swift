@@ -231,6 +231,7 @@ import Testing
                 case .tanh: tanh(x)
                 case .exp: exp(x)
                 case .softplus: max(x, 0) + log1p(exp(-abs(x)))
+                case .rootOfSoftplus: (max(x, 0) + log1p(exp(-abs(x)))).squareRoot()
                 }
             // An error of the argument of exp, which grows with it, is no fault of exp.
             let scale =

@@ -8,10 +8,10 @@ struct Settings {
     /// `GGUF_FUZZ_SEED`
     var seed: UInt64 = 1
     /// `GGUF_FUZZ_CASES`: of each architecture.
-    var cases: UInt64 = 80
+    var cases: UInt64 = 8
 
     /// Software drivers take about this many times longer than the CPU.
-    static let vulkanShare: UInt64 = 6
+    static let vulkanShare: UInt64 = 8
 
     static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path

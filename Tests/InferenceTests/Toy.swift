@@ -14,9 +14,12 @@ struct Toy: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(architecture.name) \(seed)" }
 
-    static let all = ArchitectureCatalog.all.flatMap { type in (0..<2).map { Toy(architecture: type, seed: $0) } }
     /// One of each architecture.
-    static let few = ArchitectureCatalog.all.map { Toy(architecture: $0, seed: 11) }
+    static let all = ArchitectureCatalog.all.map { Toy(architecture: $0, seed: 1) }
+    /// Of each family the first few, which differ the most.
+    static let few = ArchitectureCatalog.families.flatMap { family in
+        family.members.prefix(3).map { Toy(architecture: $0.type, seed: 11) }
+    }
 
     func drawn() throws -> DrawnModel {
         var choices = Choices(seed: seed)
