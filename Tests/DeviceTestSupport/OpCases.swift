@@ -431,10 +431,11 @@ private let indexCases: [OpCase] = cases {
         (1, BlockSelection(size: 1, count: 1, local: 1)), (3, BlockSelection(size: 4, count: 2, local: 1)),
         (2, BlockSelection(size: 2, count: 3, local: 0)), (1, BlockSelection(size: 3, count: 9, local: 2)),
     ] {
-        OpCase("topBlocks \(selection.count) of \(selection.size), \(selection.local) local, \(heads) heads") {
-            let mask = $0.mask(Mask(causal: true))
-            let (positions, cells) = ($0.graph.input(.positions, [5]), $0.graph.input(.cellPositions, [9]))
-            return [$0.graph.apply(.topBlocks(selection), $0.real([5, heads, 9]), mask, positions, cells)]
+        OpCase("topBlocks \(selection.count) of \(selection.size), \(selection.local) local, \(heads) heads") { o in
+            let scores = o.real([5, heads, 9])
+            let mask = o.real([5, 9]) { _ in (0..<45).map { _ in o.random(below: 4) == 0 ? -.infinity : 0 } }
+            let (positions, cells) = (o.index(.positions, [5], below: 9), o.index(.cellPositions, [9], below: 9))
+            return [o.graph.apply(.topBlocks(selection), scores, mask, positions, cells)]
         }
     }
     OpCase("topCells of equal scores") {
@@ -450,11 +451,10 @@ private let indexCases: [OpCase] = cases {
         return [$0.graph.apply(.topCells(count: 3), scores)]
     }
     OpCase("attention to the best cells") {
-        let mask = $0.mask(Mask(causal: true))
-        let (indexKeys, weights) = ($0.real([9, 1, 16]), $0.real([5, 2]))
-        let best = $0.graph.apply(
-            .topCells(count: 2), $0.graph.apply(.indexScores, $0.real([5, 2, 16]), indexKeys, weights, mask))
+        let mask = $0.real([5, 9]) { _ in (0..<45).map { $0 % 9 <= $0 / 9 + 4 ? 0 : -.infinity } }
+        let (queries, keys, weights) = ($0.real([5, 2, 16]), $0.real([9, 1, 16]), $0.real([5, 2]))
         let (q, k, v) = ($0.real([5, 4, 20]), $0.real([9, 2, 20]), $0.real([9, 2, 20]))
+        let best = $0.graph.apply(.topCells(count: 2), $0.graph.apply(.indexScores, queries, keys, weights, mask))
         return [$0.graph.apply(.attention(Attention(scale: 0.3, valueSize: 20)), q, k, v, best)]
     }
 }

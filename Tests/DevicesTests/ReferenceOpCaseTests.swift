@@ -14,7 +14,7 @@ import Testing
         let ops = Set(opCases.flatMap { opCase in opCase.segment.graph.nodes[opCase.segment.nodes].map(\.op.name) })
         #expect(
             ops == [
-                "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap",
+                "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap", "xielu", "groupNorm",
                 "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope", "mask",
                 "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "indexScores",
                 "topCells", "topBlocks", "topExperts", "takeExperts", "expertGroups", "store", "load", "convolution",
