@@ -144,6 +144,7 @@ public enum ArchitectureCatalog {
         Member(Dots3Note.self),
         Member(HYV4.self),
         Member(MiniMax01.self),
+        Member(MiniMaxM3.self),
         Member(Qwen4Exp.self),
         Member(DeepSeek4.self),
     ]

@@ -267,7 +267,7 @@ struct RunTests {
         @Test("output that cannot be written gives status 2, with a line that says so")
         func fullOutput() throws {
             try withTemporaryFolder { folder in
-                let shell = try Tool("/bin/sh", ["-c", "'\(Program.executable.path)' archs >/dev/full"], in: folder)
+                let shell = try Tool("/bin/sh", ["-c", "'\(Program.executable.path)' faults --list >/dev/full"], in: folder)
                 #expect(shell.status == 2)
                 #expect(shell.errors == "gguf-fuzz: standard output: cannot be written: No space left on device\n")
             }

