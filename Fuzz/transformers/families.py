@@ -247,6 +247,37 @@ def xlm_roberta(folder: Path) -> None:
     path.unlink()
 
 
+RANKED_PAIRS = '''"""Byte pairs known by their ranks, as the converter wants Hunyuan's tokenizer to be."""
+import string
+from itertools import product
+
+from transformers import PreTrainedTokenizer
+
+
+class RankedPairs(PreTrainedTokenizer):
+    def __init__(self, **options):
+        words = ["".join(letters).encode() for letters in product(string.ascii_lowercase, repeat=2)]
+        tokens = [bytes([byte]) for byte in range(256)] + words[:60]
+        self.mergeable_ranks = {token: rank for rank, token in enumerate(tokens)}
+        self.special_tokens = {f"<|extra_{index}|>": len(tokens) + index for index in range(4)}
+        super().__init__(**options)
+
+    @property
+    def vocab_size(self):
+        return len(self.mergeable_ranks) + len(self.special_tokens)
+
+    def get_vocab(self):
+        return {}
+'''
+
+
+def ranked_pairs(folder: Path) -> None:
+    """Byte pairs of code that lies in the model's folder."""
+    (folder / "tokenization_ranked_pairs.py").write_text(RANKED_PAIRS)
+    (folder / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "RankedPairs", "auto_map": {"AutoTokenizer": ["tokenization_ranked_pairs.RankedPairs", None]}}))
+
+
 FAMILIES["bitnet"] = BitNet()
 FAMILIES["body"] = Body()
 FAMILIES["own-head"] = OwnHead()
@@ -259,4 +290,5 @@ FAMILIES["projected"] = Projected()
 FAMILIES["with-prediction"] = WithPrediction()
 toy_tokenizers.KINDS["beginning"] = beginning
 toy_tokenizers.KINDS["glm"] = glm
+toy_tokenizers.KINDS["ranked-pairs"] = ranked_pairs
 toy_tokenizers.KINDS["xlm-roberta"] = xlm_roberta
