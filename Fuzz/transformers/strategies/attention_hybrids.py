@@ -7,12 +7,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from strategies import (
-    EPSILONS, PROMPTS, THETAS, Configuration, Draw, converter_ignores, converter_refuses, integers, llama_cpp_differs,
+    EPSILONS, PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_refuses, integers, llama_cpp_differs,
     rarely, rope, strategy,
 )
-from strategies.dense import ROPES, activation, decoder, head_size_of
+from strategies.dense import activation, decoder
+from strategies.shared_experts import converter_unscales_rope
 
-MULTIPLIERS = st.sampled_from([1.0, 0.5, 0.25, 2.0])
+MULTIPLIERS = st.sampled_from([1.0, 0.25, 4.0])
+"""The converter multiplies parameters by them: `readback.py` would take 1.5, times 2, for a half that was added to 1."""
 CHANNELS = st.sampled_from([1, 2, 4])
 
 
@@ -46,6 +48,38 @@ def falcon_h1(draw: Draw) -> Configuration:
     return Configuration("FalconH1ForCausalLM", values, tokens=draw(PROMPTS))
 
 
+converter_unscales_rope("falcon-h1")
+
+
+@converter_refuses("falcon-h1", "other activations than SiLU")
+def falcon_h1_activation(configuration: Configuration) -> bool:
+    return configuration.values["hidden_act"] != "silu"
+
+
+@converter_refuses("falcon-h1", "mamba_proj_bias: biases are no rows")
+def falcon_h1_projections(configuration: Configuration) -> bool:
+    return configuration.values["mamba_proj_bias"]
+
+
+@converter_drops("falcon-h1", "lm_head_multiplier of a tied head: the embeddings' is in the one matrix")
+def falcon_h1_tied(configuration: Configuration) -> Configuration | None:
+    values = configuration.values
+    if not values["tie_word_embeddings"] or values["lm_head_multiplier"] == values["embedding_multiplier"]:
+        return None
+    return configuration.with_values(lm_head_multiplier=values["embedding_multiplier"])
+
+
+@converter_drops_parameters("falcon-h1", "biases of queries, keys and values, multiplied by attention_in_multiplier all the same")
+def falcon_h1_biases(model: Any, configuration: Configuration) -> bool:
+    values = configuration.values
+    if not values["attention_bias"] or values["attention_in_multiplier"] == 1:
+        return False
+    for layer in model.model.layers:
+        for projection in ("q_proj", "k_proj", "v_proj"):
+            getattr(layer.self_attn, projection).bias.mul_(values["attention_in_multiplier"])
+    return True
+
+
 @strategy("granitehybrid")
 def granite_hybrid(draw: Draw) -> Configuration:
     """Granite 4, and Bamba, whose positions are rotated."""
@@ -68,6 +102,29 @@ def granite_hybrid(draw: Draw) -> Configuration:
         "position_embedding_type": "rope" if rarely(draw) else None,
         "num_local_experts": draw(st.sampled_from([0, 4, 1, 3])),
     }
-    values["num_experts_per_tok"] = draw(st.integers(1, max(1, values["num_local_experts"])))
+    if values["num_local_experts"] == 0:
+        values["num_experts_per_tok"] = 0
+        values["intermediate_size"] = values["shared_intermediate_size"] if not rarely(draw) else 36
+    else:
+        values["num_experts_per_tok"] = draw(st.integers(1, values["num_local_experts"]))
     values["rope_parameters"] = {"rope_type": "default", "rope_theta": draw(THETAS)}
-    return Configuration("GraniteMoeHybridForCausalLM", values, tokens=draw(PROMPTS))
+    # As published: transformers has other names for the kinds of layers.
+    names = {"linear_attention": "mamba", "full_attention": "attention"}
+    published = {} if rarely(draw) else {"layer_types": [names[kind] for kind in kinds], "model_type": None}
+    return Configuration("GraniteMoeHybridForCausalLM", values, tokens=draw(PROMPTS), published=published)
+
+
+@converter_refuses("granitehybrid", "layers by the names that transformers gives them: those of attention are not known")
+def granite_hybrid_layer_types(configuration: Configuration) -> bool:
+    return not configuration.published
+
+
+@converter_refuses("granitehybrid", "other activations than SiLU")
+def granite_hybrid_activation(configuration: Configuration) -> bool:
+    return configuration.values["hidden_act"] != "silu"
+
+
+@converter_refuses("granitehybrid", "dense networks of shared_intermediate_size, where the file says intermediate_size")
+def granite_hybrid_sizes(configuration: Configuration) -> bool:
+    values = configuration.values
+    return values["num_local_experts"] == 0 and values["shared_intermediate_size"] != values["intermediate_size"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from hypothesis import strategies as st
 
+import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
-    PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_ignores, converter_refuses, integers,
+    PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_ignores, converter_refuses, integers,
     llama_cpp_differs, rarely, strategy,
 )
 from strategies.dense import LAYER_TYPES, WINDOWS, activation, decoder
@@ -51,11 +53,29 @@ def gemma3n(draw: Draw) -> Configuration:
         "intermediate_size": draw(st.lists(integers(8, 72, 4), min_size=layers, max_size=layers)),
         "rope_parameters": ropes(draw, {"rope_type": "default"}),
     }
-    return Configuration("Gemma3nForCausalLM", values, tokens=draw(PROMPTS), tokenizer="sentencepiece")
+    return Configuration(
+        "Gemma3nForCausalLM", values, tokens=draw(PROMPTS), tokenizer="sentencepiece",
+        family="with-idle-keys" if values["num_kv_shared_layers"] and not rarely(draw) else "transformers")
+
+
+@converter_drops_parameters("gemma3n", "that tokens beyond the layers' embeddings have the first ones: the file has zeros")
+def gemma3n_tokens(model: Any, configuration: Configuration) -> bool:
+    missing = configuration.values["vocab_size"] - configuration.values["vocab_size_per_layer_input"]
+    if missing == 0:
+        return False
+    model.config.vocab_size_per_layer_input += missing
+    table = model.model.embed_tokens_per_layer
+    table.weight = torch.nn.Parameter(torch.cat([table.weight, table.weight.new_zeros(missing, table.weight.shape[1])]))
+    return True
 
 
 converter_ignores("gemma3n", "hidden_activation", "gelu_pytorch_tanh")
 converter_ignores("gemma3n", "altup_correct_scale", True)
+
+
+@converter_refuses("gemma3n", "layers that share keys and values: they get no weights of their own, as published ones have")
+def gemma3n_shared(configuration: Configuration) -> bool:
+    return configuration.values["num_kv_shared_layers"] > 0 and configuration.family == "transformers"
 
 
 @converter_refuses("gemma3n", "another number of AltUp's parts than 4")
@@ -101,7 +121,7 @@ def gemma4(draw: Draw) -> Configuration:
         values["num_experts"] = draw(st.integers(1, 6))
         values["top_k_experts"] = draw(st.integers(1, values["num_experts"]))
         values["moe_intermediate_size"] = draw(integers(4, 24, 4))
-    return Configuration("Gemma4ForCausalLM", values, tokens=draw(PROMPTS), tokenizer="sentencepiece")
+    return Configuration("Gemma4ForCausalLM", values, tokens=draw(PROMPTS), tokenizer="falling-back")
 
 
 converter_ignores("gemma4", "hidden_activation", "gelu_pytorch_tanh")
