@@ -121,6 +121,18 @@ class WithIdleKeys(Transformers):
         save_file(tensors, file, metadata={"format": "pt"})
 
 
+class TransposedExperts(Transformers):
+    """Models published with the matrices of experts transposed, which their classes save as they use them."""
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        super().save(model, configuration, folder)
+        file = folder / "model.safetensors"
+        tensors = {
+            name: tensor.transpose(1, 2).contiguous() if name.endswith((".experts.gate_up_proj", ".experts.down_proj"))
+            else tensor.clone() for name, tensor in load_file(file).items()}
+        save_file(tensors, file, metadata={"format": "pt"})
+
+
 class Renamed(Transformers):
     """Models whose classes save some tensors by other names than they are published by."""
 
@@ -317,6 +329,7 @@ FAMILIES["hy-v4"] = Renamed({
     r"\.hc_pre(?=\.hc_head\.)": "", r"\.hc_pre\.(hc_(attn|mlp)_layer)": r".\1.hc_pre",
     r"(\.mlp\.(shared_experts\.)?)linear_gate": r"\1gate_proj"})
 FAMILIES["projected"] = Projected()
+FAMILIES["transposed-experts"] = TransposedExperts()
 FAMILIES["with-idle-keys"] = WithIdleKeys()
 FAMILIES["with-prediction"] = WithPrediction()
 toy_tokenizers.KINDS["beginning"] = beginning

@@ -128,3 +128,10 @@ def granite_hybrid_activation(configuration: Configuration) -> bool:
 def granite_hybrid_sizes(configuration: Configuration) -> bool:
     values = configuration.values
     return values["num_local_experts"] == 0 and values["shared_intermediate_size"] != values["intermediate_size"]
+
+
+@converter_drops("granitehybrid", "position_embedding_type: rotated are models without Mamba layers")
+def granite_hybrid_positions(configuration: Configuration) -> Configuration | None:
+    values = configuration.values
+    meant = None if "linear_attention" in values["layer_types"] else "rope"
+    return None if values["position_embedding_type"] == meant else configuration.with_values(position_embedding_type=meant)

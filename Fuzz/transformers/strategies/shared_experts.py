@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
     EPSILONS, PROMPTS, THETAS, VOCABULARY, Configuration, Draw, converter_drops, converter_ignores,
     converter_ignores_rope, converter_refuses, heads, integers, llama_cpp_differs, llama_cpp_refuses_bias, rarely, rope,
-    strategy,
+    strategy, transformers_differs,
 )
 from strategies.deepseek import first_dense, grouped_experts, looks_at_all_groups
 from strategies.dense import LAYER_TYPES, ROPES, WINDOWS, activation, decoder, head_size_of
@@ -310,28 +311,41 @@ def phimoe(draw: Draw) -> Configuration:
         router_jitter_noise=draw(st.sampled_from([0.1, 0.5])) if rarely(draw) else 0.01)
     size = head_size_of(values)
     factors = st.lists(st.sampled_from([1.0, 1.25, 2.0, 3.5]), min_size=size // 2, max_size=size // 2)
+    # Engines choose the factors by the context, the authors' code by the prompt: where both choose alike.
+    tokens, original = draw(st.sampled_from([(28, 256), (1, 256), (17, 256), (40, 32)]))
     # The file has the magnitude that Phi-3's have, whatever the configuration says.
-    magnitude = 1.0 if rarely(draw) else PHI3_MAGNITUDE
+    magnitude = 0.75 if rarely(draw) else phi3_magnitude(original)
     values["rope_parameters"] = {
-        "rope_type": "longrope", "rope_theta": draw(THETAS), "original_max_position_embeddings": 128,
+        "rope_type": "longrope", "rope_theta": draw(THETAS), "original_max_position_embeddings": original,
         "short_factor": draw(factors), "long_factor": draw(factors),
         "short_mscale": magnitude, "long_mscale": magnitude}
     # The name that the published configurations have.
-    return Configuration("PhimoeForCausalLM", values, tokens=draw(PROMPTS), tokenizer="sentencepiece",
+    return Configuration("PhimoeForCausalLM", values, tokens=tokens, tokenizer="sentencepiece",
                          published={"architectures": ["PhiMoEForCausalLM"]})
 
 
-PHI3_MAGNITUDE = (1 + 1 / 7) ** 0.5
-"""Of a context that is twice the original one of 128 positions."""
+def phi3_magnitude(original: int) -> float:
+    """Of a context of 256 positions, where there were so many originally."""
+    return math.sqrt(1 + math.log(256 / original) / math.log(original))
 
 
 @converter_drops("phimoe", "short_mscale and long_mscale of rope_parameters")
 def phimoe_magnitude(configuration: Configuration) -> Configuration | None:
     parameters = configuration.values["rope_parameters"]
-    if parameters["short_mscale"] == PHI3_MAGNITUDE:
+    meant = phi3_magnitude(parameters["original_max_position_embeddings"])
+    if parameters["short_mscale"] == meant:
         return None
-    return configuration.with_values(
-        rope_parameters=parameters | {"short_mscale": PHI3_MAGNITUDE, "long_mscale": PHI3_MAGNITUDE})
+    return configuration.with_values(rope_parameters=parameters | {"short_mscale": meant, "long_mscale": meant})
+
+
+@transformers_differs("phimoe", "factors of long prompts: its rotary embedding never takes them, the authors' modeling_phimoe.py does")
+def phimoe_long_prompts(model: Any, configuration: Configuration) -> bool:
+    if configuration.tokens <= configuration.values["rope_parameters"]["original_max_position_embeddings"]:
+        return False
+    rotary = model.model.rotary_emb
+    frequencies = rotary.rope_init_fn
+    rotary.rope_init_fn = lambda config, *_, **__: frequencies(config, seq_len=configuration.tokens)
+    return True
 
 
 @converter_refuses("phimoe", "no biases of attention's output and of the head: engines ask for them")
