@@ -7,15 +7,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from strategies import (
-    EPSILONS, PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_refuses, integers, llama_cpp_differs,
-    rarely, rope, strategy,
+    PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_refuses, integers, rarely,
+    rope, strategy,
 )
 from strategies.dense import activation, decoder
 from strategies.shared_experts import converter_unscales_rope
 
 MULTIPLIERS = st.sampled_from([1.0, 0.25, 4.0])
 """The converter multiplies parameters by them: `readback.py` would take 1.5, times 2, for a half that was added to 1."""
-CHANNELS = st.sampled_from([1, 2, 4])
 
 
 def state_space(draw: Draw, width: int) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def falcon_h1_tied(configuration: Configuration) -> Configuration | None:
     return configuration.with_values(lm_head_multiplier=values["embedding_multiplier"])
 
 
-@converter_drops_parameters("falcon-h1", "biases of queries, keys and values, multiplied by attention_in_multiplier all the same")
+@converter_drops_parameters("falcon-h1", "biases of attention, multiplied by attention_in_multiplier all the same")
 def falcon_h1_biases(model: Any, configuration: Configuration) -> bool:
     values = configuration.values
     if not values["attention_bias"] or values["attention_in_multiplier"] == 1:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
-    PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_ignores, converter_refuses, integers,
-    llama_cpp_differs, rarely, strategy,
+    PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_ignores,
+    converter_refuses, integers, llama_cpp_differs, rarely, strategy,
 )
 from strategies.dense import LAYER_TYPES, WINDOWS, activation, decoder
 

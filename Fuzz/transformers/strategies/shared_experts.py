@@ -338,7 +338,7 @@ def phimoe_magnitude(configuration: Configuration) -> Configuration | None:
     return configuration.with_values(rope_parameters=parameters | {"short_mscale": meant, "long_mscale": meant})
 
 
-@transformers_differs("phimoe", "factors of long prompts: its rotary embedding never takes them, the authors' modeling_phimoe.py does")
+@transformers_differs("phimoe", "factors of long prompts, which it never takes and modeling_phimoe.py does")
 def phimoe_long_prompts(model: Any, configuration: Configuration) -> bool:
     if configuration.tokens <= configuration.values["rope_parameters"]["original_max_position_embeddings"]:
         return False
