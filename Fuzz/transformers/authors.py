@@ -225,7 +225,8 @@ def amend(path: Path, changes: dict) -> None:
     """Sets keys of a JSON file; None removes one."""
     if changes:
         contents = json.loads(path.read_text()) | changes
-        path.write_text(json.dumps({key: value for key, value in contents.items() if value is not None}, indent=2))
+        removed = {key for key, value in changes.items() if value is None}
+        path.write_text(json.dumps({key: value for key, value in contents.items() if key not in removed}, indent=2))
 
 
 def save_pooling(pooling: str, width: int, folder: Path) -> None:

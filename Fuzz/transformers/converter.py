@@ -36,6 +36,8 @@ class Converter:
 
         self.conversion = conversion
         self.gguf = gguf
+        # Names of tensors that one architecture has for itself are added to everyone's when it is converted.
+        self.names_of_tensors = dict(gguf.TensorNameMap.block_mappings_cfg)
         logging.getLogger("hf-to-gguf").setLevel(logging.CRITICAL)
         logging.getLogger("gguf").setLevel(logging.CRITICAL)
         # It knows pre-tokenizers by a hash of what they make of a text; ours are toys.
@@ -51,6 +53,7 @@ class Converter:
         """
         output.unlink(missing_ok=True)
         options = dict(options)
+        self.gguf.TensorNameMap.block_mappings_cfg = dict(self.names_of_tensors)
         try:
             with torch.inference_mode(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
                 base = self.conversion.ModelBase

@@ -101,6 +101,38 @@ class WithPrediction(Transformers):
         save_file(tensors, file, metadata={"format": "pt"})
 
 
+class WithIdleKeys(Transformers):
+    """Models published with weights of keys and values in each layer, also in those that look at earlier ones', which
+    their classes leave out.
+
+    Nothing computes with those, so they hold no numbers: who did would give none.
+    """
+
+    OF_FIRST_LAYER = re.compile(r"(?<=\.layers\.)0(?=\.self_attn\.(k_proj|v_proj|k_norm)\.)")
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        super().save(model, configuration, folder)
+        file = folder / "model.safetensors"
+        tensors = load_file(file)
+        for name, tensor in list(tensors.items()):
+            if self.OF_FIRST_LAYER.search(name):
+                for layer in range(1, configuration.values["num_hidden_layers"]):
+                    tensors.setdefault(self.OF_FIRST_LAYER.sub(str(layer), name), torch.full_like(tensor, math.nan))
+        save_file(tensors, file, metadata={"format": "pt"})
+
+
+class TransposedExperts(Transformers):
+    """Models published with the matrices of experts transposed, which their classes save as they use them."""
+
+    def save(self, model: torch.nn.Module, configuration: Configuration, folder: Path) -> None:
+        super().save(model, configuration, folder)
+        file = folder / "model.safetensors"
+        tensors = {
+            name: tensor.transpose(1, 2).contiguous() if name.endswith((".experts.gate_up_proj", ".experts.down_proj"))
+            else tensor.clone() for name, tensor in load_file(file).items()}
+        save_file(tensors, file, metadata={"format": "pt"})
+
+
 class Renamed(Transformers):
     """Models whose classes save some tensors by other names than they are published by."""
 
@@ -247,6 +279,47 @@ def xlm_roberta(folder: Path) -> None:
     path.unlink()
 
 
+def falling_back(folder: Path) -> None:
+    """Byte pairs, and bytes for what is unknown, as Gemma 4's converter wants them."""
+    toy_tokenizers.byte_pairs(folder)
+    file = folder / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    tokenizer["model"]["byte_fallback"] = True
+    tokenizer["decoder"] = {"type": "Sequence", "decoders": [tokenizer["decoder"]]}
+    file.write_text(json.dumps(tokenizer))
+
+
+RANKED_PAIRS = '''"""Byte pairs known by their ranks, as the converter wants Hunyuan's tokenizer to be."""
+import string
+from itertools import product
+
+from transformers import PreTrainedTokenizer
+
+
+class RankedPairs(PreTrainedTokenizer):
+    def __init__(self, **options):
+        words = ["".join(letters).encode() for letters in product(string.ascii_lowercase, repeat=2)]
+        tokens = [bytes([byte]) for byte in range(256)] + words[:60]
+        self.mergeable_ranks = {token: rank for rank, token in enumerate(tokens)}
+        self.special_tokens = {f"<|extra_{index}|>": len(tokens) + index for index in range(4)}
+        super().__init__(**options)
+
+    @property
+    def vocab_size(self):
+        return len(self.mergeable_ranks) + len(self.special_tokens)
+
+    def get_vocab(self):
+        return {}
+'''
+
+
+def ranked_pairs(folder: Path) -> None:
+    """Byte pairs of code that lies in the model's folder."""
+    (folder / "tokenization_ranked_pairs.py").write_text(RANKED_PAIRS)
+    (folder / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "RankedPairs", "auto_map": {"AutoTokenizer": ["tokenization_ranked_pairs.RankedPairs", None]}}))
+
+
 FAMILIES["bitnet"] = BitNet()
 FAMILIES["body"] = Body()
 FAMILIES["own-head"] = OwnHead()
@@ -256,7 +329,11 @@ FAMILIES["hy-v4"] = Renamed({
     r"\.hc_pre(?=\.hc_head\.)": "", r"\.hc_pre\.(hc_(attn|mlp)_layer)": r".\1.hc_pre",
     r"(\.mlp\.(shared_experts\.)?)linear_gate": r"\1gate_proj"})
 FAMILIES["projected"] = Projected()
+FAMILIES["transposed-experts"] = TransposedExperts()
+FAMILIES["with-idle-keys"] = WithIdleKeys()
 FAMILIES["with-prediction"] = WithPrediction()
 toy_tokenizers.KINDS["beginning"] = beginning
+toy_tokenizers.KINDS["falling-back"] = falling_back
 toy_tokenizers.KINDS["glm"] = glm
+toy_tokenizers.KINDS["ranked-pairs"] = ranked_pairs
 toy_tokenizers.KINDS["xlm-roberta"] = xlm_roberta

@@ -144,7 +144,7 @@ struct RunTests {
             // A file where the folder should be.
             try Data().write(to: URL(fileURLWithPath: folder + "/Corpus"))
             let program = try Program(arguments: Self.faulty, in: folder)
-            #expect(program.status == 1)
+            #expect(program.status == 2)
             #expect(program.output.contains("   not kept: Corpus: cannot be made a folder: "), "\(program)")
             let text = try #require(program.output.split(separator: "\n{", maxSplits: 1).last.map { "{" + $0 })
             let end = try #require(text.range(of: "\n}\n"))

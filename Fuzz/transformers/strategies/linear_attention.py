@@ -58,7 +58,35 @@ def qwen35moe(draw: Draw) -> Configuration:
         converter={"no_mtp": True, "fuse_gate_up_exps": draw(st.booleans())})
 
 
-for _architecture in ("qwen35", "qwen35moe"):
+@strategy("qwen4exp")
+def qwen4exp(draw: Draw) -> Configuration:
+    """Qwen3.8-Flash-Next without embeddings of n-grams: attention to the best windows, streams of residuals."""
+    values = delta_net_hybrid(draw, **gated_experts(draw))
+    length = draw(st.integers(2, 5))
+    values |= {
+        "hc_count": draw(st.integers(2, 4)), "hc_lowrank": draw(st.integers(1, 20)),
+        # Scores of few heads are often 0 for all of them, and equal.
+        "indexer_n_heads": draw(st.integers(8, 16)), "indexer_kv_heads": 1,
+        "indexer_head_dim": draw(integers(8, 24, 4)), "indexer_compress_ratio": length,
+        "indexer_budget": length * draw(st.integers(1, 4)),
+        "output_gate_type": "sigmoid" if not rarely(draw) else "silu",
+    }
+    # As published: what transformers makes of the configuration has another name for layers of attention.
+    published = {} if rarely(draw) else {"layer_types": values["layer_types"], "model_type": None}
+    return Configuration(
+        "Qwen4ExpForCausalLM", values, tokens=draw(PROMPTS), published=published,
+        converter={"no_mtp": True, "fuse_gate_up_exps": draw(st.booleans())})
+
+
+@converter_refuses("qwen4exp", "layers of attention by the name that transformers gives them: they get no windows")
+def qwen4exp_layer_types(configuration: Configuration) -> bool:
+    return not configuration.published and "full_attention" in configuration.values["layer_types"]
+
+
+converter_ignores("qwen4exp", "output_gate_type", "sigmoid")
+
+
+for _architecture in ("qwen35", "qwen35moe", "qwen4exp"):
     @converter_refuses(_architecture, "values of the delta rule of another size than its keys: engines know one size")
     def value_size(configuration: Configuration) -> bool:
         values = configuration.values
@@ -69,9 +97,15 @@ for _architecture in ("qwen35", "qwen35moe"):
         return configuration.values["rms_norm_eps"] > 1e-5
 
     llama_cpp_differs(_architecture, "blocks of one kind only: aborts")(has_layers_of_one_kind)
-    llama_cpp_refuses_bias(_architecture)
     converter_ignores(_architecture, "hidden_act", "silu")
     converter_ignores_rope(_architecture, *YARN_ONLY_IN_TRANSFORMERS)
+for _architecture in ("qwen35", "qwen35moe"):
+    llama_cpp_refuses_bias(_architecture)
+
+
+@llama_cpp_differs("qwen4exp", "biases of attention are loaded and not used")
+def qwen4exp_bias(configuration: Configuration) -> bool:
+    return configuration.values["attention_bias"]
 
 
 @strategy("hrm_text")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
+import families  # noqa: F401: registers what `family` names
 from strategies import (
-    PROMPTS, Configuration, Draw, converter_refuses, integers, llama_cpp_differs, rarely, rope,
+    PROMPTS, Configuration, Draw, converter_drops, converter_refuses, integers, llama_cpp_differs, rarely, rope,
     strategy,
 )
 from strategies.dense import decoder, head_size_of
+from strategies.experts import YARN_ONLY_IN_TRANSFORMERS
 
 VISION = {
     "Qwen2VL": {"depth": 1, "embed_dim": 16, "hidden_size": 16, "num_heads": 2, "mlp_ratio": 1, "patch_size": 2},
@@ -91,7 +94,8 @@ def qwen3vlmoe(draw: Draw) -> Configuration:
     values["num_experts_per_tok"] = draw(st.integers(1, values["num_experts"]))
     values["moe_intermediate_size"] = draw(integers(4, 24, 4))
     sectioned(draw, values)
-    return language_model("Qwen3VLMoe", values, draw, vision="Qwen3VL")
+    configuration = language_model("Qwen3VLMoe", values, draw, vision="Qwen3VL")
+    return configuration if rarely(draw) else replace(configuration, family="transposed-experts")
 
 
 @strategy("hunyuan_vl")
@@ -104,8 +108,18 @@ def hunyuan_vl(draw: Draw) -> Configuration:
 
 
 @converter_refuses("qwen3vlmoe", "experts as transformers 5 writes them, which published files have transposed")
-def experts_as_written(_: Configuration) -> bool:
-    return True
+def experts_as_written(configuration: Configuration) -> bool:
+    return configuration.family == "transformers"
+
+
+for _architecture in ("qwen2vl", "paddleocr", "qwen3vl", "qwen3vlmoe"):
+    @converter_drops(_architecture, ", ".join(YARN_ONLY_IN_TRANSFORMERS) + " of rope_parameters")
+    def yarn(configuration: Configuration) -> Configuration | None:
+        parameters = text(configuration)["rope_parameters"]
+        left = {key: value for key, value in parameters.items() if key not in YARN_ONLY_IN_TRANSFORMERS}
+        if left == parameters:
+            return None
+        return configuration.with_values(text_config=text(configuration) | {"rope_parameters": left})
 
 
 @llama_cpp_differs("paddleocr", "use_bias: biases of feed-forward networks are refused as tensors too many")

@@ -87,7 +87,7 @@ def eurobert(draw: Draw) -> Configuration:
 
 @converter_refuses("eurobert", "classifier_pooling late, which is the class's own")
 def eurobert_pooling(configuration: Configuration) -> bool:
-    return configuration.values["classifier_pooling"] == "late"
+    return configuration.values.get("classifier_pooling", "late") == "late"
 
 
 converter_ignores("eurobert", "hidden_act", "silu")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from hypothesis import strategies as st
 
+import families  # noqa: F401: registers what `family` and `tokenizer` name
 from strategies import (
     EPSILONS, PROMPTS, THETAS, VOCABULARY, Configuration, Draw, converter_drops, converter_ignores,
     converter_ignores_rope, converter_refuses, heads, integers, llama_cpp_differs, llama_cpp_refuses_bias, rarely, rope,
-    strategy,
+    strategy, transformers_differs,
 )
 from strategies.deepseek import first_dense, grouped_experts, looks_at_all_groups
 from strategies.dense import LAYER_TYPES, ROPES, WINDOWS, activation, decoder, head_size_of
@@ -275,3 +279,84 @@ llama_cpp_refuses_tied_heads("mellum")
 converter_ignores("mellum", "hidden_act", "silu")
 converter_ignores("mellum", "norm_topk_prob", True)
 converter_ignores_rope("mellum", *YARN_ONLY_IN_TRANSFORMERS)
+
+
+@strategy("hunyuan-moe")
+def hunyuan_moe(draw: Draw) -> Configuration:
+    experts, used = experts_and_used(draw)
+    values = decoder(
+        draw, vocab_size=320, head_dim=draw(integers(4, 32, 2)), attention_bias=rarely(draw),
+        hidden_act=activation(draw, "silu"), num_experts=experts, moe_topk=used)
+    values["rope_parameters"] = draw(rope(values["head_dim"], ("default", "linear", "yarn")))
+    # The class has one size for all its experts, and one number of them for all its layers.
+    layers = values["num_hidden_layers"]
+    published = {
+        "moe_intermediate_size": [values["intermediate_size"]] * layers, "moe_topk": [used] * layers,
+        "num_shared_expert": [1] * layers}
+    return Configuration("HunYuanMoEV1ForCausalLM", values, tokens=draw(PROMPTS), tokenizer="ranked-pairs",
+                         published=published, converter={"fuse_qkv": draw(st.booleans())})
+
+
+llama_cpp_refuses_bias("hunyuan-moe")
+converter_ignores("hunyuan-moe", "hidden_act", "silu")
+converter_ignores_rope("hunyuan-moe", *YARN_ONLY_IN_TRANSFORMERS)
+
+
+@strategy("phimoe")
+def phimoe(draw: Draw) -> Configuration:
+    values: dict[str, Any] = decoder(
+        draw, attention_bias=not rarely(draw), lm_head_bias=not rarely(draw), hidden_act=activation(draw, "silu"),
+        num_local_experts=draw(st.integers(2, 8)), num_experts_per_tok=2, tie_word_embeddings=False,
+        sliding_window=draw(WINDOWS) if rarely(draw) else None,
+        router_jitter_noise=draw(st.sampled_from([0.1, 0.5])) if rarely(draw) else 0.01)
+    size = head_size_of(values)
+    factors = st.lists(st.sampled_from([1.0, 1.25, 2.0, 3.5]), min_size=size // 2, max_size=size // 2)
+    # Engines choose the factors by the context, the authors' code by the prompt: where both choose alike.
+    tokens, original = draw(st.sampled_from([(28, 256), (1, 256), (17, 256), (40, 32)]))
+    # The file has the magnitude that Phi-3's have, whatever the configuration says.
+    magnitude = 0.75 if rarely(draw) else phi3_magnitude(original)
+    values["rope_parameters"] = {
+        "rope_type": "longrope", "rope_theta": draw(THETAS), "original_max_position_embeddings": original,
+        "short_factor": draw(factors), "long_factor": draw(factors),
+        "short_mscale": magnitude, "long_mscale": magnitude}
+    # The name that the published configurations have.
+    return Configuration("PhimoeForCausalLM", values, tokens=tokens, tokenizer="sentencepiece",
+                         published={"architectures": ["PhiMoEForCausalLM"]})
+
+
+def phi3_magnitude(original: int) -> float:
+    """Of a context of 256 positions, where there were so many originally."""
+    return math.sqrt(1 + math.log(256 / original) / math.log(original))
+
+
+@converter_drops("phimoe", "short_mscale and long_mscale of rope_parameters")
+def phimoe_magnitude(configuration: Configuration) -> Configuration | None:
+    parameters = configuration.values["rope_parameters"]
+    meant = phi3_magnitude(parameters["original_max_position_embeddings"])
+    if parameters["short_mscale"] == meant:
+        return None
+    return configuration.with_values(rope_parameters=parameters | {"short_mscale": meant, "long_mscale": meant})
+
+
+@transformers_differs("phimoe", "factors of long prompts, which it never takes and modeling_phimoe.py does")
+def phimoe_long_prompts(model: Any, configuration: Configuration) -> bool:
+    if configuration.tokens <= configuration.values["rope_parameters"]["original_max_position_embeddings"]:
+        return False
+    rotary = model.model.rotary_emb
+    frequencies = rotary.rope_init_fn
+    rotary.rope_init_fn = lambda config, *_, **__: frequencies(config, seq_len=configuration.tokens)
+    return True
+
+
+@converter_refuses("phimoe", "no biases of attention's output and of the head: engines ask for them")
+def phimoe_biases(configuration: Configuration) -> bool:
+    return not (configuration.values["attention_bias"] and configuration.values["lm_head_bias"])
+
+
+@llama_cpp_differs("phimoe", "RMS norms for layer norms, and weights of experts that are not the sparse mixer's")
+def phimoe_norms(configuration: Configuration) -> bool:
+    return True
+
+
+converter_ignores("phimoe", "hidden_act", "silu")
+converter_ignores("phimoe", "router_jitter_noise", 0.01)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from strategies import (
-    PROMPTS, Configuration, Draw, converter_drops, converter_ignores, converter_ignores_rope, integers,
+    PROMPTS, Configuration, Draw, converter_drops, converter_ignores, converter_ignores_rope, converter_refuses, integers,
     llama_cpp_differs, llama_cpp_refuses_bias, rarely, rope, strategy,
 )
 from strategies.deepseek import (
@@ -56,6 +56,7 @@ def glm_dsa(draw: Draw) -> Configuration:
 @strategy("hy_v4")
 def hy_v4(draw: Draw) -> Configuration:
     values = sparse(draw)
+    values["tie_word_embeddings"] = rarely(draw)
     values["indexer_types"] = indexer_types(draw, values["num_hidden_layers"])
     values["rope_parameters"] = draw(rope(values["qk_rope_head_dim"], ("default", "linear")))
     values |= {
@@ -65,6 +66,11 @@ def hy_v4(draw: Draw) -> Configuration:
         "swiglu_limit": draw(st.sampled_from([0.5, 10.0, 0.25])),
     }
     return deepseek_configuration(draw, "HYV4ForCausalLM", values, family="hy-v4")
+
+
+@converter_refuses("hy_v4", "a tied head: engines ask for output.weight")
+def hy_v4_tied(configuration: Configuration) -> bool:
+    return configuration.values["tie_word_embeddings"]
 
 
 @strategy("minicpm3")

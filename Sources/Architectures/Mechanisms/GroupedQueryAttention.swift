@@ -34,12 +34,13 @@ public struct GroupedQueryAttention: Hashable, Sendable {
     ///   - headMultiple: what head sizes must be multiples of, where that is not 2 or 1.
     ///   - headsOfLayers: whether files say of such a layer that it has no query head either.
     ///   - perLayer: whether the counts of key/value heads may differ between layers.
+    ///   - isListed: whether files may list the count for each layer though all have one.
     ///   - queriesPerLayer: whether those of query heads may, too.
     ///   - grouping: whether query heads may share key/value heads.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, headSize: HeadSize = .declaredAlike,
         evenHeads: Bool = true, headMultiple: Int? = nil, otherLayers: Bool = false, headsOfLayers: Bool = false,
-        perLayer: Bool = false, queriesPerLayer: Bool = false, grouping: Grouping = .freely
+        perLayer: Bool = false, isListed: Bool = false, queriesPerLayer: Bool = false, grouping: Grouping = .freely
     ) throws {
         let width = dimensions.embedding
         let multiple = headMultiple ?? (evenHeads ? 2 : 1)
@@ -77,6 +78,10 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         } else if perLayer {
             keyValueHeads = try h.integers(
                 key, 1...4096, fuzz: divisors, layers: dimensions.blocks, default: self.heads, "key/value heads")
+        } else if isListed {
+            keyValueHeads = try h.integers(
+                key, 1...4096, layouts: divisors.map { Array(repeating: $0, count: dimensions.blocks) },
+                layers: dimensions.blocks, default: self.heads, "key/value heads")
         } else {
             let count = try h.integer(
                 key, 1...4096, fuzz: divisors, default: heads, isRare: grouping == .rarely, "key/value heads")

@@ -43,7 +43,7 @@ public struct ScaledDecoder: Sendable {
         dimensions = try Dimensions(&h)
         traits = try Traits(decoder: &h, bidirectional: bidirectional)
         normalization = try Normalization(&h, .rms)
-        attention = try GroupedQueryAttention(&h, dimensions)
+        attention = try GroupedQueryAttention(&h, dimensions, isListed: true)
         rotary = try RotaryEmbedding(
             &h, dimensions, headSize: attention.keySize, pairing: .normal, whole: true,
             scalings: [.linear, .none, .yarn, .longrope])

@@ -99,7 +99,8 @@ final class WorkerProcess {
         errors.startAnew()
         for stream in [input, output] {
             stream.deadline = deadline
-            stream.whileWaiting = { [weak self] in try self?.check() }
+            // Where to say what it is were too much, nobody would know that it was stopped.
+            stream.whileWaiting = { [weak self] in try self?.check(isStart: request.kind == .describe) }
         }
         do {
             try input.write(request)
@@ -186,8 +187,8 @@ final class WorkerProcess {
     private struct Stopped: Error {}
     private struct MemoryExceeded: Error {}
 
-    private func check() throws {
-        if EngineStop.isRequested { throw Stopped() }
+    private func check(isStart: Bool) throws {
+        if EngineStop.isRequested, !isStart { throw Stopped() }
         let process = computing == 0 ? process.processIdentifier : computing
         if let resident = ResidentMemory.of(process), resident > limits.memory {
             throw MemoryExceeded()

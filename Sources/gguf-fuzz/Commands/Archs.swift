@@ -104,7 +104,7 @@ private struct Refusals {
         by unsupported: (Node, Graph, [TensorType]) -> String?
     ) throws {
         let recipe = WeightRecipe(seed: 0, type: type)
-        for seed in 0..<32 as Range<UInt64> {
+        for seed in 0..<8 as Range<UInt64> {
             var choices = Choices(seed: seed)
             let drawn = try DrawnModel.draw(architecture, &choices)
             for stage in drawn.architecture.traits.stages {

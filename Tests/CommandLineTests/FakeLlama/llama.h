@@ -109,6 +109,8 @@ NEVER_CALLED(
     int32_t, llama_model_meta_val_str, const struct llama_model *model, const char *key, char *value, size_t size)
 NEVER_CALLED(uint32_t, llama_model_n_cls_out, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_model_n_embd_out, const struct llama_model *model)
+NEVER_CALLED(int32_t, llama_model_n_embd_inp, const struct llama_model *model)
+NEVER_CALLED(bool, llama_model_has_decoder, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_model_n_layer, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_vocab_n_tokens, const struct llama_vocab *vocabulary)
 NEVER_CALLED(size_t, llama_max_devices, void)

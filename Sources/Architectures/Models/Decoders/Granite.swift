@@ -19,7 +19,7 @@ public struct GraniteMoE: ScaledArchitecture {
     public let decoder: ScaledDecoder
 
     public init(_ h: inout some Hyperparameters) throws {
-        decoder = try ScaledDecoder(&h, areExpertsUsual: true).granite(&h)
+        decoder = try ScaledDecoder(&h, areExpertsUsual: true).granite(&h, mayLackPositions: false)
     }
 }
 
@@ -48,9 +48,12 @@ public struct GraniteSWA: ScaledArchitecture {
 
 extension ScaledDecoder {
     /// With Granite's factors, and its switch of positions.
-    fileprivate consuming func granite(_ h: inout some Hyperparameters) throws -> ScaledDecoder {
+    fileprivate consuming func granite(
+        _ h: inout some Hyperparameters, mayLackPositions: Bool = true
+    ) throws -> ScaledDecoder {
         var decoder = self
         try decoder.declareGraniteScales(&h)
+        guard mayLackPositions else { return decoder }
         let isRotated = try h.boolean(
             "rope.scaling.finetuned", among: [true, false], default: true, isRare: true, "whether there are positions")
         for layer in decoder.layers.indices { decoder.layers[layer].isRotated = isRotated }
