@@ -59,7 +59,7 @@ extension Declaration.Domain {
                 of: Array(layouts.indices), or: .integers(in: another...another), like: layout)
             return index == another
                 ? try Self.perLayer(domain, count: count).draw(
-                    &choices, key, like: target.map { .array(try domain.array($0, key, count: count)) })
+                    &choices, key, like: target.map { $0.array == nil ? $0 : .array(try domain.array($0, key, count: count)) })
                 : .array(layouts[index])
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.

@@ -111,6 +111,8 @@ NEVER_CALLED(uint32_t, llama_model_n_cls_out, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_model_n_embd_out, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_model_n_embd_inp, const struct llama_model *model)
 NEVER_CALLED(bool, llama_model_has_decoder, const struct llama_model *model)
+enum llama_rope_type { LLAMA_ROPE_TYPE_NONE = -1, LLAMA_ROPE_TYPE_MROPE = 8, LLAMA_ROPE_TYPE_IMROPE = 40 };
+NEVER_CALLED(enum llama_rope_type, llama_model_rope_type, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_model_n_layer, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_vocab_n_tokens, const struct llama_vocab *vocabulary)
 NEVER_CALLED(size_t, llama_max_devices, void)
