@@ -5,10 +5,6 @@ import ModelGraph
 /// slopes of ALiBi that a key says, one norm for two networks.
 extension FaultCatalogue {
     static let denseDecoders: [Fault] = [
-        Fault("clamp-ignored", "queries, keys and values that should be clamped are not") { site in
-            guard case .clamp = site.op else { return nil }
-            return .op(.affine(scale: 1, bias: 0), of: site)
-        },
         Fault("clamp-above-only", "what should be clamped on both sides has no lower bound") { site in
             guard case .clamp(_, let upper) = site.op else { return nil }
             return .op(.clamp(lower: -1e30, upper: upper), of: site)
@@ -36,10 +32,6 @@ extension FaultCatalogue {
             guard abs(attention.scale * size - 1) < 1e-9 else { return nil }
             attention.scale = 1 / size.squareRoot()
             return .op(.attention(attention), of: site)
-        },
-        Fault("logit-scale-dropped", "logits that the model scales are not") { site in
-            guard case .affine(let scale, 0) = site.op, scale > 0, site.producer(0)?.op == .matmul else { return nil }
-            return .op(.affine(scale: 1, bias: 0), of: site)
         },
     ]
 }
