@@ -93,6 +93,15 @@ public struct MetadataError: Error, Hashable, Sendable, CustomStringConvertible 
     public var description: String { keys.joined(separator: ", ") + ": " + reason }
 }
 
+extension Declaration.Domain {
+    /// So many integers, drawn as one of `layouts`.
+    fileprivate static func layouts(_ layouts: [[Int]], of valid: ClosedRange<Int>, count: Int) -> Self {
+        .layouts(
+            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]),
+            count: count)
+    }
+}
+
 extension Hyperparameters {
     // MARK: Required
 
@@ -112,9 +121,7 @@ extension Hyperparameters {
     public mutating func integers(
         _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, _ about: String
     ) throws -> [Int] {
-        let domain = Declaration.Domain.layouts(
-            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: layers)
-        return try required(key, domain, about).integers(key, count: layers)
+        try required(key, .layouts(layouts, of: valid, count: layers), about).integers(key, count: layers)
     }
 
     /// One integer a layer; the file may hold one for all.
@@ -173,9 +180,9 @@ extension Hyperparameters {
         _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: Double, isRare: Bool = false,
         _ about: String
     ) throws -> [Double] {
-        try optional(
-            key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers), .value(.float32(Float(absent))), about,
-            isRare: isRare)?.reals(key, count: layers) ?? Array(repeating: Double(Float(absent)), count: layers)
+        try reals(
+            key, valid, fuzz: fuzz, layers: layers, default: Array(repeating: Double(Float(absent)), count: layers),
+            isRare: isRare, about)
     }
 
     public mutating func boolean(
@@ -209,9 +216,8 @@ extension Hyperparameters {
     public mutating func integers(
         _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], layers: Int, default absent: [Int], _ about: String
     ) throws -> [Int] {
-        let domain = Declaration.Domain.layouts(
-            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: layers)
-        return try optional(key, domain, .unused, about, drawsAbsence: false)?.integers(key, count: layers) ?? absent
+        try optional(key, .layouts(layouts, of: valid, count: layers), .unused, about, drawsAbsence: false)?
+            .integers(key, count: layers) ?? absent
     }
 
     public mutating func option<Option: HyperparameterOption>(
@@ -260,9 +266,7 @@ extension Hyperparameters {
     public mutating func optionalIntegers(
         _ key: String, _ valid: ClosedRange<Int>, layouts: [[Int]], count: Int, _ about: String
     ) throws -> [Int]? {
-        let domain = Declaration.Domain.layouts(
-            layouts.map { .uint32($0.map(UInt32.init)) }, of: .integer(valid: valid, fuzz: [valid.lowerBound]), count: count)
-        return try optional(key, domain, .unused, about)?.integers(key, count: count)
+        try optional(key, .layouts(layouts, of: valid, count: count), .unused, about)?.integers(key, count: count)
     }
 
     /// How many names an array holds; nil where absent.

@@ -15,15 +15,15 @@ public struct DenseThenExperts: Hashable, Sendable {
 
     /// - Parameters:
     ///   - isInterleaved: whether a key says every how many blocks one has experts; else all have.
+    ///   - isCountRequired: whether the metadata must say how many blocks are dense.
     ///   - isMostlySparse: whether few models have leading dense blocks.
     ///   - alwaysHasDense: whether the model has dense blocks all the same, such as those that predict further tokens.
     public init(
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Experts.Options, shared: SharedExperts.Keys,
-        isInterleaved: Bool = false, isMostlySparse: Bool = false, alwaysHasDense: Bool = false
+        isInterleaved: Bool = false, isCountRequired: Bool = false, isMostlySparse: Bool = false,
+        alwaysHasDense: Bool = false
     ) throws {
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, isRare: isMostlySparse,
-            "dense blocks before those with experts")
+        leadingDense = try h.leadingDenseBlocks(dimensions, isRequired: isCountRequired, isRare: isMostlySparse)
         step = isInterleaved
             ? try h.integer("interleave_moe_layer_step", 1...512, fuzz: [1, 2, 3], "every so many blocks, one has experts")
             : 1

@@ -47,9 +47,17 @@ extension Hyperparameters {
     }
 
     /// `leading_dense_block_count`, of a model whose other blocks have experts.
-    mutating func leadingDenseBlocks(_ dimensions: Dimensions) throws -> Int {
-        try integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
+    /// - Parameters:
+    ///   - isRequired: whether the metadata must say it; else an absent key means that there are none.
+    ///   - isRare: whether few models have them.
+    mutating func leadingDenseBlocks(
+        _ dimensions: Dimensions, isRequired: Bool = false, isRare: Bool = false
+    ) throws -> Int {
+        let (key, about) = ("leading_dense_block_count", "dense blocks before those with experts")
+        let fuzz = Array(0...dimensions.layers)
+        return isRequired
+            ? try integer(key, 0...512, fuzz: fuzz, about)
+            : try integer(key, 0...512, fuzz: fuzz, default: 0, isRare: isRare, about)
     }
 }
 

@@ -47,8 +47,10 @@ struct Archs: ParsableCommand {
             table.rows.append(["\(family.name):"])
             for member in family.members {
                 var cells = [member.type.name, "\(try DeclarationList.of(member.type).count)"]
-                for device in devices.devices {
-                    let refusals = try Refusals(member.type, of: type.type, by: { device.unsupported($0, in: $1, weightTypes: $2) })
+                let all = try Refusals.all(
+                    member.type, of: type.type,
+                    by: devices.devices.map { device in { device.unsupported($0, in: $1, weightTypes: $2) } })
+                for (device, refusals) in zip(devices.devices, all) {
                     cells.append(refusals.summary)
                     reasons += refusals.reasons.map { "\(member.type.name) on \(device.name): \($0)" }
                 }
@@ -65,6 +67,7 @@ struct Archs: ParsableCommand {
 /// The page of all architectures, `Fuzz/architectures.md`.
 enum ArchitecturePage {
     static func lines() throws -> [String] {
+        let cpu = CPUDevice()
         var lines = [
             "# Architectures", "",
             "Made by `gguf-fuzz archs --markdown`. The builtin engine has \(ArchitectureCatalog.all.count). *keys*: its",
@@ -78,13 +81,15 @@ enum ArchitecturePage {
                 "| architecture | keys | cpu | vulkan | llama.cpp | transformers |", "|---|---|---|---|---|---|",
             ]
             for member in family.members {
-                let cpu = CPUDevice()
-                let cells = [
-                    "`\(member.type.name)`", "\(try DeclarationList.of(member.type).count)",
-                    try Refusals(member.type, of: .f32, by: { cpu.unsupported($0, in: $1, weightTypes: $2) }).summary,
-                    try Refusals(member.type, of: .f32) { node, graph, _ in VulkanDevice.refusal(node, in: graph) }.summary,
-                    member.llama, member.transformers.map { "`\($0)`" }.joined(separator: " "),
-                ]
+                let refusals = try Refusals.all(
+                    member.type, of: .f32,
+                    by: [
+                        { cpu.unsupported($0, in: $1, weightTypes: $2) },
+                        { node, graph, _ in VulkanDevice.refusal(node, in: graph) },
+                    ])
+                let cells = ["`\(member.type.name)`", "\(try DeclarationList.of(member.type).count)"]
+                    + refusals.map(\.summary)
+                    + [member.llama, member.transformers.map { "`\($0)`" }.joined(separator: " ")]
                 lines.append("| \(cells.joined(separator: " | ")) |")
             }
         }
@@ -98,11 +103,12 @@ private struct Refusals {
     private(set) var reasons: [String] = []
     var summary: String { ops.isEmpty ? "all" : "all but \(ops.joined(separator: ", "))" }
 
-    /// - Parameter unsupported: the device's, see `Device`.
-    init(
+    /// - Parameter devices: what each device says of a node, see `Device.unsupported`.
+    static func all(
         _ architecture: any Architecture.Type, of type: TensorType,
-        by unsupported: (Node, Graph, [TensorType]) -> String?
-    ) throws {
+        by devices: [(Node, Graph, [TensorType]) -> String?]
+    ) throws -> [Refusals] {
+        var all = devices.map { _ in Refusals() }
         let recipe = WeightRecipe(seed: 0, type: type)
         for seed in 0..<8 as Range<UInt64> {
             var choices = Choices(seed: seed)
@@ -115,12 +121,18 @@ private struct Refusals {
                 let graph = try builder.finish()
                 let types = try graph.weights.map(recipe.type)
                 for node in graph.nodes {
-                    guard let reason = unsupported(node, graph, types) else { continue }
-                    if !ops.contains(node.op.name) { ops.append(node.op.name) }
-                    let line = "\(node.op.name): \(reason)"
-                    if !reasons.contains(line) { reasons.append(line) }
+                    for (device, unsupported) in devices.enumerated() {
+                        if let reason = unsupported(node, graph, types) { all[device].add(node.op.name, reason) }
+                    }
                 }
             }
         }
+        return all
+    }
+
+    private mutating func add(_ op: String, _ reason: String) {
+        if !ops.contains(op) { ops.append(op) }
+        let line = "\(op): \(reason)"
+        if !reasons.contains(line) { reasons.append(line) }
     }
 }

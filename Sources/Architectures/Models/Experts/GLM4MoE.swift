@@ -14,7 +14,7 @@ public struct GLM4MoE: Architecture {
     let leadingDense: Int
     let feedForward: Int
     let experts: Experts
-    let sharedExperts: Int
+    let shared: SharedExperts
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, predictionBlocks: true)
@@ -32,7 +32,7 @@ public struct GLM4MoE: Architecture {
         options.declaresScale = true
         options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: 0)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        shared = try SharedExperts(&h, beside: experts, .count)
     }
 
     public func build(_ g: GraphBuilder) { g.decoder(dimensions, normalization) { transform($0, $1, $2) } }
@@ -51,6 +51,6 @@ public struct GLM4MoE: Architecture {
         var tensors = Scope.ExpertTensors()
         tensors.selectionBias = .required
         return x + block.mixture(normed, experts, tensors)
-            + block.feedForward(normed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
+            + block.sharedExperts(normed, shared)
     }
 }

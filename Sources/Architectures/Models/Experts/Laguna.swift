@@ -36,8 +36,7 @@ public struct Laguna: Architecture {
             windows = WindowPattern(unlimited: dimensions)
             windowedRope = rotary.rope()
         }
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), "dense blocks before those with experts")
+        leadingDense = try h.leadingDenseBlocks(dimensions, isRequired: true)
         feedForward = try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]

@@ -13,7 +13,7 @@ public struct DeepSeek2OCR: Architecture {
     let leadingDense: Int
     let feedForward: Int
     let experts: Experts
-    let sharedExperts: Int
+    let shared: SharedExperts
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
@@ -29,9 +29,8 @@ public struct DeepSeek2OCR: Architecture {
         options.groups = true
         options.normalizationEpsilon = 1e-20
         experts = try Experts(&h, dimensions, options, feedForward: 0)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
+        shared = try SharedExperts(&h, beside: experts, .count)
+        leadingDense = try h.leadingDenseBlocks(dimensions)
         if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
         feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         // Files of Unlimited-OCR have one.
@@ -55,7 +54,7 @@ public struct DeepSeek2OCR: Architecture {
                 x = x + block.feedForward(fed, size: feedForward, .gated(.swiglu))
             } else {
                 x = x + block.mixture(fed, experts, tensors)
-                    + block.feedForward(fed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
+                    + block.sharedExperts(fed, shared)
             }
         }
         g.logits(x, dimensions, normalization)

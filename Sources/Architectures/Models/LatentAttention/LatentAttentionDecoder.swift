@@ -75,8 +75,7 @@ struct LatentAttentionDecoder: Sendable {
             ? try Experts.optional(&h, dimensions, options, feedForward: 0, isMostlyThere: true)
             : try Experts(&h, dimensions, options, feedForward: 0)
         if experts != nil {
-            leadingDense = try h.integer(
-                "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
+            leadingDense = try h.leadingDenseBlocks(dimensions)
             sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
         } else {
             leadingDense = try h.integer(

@@ -36,8 +36,7 @@ public struct BailingMoE3: Architecture {
         variant.bounding = .always
         variant.holdsRates = true
         deltaAttention = try KimiDeltaAttention(&h, heads: heads, variant)
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), "dense blocks before those with experts")
+        leadingDense = try h.leadingDenseBlocks(dimensions, isRequired: true)
         if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
         feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()

@@ -12,10 +12,7 @@ public struct KimiK3: Architecture {
     let isRecurrent: [Bool]
     let attention: MultiHeadLatentAttention
     let deltaAttention: KimiDeltaAttention
-    let leadingDense: Int
-    let feedForward: Int
-    let experts: Experts
-    let sharedExperts: Int
+    let networks: DenseThenExperts
     /// Width of the space in which experts work; 0: the model's own.
     let expertWidth: Int
     let residualBlockSize: Int
@@ -35,18 +32,13 @@ public struct KimiK3: Architecture {
         variant.bounding = .optional
         variant.hasDecayColumn = false
         deltaAttention = try KimiDeltaAttention(&h, heads: heads, variant)
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
-        if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
-        feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
         options.normalizationEpsilon = 1e-20
-        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
         expertWidth = try h.integer(
             "expert_latent_length", 0...(1 << 20), fuzz: [32, 16, 33, 64, 0], default: 0, "width of the space in which experts work; 0: the model's own")
         residualBlockSize = try h.integer(
@@ -65,7 +57,8 @@ public struct KimiK3: Architecture {
                 "attn_norm", residuals.mixed(block, x, "attn_res_score", normalization), normalization)
             x = residuals.advanced(x, by: block.linear("attn_output", attend(block, layer, normed), dimensions.embedding), layer: layer)
             let fed = block.norm("ffn_norm", residuals.mixed(block, x, "ffn_res_score", normalization), normalization)
-            x = x + (layer < leadingDense ? block.feedForward(fed, size: feedForward, activation) : mixture(block, fed))
+            x = x + (networks.hasExperts(layer)
+                ? mixture(block, fed) : block.feedForward(fed, size: networks.feedForward, activation))
         }
         g.logits(residuals.mixed(g.model, x, "output_res_score", normalization), dimensions, normalization, tying: .never)
     }
@@ -82,13 +75,14 @@ public struct KimiK3: Architecture {
         tensors.activation = activation
         var routed: Value
         if expertWidth > 0 {
-            routed = block.mixture(block.linear("ffn_routed_down", x, expertWidth), experts, tensors, scored: x)
+            routed = block.mixture(
+                block.linear("ffn_routed_down", x, expertWidth), networks.experts, tensors, scored: x)
             if block.has("ffn_routed_norm.weight") { routed = block.norm("ffn_routed_norm", routed, normalization) }
             routed = block.linear("ffn_routed_up", routed, dimensions.embedding)
         } else {
-            routed = block.mixture(x, experts, tensors)
+            routed = block.mixture(x, networks.experts, tensors)
         }
         guard block.has("ffn_up_shexp.weight") else { return routed }
-        return routed + block.feedForward(x, size: experts.size * sharedExperts, activation, suffix: "_shexp")
+        return routed + block.sharedExperts(x, networks.shared, activation)
     }
 }

@@ -12,7 +12,7 @@ public struct DeepSeek4: Architecture {
     let attention: CompressedAttention
     let connections: ManifoldHyperConnections
     let experts: Experts
-    let sharedExperts: Int
+    let shared: SharedExperts
     /// Bounds of what gates and inputs make, of experts and of shared ones.
     let limits: (experts: Double, shared: Double)
 
@@ -30,7 +30,7 @@ public struct DeepSeek4: Architecture {
         options.declaresScale = true
         options.normalizationEpsilon = 1e-20
         experts = try Experts(&h, dimensions, options, feedForward: 0)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        shared = try SharedExperts(&h, beside: experts, .count)
         let limit = try h.real("swiglu_clamp_exp", 0...1e6, fuzz: [10, 1, 0.5], "bound of what experts' gates and inputs are; 0: none")
         limits = (limit, try h.real(
             "swiglu_clamp_shexp", 0...1e6, fuzz: [10, 1, 0.5], default: limit, "the same of shared experts"))
@@ -40,7 +40,7 @@ public struct DeepSeek4: Architecture {
         var tensors = Scope.ExpertTensors()
         tensors.selectionBias = .required
         tensors.activation = .swiglu(limit: limits.experts) { .limited(.swiglu, $0) }
-        let shared = Activation.swiglu(limit: limits.shared) { .limited(.swiglu, $0) }
+        let bounded = Activation.swiglu(limit: limits.shared) { .limited(.swiglu, $0) }
         var x = connections.begin(g.tokenEmbedding(dimensions))
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
@@ -50,7 +50,7 @@ public struct DeepSeek4: Architecture {
             x = connections.around(block, "hc_ffn", x) {
                 let fed = block.norm("ffn_norm", $0, normalization)
                 return block.mixture(fed, experts, tensors)
-                    + block.feedForward(fed, size: experts.size * sharedExperts, shared, suffix: "_shexp")
+                    + block.sharedExperts(fed, shared, bounded)
             }
         }
         g.logits(connections.end(g.model, x), dimensions, normalization, tying: .never)

@@ -16,10 +16,7 @@ public struct Dots3Note: Architecture {
     let rotary: RotaryEmbedding.Windowed
     let windows: WindowPattern
     let indexer: LightningIndexer
-    let leadingDense: Int
-    let feedForward: Int
-    let experts: Experts
-    let sharedExperts: Int
+    let networks: DenseThenExperts
 
     public init(_ h: inout some Hyperparameters) throws {
         typealias MLA = MultiHeadLatentAttention
@@ -65,18 +62,13 @@ public struct Dots3Note: Architecture {
             isRequired: true)
         indexer = try LightningIndexer(&h, least: positional)
 
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...layers), "dense blocks before those with experts")
-        if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
-        feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
         options.normalizationEpsilon = 1e-20
-        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        networks = try DenseThenExperts(&h, dimensions, options, shared: .count, isCountRequired: true)
     }
 
     public func build(_ g: GraphBuilder) {
@@ -88,11 +80,11 @@ public struct Dots3Note: Architecture {
             x = x + block.linear(
                 "attn_output", attend(block, layer, block.norm("attn_norm", x, normalization)), dimensions.embedding)
             let fed = block.norm("ffn_norm", x, normalization)
-            if layer < leadingDense {
-                x = x + block.feedForward(fed, size: feedForward, .gated(.swiglu))
+            if layer < networks.leadingDense {
+                x = x + block.feedForward(fed, size: networks.feedForward, .gated(.swiglu))
             } else {
-                x = x + block.mixture(fed, experts, tensors)
-                    + block.feedForward(fed, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
+                x = x + block.mixture(fed, networks.experts, tensors)
+                    + block.sharedExperts(fed, networks.shared)
             }
         }
         g.logits(x, dimensions, normalization)

@@ -15,10 +15,7 @@ public struct HYV4: Architecture {
     let indexer: LightningIndexer?
     let isIndexed: [Bool]
     let connections: IndependentHyperConnections
-    let leadingDense: Int
-    let feedForward: Int
-    let experts: Experts
-    let sharedExperts: Int
+    let networks: DenseThenExperts
     /// Of experts' activations in each layer; 0: none.
     let limits: [Double]
 
@@ -33,18 +30,13 @@ public struct HYV4: Architecture {
         indexer = picks == 0 ? nil : try LightningIndexer(&h, least: attention.positional + 1, count: picks)
         isIndexed = indexer == nil ? [] : try LightningIndexer.layers(&h, dimensions)
         connections = try IndependentHyperConnections(&h)
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
-        if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
-        feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresNormalization = true
         options.declaresScale = true
         options.groups = true
         options.normalizationEpsilon = 1e-20
-        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
         limits = try h.reals(
             "swiglu_clamp_exp", 0...1e6, fuzz: [10, 0, 1, 0.25], layers: dimensions.layers, default: 0, "limit of experts' activations; 0: none")
     }
@@ -83,11 +75,11 @@ public struct HYV4: Architecture {
     }
 
     private func feed(_ block: Scope, _ layer: Int, _ x: Value) -> Value {
-        if layer < leadingDense { return block.feedForward(x, size: feedForward, .gated(.swiglu)) }
+        if layer < networks.leadingDense { return block.feedForward(x, size: networks.feedForward, .gated(.swiglu)) }
         var tensors = Scope.ExpertTensors()
         tensors.selectionBias = .optional
         tensors.activation = .swiglu(limit: limits[layer]) { .limited(.swiglu, $0) }
-        return block.mixture(x, experts, tensors)
-            + block.feedForward(x, size: experts.size * sharedExperts, .gated(.swiglu), suffix: "_shexp")
+        return block.mixture(x, networks.experts, tensors)
+            + block.sharedExperts(x, networks.shared)
     }
 }

@@ -14,10 +14,7 @@ public struct MiniMaxM3: Architecture {
     let rotary: RotaryEmbedding
     let indexer: BlockIndexer
     /// Layers without experts and without an indexer.
-    let leadingDense: Int
-    let feedForward: Int
-    let experts: Experts
-    let sharedExperts: Int
+    let networks: DenseThenExperts
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h)
@@ -26,16 +23,11 @@ public struct MiniMaxM3: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         indexer = try BlockIndexer(&h, groups: attention.keyValueHeads[0], rotated: rotary.dimensions)
-        leadingDense = try h.integer(
-            "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
-        if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
-        feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
         options.declaresNormalization = true
         options.declaresScale = true
-        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
-        sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
     }
 
     public func build(_ g: GraphBuilder) {
@@ -46,7 +38,7 @@ public struct MiniMaxM3: Architecture {
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
-            let isSparse = layer >= leadingDense
+            let isSparse = layer >= networks.leadingDense
             let normed = block.norm("attn_norm", x, normalization)
             let (q, k, v) = attention.project(block, layer, normed)
             let bias = isSparse
@@ -57,10 +49,10 @@ public struct MiniMaxM3: Architecture {
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             let fed = block.norm("ffn_norm", x, normalization)
             if isSparse {
-                x = x + block.mixture(fed, experts, tensors)
-                    + block.feedForward(fed, size: experts.size * sharedExperts, Self.activation, suffix: "_shexp")
+                x = x + block.mixture(fed, networks.experts, tensors)
+                    + block.sharedExperts(fed, networks.shared, Self.activation)
             } else {
-                x = x + block.feedForward(fed, size: feedForward, Self.activation)
+                x = x + block.feedForward(fed, size: networks.feedForward, Self.activation)
             }
         }
         g.logits(x, dimensions, normalization, tying: .never)
