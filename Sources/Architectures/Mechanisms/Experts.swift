@@ -58,6 +58,18 @@ public struct Experts: Hashable, Sendable {
         /// How many experts a token uses, where nothing else is possible.
         public var used: Int?
         public init() {}
+
+        /// As DeepSeek-V3 has them, and most since: any gating, groups, and keys for all that is done to the weights.
+        /// Source: DeepSeek-V3 technical report, section 2.1.2; `DeepseekV3TopkRouter` of transformers for the epsilon.
+        public static var deepSeek3: Options {
+            var options = Options()
+            options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
+            options.declaresNormalization = true
+            options.normalizationEpsilon = 1e-20
+            options.declaresScale = true
+            options.groups = true
+            return options
+        }
     }
 
     private static let counts = [4, 2, 1, 3, 8, 5, 16, 33]

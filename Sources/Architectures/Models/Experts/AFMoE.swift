@@ -32,13 +32,8 @@ public struct AFMoE: Architecture {
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 4)
         leadingDense = try h.leadingDenseBlocks(dimensions)
         feedForward = try h.feedForwardLength("hidden units of a dense block")
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
+        var options = Experts.Options.deepSeek3
         options.defaultGating = .sigmoid
-        options.declaresNormalization = true
-        options.normalizationEpsilon = 1e-20
-        options.declaresScale = true
-        options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: 0)
         sharedExperts = try h.integer("expert_shared_count", 0...4096, fuzz: [1, 0, 2, 3], "experts that every token uses")
     }

@@ -26,13 +26,8 @@ public struct BailingMoE2: Architecture {
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         leadingDense = try h.leadingDenseBlocks(dimensions)
         feedForward = try h.feedForwardLength("hidden units of a dense block")
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
-        options.declaresNormalization = true
+        var options = Experts.Options.deepSeek3
         options.normalizesSingle = false
-        options.normalizationEpsilon = 1e-20
-        options.declaresScale = true
-        options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: 0)
         let count = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
         sharedSize = count * (try h.integer(

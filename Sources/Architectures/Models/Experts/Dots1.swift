@@ -18,13 +18,7 @@ public struct Dots1: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, grouping: .rarely)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
-        options.declaresNormalization = true
-        options.normalizationEpsilon = 1e-20
-        options.declaresScale = true
-        options.groups = true
-        networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
+        networks = try DenseThenExperts(&h, dimensions, .deepSeek3, shared: .count)
     }
 
     public func build(_ g: GraphBuilder) {

@@ -25,14 +25,8 @@ public struct EXAONEMoE: Architecture {
         try h.note("rope.freq_base_swa", "one base serves all layers that are rotated")
         let window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 4)
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
-        options.declaresNormalization = true
-        options.normalizationEpsilon = 1e-20
-        options.declaresScale = true
-        options.groups = true
         networks = try DenseThenExperts(
-            &h, dimensions, options, shared: .countAndSize(default: 1), alwaysHasDense: dimensions.predictionBlocks > 0)
+            &h, dimensions, .deepSeek3, shared: .countAndSize(default: 1), alwaysHasDense: dimensions.predictionBlocks > 0)
     }
 
     public func build(_ g: GraphBuilder) {

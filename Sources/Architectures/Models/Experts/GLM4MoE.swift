@@ -24,13 +24,8 @@ public struct GLM4MoE: Architecture {
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         leadingDense = try h.leadingDenseBlocks(dimensions)
         feedForward = try h.feedForwardLength("hidden units of a dense block")
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
+        var options = Experts.Options.deepSeek3
         options.defaultGating = .sigmoid
-        options.declaresNormalization = true
-        options.normalizationEpsilon = 1e-20
-        options.declaresScale = true
-        options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: 0)
         shared = try SharedExperts(&h, beside: experts, .count)
     }

@@ -22,13 +22,8 @@ public struct HunyuanV3: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
         feedForward = try h.feedForwardLength("hidden units of a dense block")
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
+        var options = Experts.Options.deepSeek3
         options.defaultGating = .sigmoid
-        options.declaresNormalization = true
-        options.normalizationEpsilon = 1e-20
-        options.declaresScale = true
-        options.groups = true
         experts = try Experts(&h, dimensions, options, feedForward: 0)
         sharedSize = try h.integer(
             "expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, default: experts.size,

@@ -39,13 +39,7 @@ public struct BailingMoE3: Architecture {
         leadingDense = try h.leadingDenseBlocks(dimensions, isRequired: true)
         if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
         feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
-        options.declaresNormalization = true
-        options.declaresScale = true
-        options.groups = true
-        options.normalizationEpsilon = 1e-20
-        experts = try Experts(&h, dimensions, options, feedForward: feedForward)
+        experts = try Experts(&h, dimensions, .deepSeek3, feedForward: feedForward)
         let sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
         sharedSize = try h.integer(
             "expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward,

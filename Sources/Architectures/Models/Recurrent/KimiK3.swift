@@ -32,13 +32,7 @@ public struct KimiK3: Architecture {
         variant.bounding = .optional
         variant.hasDecayColumn = false
         deltaAttention = try KimiDeltaAttention(&h, heads: heads, variant)
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
-        options.declaresNormalization = true
-        options.declaresScale = true
-        options.groups = true
-        options.normalizationEpsilon = 1e-20
-        networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
+        networks = try DenseThenExperts(&h, dimensions, .deepSeek3, shared: .count)
         expertWidth = try h.integer(
             "expert_latent_length", 0...(1 << 20), fuzz: [32, 16, 33, 64, 0], default: 0, "width of the space in which experts work; 0: the model's own")
         residualBlockSize = try h.integer(

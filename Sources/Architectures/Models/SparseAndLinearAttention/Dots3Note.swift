@@ -62,13 +62,7 @@ public struct Dots3Note: Architecture {
             isRequired: true)
         indexer = try LightningIndexer(&h, least: positional)
 
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
-        options.declaresNormalization = true
-        options.declaresScale = true
-        options.groups = true
-        options.normalizationEpsilon = 1e-20
-        networks = try DenseThenExperts(&h, dimensions, options, shared: .count, isCountRequired: true)
+        networks = try DenseThenExperts(&h, dimensions, .deepSeek3, shared: .count, isCountRequired: true)
     }
 
     public func build(_ g: GraphBuilder) {

@@ -30,13 +30,7 @@ public struct HYV4: Architecture {
         indexer = picks == 0 ? nil : try LightningIndexer(&h, least: attention.positional + 1, count: picks)
         isIndexed = indexer == nil ? [] : try LightningIndexer.layers(&h, dimensions)
         connections = try IndependentHyperConnections(&h)
-        var options = Experts.Options()
-        options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
-        options.declaresNormalization = true
-        options.declaresScale = true
-        options.groups = true
-        options.normalizationEpsilon = 1e-20
-        networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
+        networks = try DenseThenExperts(&h, dimensions, .deepSeek3, shared: .count)
         limits = try h.reals(
             "swiglu_clamp_exp", 0...1e6, fuzz: [10, 0, 1, 0.25], layers: dimensions.layers, default: 0, "limit of experts' activations; 0: none")
     }
