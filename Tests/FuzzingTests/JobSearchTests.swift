@@ -61,7 +61,7 @@ struct JobSearchTests {
     @Test("results are in their order and all there, whatever number of threads works")
     func parallel() throws {
         let started = Counter(), seen = Counter()
-        let working = try Parallel.inOrder(jobs: 8, isMeasured: true) {
+        let working = try Parallel.inOrder(jobs: 8, isMeasured: true) { _ in
             started.add(1)
         } work: { index, _ -> Int? in
             index < 500 ? index : nil
@@ -73,7 +73,7 @@ struct JobSearchTests {
         #expect(seen.value == 500 && (1...8).contains(working) && (1...8).contains(started.value))
         // Too few for another number to be tried.
         let few = Counter()
-        #expect(try Parallel.inOrder(jobs: 8, isMeasured: true) { few.add(1) } work: { index, _ -> Int? in
+        #expect(try Parallel.inOrder(jobs: 8, isMeasured: true) { _ in few.add(1) } work: { index, _ -> Int? in
             index < 60 ? index : nil
         } consume: { _, _, _ in [] } == 1)
         #expect(few.value == 1)

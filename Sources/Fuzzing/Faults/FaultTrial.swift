@@ -99,7 +99,7 @@ public struct FaultTrial: Sendable {
         engines: @escaping @Sendable (Fault) throws -> EngineSet,
         _ handle: @escaping @Sendable (FaultTrial) throws -> Void
     ) throws {
-        try Parallel.inOrder(jobs: jobs) {
+        try Parallel.inOrder(jobs: jobs) { _ in
         } work: { number, _ -> FaultTrial? in
             guard number < faults.count, !isCancelled() else { return nil }
             return try FaultTrial(faults[number], plan, engines(faults[number]), limits, isCancelled: isCancelled)

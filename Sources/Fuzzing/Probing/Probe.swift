@@ -60,7 +60,7 @@ public struct Probe {
         for stage in stages {
             let (start, lanes) = (Lane(self), Self.lanes(stage))
             let ends = Ends()
-            try Parallel.inOrder(jobs: min(lanes.count, ProcessInfo.processInfo.activeProcessorCount)) {
+            try Parallel.inOrder(jobs: min(lanes.count, ProcessInfo.processInfo.activeProcessorCount)) { _ in
             } work: { number, _ -> Lane? in
                 guard number < lanes.count else { return nil }
                 var lane = start

@@ -43,6 +43,9 @@ public final class RunLog: @unchecked Sendable {
     /// Cases that were done when the log was opened.
     public var casesBefore: Int { past.tally.cases }
 
+    /// How long these took.
+    public var durationBefore: Duration { .milliseconds(past.elapsed) }
+
     /// Whether all that was planned was done then.
     public var wasComplete: Bool { past.isComplete }
 

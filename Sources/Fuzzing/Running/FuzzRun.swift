@@ -25,6 +25,8 @@ public struct FuzzRun: Sendable {
     public var log: RunLog?
     /// What failures are no news.
     public var known = KnownFindings()
+    /// Told what each job does, at any time and from its own thread.
+    public var watch: @Sendable (Activity) -> Void = { _ in }
     /// Makes the engines of one thread.
     public var engines: @Sendable () throws -> EngineSet
 
@@ -49,11 +51,29 @@ public struct FuzzRun: Sendable {
         case judged(CaseRecord)
         /// A failure that no finding of this run explains; it is kept before it is cut down.
         case found(Finding)
-        /// Cutting it down begins.
-        case shrinking(Finding)
         /// Cutting down what case `index` showed has come this far. Where it turns out to be of the cause of another
         /// finding, that is the one.
         case shrunk(index: UInt64, Finding)
+    }
+
+    /// What a job has begun to do.
+    public struct Activity: Sendable {
+        /// From 0.
+        public var job: Int
+        public var work: Work
+
+        public enum Work: Sendable {
+            case judging(index: UInt64, architecture: String)
+            /// What cutting down concerns.
+            case shrinking(String)
+            case nothing
+        }
+    }
+
+    /// What a thread works with.
+    private struct Job {
+        let number: Int
+        let judge: Judge
     }
 
     /// Runs the known findings again.
@@ -89,8 +109,8 @@ public struct FuzzRun: Sendable {
         let isCancelled: @Sendable () -> Bool = { [log] in isCancelled() || log?.problem != nil }
         let common = CommonFindings(known, plan)
         let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
-            Judge(try engines(), known: known)
-        } work: { number, judge -> Judged? in
+            Job(number: $0, judge: Judge(try engines(), known: known))
+        } work: { number, job -> Judged? in
             guard !isCancelled() else { return nil }
             if number < open.count {
                 let drawn = try? plan.draw(open[number].place.index, avoiding: common).case
@@ -103,12 +123,13 @@ public struct FuzzRun: Sendable {
             case .time(let duration) where past?.isComplete ?? false || before + (.now - start) >= duration: return nil
             default:
                 if past?.ahead.contains(own) ?? false { return Judged(loggedCase: index) }
-                let judged = self.judge(index, judge, findings, common)
+                watch(.init(job: job.number, work: .judging(index: index, architecture: plan.architecture(of: index).name)))
+                let judged = self.judge(index, job.judge, findings, common)
                 return judged.record.verdicts.contains(where: \.isStopped) ? nil : judged
             }
-        } consume: { _, judged, judge in
+        } consume: { _, judged, job in
             if let open = judged.open {
-                return [{ settle(open, of: judged, judge, findings, handle, isCancelled) }]
+                return [{ settle(open, of: judged, job, findings, handle, isCancelled) }]
             }
             guard !judged.isLogged else { return [] }
             var explained = judged.explained
@@ -129,22 +150,22 @@ public struct FuzzRun: Sendable {
             report.value.duration = duration
             try handle(.judged(judged.record))
             return unexplained.map { failure in
-                { add(failure, of: judged, judge, findings, handle, isCancelled) }
+                { add(failure, of: judged, job, findings, handle, isCancelled) }
             }
-        } finally: { judge, exclusively in
+        } finally: { job, exclusively in
+            defer { watch(.init(job: job.number, work: .nothing)) }
             while !isCancelled(), let (number, finding) = findings.takeUnfinished() {
                 // What waited may be of a cause that has been found meanwhile.
                 if finding.causes.isEmpty, let subject = finding.entry?.case,
                     let other = findings.explaining(
-                        finding.failure, of: subject, index: 0, except: number, judge.withoutProof),
+                        finding.failure, of: subject, index: 0, except: number, job.judge.withoutProof),
                     let dropped = findings.join(number, with: other)
                 {
                     note(.joined(.init(number: number, with: other)), isCancelled)
                     dropped.path.map { corpus?.remove($0) }
                     continue
                 }
-                try exclusively { try handle(.shrinking(finding)) }
-                var shrunk = shrink(finding, budget, patience, judge, isCancelled)
+                var shrunk = shrink(finding, budget, patience, job, isCancelled)
                 shrunk.stage = .ended
                 let kept = replace(number, by: shrunk, in: findings, isCancelled)
                 try exclusively { try handle(.shrunk(index: finding.index, kept)) }
@@ -164,11 +185,11 @@ public struct FuzzRun: Sendable {
     /// Makes a failure a finding, which is cut down as far as there is time for while cases wait.
     /// - Returns: what is to be told of it.
     private func add(
-        _ failure: Failure, of judged: Judged, _ judge: Judge, _ findings: Findings,
+        _ failure: Failure, of judged: Judged, _ job: Job, _ findings: Findings,
         _ handle: @escaping @Sendable (Event) throws -> Void, _ isCancelled: @escaping @Sendable () -> Bool
     ) -> () throws -> Void {
         let index = judged.record.index
-        let engine = judge.engineVersion(of: failure.signature.device).flatMap { $0.isEmpty ? nil : $0 }
+        let engine = job.judge.engineVersion(of: failure.signature.device).flatMap { $0.isEmpty ? nil : $0 }
         let origin = CorpusEntry.Origin(seed: plan.seed, index: index, version: version, fault: fault, engine: engine)
         guard var subject = judged.case else {
             var finding = Finding(failure, nil, index: index, found: origin)
@@ -178,7 +199,7 @@ public struct FuzzRun: Sendable {
             return { [finding] in try handle(.found(finding)) }
         }
         subject.devices = [failure.signature.device]
-        let simplest = judge.simplest(failure, of: subject)
+        let simplest = job.judge.simplest(failure, of: subject)
         if simplest.case != subject, let number = findings.countSame(as: simplest.failure.signature) {
             let place = FailurePlace(index: index, device: failure.signature.device)
             let check = simplest.failure.signature.check
@@ -191,7 +212,7 @@ public struct FuzzRun: Sendable {
         keep(&finding)
         let number = findings.add(finding)
         note(findings.state(of: number).map(LogLine.finding), isCancelled)
-        let kept = shrinkMeanwhile(number, finding, judge, findings, isCancelled)
+        let kept = shrinkMeanwhile(number, finding, job, findings, isCancelled)
         return { [finding] in
             try handle(.found(finding))
             if let kept { try handle(.shrunk(index: index, kept)) }
@@ -200,20 +221,20 @@ public struct FuzzRun: Sendable {
 
     /// Goes on with a failure that a run left.
     private func settle(
-        _ open: PastRun.OpenFailure, of judged: Judged, _ judge: Judge, _ findings: Findings,
+        _ open: PastRun.OpenFailure, of judged: Judged, _ job: Job, _ findings: Findings,
         _ handle: @escaping @Sendable (Event) throws -> Void, _ isCancelled: @escaping @Sendable () -> Bool
     ) -> () throws -> Void {
         guard let number = open.finding, let finding = findings[number] else {
-            return add(open.failure, of: judged, judge, findings, handle, isCancelled)
+            return add(open.failure, of: judged, job, findings, handle, isCancelled)
         }
-        let kept = shrinkMeanwhile(number, finding, judge, findings, isCancelled)
+        let kept = shrinkMeanwhile(number, finding, job, findings, isCancelled)
         return { if let kept { try handle(.shrunk(index: finding.index, kept)) } }
     }
 
     /// Cuts a finding down as far as there is time for while others wait.
     /// - Returns: what it is part of now; nil: there is no time.
     private func shrinkMeanwhile(
-        _ number: UInt64, _ finding: Finding, _ judge: Judge, _ findings: Findings,
+        _ number: UInt64, _ finding: Finding, _ job: Job, _ findings: Findings,
         _ isCancelled: @escaping @Sendable () -> Bool
     ) -> Finding? {
         guard findings.mayShrink(after: finding.index / shard.count + 1), findings.take(number) else {
@@ -222,7 +243,7 @@ public struct FuzzRun: Sendable {
             return nil
         }
         let patience = min(patience ?? Self.patienceMeanwhile, Self.patienceMeanwhile)
-        var shrunk = shrink(finding, Self.budgetMeanwhile, patience, judge, isCancelled)
+        var shrunk = shrink(finding, Self.budgetMeanwhile, patience, job, isCancelled)
         shrunk.stage = .settled
         findings.spend(shrunk.spent)
         return replace(number, by: shrunk, in: findings, isCancelled)
@@ -240,7 +261,7 @@ public struct FuzzRun: Sendable {
 
     /// Cuts a finding's case down, and finds out what of it matters.
     private func shrink(
-        _ found: Finding, _ budget: Int, _ patience: Duration?, _ judge: Judge,
+        _ found: Finding, _ budget: Int, _ patience: Duration?, _ job: Job,
         _ isCancelled: @escaping @Sendable () -> Bool
     ) -> Finding {
         var finding = found
@@ -248,6 +269,8 @@ public struct FuzzRun: Sendable {
             finding.isUnfinished = false
             return finding
         }
+        let judge = job.judge
+        watch(.init(job: job.number, work: .shrinking(finding.title)))
         let deadline = patience.map { ContinuousClock.now + $0 }
         let isOver = { isCancelled() || deadline.map { .now > $0 } ?? false }
         // What is cut down without proof is proved in the end, or else cut down anew.

@@ -6,7 +6,7 @@ enum Parallel {
     ///   - jobs: how many threads there are.
     ///   - isMeasured: whether as many of them work as get most done (`JobSearch`). What is not needed makes no context,
     ///     or lets go of it.
-    ///   - context: makes what each thread works with; used on that thread only.
+    ///   - context: makes what each thread, by its number from 0, works with; used on that thread only.
     ///   - work: does item `index`; nil: there are no more.
     ///   - consume: called for each result in order, never two at a time, on the thread of whatever result came last.
     ///     It returns what takes long and need not be in order: that is done on the same thread, while the others go
@@ -16,7 +16,7 @@ enum Parallel {
     /// - Returns: how many threads worked side by side in the end.
     @discardableResult
     static func inOrder<Context, Result: Sendable>(
-        jobs: Int, isMeasured: Bool = false, context: @escaping @Sendable () throws -> Context,
+        jobs: Int, isMeasured: Bool = false, context: @escaping @Sendable (Int) throws -> Context,
         work: @escaping @Sendable (Int, Context) throws -> Result?,
         consume: @escaping @Sendable (Int, Result, Context) throws -> [FollowUp],
         finally: @escaping @Sendable (Context, (() throws -> Void) throws -> Void) throws -> Void = { _, _ in }
@@ -30,7 +30,7 @@ enum Parallel {
                 defer { group.leave() }
                 do {
                     guard state.waitForTurn(of: number) else { return }
-                    let context = try context()
+                    let context = try context(number)
                     while state.waitForTurn(of: number), let index = state.next() {
                         let (start, count) = (ContinuousClock.now, state.count)
                         guard let result = try work(index, context) else {

@@ -81,8 +81,10 @@ struct Run: ParsableCommand {
         }
         Interrupt.watch(.endingEngines)
         let log = try options.json.map { try CaseLog($0, seed: plan.seed) }
-        let display = RunDisplay(extent, shard: shard, casesBefore: fuzzing.log?.casesBefore ?? 0)
+        let before = fuzzing.log.map { (cases: $0.casesBefore, duration: $0.durationBefore) } ?? (0, .zero)
+        let display = RunDisplay(extent, shard: shard, jobs: fuzzing.jobs, before: before)
         defer { display.end() }
+        fuzzing.watch = { display.show($0) }
         let report = try fuzzing.run(isCancelled: { Interrupt.isRequested }) { event in
             display.show(event)
             if case .judged(let record) = event { log?.append(record) }

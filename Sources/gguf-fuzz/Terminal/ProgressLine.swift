@@ -1,15 +1,15 @@
 import Dispatch
 import Foundation
 
-/// How far long work has come: on a terminal one line that is redrawn, elsewhere a line now and then.
+/// How far long work has come: on a terminal lines that are redrawn, elsewhere the first of them now and then.
 final class ProgressLine: @unchecked Sendable {
     private let lock = NSLock()
     private let timer: any DispatchSourceTimer
-    private let text: @Sendable () -> String
+    private let lines: @Sendable () -> [[Terminal.Span]]
 
-    /// - Parameter text: asked for whenever the line is drawn.
-    init(_ text: @escaping @Sendable () -> String) {
-        self.text = text
+    /// - Parameter lines: asked for whenever they are drawn; at least one.
+    init(_ lines: @escaping @Sendable () -> [[Terminal.Span]]) {
+        self.lines = lines
         // Ten times a second is as often as an eye can follow.
         timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "progress"))
         let interval = DispatchTimeInterval.milliseconds(Terminal.isInteractive ? 100 : 10_000)
@@ -29,7 +29,11 @@ final class ProgressLine: @unchecked Sendable {
     private func draw() {
         lock.withLock {
             guard !timer.isCancelled else { return }
-            if Terminal.isInteractive { Terminal.progress(text()) } else { Terminal.error(text()) }
+            if Terminal.isInteractive {
+                Terminal.progress(lines())
+            } else {
+                Terminal.error((lines().first ?? []).map(\.text).joined())
+            }
         }
     }
 
@@ -39,7 +43,7 @@ final class ProgressLine: @unchecked Sendable {
     ) rethrows -> Result {
         let current = SharedText(text)
         let start = ContinuousClock.now
-        let line = ProgressLine { "\(current.value), \(Format.duration(ContinuousClock.now - start))" }
+        let line = ProgressLine { [["\(current.value), \(Format.duration(ContinuousClock.now - start))"]] }
         defer { line.end() }
         return try body { current.value = $0 }
     }

@@ -2,7 +2,31 @@ import Foundation
 
 /// Standard error, for a person who watches.
 enum Terminal {
-    static let isInteractive = isatty(STDERR_FILENO) == 1
+    /// Whether what is written can be overwritten.
+    static let isInteractive =
+        isatty(STDERR_FILENO) == 1 && !["", "dumb"].contains(ProcessInfo.processInfo.environment["TERM"] ?? "")
+    /// Whether colours are wanted (no-color.org).
+    private static let hasColours = (ProcessInfo.processInfo.environment["NO_COLOR"] ?? "").isEmpty
+
+    /// Text, and how it stands out where the terminal can show that.
+    struct Span: ExpressibleByStringInterpolation {
+        var text: String
+        var style = Style.plain
+
+        enum Style: String {
+            case plain = ""
+            case faint = "2"
+            case strong = "1"
+            case alarming = "1;31"
+        }
+
+        init(_ text: String, _ style: Style = .plain) { (self.text, self.style) = (text, style) }
+        init(stringLiteral text: String) { self.text = text }
+
+        fileprivate var escaped: String {
+            style == .plain || !Terminal.hasColours ? text : "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m"
+        }
+    }
 
     static func error(_ line: String) {
         FileHandle.standardError.write(Data((line + "\n").utf8))
@@ -16,23 +40,21 @@ enum Terminal {
         }.joined()
     }
 
-    /// Shows how far long work has come: one line that is overwritten, on a terminal only.
-    static func progress(_ line: String) {
-        guard isInteractive else { return }
-        FileHandle.standardError.write(Data(("\r\u{1B}[K" + line.prefix(width - 1)).utf8))
-    }
+    // MARK: What is drawn over
 
-    /// Columns; 80 where the terminal does not say.
-    private static var width: Int {
-        var size = winsize()
-        let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1
-        return isKnown ? Int(size.ws_col) : 80
+    /// Shows how far long work has come: one line that is overwritten, on a terminal only.
+    static func progress(_ line: String) { progress(line.isEmpty ? [] : [[Span(line)]]) }
+
+    /// The same of several lines. Those that are too long, or too many, are cut.
+    static func progress(_ lines: [[Span]]) {
+        guard isInteractive else { return }
+        drawing.lock.withLock { write(drawing.replacement(by: lines)) }
     }
 
     /// Something that happened on the way.
-    static func note(_ line: String) {
-        progress("")
-        error(line)
+    static func note(_ line: String, _ style: Span.Style = .plain) {
+        guard isInteractive else { return error(line) }
+        drawing.lock.withLock { write(drawing.replacement(by: []) + Span(line, style).escaped + "\n") }
     }
 
     /// Writes a line of results at once, so that what there is can be read while the rest is made.
@@ -40,5 +62,45 @@ enum Terminal {
         progress("")
         print(text)
         fflush(nil)
+    }
+
+    private static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+
+    private static let drawing = Drawing()
+
+    /// What is drawn at the end of the terminal.
+    private final class Drawing: @unchecked Sendable {
+        let lock = NSLock()
+        /// Lengths of the lines.
+        private var lengths: [Int] = []
+
+        /// What puts other lines there. The cursor stays in the last one.
+        func replacement(by lines: [[Span]]) -> String {
+            guard !(lengths.isEmpty && lines.isEmpty) else { return "" }
+            let (columns, rows) = Terminal.size
+            // A terminal that has become narrower has wrapped them.
+            let up = lengths.map { max(1, ($0 + columns - 1) / columns) }.reduce(0, +) - 1
+            let lines = lines.prefix(max(1, rows - 1)).map { Self.cut($0, to: columns - 1) }
+            lengths = lines.map { $0.reduce(0) { $0 + $1.text.count } }
+            return (up > 0 ? "\u{1B}[\(up)A" : "") + "\r\u{1B}[J"
+                + lines.map { $0.map(\.escaped).joined() }.joined(separator: "\n")
+        }
+
+        private static func cut(_ line: [Span], to length: Int) -> [Span] {
+            var left = length
+            return line.compactMap { span in
+                guard left > 0 else { return nil }
+                let text = String(span.text.prefix(left))
+                left -= text.count
+                return Span(text, span.style)
+            }
+        }
+    }
+
+    /// 80 columns and 24 rows where the terminal does not say.
+    private static var size: (columns: Int, rows: Int) {
+        var size = winsize()
+        let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 1 && size.ws_row > 0
+        return isKnown ? (Int(size.ws_col), Int(size.ws_row)) : (80, 24)
     }
 }
