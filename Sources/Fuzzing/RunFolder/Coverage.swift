@@ -25,13 +25,21 @@ public struct Coverage: Sendable {
 
     /// How many cases had both.
     public func count(of feature: String, and other: String) -> Int {
-        guard let one = numbers[feature], let two = numbers[other] else { return 0 }
-        return pairs[Pair(one, two)] ?? 0
+        count(of: numbers[feature], and: numbers[other])
+    }
+
+    /// The number of a feature in `features`; nil: it was not seen.
+    func number(of feature: String) -> Int? { numbers[feature] }
+
+    /// How many cases had two features that are given by their numbers.
+    func count(of one: Int?, and other: Int?) -> Int {
+        guard let one, let other else { return 0 }
+        return pairs[Pair(one, other)] ?? 0
     }
 
     /// - Parameter features: of a case, each once.
     mutating func add(_ features: [String]) {
-        let numbers = features.map { number(of: $0) }
+        let numbers = features.map { numbered($0) }
         for (index, number) in numbers.enumerated() {
             counts[number] += 1
             for other in numbers[(index + 1)...] { pairs[Pair(number, other), default: 0] += 1 }
@@ -39,12 +47,12 @@ public struct Coverage: Sendable {
     }
 
     mutating func add(_ other: Coverage) {
-        let numbers = other.features.map { number(of: $0) }
+        let numbers = other.features.map { numbered($0) }
         for (number, count) in zip(numbers, other.counts) { counts[number] += count }
         for (pair, count) in other.pairs { pairs[Pair(numbers[pair.first], numbers[pair.second]), default: 0] += count }
     }
 
-    private mutating func number(of feature: String) -> Int {
+    private mutating func numbered(_ feature: String) -> Int {
         if let number = numbers[feature] { return number }
         numbers[feature] = features.count
         features.append(feature)

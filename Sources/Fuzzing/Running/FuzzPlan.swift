@@ -14,6 +14,12 @@ public struct FuzzPlan: Sendable {
     public var placeable: [String]
     /// What the engines under test can all be asked for.
     public var traits: EngineTraits
+    /// Whether what is seldom drawn is drawn more often.
+    public var isSteered: Bool {
+        get { steering != nil }
+        set { steering = newValue ? steering ?? Steering() : nil }
+    }
+    private var steering: Steering?
 
     /// - Parameters:
     ///   - architectures: at least one.
@@ -65,7 +71,24 @@ public struct FuzzPlan: Sendable {
     }
 
     private func draw(_ index: UInt64, attempt: UInt64) throws -> (case: Case, recording: Choices.Recording) {
-        var choices = Choices(seed: seed, stream: index &+ attempt &<< 48)
+        guard let steering else { return try draw(index, candidate: attempt) }
+        let candidates = try (0..<Steering.candidates).map {
+            try draw(index, candidate: attempt * Steering.candidates + $0)
+        }
+        let count = UInt64(architectures.count)
+        let choice = try steering.choice(
+            among: candidates.map(\.case.features), architecture: index % count, turn: index / count
+        ) { number in
+            try draw(index % count + UInt64(number) * count, candidate: Self.sampled).case.features
+        }
+        return candidates[choice]
+    }
+
+    /// Beyond all attempts and candidates.
+    private static let sampled: UInt64 = 0xFFFF
+
+    private func draw(_ index: UInt64, candidate: UInt64) throws -> (case: Case, recording: Choices.Recording) {
+        var choices = Choices(seed: seed, stream: index &+ candidate &<< 48)
         let drawn = try drawing(of: index).draw(&choices)
         return (drawn, choices.recording)
     }

@@ -23,6 +23,7 @@ struct FaultsCommand: ParsableCommand {
               gguf-fuzz faults --fault window-off-by-one,race-once-in-fifty
               gguf-fuzz faults --list
               gguf-fuzz faults -o Fuzz/faults.md
+              gguf-fuzz faults --steer
               gguf-fuzz faults --sensitivity --imitate ggml-cpu --type Q4_K,Q8_0 --cases 1000
             """)
 
@@ -36,6 +37,8 @@ struct FaultsCommand: ParsableCommand {
     var type = NameList.all
     @Option(help: "Seed of the random numbers.")
     var seed: UInt64 = 1
+    @Flag(help: "Draw more often what is seldom drawn.")
+    var steer = false
     @Option(help: "The most cases that look for a fault.")
     var cases: UInt64 = 2000
     @Option(help: "Faults that are tried side by side.")
@@ -61,11 +64,12 @@ struct FaultsCommand: ParsableCommand {
             for fault in faults { table.append(fault.name, fault.about) }
             return table.print()
         }
-        let plan = FuzzPlan(seed: seed, devices: ["cpu"], placeable: [EngineSet.reference, "cpu"])
+        var plan = FuzzPlan(seed: seed, devices: ["cpu"], placeable: [EngineSet.reference, "cpu"])
+        plan.isSteered = steer
         if sensitivity { return try printSensitivity(plan) }
         // Hangs are waited for as long as this, again and again while they are shrunk.
         let limits = WorkerCommand.Limits(time: .seconds(2), memory: 1 << 30)
-        let table = FaultTable(seed: seed, cases: cases)
+        let table = FaultTable(seed: seed, cases: cases, isSteered: steer)
         let imitated = try imitate.map(Imitation.init)
         Interrupt.watch(.endingEngines)
         table.printTitles()
@@ -81,6 +85,7 @@ struct FaultsCommand: ParsableCommand {
         }
         Terminal.progress("")
         for line in table.summary { print(line) }
+        if steer { print(try SteeringGain(plan, cases: cases).words) }
         if let output {
             do {
                 try Data(table.markdown.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)

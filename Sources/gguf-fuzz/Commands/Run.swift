@@ -53,9 +53,10 @@ struct Run: ParsableCommand {
             // Made and let go: each thread of the run makes its own.
             let engines = try makers.make()
             let devices = try (options.device ?? .all).devices(of: engines)
-            let plan = FuzzPlan(
+            var plan = FuzzPlan(
                 seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
                 placeable: engines.placeable(with: devices), traits: engines.traits)
+            plan.isSteered = options.steer
             let isShared = engines.devices.contains { devices.contains($0.name) && $0.isAccelerator ?? false }
             let runPlan = try options.run.map { _ in
                 try RunPlan(options, plan, extent, shard, makers, engines, known: known)

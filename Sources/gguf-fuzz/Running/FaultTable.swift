@@ -11,9 +11,12 @@ final class FaultTable: @unchecked Sendable {
     private static let titles = ["fault", "cases", "runs", "time", "layers", "tokens", "smallest", "found by"]
     private static let widths = [38, 5, 5, 7, 6, 6, 8, 0]
 
-    init(seed: UInt64, cases: UInt64) {
+    private let isSteered: Bool
+
+    init(seed: UInt64, cases: UInt64, isSteered: Bool) {
         self.seed = seed
         self.cases = cases
+        self.isSteered = isSteered
     }
 
     var count: Int { trials.count }
@@ -71,7 +74,7 @@ final class FaultTable: @unchecked Sendable {
     var markdown: String {
         var lines = [
             "# Known faults", "",
-            "Made by `gguf-fuzz faults --seed \(seed) --cases \(cases) -o Fuzz/faults.md`: "
+            "Made by `gguf-fuzz faults --seed \(seed) --cases \(cases)\(isSteered ? " --steer" : "") -o Fuzz/faults.md`: "
                 + "each fault is put into the `cpu` device, and cases",
             "are run until one fails, which is then shrunk.", "",
         ]

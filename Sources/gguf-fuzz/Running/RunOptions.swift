@@ -39,6 +39,8 @@ struct RunOptions: ParsableArguments {
         "The folder of the run: its plan, its log and its corpus. The same command goes on with it, whatever ended it.",
         valueName: "folder"))
     var run: String?
+    @Flag(help: "Draw more often what is seldom drawn: features of cases, and pairs of them.")
+    var steer = false
     @Option(help: "Which cases have a line of their own in the folder's log: all, or failures; others are counted. (default: all)")
     var log: RunPlan.LogDetail?
     @OptionGroup var engines: EnginesUnderTest
@@ -72,6 +74,7 @@ struct RunOptions: ParsableArguments {
         json = json ?? other.json
         run = run ?? other.run
         log = log ?? other.log
+        steer = steer || other.steer
         engines.fill(from: other.engines)
     }
 }

@@ -22,6 +22,7 @@ extension RunPlan {
         shaping["time-limit"] = options.engines.timeLimit?.description
         shaping["memory-limit"] = options.engines.memoryLimit?.description
         shaping["in-process"] = options.engines.inProcess ? "true" : nil
+        shaping["steer"] = options.steer ? "true" : nil
         shaping["known"] = known.findings.isEmpty ? nil : try FileBytes.sha256(of: known.findings.map(\.path))
         self.init(
             version: GGUFFuzz.version, program: try FileBytes.sha256(of: [Worker.executable]), seed: plan.seed,

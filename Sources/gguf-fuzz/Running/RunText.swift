@@ -56,6 +56,9 @@ struct RunText {
         for absence in absences { Swift.print("not found: \(absence)") }
         let (features, pairs) = (Format.count(report.coverage.features.count), Format.count(report.coverage.pairs.count))
         Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
+        if report.plan.isSteered, let gain = try? SteeringGain(report.plan, cases: UInt64(min(report.cases, 1000))) {
+            Swift.print(gain.words)
+        }
     }
 
     private func percentage(_ count: Int) -> String {
@@ -106,5 +109,14 @@ extension Verdict {
         case .discarded(let reason): "discarded: \(reason)"
         case .known(let name): "known: \(name)"
         }
+    }
+}
+
+extension SteeringGain {
+    /// `steering: 41,200 pairs of features in the first 1,000 cases, 36,100 without, which take 710 with it`
+    var words: String {
+        "steering: \(Format.amount(steered, "pair")) of features in the first \(Format.amount(Int(cases), "case")), "
+            + "\(Format.count(plain)) without"
+            + (sooner.map { "; as many are seen in \(Format.amount(Int($0), "case"))" } ?? "")
     }
 }
