@@ -14,14 +14,16 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
         var a = 1, b = 1, c = 1, d = 1
     }
 
-    public init(_ dimensions: some BidirectionalCollection<Int>) {
+    public init(_ dimensions: some Sequence<Int>) { self.init(Array(dimensions)) }
+    public init(arrayLiteral dimensions: Int...) { self.init(dimensions) }
+
+    /// Of an array, since most shapes are made of one, and what is generic is slow in a debug build.
+    public init(_ dimensions: [Int]) {
         precondition(dimensions.count <= Self.greatestRank, "a shape of \(dimensions.count) dimensions")
         rank = dimensions.count
         extents = Extents()
-        for (axis, extent) in zip((0..<rank).reversed(), dimensions.reversed()) { self[axis] = extent }
+        for axis in 0..<rank { self[axis] = dimensions[axis] }
     }
-
-    public init(arrayLiteral dimensions: Int...) { self.init(dimensions) }
     public init(gguf dimensions: [Int]) { self.init(dimensions.reversed()) }
 
     public var dimensions: [Int] { (0..<rank).map { self[$0] } }

@@ -11,7 +11,7 @@ struct DrawingTests {
     @Test("every drawn model is valid, reads back alike, and builds for any batch", arguments: names)
     func drawnModelsAreValid(_ name: String) throws {
         let type = try ArchitectureCatalog.named(name)
-        for seed in 0..<300 as Range<UInt64> {
+        for seed in 0..<80 as Range<UInt64> {
             var choices = Choices(seed: seed)
             let model = try DrawnModel.draw(type, &choices)
             let read = try ArchitectureCatalog.read(model.metadata)

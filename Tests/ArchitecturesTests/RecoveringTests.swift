@@ -15,7 +15,7 @@ struct RecoveringTests {
         arguments: DrawingTests.names)
     func drawnModels(_ name: String) throws {
         let type = try ArchitectureCatalog.named(name)
-        for seed in 0..<100 as Range<UInt64> {
+        for seed in 0..<40 as Range<UInt64> {
             var choices = Choices(seed: seed)
             let model = try DrawnModel.draw(type, &choices)
             let recording = try DrawnModel.recover(model.metadata, optionalTensors: model.optionalTensors)

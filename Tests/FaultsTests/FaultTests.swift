@@ -61,10 +61,11 @@ struct FaultTests {
     @Test("most faults show in any few models")
     func mostFaultsShowInAFewTrials() throws {
         var search = Search(Self.survivable)
-        for (seed, budget) in [3, 9].enumerated() {
-            for type in ArchitectureCatalog.all { try search.run(Trial(type, seed: UInt64(seed), budget: budget)) }
+        let few = Self.survivable.count / 4
+        for type in ArchitectureCatalog.all where search.missing.count >= few {
+            try search.run(Trial(type, seed: 0, budget: 7))
         }
-        #expect(search.missing.count < Self.survivable.count / 4, "\(search.missing)")
+        #expect(search.missing.count < few, "\(search.missing)")
     }
 
     // Takes minutes, and so is asked for by the number of trials of each architecture: 100 suffice.

@@ -8,7 +8,7 @@ struct Settings {
     /// `GGUF_FUZZ_SEED`
     var seed: UInt64 = 1
     /// `GGUF_FUZZ_CASES`: of each architecture.
-    var cases: UInt64 = 8
+    var cases: UInt64 = 4
 
     /// Software drivers take about this many times longer than the CPU.
     static let vulkanShare: UInt64 = 8

@@ -27,7 +27,7 @@ struct CorpusTests {
 
     @Test("files read are what was written", arguments: Samples.architectures)
     func roundTrip(_ name: String) throws {
-        for (seed, subject) in try Samples.cases(of: name).prefix(2) {
+        for (seed, subject) in try Samples.cases(of: name, 2) {
             let entry = entry(subject)
             let text = try entry.text()
             let again = try read(text)

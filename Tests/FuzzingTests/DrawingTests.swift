@@ -12,7 +12,7 @@ struct DrawingTests {
     @Test("are legal: the reference runs them without an error", arguments: Samples.architectures)
     func legality(_ name: String) throws {
         let engine = BuiltinEngine(DeviceSet([ReferenceDevice()]))
-        for (seed, subject) in try Samples.cases(of: name).prefix(10) where subject.check != .rejects {
+        for (seed, subject) in try Samples.cases(of: name, 4) where subject.check != .rejects {
             let transcript = try engine.load(subject.source()).run(subject.script.on(EngineSet.reference))
             #expect(transcript.failure == nil, "seed \(seed): \(subject.summary)")
             #expect(transcript.results.count == subject.script.steps.count)
@@ -22,7 +22,7 @@ struct DrawingTests {
     @Test("are found again by the choices that a case itself gives", arguments: Samples.architectures)
     func recovering(_ name: String) throws {
         let drawing = try Samples.drawing(name)
-        for (seed, subject) in try Samples.cases(of: name) where subject.check != .rejects {
+        for (seed, subject) in try Samples.cases(of: name, 10) where subject.check != .rejects {
             var recovered = Choices(replaying: [])
             let again = try drawing.draw(&recovered, like: subject)
             #expect(again == subject, "seed \(seed)")
@@ -95,12 +95,15 @@ struct DrawingTests {
         #expect(try bert.draw(0).case.check == .agrees)
     }
 
-    @Test("have one layer less of everything that is said layer by layer", arguments: Samples.architectures)
+    /// HRM-Text's layers are runs of two stacks, so that one run less is no model.
+    static let removable = Samples.architectures.filter { $0 != "hrm_text" }
+
+    @Test("have one layer less of everything that is said layer by layer", arguments: removable)
     func removingLayers(_ name: String) throws {
         let engine = BuiltinEngine(DeviceSet([ReferenceDevice()]))
         var removals = 0
-        for (seed, subject) in try Samples.cases(of: name)
-        where subject.check != .rejects && subject.layers > 1 && removals < 5 {
+        for (seed, subject) in try Samples.cases(of: name, 20)
+        where subject.check != .rejects && subject.layers > 1 && removals < 2 {
             for layer in 0..<subject.layers {
                 // Some layers are the last of a kind that there must be one of.
                 guard let smaller = try? subject.removing(layer: layer), (try? smaller.source()) != nil else {

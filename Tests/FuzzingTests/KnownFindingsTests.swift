@@ -11,7 +11,7 @@ struct KnownFindingsTests {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let subject = try #require(Samples.cases(of: "llama").first { $0.case.check == .agrees }?.case)
+        let subject = try #require(Samples.cases(of: "llama", 20).first { $0.case.check == .agrees }?.case)
         let failure = Failure(
             signature: Signature(
                 check: .agrees, device: "cpu", architecture: "llama", stage: "process", kind: "SIGABRT: a.c: n < N"),
@@ -85,7 +85,7 @@ struct KnownFindingsTests {
     func refusals() throws {
         let none = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).json")
         defer { try? FileManager.default.removeItem(at: none) }
-        let subject = try #require(Samples.cases(of: "llama").first?.case)
+        let subject = try #require(Samples.cases(of: "llama", 1).first?.case)
         try CorpusEntry(
             case: subject,
             signature: Signature(check: .agrees, device: "cpu", architecture: "llama", stage: "load", kind: "x"),

@@ -11,7 +11,6 @@ import Testing
 
 /// Cases that many tests look at.
 enum Samples {
-    static let seeds: UInt64 = 20
     static let devices = ["cpu", "vulkan0"]
 
     static func drawing(_ name: String, checks: [Check] = Check.allCases) throws -> CaseDrawing {
@@ -20,11 +19,12 @@ enum Samples {
             checks: checks)
     }
 
-    /// Some cases of an architecture, each with its seed.
-    static func cases(of name: String) throws -> [(seed: UInt64, case: Case)] {
-        try (0..<seeds).map { seed in
+    /// The first cases of an architecture, each with its seed.
+    static func cases(of name: String, _ count: UInt64) throws -> [(seed: UInt64, case: Case)] {
+        let drawing = try drawing(name)
+        return try (0..<count).map { seed in
             var choices = Choices(seed: seed, stream: 7)
-            return (seed, try drawing(name).draw(&choices))
+            return (seed, try drawing.draw(&choices))
         }
     }
 

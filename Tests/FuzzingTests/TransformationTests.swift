@@ -12,7 +12,7 @@ struct TransformationTests {
     @Test("change the tensors, and not what the model computes", arguments: Samples.architectures)
     func logitsStay(_ name: String) throws {
         let engine = BuiltinEngine(DeviceSet([ReferenceDevice()]))
-        for (seed, subject) in try Samples.cases(of: name).prefix(3) where subject.check != .rejects {
+        for (seed, subject) in try Samples.cases(of: name, 2) where subject.check != .rejects {
             let architecture = try ArchitectureCatalog.read(subject.metadata)
             let source = try subject.source()
             let script = subject.script.on(EngineSet.reference)

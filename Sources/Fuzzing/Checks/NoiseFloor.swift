@@ -33,6 +33,13 @@ public final class NoiseFloor {
     private let scale: Double
     private let rows: Precision.RowCount
     private var rounded: [Transcript] = []
+    /// Of rows that were asked about: the largest error of the samples that there were.
+    private var spreads: [RowID: (samples: Int, spread: Double)] = [:]
+
+    private struct RowID: Hashable {
+        var step: Int
+        var key: Int
+    }
 
     public init(_ script: Script, exact: Transcript, precision: Precision) {
         self.script = script
@@ -68,16 +75,14 @@ public final class NoiseFloor {
     /// element.
     public func floor(step: Int, key: Int) -> Double {
         guard let row = exact.results[step].rows?.row(of: key) else { return 0 }
-        let spread = rounded.map { transcript -> Double in
-            guard transcript.results.indices.contains(step),
-                let other = transcript.results[step].rows?.row(of: key)
-            else {
-                return .infinity
-            }
-            return distance(row, other)
+        var known = spreads[RowID(step: step, key: key)] ?? (0, precision.storage.unit * length(row))
+        for transcript in rounded.dropFirst(known.samples) {
+            let other = transcript.results.indices.contains(step) ? transcript.results[step].rows?.row(of: key) : nil
+            known.spread = max(known.spread, other.map { distance(row, $0) } ?? .infinity)
         }
-        let rounding = precision.storage.unit * length(row)
-        return scale * max(spread.max() ?? 0, rounding)
+        known.samples = rounded.count
+        spreads[RowID(step: step, key: key)] = known
+        return scale * known.spread
     }
 
     /// A discontinuous decision that correct arithmetic may make otherwise.
@@ -129,8 +134,17 @@ extension Precision {
 public func distance(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
     guard a.count == b.count else { return .infinity }
     var sum = 0.0
-    for (x, y) in zip(a, b) where x != y && !(x.isNaN && y.isNaN) && !(x.isExcluded && y.isExcluded) {
-        sum += (x - y) * (x - y)
+    // On buffers, which a debug build walks as well.
+    a.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { b in
+            var index = 0
+            while index < a.count {
+                let x = a[index], y = b[index]
+                index += 1
+                if x == y || x.isNaN && y.isNaN || x.isExcluded && y.isExcluded { continue }
+                sum += (x - y) * (x - y)
+            }
+        }
     }
     return sum.isNaN ? .infinity : sum.squareRoot()
 }
