@@ -42,7 +42,7 @@ struct CorpusTests {
         var subject = Toy.subject(.agrees)
         let values: [MetadataValue] = [
             .float32(.nan), .float32(-.infinity), .float32(-0.0), .float64(-0.0), .float64(.infinity), .float64(1e300),
-            .float64(5e-324),
+            .float64(.leastNonzeroMagnitude),
             .float32(.leastNonzeroMagnitude), .float32(16_777_216), .float64(1e15), .float64(0.1), .float32(0.1),
             .uint64(.max),
             .int64(.min), .int8(-1), .bool(true), .uint8(1), .string("\"\\\u{0}\u{1F600}/\n"),
