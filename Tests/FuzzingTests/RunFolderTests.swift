@@ -177,7 +177,7 @@ struct RunFolderTests {
             try data.write(to: log)
             let number = data.count { $0 == UInt8(ascii: "\n") }
             let expected = CorpusError(
-                path: log.path, reason: "line \(number): is no record of this run: \(reason)")
+                path: log.path, reason: "line \(number): is no record of a run: \(reason)")
             #expect(throws: expected) { try setting.run(in: folder) }
             #expect(throws: expected) { try read(folder) }
             #expect(try Data(contentsOf: log) == data)
