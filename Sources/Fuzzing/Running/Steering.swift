@@ -77,11 +77,11 @@ public struct SteeringGain: Sendable {
         var sooner: UInt64?
         for index in 0..<cases {
             steered.add(try with.draw(index).case.features)
-            if sooner == nil, steered.pairs.count >= plain.pairs.count { sooner = index + 1 }
+            if sooner == nil, steered.pairCount >= plain.pairCount { sooner = index + 1 }
         }
         self.cases = cases
-        self.steered = steered.pairs.count
-        self.plain = plain.pairs.count
+        self.steered = steered.pairCount
+        self.plain = plain.pairCount
         self.sooner = sooner
     }
 }
