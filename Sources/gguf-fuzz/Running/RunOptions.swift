@@ -41,7 +41,9 @@ struct RunOptions: ParsableArguments {
     var run: String?
     @Flag(help: "Draw more often what is seldom drawn: features of cases, and pairs of them.")
     var steer = false
-    @Option(help: "Which cases have a line of their own in the folder's log: all, or failures; others are counted. (default: all)")
+    @Option(help: ArgumentHelp(
+        "Which cases have a line of their own in the folder's log: all, or failures; others are counted. (default: all)",
+        valueName: "cases"))
     var log: RunPlan.LogDetail?
     @OptionGroup var engines: EnginesUnderTest
 
