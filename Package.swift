@@ -16,6 +16,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     ],
     targets: [
         // What the bytes of each tensor type mean.
@@ -61,7 +62,10 @@ let package = Package(
                 "Tokenizers", "CSystem", "VulkanDevice",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
-            ]),
+                .product(name: "Mustache", package: "swift-mustache"),
+            ],
+            // The program is one file.
+            resources: [.embedInCode("Profiles"), .embedInCode("Report/Templates")]),
         .testTarget(name: "GGUFTests", dependencies: ["GGUF", "CQuants"]),
         .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "GGUF"]),
         .testTarget(name: "PropertyTestingTests", dependencies: ["PropertyTesting"]),

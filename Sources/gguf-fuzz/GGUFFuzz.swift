@@ -12,7 +12,7 @@ struct GGUFFuzz: ParsableCommand {
 
             Examples:
               gguf-fuzz run                          1000 cases of all architectures on all devices
-              gguf-fuzz run --profile nightly        as Fuzz/nightly.yaml says
+              gguf-fuzz run --profile nightly        eight hours, all devices
               gguf-fuzz replay Corpus                what failed once
               gguf-fuzz export Corpus/x.json -o m.gguf
               gguf-fuzz generate --arch llama --seed 1 -o m.gguf
@@ -24,7 +24,7 @@ struct GGUFFuzz: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Run.self, Replay.self, Shrink.self, Triage.self, Export.self, Generate.self, Show.self, Archs.self, ListDevices.self,
+            Run.self, Merge.self, Report.self, Replay.self, Shrink.self, Triage.self, Export.self, Generate.self, Show.self, Archs.self, ListDevices.self,
             FaultsCommand.self, ResultsCommand.self, Bisect.self, Tokenize.self, Bench.self, Worker.self,
         ])
 

@@ -4,16 +4,17 @@ import Yams
 
 /// A file of options for `run`: YAML, whose keys are their names.
 enum Profile {
-    /// - Parameter name: a file, or the name of one in `Fuzz` without its ending.
+    /// Those that the program has in itself, by name.
+    private static let own = [
+        "nightly": PackageResources.nightly_yaml,
+        "one-architecture": PackageResources.one_architecture_yaml,
+        "quick": PackageResources.quick_yaml,
+    ]
+
+    /// - Parameter name: a file, the name of one in `Fuzz` without its ending, or of one that the program has in itself.
     /// - Throws: `CommandError` that names the file, the line and the key.
     static func options(_ name: String) throws -> RunOptions {
-        let path = path(name)
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            throw CommandError("\(path): cannot be read")
-        }
+        let (path, text) = try text(name)
         let root: Node?
         do {
             root = try Yams.compose(yaml: text)
@@ -62,8 +63,19 @@ enum Profile {
         }
     }
 
-    private static func path(_ name: String) -> String {
+    private static func text(_ name: String) throws -> (path: String, text: String) {
         let isFile = FileManager.default.fileExists(atPath: name) || name.contains("/") || name.hasSuffix(".yaml")
-        return isFile ? name : "Fuzz/\(name).yaml"
+        let path = isFile ? name : "Fuzz/\(name).yaml"
+        if !isFile, !FileManager.default.fileExists(atPath: path) {
+            guard let bytes = own[name] else {
+                let names = own.keys.sorted().joined(separator: ", ")
+                throw CommandError("--profile \(name): no such file, nor \(path); the program's own are \(names)")
+            }
+            return (name, String(decoding: bytes, as: UTF8.self))
+        }
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw CommandError("\(path): cannot be read")
+        }
+        return (path, text)
     }
 }
