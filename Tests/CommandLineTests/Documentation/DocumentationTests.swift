@@ -52,12 +52,12 @@ struct DocumentationTests {
 
     /// What stands for `PREFIX` in a block that can be run here; nil for one that cannot.
     private static func prefix(for block: DocumentedPage.Block, in folder: String) throws -> String? {
-        switch block.marker {
-        case nil, "status 1": ""
-        case "needs llama.cpp": ProcessInfo.processInfo.environment["GGUF_FUZZ_LLAMA"]
-        case "needs Vulkan": try shell("gguf-fuzz devices", in: folder).output.contains("\nvulkan0 ") ? "" : nil
-        case .some(let marker):
-            try #require(marker.hasPrefix("needs ") ? nil : marker, "what does <!-- \(marker) --> say?")
+        guard let marker = block.marker, marker != "status 1" else { return "" }
+        try #require(marker.hasPrefix("needs "), "what does <!-- \(marker) --> say?")
+        switch marker {
+        case "needs llama.cpp": return ProcessInfo.processInfo.environment["GGUF_FUZZ_LLAMA"]
+        case "needs Vulkan": return try shell("gguf-fuzz devices", in: folder).output.contains("\nvulkan0 ") ? "" : nil
+        default: return nil
         }
     }
 
@@ -65,49 +65,52 @@ struct DocumentationTests {
     private static func shell(_ script: String, in folder: String) throws -> Tool {
         let path = Program.executable.deletingLastPathComponent().path
         let rest = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-        return try Tool("/usr/bin/env", ["PATH=\(path):\(rest)", "bash", "-c", script], in: folder)
+        return try Tool("/usr/bin/env", ["PATH=\(path):\(rest)", "LC_ALL=C.UTF-8", "bash", "-c", script], in: folder)
     }
 
     @Test("commands, their options, and scripts exist", arguments: try DocumentedPage.all())
     func namesExist(page: DocumentedPage) throws {
-        try withTemporaryFolder { folder in
-            var help: [[String]: String] = [:]
-            func words(ofHelp command: [String]) throws -> String {
-                if let known = help[command] { return known }
-                let program = try Program(arguments: command + ["--help"], in: folder)
-                try #require(program.status == 0, "\(command): \(program)")
-                help[command] = program.output
-                return program.output
-            }
-            for block in page.blocks where block.language == "sh" {
-                let script = ShellCommand.commands(of: block, in: page).map(\.text).joined(separator: "\n")
-                for words in ShellCommand.simpleCommands(in: script) {
-                    for word in words where word.hasPrefix("CI/") || word.hasPrefix("Fuzz/") {
-                        #expect(FileManager.default.fileExists(atPath: Self.root.path + "/" + word), "\(word)")
-                    }
-                    guard let start = words.firstIndex(where: { $0 == "gguf-fuzz" || $0 == "CI/run" }) else { continue }
-                    var command: [String] = []
-                    var arguments = words[(start + 1)...]
-                    while let word = arguments.first, !word.hasPrefix("-"),
-                        try words(ofHelp: command).contains(try Regex("\n  \(NSRegularExpression.escapedPattern(for: word))( |\n)"))
-                    {
-                        command.append(word)
-                        arguments = arguments.dropFirst()
-                    }
-                    #expect(!command.isEmpty || arguments.isEmpty || words[start] == "gguf-fuzz", "\(words)")
-                    // Of a command that has others, the one that is meant without a name.
-                    if let other = try words(ofHelp: command).firstMatch(of: /\n  (\S+) \(default\)/) {
-                        command.append(String(other.1))
-                    }
-                    let text = try words(ofHelp: command)
-                    for word in arguments where word.hasPrefix("-") && word.count > 1 {
-                        let option = String(word.prefix { $0 != "=" })
-                        let isNamed = text.contains(try Regex("\n +(-\\w, )?\(option)[ ,\n]"))
-                            || text.contains(try Regex("\n +\(option), --"))
-                        #expect(isNamed, "\(page.testDescription): \(command.joined(separator: " ")) has no \(option)")
-                    }
+        var helpTexts: [[String]: String] = [:]
+        func help(_ command: [String]) throws -> String {
+            if let known = helpTexts[command] { return known }
+            let program = try Program(arguments: command + ["--help"], in: Self.root.path)
+            try #require(program.status == 0, "\(command): \(program)")
+            helpTexts[command] = program.output
+            return program.output
+        }
+        for block in page.blocks where block.language == "sh" {
+            let script = ShellCommand.commands(of: block, in: page).map(\.text).joined(separator: "\n")
+            for words in ShellCommand.simpleCommands(in: script) {
+                for word in words where word.hasPrefix("CI/") || word.hasPrefix("Fuzz/") {
+                    #expect(FileManager.default.fileExists(atPath: Self.root.path + "/" + word), "\(word)")
+                }
+                guard let start = words.firstIndex(where: { $0 == "gguf-fuzz" || $0 == "CI/run" }) else { continue }
+                var command: [String] = []
+                var arguments = words[(start + 1)...]
+                while let name = arguments.first, !name.hasPrefix("-"), try Self.isListed(name, in: help(command)) {
+                    command.append(name)
+                    arguments = arguments.dropFirst()
+                }
+                #expect(!command.isEmpty || arguments.isEmpty, "\(page.testDescription): no command: \(words)")
+                // Of a command that has others, the one that is meant without a name.
+                if let other = try help(command).firstMatch(of: /\n  (\S+) \(default\)/) { command.append(String(other.1)) }
+                for word in arguments where word.hasPrefix("-") {
+                    let option = String(word.prefix { $0 != "=" })
+                    #expect(
+                        try Self.isListed(option, in: help(command)),
+                        "\(page.testDescription): \(command.joined(separator: " ")) has no \(option)")
                 }
             }
+        }
+    }
+
+    /// Whether a help text has a line for a subcommand or an option.
+    private static func isListed(_ name: String, in help: String) -> Bool {
+        help.split(separator: "\n").contains { line in
+            guard line.hasPrefix("  ") else { return false }
+            let names = line.dropFirst(2).split(separator: " ", omittingEmptySubsequences: false)
+            return names.first.map(String.init) == name || names.first.map(String.init) == name + ","
+                || names.first?.hasSuffix(",") == true && names.dropFirst().first.map(String.init) == name
         }
     }
 
