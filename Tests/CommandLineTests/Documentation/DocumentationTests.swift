@@ -68,7 +68,11 @@ struct DocumentationTests {
         return try Tool("/usr/bin/env", ["PATH=\(path):\(rest)", "LC_ALL=C.UTF-8", "bash", "-c", script], in: folder)
     }
 
-    @Test("commands, their options, and scripts exist", arguments: try DocumentedPage.all())
+    @Test(
+        "commands, their options, and scripts exist",
+        arguments: try DocumentedPage.all() + ["Fuzz/README.md", "Corpus/README.md"].map {
+            try DocumentedPage(root.appendingPathComponent($0))
+        })
     func namesExist(page: DocumentedPage) throws {
         var helpTexts: [[String]: String] = [:]
         func help(_ command: [String]) throws -> String {
@@ -99,6 +103,26 @@ struct DocumentationTests {
                     #expect(
                         try Self.isListed(option, in: help(command)),
                         "\(page.testDescription): \(command.joined(separator: " ")) has no \(option)")
+                }
+            }
+        }
+    }
+
+    @Test("options that the text names are some command's")
+    func optionsInTextExist() throws {
+        func help(_ command: [String]) throws -> String {
+            let text = try Program(arguments: command + ["--help"], in: Self.root.path).output
+            let names = (text.components(separatedBy: "SUBCOMMANDS:\n").dropFirst().first ?? "").matches(of: /(?m)^  ([a-z]\w*)/)
+            return try names.reduce(text) { try $0 + help(command + [String($1.1)]) }
+        }
+        let all = try help([])
+        let known = Set(all.matches(of: /--\w[\w-]*/).map { String($0.0) })
+        #expect(known.contains("--noise-floor"))
+        for page in try DocumentedPage.all() {
+            for code in page.prose.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+            where code.offset % 2 == 1 {
+                for option in code.element.matches(of: /(?:^| )(--\w[\w-]*)/) {
+                    #expect(known.contains(String(option.1)), "\(page.testDescription): \(code.element)")
                 }
             }
         }

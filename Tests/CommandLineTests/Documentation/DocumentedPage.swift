@@ -54,12 +54,15 @@ struct DocumentedPage: CustomTestStringConvertible {
             .sorted { $0.lastPathComponent < $1.lastPathComponent }.map(DocumentedPage.init)
     }
 
+    /// What is not in a block of code.
+    var prose: String {
+        let code = blocks.map(\.range)
+        return lines.indices.filter { index in !code.contains { $0.contains(index) } }.map { lines[$0] }
+            .filter { !$0.hasPrefix("```") }.joined(separator: "\n")
+    }
+
     /// The targets of its links in Markdown, outside of code.
     var links: [String] {
-        let code = blocks.map(\.range)
-        let prose = lines.indices.filter { index in !code.contains { $0.contains(index) } }.map { lines[$0] }
-        return prose.joined(separator: "\n").components(separatedBy: "](").dropFirst().compactMap {
-            $0.components(separatedBy: ")").first
-        }
+        prose.components(separatedBy: "](").dropFirst().compactMap { $0.components(separatedBy: ")").first }
     }
 }
