@@ -1,12 +1,12 @@
 import Foundation
 import Testing
 
-/// The README and the articles in `Documentation`. Blocks of the language `sh` are run in order, those of one page in one
-/// folder, and must print what the page shows (`ShownOutput`). A comment before a block says what else holds of it:
+/// The README and the articles in `Documentation`. Blocks of the language `sh` are run in order, those of one page in
+/// one folder, and must print what the page shows (`ShownOutput`). A comment before a block says what else holds of it:
 ///
 /// - `<!-- status 1 -->`: its last command fails, as it should;
-/// - `<!-- needs … -->`: it is not run, and the names of its commands and options are checked. What needs llama.cpp is run
-///   where `GGUF_FUZZ_LLAMA` names one, which then is `PREFIX`; what needs Vulkan, where there is a device;
+/// - `<!-- needs … -->`: it is not run, and the names of its commands and options are checked. What needs llama.cpp is
+///   run where `GGUF_FUZZ_LLAMA` names one, which then is `PREFIX`; what needs Vulkan, where there is a device;
 /// - `<!-- setup`, lines, `-->`: commands that are run and not shown;
 /// - `<!-- from FILE -->`, of Swift: it is in that file.
 ///
@@ -47,7 +47,8 @@ struct DocumentationTests {
         guard !remade.isEmpty else { return }
         var lines = page.lines
         for (range, output) in remade.reversed() { lines.replaceSubrange(range, with: output) }
-        if lines != page.lines { try lines.joined(separator: "\n").write(to: page.url, atomically: true, encoding: .utf8) }
+        guard lines != page.lines else { return }
+        try lines.joined(separator: "\n").write(to: page.url, atomically: true, encoding: .utf8)
     }
 
     /// What stands for `PREFIX` in a block that can be run here; nil for one that cannot.
@@ -97,7 +98,9 @@ struct DocumentationTests {
                 }
                 #expect(!command.isEmpty || arguments.isEmpty, "\(page.testDescription): no command: \(words)")
                 // Of a command that has others, the one that is meant without a name.
-                if let other = try help(command).firstMatch(of: /\n  (\S+) \(default\)/) { command.append(String(other.1)) }
+                if let other = try help(command).firstMatch(of: /\n  (\S+) \(default\)/) {
+                    command.append(String(other.1))
+                }
                 for word in arguments where word.hasPrefix("-") {
                     let option = String(word.prefix { $0 != "=" })
                     #expect(
@@ -112,8 +115,10 @@ struct DocumentationTests {
     func optionsInTextExist() throws {
         func help(_ command: [String]) throws -> String {
             let text = try Program(arguments: command + ["--help"], in: Self.root.path).output
-            let names = (text.components(separatedBy: "SUBCOMMANDS:\n").dropFirst().first ?? "").matches(of: /(?m)^  ([a-z]\w*)/)
-            return try names.reduce(text) { try $0 + help(command + [String($1.1)]) }
+            let subcommands = text.components(separatedBy: "SUBCOMMANDS:\n").dropFirst().first ?? ""
+            return try subcommands.matches(of: /(?m)^  ([a-z]\w*)/).reduce(text) {
+                try $0 + help(command + [String($1.1)])
+            }
         }
         let all = try help([])
         let known = Set(all.matches(of: /--\w[\w-]*/).map { String($0.0) })
@@ -144,7 +149,8 @@ struct DocumentationTests {
             guard let marker = block.marker, marker.hasPrefix("from ") else { continue }
             let file = Self.root.appendingPathComponent(String(marker.dropFirst(5)))
             func bare(_ text: String) -> String {
-                text.components(separatedBy: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: "\n")
+                text.components(separatedBy: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+                    .joined(separator: "\n")
             }
             let source = bare(try String(contentsOf: file, encoding: .utf8))
             for part in bare(page.lines[block.range].joined(separator: "\n")).components(separatedBy: "\n\n") {
@@ -160,7 +166,8 @@ struct DocumentationTests {
         let page = try DocumentedPage(Self.root.appendingPathComponent(file))
         for link in page.links where !link.hasPrefix("http") {
             let parts = link.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let target = parts[0].isEmpty ? page.url : page.url.deletingLastPathComponent().appendingPathComponent(parts[0])
+            let folder = page.url.deletingLastPathComponent()
+            let target = parts[0].isEmpty ? page.url : folder.appendingPathComponent(parts[0])
             #expect(FileManager.default.fileExists(atPath: target.path), "\(file): \(link)")
             guard parts.count == 2 else { continue }
             let anchors = try DocumentedPage(target).lines.filter { $0.hasPrefix("#") }.map { heading in
@@ -180,7 +187,8 @@ struct DocumentationTests {
         for page in articles {
             // What is beside the catalogue in the repository is not on the pages that are built.
             for link in page.links where !link.hasPrefix("http") {
-                #expect(link.hasPrefix("doc:") && names.contains(String(link.dropFirst(4))), "\(page.url.path): \(link)")
+                let isArticle = link.hasPrefix("doc:") && names.contains(String(link.dropFirst(4)))
+                #expect(isArticle, "\(page.testDescription): \(link)")
             }
         }
         for name in names.subtracting(["GGUFFuzz"]) {

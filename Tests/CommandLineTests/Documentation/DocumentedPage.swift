@@ -36,7 +36,8 @@ struct DocumentedPage: CustomTestStringConvertible {
                 let before = index > 0 ? lines[index - 1] : ""
                 let marker = before.hasPrefix("<!-- ") && before.hasSuffix(" -->")
                     ? String(before.dropFirst(5).dropLast(4)) : nil
-                blocks.append(Block(language: String(lines[index].dropFirst(3)), marker: marker, range: index + 1..<end))
+                let language = String(lines[index].dropFirst(3))
+                blocks.append(Block(language: language, marker: marker, range: index + 1..<end))
                 index = end
             } else if lines[index] == "<!-- setup" {
                 let end = end { $0 == "-->" }

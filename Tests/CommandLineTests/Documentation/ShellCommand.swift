@@ -5,8 +5,8 @@ struct ShellCommand {
     /// What the page shows of its output, as indices of the page's lines; none where the block shows no output.
     var output: Range<Int>?
 
-    /// The commands of a block: lines that begin with `$ `, with those that they go on in, and what is below each is what
-    /// it prints. Without a prompt, the whole block is one script.
+    /// The commands of a block: lines that begin with `$ `, with those that they go on in, and what is below each is
+    /// what it prints. Without a prompt, the whole block is one script.
     static func commands(of block: DocumentedPage.Block, in page: DocumentedPage) -> [ShellCommand] {
         let starts = block.range.filter { page.lines[$0].hasPrefix("$ ") }
         guard !starts.isEmpty else {
