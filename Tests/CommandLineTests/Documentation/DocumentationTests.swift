@@ -197,6 +197,17 @@ struct DocumentationTests {
         }
     }
 
+    @Test("the README counts architectures and faults as their pages do")
+    func countsAgree() throws {
+        func text(_ file: String) throws -> String { try DocumentedPage(Self.root.appendingPathComponent(file)).prose }
+        let architectures = try #require(text("Fuzz/architectures.md").firstMatch(of: /builtin engine has (\d+)\./)).1
+        let faults = try #require(text("Fuzz/faults.md").firstMatch(of: /cases: \d+ of (\d+) \(/)).1
+        #expect(try text("README.md").contains("[\(architectures) architectures]"))
+        #expect(try text("README.md").contains(" has \(faults) faults "))
+        let checks = Self.root.appendingPathComponent("Documentation/GGUFFuzz.docc/Checks.md")
+        #expect(try DocumentedPage(checks).prose.contains(" has \(faults) faults "))
+    }
+
     @Test("the README is two screens")
     func readmeIsShort() throws {
         #expect(try DocumentedPage(Self.root.appendingPathComponent("README.md")).lines.count <= 100)
