@@ -47,7 +47,6 @@ let package = Package(
             dependencies: [
                 "Inference", "Faults", "Devices", "Architectures", "GGUF", "CLlama", "CSystem", "COpenSSL",
             ],
-            exclude: ["Worker/Protocol.md"],
             // Compiled on the user's machine, against the headers of the llama.cpp under test.
             resources: [.embedInCode("Llama/Bridge/bridge.c"), .embedInCode("Llama/Bridge/CLlama.h")]),
         .target(

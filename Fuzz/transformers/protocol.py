@@ -1,4 +1,5 @@
-"""The worker protocol of gguf-fuzz, `Sources/Engines/Worker/Protocol.md`: frames, payloads, and the loop around them.
+"""The worker protocol of gguf-fuzz, `Documentation/GGUFFuzz.docc/WorkerProtocol.md`: frames, payloads, and the loop
+around them.
 
 Nothing here knows what computes: `serve` takes any `Engine`, and this file is all of the protocol that an engine
 written in Python needs.

@@ -105,15 +105,20 @@ public protocol EngineModel: AnyObject {
     /// Opens a session, takes it through the script's steps, and closes it. The model stays as it was.
     ///
     /// A step that fails ends the script; it is part of the transcript.
-    /// - Parameter willBegin: told the number of each step before it begins.
+    /// - Parameters:
+    ///   - script: the steps, and the session that they are of.
+    ///   - willBegin: told the number of each step before it begins.
     /// - Throws: `Unsupported`, or `EngineDeath` where the engine did not survive.
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript
 
     /// The same, but the transcript has no results: they are handed over and not kept, so that those of many tokens
     /// need not be in memory.
-    /// - Parameter didGive: told the number of a step and what it gave, where an engine can soon, and perhaps in
-    ///   several pieces: some of the rows, or some columns of them. Each row begins with its first column and goes on
-    ///   without a gap; those that begin later have greater keys.
+    /// - Parameters:
+    ///   - script: the steps, and the session that they are of.
+    ///   - willBegin: told the number of each step before it begins.
+    ///   - didGive: told the number of a step and what it gave, where an engine can soon, and perhaps in several
+    ///     pieces: some of the rows, or some columns of them. Each row begins with its first column and goes on without
+    ///     a gap; those that begin later have greater keys.
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
 
     /// Writes the model as a GGUF file.

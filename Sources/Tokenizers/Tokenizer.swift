@@ -55,6 +55,7 @@ public struct Tokenizer: Sendable {
 
     /// The ids of a text's tokens.
     /// - Parameters:
+    ///   - text: what is cut into tokens.
     ///   - addSpecial: with the tokens that mark its beginning and its end, where the model has them.
     ///   - parseSpecial: control tokens that the text spells out are those tokens. User-defined tokens always are.
     /// - Throws: `TokenizerError` where the vocabulary lacks a token that the text, or `addSpecial`, needs.

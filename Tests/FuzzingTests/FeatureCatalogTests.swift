@@ -15,7 +15,7 @@ struct FeatureCatalogTests {
     func holdsDrawnCases(_ name: String) throws {
         let type = try ArchitectureCatalog.named(name)
         let all = try FeatureCatalog.features(of: [type], checks: Check.allCases)
-        for (seed, subject) in try Samples.cases(of: name, 20) where subject.check != .rejects {
+        for (seed, subject) in try Samples.cases(of: name, 10) where subject.check != .rejects {
             // Of a tensor that comes in several sizes, the feature names the size.
             let own = subject.features.filter { feature in
                 Self.kinds.contains(String(feature.prefix { $0 != " " })) && !feature.hasSuffix(" rows")

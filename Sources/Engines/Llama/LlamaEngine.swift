@@ -25,7 +25,7 @@ public final class LlamaEngine: Engine {
     private let ggmlDevices: LlamaDevices
 
     /// - Parameters:
-    ///   - bridge: compiled by `LlamaInstallation`.
+    ///   - path: of the bridge that was compiled by `LlamaInstallation`.
     ///   - libraryFolder: where backends are that are libraries of their own.
     /// - Throws: `EngineStartError`.
     public init(bridge path: String, libraryFolder: String) throws {

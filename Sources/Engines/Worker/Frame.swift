@@ -1,6 +1,6 @@
 import Foundation
 
-/// A message of the worker protocol; see `Protocol.md` beside this file.
+/// A message of the worker protocol; see `Documentation/GGUFFuzz.docc/WorkerProtocol.md`.
 struct Frame {
     enum Kind: Unicode.Scalar {
         // Of the supervisor.

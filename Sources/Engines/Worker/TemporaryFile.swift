@@ -74,7 +74,9 @@ public final class TemporaryFile {
         return bytes.count == size ? bytes : nil
     }
 
-    /// - Parameter offset: of the first byte.
+    /// - Parameters:
+    ///   - bytes: all of them, in however many calls of the system.
+    ///   - offset: of the first byte.
     /// - Returns: false, with `errno`, where there is no place for all of them.
     public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Bool {
         var done = 0

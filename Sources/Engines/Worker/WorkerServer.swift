@@ -7,6 +7,7 @@ import Inference
 public enum WorkerServer {
     /// Answers requests until standard input ends, when a worker ends even if it hangs: its supervisor is gone.
     /// - Parameters:
+    ///   - engine: what runs the models that are asked for.
     ///   - version: of the engine, for reports.
     ///   - survives: whether a death of the engine shall cost less than a new worker: it then lives in a child of this
     ///     process, which must have no other thread nor hold a device that children cannot share.

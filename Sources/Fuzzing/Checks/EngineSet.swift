@@ -9,7 +9,10 @@ public final class EngineSet {
     /// What probing found, by device.
     public let probed: [String: Precision]
 
-    /// - Parameter probed: how devices compute, where they were asked; others are believed.
+    /// - Parameters:
+    ///   - oracle: the engine that has the reference device.
+    ///   - engines: those that have the devices under test.
+    ///   - probed: how devices compute, where they were asked; others are believed.
     public init(oracle: any Engine, engines: [any Engine], probed: [String: Precision] = [:]) {
         self.oracle = oracle
         self.engines = engines

@@ -7,6 +7,7 @@ public final class Judge {
     private let provesFailures: Bool
 
     /// - Parameters:
+    ///   - engines: those under test, and the one that is believed.
     ///   - known: what failures are no news.
     ///   - provesFailures: whether a device whose error is new is sampled for until chance is ruled out: what only
     ///     measures time accuses nobody.

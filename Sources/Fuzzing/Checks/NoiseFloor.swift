@@ -54,7 +54,9 @@ public final class NoiseFloor {
 
     /// Whether errors, as multiples of the floor, call for another sample. More of them can only raise it, so what is
     /// far below the limit already needs none, nor what is below one rounding of each element.
-    /// - Parameter most: as many are enough.
+    /// - Parameters:
+    ///   - multiples: the errors.
+    ///   - most: as many samples are enough.
     public func needsSample(for multiples: [Double], most: Int = NoiseFloor.samples) -> Bool {
         let tolerated = rounded.isEmpty ? 1 : Self.limit / 2
         return rounded.count < most && multiples.contains { $0 > tolerated }

@@ -5,8 +5,10 @@ import GGUF
 /// Tools that take text and no token ids can then be given any tokens: `<3><17>` is 3 and 17, since each is a token
 /// that a user has defined, which are found before anything else is split.
 public enum ToyTokenizer {
-    /// A toy's metadata, which has no tokenizer, with this one.
-    /// - Parameter vocabulary: tokens of the model.
+    /// A toy's metadata with this tokenizer.
+    /// - Parameters:
+    ///   - metadata: without a tokenizer.
+    ///   - vocabulary: tokens of the model.
     public static func added(to metadata: Metadata, vocabulary: Int) -> Metadata {
         var result = metadata
         let prefix = "tokenizer.ggml."

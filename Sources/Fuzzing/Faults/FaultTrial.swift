@@ -37,7 +37,12 @@ public struct FaultTrial: Sendable {
 
     /// Runs the cases of a plan, one after the other, on a device with the fault until it is found, and shrinks that
     /// case.
-    /// - Parameter engines: with the fault in the device under test.
+    /// - Parameters:
+    ///   - fault: what is looked for.
+    ///   - plan: the cases.
+    ///   - engines: with the fault in the device under test.
+    ///   - limits: how many cases are judged.
+    ///   - isCancelled: asked before each case.
     /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains.
     public init(
         _ fault: Fault, _ plan: FuzzPlan, _ engines: EngineSet, _ limits: Limits = Limits(),
@@ -91,6 +96,11 @@ public struct FaultTrial: Sendable {
 
     /// Tries faults side by side.
     /// - Parameters:
+    ///   - faults: what is looked for.
+    ///   - plan: the cases, the same for each.
+    ///   - limits: how many cases are judged for each.
+    ///   - jobs: how many are tried at a time.
+    ///   - isCancelled: asked before each case.
     ///   - engines: makes engines with a fault.
     ///   - handle: told of each trial, in the order of the faults.
     public static func run(

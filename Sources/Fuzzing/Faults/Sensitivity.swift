@@ -25,7 +25,10 @@ public struct Sensitivity: Sendable {
     private static let errors = [0x1p-8, 0x1p-4, 1]
 
     /// - Parameters:
+    ///   - type: of the weights.
+    ///   - plan: what cases are drawn from.
     ///   - cases: that are drawn; those whose model has no rows of whole blocks of the type are left out.
+    ///   - isCancelled: asked before each case.
     ///   - engines: makes engines whose device `cpu` has a fault.
     /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains, and what making engines throws.
     public init(

@@ -28,7 +28,10 @@ public struct CaseDrawing: Sendable {
 
     /// Draws a case, or recovers the choices of one (`like`), its devices aside.
     ///
-    /// - Parameter model: what the case is about, whatever the choices would be: a file's model. All else is drawn.
+    /// - Parameters:
+    ///   - choices: what is drawn from, or, of a case that is recovered, what takes its choices.
+    ///   - target: the case whose choices are looked for.
+    ///   - model: what the case is about, whatever the choices would be: a file's model. All else is drawn.
     /// - Throws: `MetadataError` or `GraphError` where the choices contradict each other, as edited ones may;
     ///   `Unreachable` where nothing draws the target.
     public func draw(

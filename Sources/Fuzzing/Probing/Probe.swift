@@ -48,6 +48,7 @@ public struct Probe {
 
     /// - Parameters:
     ///   - engine: that has the device.
+    ///   - device: the one that is asked.
     ///   - oracle: that has `reference`.
     public init(_ engine: any Engine, _ device: EngineDevice, oracle: any Engine) {
         self.device = ProbedDevice(engine, device.name, oracle: oracle)

@@ -24,7 +24,10 @@ public struct LlamaProgram {
         public var model: String
         public var program: String
 
-        /// - Parameter program: nil: beside the model and named for it.
+        /// - Parameters:
+        ///   - origin: the corpus file.
+        ///   - model: the GGUF file.
+        ///   - program: the C++ file; nil: beside the model and named for it.
         public init(origin: String, model: String, program: String? = nil) {
             self.origin = origin
             self.model = model
@@ -54,7 +57,10 @@ public struct LlamaProgram {
         private static func stem(of path: String) -> String { (path as NSString).deletingPathExtension }
     }
 
-    /// - Parameter precision: how a device computes, where it was asked. The others are taken for ggml's CPU backend.
+    /// - Parameters:
+    ///   - entry: the case, and what was seen of it.
+    ///   - files: where it is from, and what the program is to call its model.
+    ///   - precision: how a device computes, where it was asked. The others are taken for ggml's CPU backend.
     /// - Throws: `MetadataError`, `GraphError` or `ModelError` where the case has no valid model.
     public init(_ entry: CorpusEntry, _ files: Files, precision: (String) -> Precision? = { _ in nil }) throws {
         let files = files.besideProgram

@@ -100,7 +100,9 @@ public struct CaseLine: Hashable, Sendable, Codable {
     }
 
     /// The cases of a log, of a run's folder or not, one after the other.
-    /// - Parameter body: told the number of the line, too.
+    /// - Parameters:
+    ///   - path: of the log.
+    ///   - body: told the number of the line, too.
     /// - Throws: `CorpusError` that names the line, and what `body` throws.
     public static func forEach(in path: String, _ body: (CaseLine, _ line: Int) throws -> Void) throws {
         let lines = try LogLines(path)

@@ -22,8 +22,12 @@ public struct FuzzPlan: Sendable {
     private var steering: Steering?
 
     /// - Parameters:
+    ///   - seed: of all that is drawn.
     ///   - architectures: at least one.
-    ///   - devices: at least one.
+    ///   - checks: at least one.
+    ///   - devices: those under test, at least one.
+    ///   - placeable: those that placements may name.
+    ///   - traits: what the engines under test can all be asked for.
     public init(
         seed: UInt64, architectures: [any Architecture.Type] = ArchitectureCatalog.all,
         checks: [Check] = Check.allCases, devices: [String], placeable: [String],

@@ -35,7 +35,14 @@ public struct FuzzSuite: Sendable {
     public var shrinkingBudget = 1000
     private let engine: @Sendable () throws -> any Engine
 
-    /// - Parameter engine: makes the engine under test.
+    /// - Parameters:
+    ///   - architectures: by name.
+    ///   - checks: the properties that must hold.
+    ///   - devices: of the engine, by name; nil: all that it has.
+    ///   - cases: of all architectures together.
+    ///   - seed: of the cases.
+    ///   - corpus: where failures are kept; nil: nowhere.
+    ///   - engine: makes the engine under test.
     public init(
         architectures: [String] = ArchitectureCatalog.all.map { $0.name }, checks: [Check] = Check.allCases,
         devices: [String]? = nil, cases: UInt64 = 100, seed: UInt64 = 1, corpus: Corpus? = nil,

@@ -25,6 +25,7 @@ public struct Inventory: Sendable {
     public let tensors: [Tensor]
 
     /// - Parameters:
+    ///   - metadata: of the model.
     ///   - optional: which optional tensors are listed.
     ///   - type: of each tensor.
     /// - Throws: `MetadataError` for metadata that is incomplete or contradicts itself, `GraphError` where
@@ -36,7 +37,10 @@ public struct Inventory: Sendable {
         tensors = try architecture.weights(optional.contains).map { Tensor(weight: $0, type: try type($0)) }
     }
 
-    /// - Parameter recipe: what gives each tensor its type.
+    /// - Parameters:
+    ///   - metadata: of the model.
+    ///   - optional: which optional tensors are listed.
+    ///   - recipe: what gives each tensor its type.
     public init(_ metadata: Metadata, optional: OptionalTensors = .all, recipe: WeightRecipe) throws {
         try self.init(metadata, optional: optional, type: recipe.type(of:))
     }

@@ -14,6 +14,7 @@ public final class MemorySource: TensorSource {
     private let cache: Cache?
 
     /// - Parameters:
+    ///   - metadata: of the model.
     ///   - optional: the optional tensors that the model has.
     ///   - type: of each tensor.
     ///   - keepsTensors: whether a tensor, once supplied, stays in memory; else it is supplied whenever it is needed,

@@ -17,7 +17,9 @@ public struct SessionTraits: Hashable, Sendable {
     /// where it is.
     public let isShiftInvariant: Bool
 
-    /// - Parameter optional: the optional tensors that the model has.
+    /// - Parameters:
+    ///   - architecture: of the model.
+    ///   - optional: the optional tensors that the model has.
     /// - Throws: `GraphError`.
     public init(_ architecture: any Architecture, optional: OptionalTensors) throws {
         self.init(architecture, try architecture.smallestGraphs(optional.contains))

@@ -54,7 +54,9 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
         self.split = split
     }
 
-    /// - Parameter defaultDevice: where the text names none by itself.
+    /// - Parameters:
+    ///   - text: as `Placement` has it.
+    ///   - defaultDevice: where the text names none by itself.
     /// - Throws: `PlacementError` that quotes the entry.
     public init(parsing text: String, defaultDevice: String = "cpu") throws {
         self.init(defaultDevice)

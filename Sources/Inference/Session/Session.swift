@@ -37,6 +37,10 @@ public final class Session {
     }
 
     /// - Parameters:
+    ///   - model: what it runs.
+    ///   - placement: which device holds which layer or tensor.
+    ///   - devices: those that the placement may name.
+    ///   - options: sizes of the caches and of micro-batches, and what is wanted of a batch.
     ///   - weights: those of another session of this model and thread, to share.
     /// - Throws: `SessionError` for options out of range, `PlacementError` for a device that is not there,
     ///   `DeviceError` for one that fails or, if the options are strict, cannot run a node.

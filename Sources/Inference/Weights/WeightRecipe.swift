@@ -19,7 +19,11 @@ public struct WeightRecipe: Hashable, Sendable, Codable {
         self.rules = rules
     }
 
-    /// - Parameter adversities: in front of `rules`, so that they win.
+    /// - Parameters:
+    ///   - seed: of all weights.
+    ///   - type: of the large matrices.
+    ///   - adversities: in front of `rules`, so that they win.
+    ///   - rules: exceptions.
     public init(seed: UInt64, type: TensorType = .f32, adversities: [Adversity], rules: [Rule] = []) {
         self.init(seed: seed, type: type, rules: adversities.flatMap(\.rules) + rules)
     }

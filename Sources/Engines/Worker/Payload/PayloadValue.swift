@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a payload of the worker protocol is made of; `Protocol.md` says how each is laid out.
+/// What a payload of the worker protocol is made of; `WorkerProtocol.md` says how each is laid out.
 protocol PayloadValue {
     /// - Throws: `ProtocolError` where the bytes are none of these.
     init(reading payload: inout PayloadReader) throws

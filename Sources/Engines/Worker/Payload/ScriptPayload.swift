@@ -1,7 +1,7 @@
 import Devices
 import Inference
 
-// Each is written and read in one order, that of `Protocol.md`.
+// Each is written and read in one order, that of `WorkerProtocol.md`.
 
 extension Script: PayloadValue {
     init(reading payload: inout PayloadReader) throws {
