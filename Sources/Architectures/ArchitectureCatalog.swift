@@ -144,6 +144,7 @@ public enum ArchitectureCatalog {
         Member(Dots3Note.self),
         Member(HYV4.self, transformers: "HYV4ForCausalLM"),
         Member(MiniMax01.self),
+        Member(MiniMaxM3.self, transformers: "MiniMaxM3SparseForConditionalGeneration"),
         Member(Qwen4Exp.self, transformers: "Qwen4ExpForCausalLM"),
         Member(DeepSeek4.self),
     ]

@@ -44,7 +44,7 @@ public struct WindowIndexer: Hashable, Sendable {
     ) throws {
         heads = try h.integer("attention.indexer.head_count", 1...4096, fuzz: [4, 2, 1, 3, 8], "heads of the indexer")
         headSize = try h.integer(
-            "attention.indexer.key_length", 1...65536, fuzz: [64, 128, 32, 16, 40, 96].filter { $0 >= rotated },
+            "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(rotated),
             "size of a head of the indexer")
         try h.require(
             headSize >= rotated, "attention.indexer.key_length", "rope.dimension_count",

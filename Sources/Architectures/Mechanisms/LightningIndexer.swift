@@ -13,7 +13,6 @@ public struct LightningIndexer: Hashable, Sendable {
 
     /// Scores of few heads are often 0 for all of them, and equal.
     private static let headCounts = [8, 4, 16, 5, 33]
-    private static let headSizes = [64, 128, 32, 16, 40, 96]
     /// Around the tokens of a toy's sequences, and more than those.
     static let counts = [8, 4, 2, 16, 3, 1, 33, 512]
 
@@ -23,7 +22,7 @@ public struct LightningIndexer: Hashable, Sendable {
     public init(_ h: inout some Hyperparameters, least: Int, count known: Int? = nil) throws {
         heads = try h.integer("attention.indexer.head_count", 1...4096, fuzz: Self.headCounts, "heads of the indexer")
         headSize = try h.integer(
-            "attention.indexer.key_length", 1...65536, fuzz: Self.headSizes.filter { $0 >= least }, isRare: true,
+            "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(least), isRare: true,
             "size of a head of the indexer")
         count = try known ?? h.integer(
             "attention.indexer.top_k", 1...(1 << 30), fuzz: Self.counts, "positions that each token may attend to")
