@@ -138,6 +138,12 @@ public enum Domains {
     /// Scales at 1, 0 and neither.
     public static let scales = [1, 0.5, 2.5]
 
+    /// Sizes of an indexer's heads that have `least` elements or more; that many where all are smaller.
+    static func indexerHeadSizes(_ least: Int) -> [Int] {
+        let sizes = [64, 128, 32, 16, 40, 96].filter { $0 >= least }
+        return sizes.isEmpty ? [least] : sizes
+    }
+
     /// The elements of `candidates` that divide `whole`; 1 always does.
     public static func divisors(of whole: Int, among candidates: [Int] = Array(1...16)) -> [Int] {
         let divisors = candidates.filter { whole % $0 == 0 }

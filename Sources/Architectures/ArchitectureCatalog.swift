@@ -91,6 +91,7 @@ public enum ArchitectureCatalog {
         Member(Granite.self, transformers: "GraniteForCausalLM"),
         Member(GraniteMoE.self, transformers: "GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"),
         Member(GraniteSWA.self, transformers: "GraniteSWAForCausalLM", "GraniteMoeSWAForCausalLM"),
+        Member(GraniteSwitch.self),
         Member(ERNIE45.self, transformers: "Ernie4_5ForCausalLM"),
         Member(HunYuanDense.self, transformers: "HunYuanDenseV1ForCausalLM"),
         Member(PanguEmbedded.self),
@@ -144,6 +145,8 @@ public enum ArchitectureCatalog {
         Member(Dots3Note.self),
         Member(HYV4.self, transformers: "HYV4ForCausalLM"),
         Member(MiniMax01.self),
+        Member(MiniMaxM3.self, transformers: "MiniMaxM3SparseForConditionalGeneration"),
+        Member(GLM5Next.self, transformers: "Glm5NextForConditionalGeneration"),
         Member(Qwen4Exp.self, transformers: "Qwen4ExpForCausalLM"),
         Member(DeepSeek4.self),
     ]

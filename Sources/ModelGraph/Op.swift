@@ -95,6 +95,8 @@ public enum Op: Hashable, Sendable {
     case topBlocks(BlockSelection)
     /// `(positions [T]) → [T]` indices: where the window of each position begins, or which of its positions it is.
     case windowPosition(length: Int, WindowPart)
+    /// `(indices [T]) → [T]` indices: each replaced as the table says.
+    case replace(IndexTable)
 
     // MARK: Routing
 
@@ -156,7 +158,7 @@ extension Op {
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .xielu, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
-            .relativePositionBias, .attention, .attentionTemperature, .windowPosition, .indexScores, .topCells, .topBlocks,
+            .relativePositionBias, .attention, .attentionTemperature, .windowPosition, .replace, .indexScores, .topCells, .topBlocks,
             .topExperts, .takeExperts, .expertGroups, .pool:
             nil
         }
@@ -386,6 +388,21 @@ public enum WindowPart: Hashable, Sendable {
         let offset = max(position, 0) % length
         return self == .offset ? offset : max(position, 0) - offset
     }
+}
+
+/// What stands for a few indices.
+public struct IndexTable: Hashable, Sendable {
+    private let values: [Int: Int]
+    /// What stands for all others; nil: they stand for themselves.
+    private let others: Int?
+
+    /// - Parameter indices: of those that are equal, the last counts.
+    public init(_ indices: [Int], to values: [Int], others: Int? = nil) {
+        self.values = Dictionary(zip(indices, values)) { $1 }
+        self.others = others
+    }
+
+    public subscript(index: Int) -> Int { values[index] ?? others ?? index }
 }
 
 /// Which blocks of positions a token attends to: the `local` ones up to its own, then the best ones, `count` in all.

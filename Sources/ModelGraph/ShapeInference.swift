@@ -175,6 +175,10 @@ extension Op {
             try check.rank(0, 1)
             try check.require(length > 0, "windows of \(length)")
             return (shapes[0], .index)
+        case .replace:
+            try check.indices(1)
+            try check.rank(0, 1)
+            return (shapes[0], .index)
 
         case .topExperts(let routing):
             try check.reals(1)

@@ -26,6 +26,8 @@ struct HostIndices {
             return known(operands[0])
         case .windowPosition(let length, let part):
             return map([operands[0]]) { $0[0].map { Int32(part.of(Int($0), length: length)) } }
+        case .replace(let table):
+            return map([operands[0]]) { $0[0].map { Int32(table[Int($0)]) } }
         case .topExperts:
             return .below(shapes[0][1])
         case .expertGroups(let size):

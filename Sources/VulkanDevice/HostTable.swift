@@ -13,6 +13,8 @@ enum HostTable: Hashable {
     case alibiSlopes(heads: Int, maxBias: Double)
     /// `[T]` index
     case windowPositions(length: Int, WindowPart, positions: ValueID)
+    /// `[T]` index
+    case replacements(IndexTable, indices: ValueID)
     /// `[n]`
     case numbers([Double])
     /// `[buckets]` index: the least distance of each bucket of one direction.
@@ -25,7 +27,7 @@ enum HostTable: Hashable {
         case .temperature(_, _, _, let positions): graph.values[positions].shape.count
         case .alibiSlopes(let heads, _): heads
         case .numbers(let numbers): numbers.count
-        case .windowPositions(_, _, let positions): graph.values[positions].shape.count
+        case .windowPositions(_, _, let value), .replacements(_, let value): graph.values[value].shape.count
         case .bucketDistances(let buckets, _): buckets
         }
     }
@@ -62,6 +64,8 @@ enum HostTable: Hashable {
             return (0..<heads).map { Float(alibiSlope(head: $0, heads: heads, maxBias: maxBias)).bitPattern }
         case .windowPositions(let length, let part, let value):
             return try positions(value).map { UInt32(bitPattern: Int32(part.of(Int($0), length: length))) }
+        case .replacements(let table, let value):
+            return try positions(value).map { UInt32(bitPattern: Int32(table[Int($0)])) }
         case .numbers(let numbers):
             return numbers.map { Float($0).bitPattern }
         case .bucketDistances(let buckets, let maxDistance):

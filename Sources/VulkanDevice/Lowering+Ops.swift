@@ -135,7 +135,7 @@ extension Lowering {
                 attention, shapes, queries: try read(0), keys: try read(1), values: try read(2),
                 mask: try read(3), bias: attention.bias ? try read(4) : nil,
                 sinks: attention.sinks ? try read(operands.count - 1) : nil, result: try result())
-        case .attentionTemperature, .constant, .windowPosition:
+        case .attentionTemperature, .constant, .windowPosition, .replace:
             copy(
                 from: try table(for: node), strides: shape.strides, to: try result(), strides: shape.strides, shape)
 

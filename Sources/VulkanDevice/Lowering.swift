@@ -104,6 +104,8 @@ struct Lowering {
             return .numbers(numbers)
         case .windowPosition(let length, let part):
             return .windowPositions(length: length, part, positions: operands[0])
+        case .replace(let table):
+            return .replacements(table, indices: operands[0])
         case .relativePositionBias(let bidirectional, let maxDistance):
             let buckets = graph.values[operands[0]].shape[0] / (bidirectional ? 2 : 1)
             return .bucketDistances(buckets: buckets, maxDistance: maxDistance)

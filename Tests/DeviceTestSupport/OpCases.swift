@@ -313,6 +313,13 @@ private let positionCases: [OpCase] = cases {
             return [WindowPart.start, .offset].map { operands.graph.apply(.windowPosition(length: length, $0), positions) }
         }
     }
+    for others in [nil, 0] {
+        OpCase("replace, others \(others.map { "by \($0)" } ?? "kept")") { operands in
+            let tokens = operands.index(.tokens, [9]) { _ in Array(0..<9) }
+            let table = IndexTable([3, 0, 8, 3], to: [5, 7, 1, 2], others: others)
+            return [operands.graph.apply(.replace(table), tokens)]
+        }
+    }
     OpCase("attentionTemperature") {
         let positions = $0.index(.positions, [6]) { _ in [0, 6, 7, 8, 100, 8191] }
         return [$0.graph.apply(.attentionTemperature(scale: 0.1, length: 8, offset: 1), positions)]

@@ -16,7 +16,7 @@ import Testing
             ops == [
                 "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap", "xielu", "groupNorm",
                 "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope", "mask",
-                "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "indexScores",
+                "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "replace", "indexScores",
                 "topCells", "topBlocks", "topExperts", "takeExperts", "expertGroups", "store", "load", "convolution",
                 "tokenShift", "selectiveScan", "gatedDeltaRule", "linearAttention", "wkv7", "pool",
             ])

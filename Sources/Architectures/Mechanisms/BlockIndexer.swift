@@ -19,7 +19,7 @@ public struct BlockIndexer: Hashable, Sendable {
             heads == groups, "attention.indexer.head_count", "attention.head_count_kv",
             because: "the indexer has a head for each of \(groups) key/value heads")
         headSize = try h.integer(
-            "attention.indexer.key_length", 1...65536, fuzz: [64, 128, 32, 16, 40, 96].filter { $0 >= rotated },
+            "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(rotated),
             "size of a head of the indexer")
         try h.require(
             headSize >= rotated, "attention.indexer.key_length", "rope.dimension_count",

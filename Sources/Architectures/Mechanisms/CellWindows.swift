@@ -22,6 +22,19 @@ extension GraphBuilder {
         return applyShared(.rows, table, applyShared(.windowPosition(length: numbers.count, .offset), positions))
     }
 
+    /// `[T, C]`: 0 for the cells of the best windows that each token sees all of, and of what follows the last of these;
+    /// next to −∞ elsewhere.
+    /// - Parameter scores: `[T, C]` of windows, at their last cells, with `wholeWindows` as mask.
+    func bestWindows(_ count: Int, of length: Int, by scores: Value) -> Value {
+        let best = apply(.topCells(count: count), scores)(.exp)
+        // A token that ends a window has nothing after its last whole one.
+        let isWithin = (0..<length).map { $0 == length - 1 ? 0.0 : 1 }
+        let rest = applyShared(.unary(.exp), cacheMask(Mask(causal: true, window: .chunked(length))))
+            * value(isWithin, at: positions)
+        let attended = apply(.pool, past(.chunked(length)), best) + rest
+        return apply(.affine(scale: 2e30, bias: -1e30), attended).clamped(-1e30, 0)
+    }
+
     /// `[C]` indices: where the window of each cell begins.
     func windowStarts(of length: Int) -> Value { applyShared(.windowPosition(length: length, .start), cellPositions) }
 }
@@ -44,7 +57,7 @@ public struct WindowIndexer: Hashable, Sendable {
     ) throws {
         heads = try h.integer("attention.indexer.head_count", 1...4096, fuzz: [4, 2, 1, 3, 8], "heads of the indexer")
         headSize = try h.integer(
-            "attention.indexer.key_length", 1...65536, fuzz: [64, 128, 32, 16, 40, 96].filter { $0 >= rotated },
+            "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(rotated),
             "size of a head of the indexer")
         try h.require(
             headSize >= rotated, "attention.indexer.key_length", "rope.dimension_count",
@@ -86,12 +99,6 @@ public struct WindowIndexer: Hashable, Sendable {
         let weights = g.applyShared(.constant(Array(repeating: weight, count: heads))).reshaped([1, heads])
             .broadcast([tokens, heads])
         let scores = g.apply(.indexScores, queries, keys, weights, g.wholeWindows(of: length))
-        let best = g.apply(.topCells(count: count), scores)(.exp)
-        // A token that ends a window has nothing after its last whole one.
-        let isWithin = (0..<length).map { $0 == length - 1 ? 0.0 : 1 }
-        let rest = g.applyShared(.unary(.exp), g.cacheMask(Mask(causal: true, window: .chunked(length))))
-            * g.value(isWithin, at: g.positions)
-        let attended = g.apply(.pool, windows, best) + rest
-        return g.apply(.affine(scale: 2e30, bias: -1e30), attended).clamped(-1e30, 0)
+        return g.bestWindows(count, of: length, by: scores)
     }
 }

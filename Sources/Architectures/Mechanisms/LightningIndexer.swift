@@ -12,8 +12,7 @@ public struct LightningIndexer: Hashable, Sendable {
     public let count: Int
 
     /// Scores of few heads are often 0 for all of them, and equal.
-    private static let headCounts = [8, 4, 16, 5, 33]
-    private static let headSizes = [64, 128, 32, 16, 40, 96]
+    static let headCounts = [8, 4, 16, 5, 33]
     /// Around the tokens of a toy's sequences, and more than those.
     static let counts = [8, 4, 2, 16, 3, 1, 33, 512]
 
@@ -23,7 +22,7 @@ public struct LightningIndexer: Hashable, Sendable {
     public init(_ h: inout some Hyperparameters, least: Int, count known: Int? = nil) throws {
         heads = try h.integer("attention.indexer.head_count", 1...4096, fuzz: Self.headCounts, "heads of the indexer")
         headSize = try h.integer(
-            "attention.indexer.key_length", 1...65536, fuzz: Self.headSizes.filter { $0 >= least }, isRare: true,
+            "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(least), isRare: true,
             "size of a head of the indexer")
         count = try known ?? h.integer(
             "attention.indexer.top_k", 1...(1 << 30), fuzz: Self.counts, "positions that each token may attend to")
@@ -58,14 +57,18 @@ public struct LightningIndexer: Hashable, Sendable {
 
     /// Which layers have an indexer; the others attend to what the last of these before them picked.
     ///
-    /// - Parameter absent: where the metadata does not say; nil: it must.
+    /// - Parameters:
+    ///   - absent: where the metadata does not say; nil: it must.
+    ///   - isAttention: of each layer, where not all are; what is said of the others means nothing.
     /// Source: `indexer_types` in the authors' code of GLM-5.2 and Hy4.
     public static func layers(
-        _ h: inout some Hyperparameters, _ dimensions: Dimensions, default absent: [Bool]? = nil
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, default absent: [Bool]? = nil,
+        among isAttention: [Bool]? = nil
     ) throws -> [Bool] {
         let layers = dimensions.layers
         let all = Array(repeating: true, count: layers)
-        let layouts = [absent ?? all] + LayerLayouts.mixtures(of: layers).filter { $0[0] }
+        let first = isAttention?.firstIndex(of: true) ?? 0
+        let layouts = [absent ?? all] + LayerLayouts.mixtures(of: layers).filter { $0[first] }
         let (key, about) = ("attention.indexer.types", "whether each layer has an indexer; others share the last one's choice")
         let flags = if let absent {
             try h.optionalFlags(key, layouts: layouts, layers: layers, about) ?? absent
@@ -73,7 +76,7 @@ public struct LightningIndexer: Hashable, Sendable {
             try h.flags(key, layouts: layouts, layers: layers, about)
         }
         try h.require(
-            flags[0], "attention.indexer.types", because: "the first layer has no indexer, and none before it to share")
+            flags[first], "attention.indexer.types", because: "the first layer of attention has no indexer, and none before it to share")
         return flags
     }
 }

@@ -32,6 +32,10 @@ public struct ManifoldHyperConnections: Hashable, Sendable {
         return gathered(x, (mixed * scale + base)(.sigmoid) + epsilon)
     }
 
+    /// `[T, N, D] → [T, D]`: the mean of the streams, where that is the model's end.
+    /// Source: `Glm5NextTextHyperHead` of transformers.
+    func mean(_ x: Value) -> Value { x.sum(1).reshaped([x.shape[0], width]) * (1 / Double(count)) }
+
     /// The streams after a block, `[T, N, D]`.
     func around(_ block: Scope, _ name: String, _ x: Value, _ transform: (Value) -> Value) -> Value {
         let (tokens, n) = (x.shape[0], count)

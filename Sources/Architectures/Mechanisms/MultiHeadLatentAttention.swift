@@ -12,7 +12,7 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
     public let queryRank: Int
     /// Width of the latent vector.
     public let latentSize: Int
-    /// Elements of each query and key that hold the position, shared by the heads' keys.
+    /// Elements of each query and key that hold the position, shared by the heads' keys; 0: there are none.
     public let positional: Int
     /// Size of a query or key head, the positional elements included, and of a value head.
     public let keySize: Int
@@ -25,22 +25,29 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
     /// Whether queries are made from a compressed vector.
     public enum Compression: Sendable { case never, optional, always }
 
+    /// What becomes of the elements that the heads' keys share: they are rotated, hold no position all the same, or there
+    /// are none.
+    public enum Sharing: Sendable { case rotated, unrotated, none }
+
     /// - Parameters:
-    ///   - rotates: whether the positional elements are rotated; else they hold no position.
     ///   - isEverywhere: whether all layers are of this kind; else the architecture says itself which layers have a cache.
     ///   - defaultValueSize: of expanded attention, where no key says it; nil: one must.
     public init(
-        _ h: inout some Hyperparameters, heads: Int, form: Form, compression: Compression, rotates: Bool = true,
+        _ h: inout some Hyperparameters, heads: Int, form: Form, compression: Compression, sharing: Sharing = .rotated,
         isEverywhere: Bool = true, defaultValueSize: Int? = nil
     ) throws {
         let sizes = 1...65536
         self.heads = heads
-        let positional = try h.integer(
-            "rope.dimension_count", rotates ? 2...65536 : sizes, fuzz: Self.positionalSizes,
-            rotates ? "elements of each head that hold the position" : "elements of each key that all heads share")
+        let (key, about) = ("rope.dimension_count", "elements of each key that all heads share")
+        let positional = switch sharing {
+        case .rotated:
+            try h.integer(key, 2...65536, fuzz: Self.positionalSizes, "elements of each head that hold the position")
+        case .unrotated: try h.integer(key, sizes, fuzz: Self.positionalSizes, about)
+        case .none: try h.integer(key, 0...0, fuzz: [0], "\(about): none")
+        }
         self.positional = positional
         try h.require(
-            !rotates || positional % 2 == 0, "rope.dimension_count",
+            sharing != .rotated || positional % 2 == 0, "rope.dimension_count",
             because: "\(positional) elements cannot be rotated: must be even")
         latentSize = try h.integer("attention.kv_lora_rank", sizes, fuzz: Self.latentSizes, "width of the latent vector")
         queryRank = switch compression {
@@ -188,9 +195,13 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
             offset: contentSize)
         let both = block.linear("attn_kv_a_mqa", x, cacheRow, bias: options.bias)
         let latent = block.norm("attn_kv_a_norm", both.columns(0, latentSize), options.normalization)
-        let shared = both.columns(latentSize, positional).reshaped([tokens, 1, positional])
-        let position = rotated(
-            options.positionNormalization.map { block.norm("attn_k_norm", shared, $0) } ?? shared, offset: 0)
+        var position: Value?
+        if positional > 0 {
+            let shared = both.columns(latentSize, positional).reshaped([tokens, 1, positional])
+            position = rotated(
+                options.positionNormalization.map { block.norm("attn_k_norm", shared, $0) } ?? shared, offset: 0)
+        }
+        func joined(_ content: Value, _ position: Value?) -> Value { position.map { content.joined($0) } ?? content }
 
         func tempered(_ queries: Value) -> Value { options.temperature.map { queries * $0 } ?? queries }
         let visible = select(compressed, g.cacheMask(mask))
@@ -198,10 +209,11 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
         if isAbsorbed {
             let keyMatrix = block.weight("attn_k_b.weight", [heads, latentSize, contentSize], .projection)
             let valueMatrix = block.weight("attn_v_b.weight", [heads, valueSize, latentSize], .projection)
-            let absorbed = g.apply(.headMatmul, queries.columns(0, contentSize), keyMatrix)
-                .joined(queries.columns(contentSize, positional))
+            let absorbed = joined(
+                g.apply(.headMatmul, queries.columns(0, contentSize), keyMatrix),
+                position.map { _ in queries.columns(contentSize, positional) })
             let cache = block.state("cache_k", .cache, row: [1, cacheRow], rotation: rotation(offset: latentSize))
-            let rows = block.store(latent.reshaped([tokens, 1, latentSize]).joined(position), cache)
+            let rows = block.store(joined(latent.reshaped([tokens, 1, latentSize]), position), cache)
             let mixed = block.attention(
                 tempered(absorbed), rows, rows, visible, scale: scale, valueSize: latentSize, sinks: options.sinks)
             return g.apply(.headMatmul, mixed.reshaped([tokens, heads, latentSize]), valueMatrix)
@@ -209,7 +221,7 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
         }
         let expanded = block.linear("attn_kv_b", latent, heads * (contentSize + valueSize))
             .reshaped([tokens, heads, contentSize + valueSize])
-        let keys = expanded.columns(0, contentSize).joined(position.broadcast([tokens, heads, positional]))
+        let keys = joined(expanded.columns(0, contentSize), position?.broadcast([tokens, heads, positional]))
         let k = block.state("cache_k", .cache, row: [heads, keySize], rotation: rotation(offset: contentSize))
         let v = block.state("cache_v", .cache, row: [heads, valueSize])
         return block.attention(

@@ -61,17 +61,18 @@ public struct ScaledDecoder: Sendable {
     }
 
     /// Granite's keys. A factor of 0 means none, as files have it.
-    public mutating func declareGraniteScales(_ h: inout some Hyperparameters) throws {
+    static func graniteScales(_ h: inout some Hyperparameters) throws -> Scales {
         func factor(_ key: String, fuzz: [Double], _ about: String) throws -> Double? {
             let factor = try h.real(key, 0...1e6, fuzz: fuzz, default: 0, "\(about); 0: no factor")
             return factor == 0 ? nil : factor
         }
-        scales = Scales(
+        let scales = Scales(
             embedding: try factor("embedding_scale", fuzz: [12, 1, 0, 0.5], "multiplies the token embedding") ?? 1,
             residual: try factor("residual_scale", fuzz: [0.25, 1, 0, 1.5], "multiplies what each part adds") ?? 1,
             attention: try factor("attention.scale", fuzz: [0.25, 0.015625, 0, 1], "multiplies products of queries and keys"),
             logits: try h.real("logit_scale", 1e-6...1e6, fuzz: [1, 8, 0.5], "divides the logits"))
         try h.note("deepstack_mapping", "layers that features of an image are added to")
+        return scales
     }
 
     public func build(_ g: GraphBuilder) {

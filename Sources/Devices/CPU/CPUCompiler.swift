@@ -102,6 +102,11 @@ struct CPUCompiler {
             step { run in
                 for i in 0..<count { run.indices(y)[i] = Int32(part.of(Int(run.indices(positions)[i]), length: length)) }
             }
+        case .replace(let table):
+            let (indices, count) = (operands[0], shape(y)[0])
+            step { run in
+                for i in 0..<count { run.indices(y)[i] = Int32(table[Int(run.indices(indices)[i])]) }
+            }
         case .topCells(let count):
             let (x, shape, kernel) = (floats(operands[0]), shape(y), kernels.top_cells)
             step { kernel($0[x], $0[y], shape[0], shape[1], count) }

@@ -141,6 +141,8 @@ final class ReferenceExecutable: Executable {
             try Ops.topBlocks(selection, x[0], x[1], x[2], x[3], y, device.decisions)
         case .windowPosition(let length, let part):
             for i in 0..<x[0].count { y[i] = Double(part.of(Int(x[0][i]), length: length)) }
+        case .replace(let table):
+            for i in 0..<x[0].count { y[i] = Double(table[Int(x[0][i])]) }
 
         case .topExperts(let routing): try Ops.topExperts(routing, x[0], y, rounder, device.decisions)
         case .takeExperts: try Ops.takeExperts(x[0], x[1], y)
@@ -211,7 +213,7 @@ extension Op {
     fileprivate var isInexact: Bool {
         switch self {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .windowPosition,
-            .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
+            .replace, .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
             .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution,

@@ -31,7 +31,7 @@ public struct GraniteSWA: ScaledArchitecture {
 
     public init(_ h: inout some Hyperparameters) throws {
         var decoder = try ScaledDecoder(&h, bidirectional: false)
-        try decoder.declareGraniteScales(&h)
+        decoder.scales = try ScaledDecoder.graniteScales(&h)
         decoder.hasSinks = true
         decoder.fusesExperts = true
         let masks = try WindowPattern.flagged(&h, decoder.dimensions)
@@ -52,7 +52,7 @@ extension ScaledDecoder {
         _ h: inout some Hyperparameters, mayLackPositions: Bool = true
     ) throws -> ScaledDecoder {
         var decoder = self
-        try decoder.declareGraniteScales(&h)
+        decoder.scales = try ScaledDecoder.graniteScales(&h)
         guard mayLackPositions else { return decoder }
         let isRotated = try h.boolean(
             "rope.scaling.finetuned", among: [true, false], default: true, isRare: true, "whether there are positions")

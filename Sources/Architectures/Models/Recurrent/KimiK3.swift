@@ -25,7 +25,7 @@ public struct KimiK3: Architecture {
         let heads = try MultiHeadLatentAttention.heads(&h)
         isRecurrent = try LayerLayouts.recurrentLayers(&h, dimensions)
         attention = try MultiHeadLatentAttention(
-            &h, heads: heads, form: .absorbed, compression: .optional, rotates: false, isEverywhere: false)
+            &h, heads: heads, form: .absorbed, compression: .optional, sharing: .unrotated, isEverywhere: false)
         try h.note("rope.freq_base", "nothing is rotated")
         var variant = KimiDeltaAttention.Variant()
         variant.gateMaps = ["ssm_g"]

@@ -20,7 +20,7 @@ public struct KimiLinear: Architecture {
         let heads = try MultiHeadLatentAttention.heads(&h)
         isRecurrent = try LayerLayouts.recurrentLayers(&h, dimensions)
         attention = try MultiHeadLatentAttention(
-            &h, heads: heads, form: .absorbed, compression: .never, rotates: false, isEverywhere: false)
+            &h, heads: heads, form: .absorbed, compression: .never, sharing: .unrotated, isEverywhere: false)
         try h.note("rope.freq_base", "nothing is rotated")
         deltaAttention = try KimiDeltaAttention(&h, heads: heads)
         var options = Experts.Options()
