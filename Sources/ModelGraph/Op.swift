@@ -143,6 +143,9 @@ public enum Op: Hashable, Sendable {
 
     // MARK: Output
 
+    /// `(x [R, K], places [K]) → [R, columns]`: column `i` of `x` becomes column `places[i]`; −∞ in all others. The places
+    /// are a weight of distinct whole numbers.
+    case spread(columns: Int)
     /// `(x [T, D], weights [S, T]) → [S, D]`: `y = weights · x`; pools the tokens of each sequence.
     case pool
 }
@@ -157,7 +160,7 @@ extension Op {
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .xielu, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
             .relativePositionBias, .attention, .attentionTemperature, .windowPosition, .indexScores, .topCells, .topBlocks,
-            .topExperts, .takeExperts, .expertGroups, .pool:
+            .topExperts, .takeExperts, .expertGroups, .spread, .pool:
             nil
         }
     }
