@@ -31,9 +31,12 @@ public struct Traits: Hashable, Sendable {
     public var predictionBlocks: Int
     /// Whether tokens may be given as embeddings, as those of images are (`BatchShape.isEmbedded`).
     public var takesEmbeddings: Bool
+    /// What a model that drafts another one's tokens is given of that one; nil: it drafts none.
+    public var drafting: Drafting?
     public init(
         hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none,
-        classifierPooling: Pooling = .cls, predictionBlocks: Int = 0, takesEmbeddings: Bool = false
+        classifierPooling: Pooling = .cls, predictionBlocks: Int = 0, takesEmbeddings: Bool = false,
+        drafting: Drafting? = nil
     ) {
         self.hasEncoder = hasEncoder
         self.isBidirectional = isBidirectional
@@ -41,6 +44,7 @@ public struct Traits: Hashable, Sendable {
         self.classifierPooling = classifierPooling
         self.predictionBlocks = predictionBlocks
         self.takesEmbeddings = takesEmbeddings
+        self.drafting = drafting
     }
 
     /// Of a decoder, which its metadata may make one of texts rather than tokens.
@@ -71,6 +75,27 @@ public struct Traits: Hashable, Sendable {
     public var isOfWholeBatches: Bool { isBidirectional || pooling != .none }
     /// What a token sees of its own sequence.
     public var mask: Mask { Mask(causal: !isBidirectional) }
+
+    /// Whether a token may have this number: one of the vocabulary, or below 0 that of an embedding.
+    /// - Parameter wholeBatches: whether tokens belong together: all but a draft's are of one kind then.
+    public func takes(_ id: Int, wholeBatches: Bool, vocabulary: Int) -> Bool {
+        guard id < 0 else { return id < vocabulary }
+        guard takesEmbeddings, !wholeBatches || drafting == .context else { return false }
+        return drafting != .states || ~id < vocabulary
+    }
+
+    /// Whether the token of this number is context only, and has no output.
+    public func isContext(_ id: Int) -> Bool { drafting == .context && id < 0 }
+}
+
+/// What a draft is given of its target, the model whose tokens it drafts, which has seen them before.
+public enum Drafting: Hashable, Sendable {
+    /// A state beside each token (`Input.hidden`), as the draft itself makes them. Where embeddings are taken, the one of a
+    /// number is what the target made of the token of that number.
+    case states
+    /// Embeddings that are what the target made of tokens. Keys and values of them are all that is kept; of tokens that
+    /// see each other, they come first.
+    case context
 }
 
 /// Raw values as in `<architecture>.pooling_type`.
@@ -99,27 +124,31 @@ public struct Dimensions: Hashable, Sendable {
     /// Those, and the prediction blocks after them: keys with a value a layer have so many.
     public let blocks: Int
 
-    /// - Parameter predictionBlocks: whether the model may have them.
+    /// - Parameters:
+    ///   - predictionBlocks: whether the model may have them.
+    ///   - isDraft: whether it consists of them, as the file says: here its blocks are its own.
     public init(
         _ h: inout some Hyperparameters, embeddings: [Int] = Domains.sizes, layers: [Int] = [1, 2, 3, 4],
-        vocabularies: [Int] = Domains.vocabularies, predictionBlocks: Bool = false
+        vocabularies: [Int] = Domains.vocabularies, predictionBlocks: Bool = false, isDraft: Bool = false
     ) throws {
         vocabulary = try h.integer("vocab_size", 1...(1 << 24), fuzz: vocabularies, "tokens in the vocabulary")
         context = try h.integer("context_length", 1...(1 << 30), fuzz: [256, 128, 64], "positions trained on")
         let width = try h.integer("embedding_length", 1...(1 << 20), fuzz: embeddings, "width of the residual stream")
         embedding = width
-        let predicting = try predictionBlocks
-            ? h.integer("nextn_predict_layers", 0...8, fuzz: [0, 1, 2], default: 0, isRare: true, "the last blocks, which predict further tokens")
+        let key = "nextn_predict_layers"
+        let predicting = try isDraft ? 0 : predictionBlocks
+            ? h.integer(key, 0...8, fuzz: [0, 1, 2], default: 0, isRare: true, "the last blocks, which predict further tokens")
             // The last of the blocks would be of that kind.
-            : h.integer("nextn_predict_layers", 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
+            : h.integer(key, 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
         // What is wide is shallow: else the few large toys would take most of the time.
         blocks = try h.integer(
             "block_count", 1...512, fuzz: layers.affordable { $0 * width <= 512 }.map { $0 + predicting },
             "number of blocks, those that predict further tokens included")
         self.layers = blocks - predicting
         try h.require(
-            self.layers > 0, "block_count", "nextn_predict_layers",
+            self.layers > 0, "block_count", key,
             because: "\(predicting) of \(blocks) blocks predict further tokens: the model has none")
+        if isDraft { _ = try h.integer(key, blocks...blocks, fuzz: [blocks], "number of blocks, all of which draft tokens") }
     }
 
     /// The blocks that predict further tokens.

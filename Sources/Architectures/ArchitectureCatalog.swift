@@ -14,7 +14,8 @@ public enum ArchitectureCatalog {
         /// The classes of transformers that it is held against (`Fuzz/transformers`); none: there is none, and the doc comment
         /// names the paper or the code.
         public let transformers: [String]
-        /// The oldest llama.cpp that it has been run in: of llama-cpp-python, or a build.
+        /// The oldest llama.cpp that it has been run in: of llama-cpp-python, or a build. Empty: llama.cpp runs it beside
+        /// another model only.
         public let llama: String
 
         init(_ type: any Architecture.Type, transformers: String..., llama: String = "0.3.36") {
@@ -207,6 +208,9 @@ public enum ArchitectureCatalog {
         Member(PocketTTS.self),
     ]
     private static let drafting: [Member] = [
+        Member(EAGLE3.self),
+        Member(DFlash.self),
+        Member(Gemma4Assistant.self, transformers: "Gemma4AssistantForCausalLM", llama: ""),
     ]
 
     /// - Throws: `MetadataError` that says which names are close.

@@ -111,6 +111,7 @@ private final class TensorPresence {
 
     func isPresent(_ name: String, _ presence: GraphBuilder.Presence) -> Bool {
         if let known = decided[name] { return known }
+        if presence == .unasked { return given?[name] ?? false }
         let result = switch policy(of: Self.kind(name), presence) {
         case .never: false
         case .always: true

@@ -63,6 +63,9 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var boundsSizes: Bool
     /// Whether tokens may be given as embeddings. Absent: they may not.
     public var takesEmbeddings: Bool?
+    /// Whether tokens that have a state beside them may be given as what another model made of them (`Drafting.states`).
+    /// Absent: they may not.
+    public var fusesFeatures: Bool?
     /// Which models it can be asked for; nil: whatever an architecture allows.
     public var models: ModelDomain?
 
@@ -70,7 +73,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
         choosesUnifiedCache: Bool = false, choosesOutputAccess: Bool = false, splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
-        takesEmbeddings: Bool? = nil, models: ModelDomain? = nil
+        takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
@@ -82,7 +85,13 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.contextUnit = contextUnit
         self.boundsSizes = boundsSizes
         self.takesEmbeddings = takesEmbeddings
+        self.fusesFeatures = fusesFeatures
         self.models = models
+    }
+
+    /// Whether a model's tokens may be given as embeddings, if the model takes them.
+    public func takesEmbeddings(of traits: Traits) -> Bool {
+        (traits.drafting == .states ? fusesFeatures : takesEmbeddings) == true
     }
 
     /// What engines that are tested together can all be asked for. What only some choose, the others leave alone.
@@ -96,6 +105,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
             contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
             takesEmbeddings: takesEmbeddings == true && other.takesEmbeddings == true,
+            fusesFeatures: fusesFeatures == true && other.fusesFeatures == true,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
     }
 }

@@ -36,7 +36,8 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     case encoderPositions
     /// `[X]` bit set of the sequences of each encoder token.
     case encoderSequences
-    /// `[T, D]` real: what the model's last block, or the prediction block before, made of each token.
+    /// `[T, …]` real: what was made before of each token, or of the one before it: by the model's last block, a prediction
+    /// block, a draft or its target.
     case hidden
     /// `[T, …]` real: what tokens are given as in place of their ids: their rows of the residual stream, and what models
     /// add to it later.
@@ -55,6 +56,8 @@ public struct Weight: Hashable, Sendable {
     public var isOptional: Bool
     /// The block it belongs to, nil outside the blocks.
     public var layer: Int?
+    /// Of distinct whole numbers: what they are below.
+    public var bound = 0
 
     /// What a weight means; the weight recipe draws it accordingly.
     public enum Role: String, Hashable, Sendable, CaseIterable {
@@ -86,6 +89,8 @@ public struct Weight: Hashable, Sendable {
         case positionBias
         /// Weights of a blend of two values, in 0 ... 1.
         case blend
+        /// Distinct whole numbers, below the weight's bound.
+        case places
     }
 }
 

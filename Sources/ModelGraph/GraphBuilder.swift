@@ -58,8 +58,8 @@ public final class GraphBuilder {
     /// The block that new ops and states belong to.
     public var layer: Int?
 
-    /// Which models have a tensor that a model may have, for drawing them.
-    public enum Presence: Hashable, Sendable { case some, few, most }
+    /// Which models have a tensor that a model may have, for drawing them; `unasked`: none, but those of files.
+    public enum Presence: Hashable, Sendable { case some, few, most, unasked }
 
     /// - Parameter hasTensor: whether the model has the optional tensor of this name.
     public init(batch: BatchShape, hasTensor: @escaping (String, Presence) -> Bool) {
@@ -106,6 +106,11 @@ public final class GraphBuilder {
     ) -> Value? {
         guard hasTensor(name, presence) else { return nil }
         return declare(Weight(name: name, shape: shape, role: role, isOptional: true, layer: layer))
+    }
+
+    /// Distinct whole numbers that the model must have.
+    public func places(_ name: String, count: Int, below bound: Int) -> Value {
+        declare(Weight(name: name, shape: [count], role: .places, isOptional: true, layer: layer, bound: bound))
     }
 
     /// How keys are rotated before they are stored in a cache.

@@ -145,6 +145,9 @@ public enum Op: Hashable, Sendable {
 
     // MARK: Output
 
+    /// `(x [R, K], places [K]) → [R, columns]`: column `i` of `x` becomes column `places[i]`; −∞ in all others. The places
+    /// are a weight of distinct whole numbers.
+    case spread(columns: Int)
     /// `(x [T, D], weights [S, T]) → [S, D]`: `y = weights · x`; pools the tokens of each sequence.
     case pool
 }
@@ -158,8 +161,8 @@ extension Op {
             id
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .xielu, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
-            .relativePositionBias, .attention, .attentionTemperature, .windowPosition, .replace, .indexScores, .topCells, .topBlocks,
-            .topExperts, .takeExperts, .expertGroups, .pool:
+            .relativePositionBias, .attention, .attentionTemperature, .windowPosition, .replace, .indexScores, .topCells,
+            .topBlocks, .topExperts, .takeExperts, .expertGroups, .spread, .pool:
             nil
         }
     }

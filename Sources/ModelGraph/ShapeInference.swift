@@ -271,6 +271,12 @@ extension Op {
             try check.require(row == [shapes[0][1], shapes[0][2], shapes[0][2]], "state \(row)")
             return (shapes[0], .real)
 
+        case .spread(let columns):
+            try check.reals(2)
+            try check.ranks(2, 1)
+            try check.equal(shapes[0][1], shapes[1][0], "columns")
+            try check.require(columns >= shapes[1][0], "\(shapes[1][0]) columns among \(columns)")
+            return ([shapes[0][0], columns], .real)
         case .pool:
             try check.reals(2)
             try check.ranks(2, 2)

@@ -99,7 +99,7 @@ extension Lowering {
                     try read(0), try read(weight ? 1 : 0), try read(bias ? (weight ? 2 : 1) : 0), try result(),
                 ],
                 rows: shape.rows, [shape.rows, shape.last], reals: [epsilon])
-        case .groupNorm: throw Refusal(reason: "groupNorm: no shader")
+        case .groupNorm, .spread: throw Refusal(reason: "\(node.op.name): no shader")
         case .softmax:
             rowwise(
                 .softmax, [try read(0), try result()], rows: shape.rows, [shape.rows, shape.last])

@@ -127,7 +127,7 @@ extension Declaration.Domain {
         case .perLayer(let domain, _): "\(domain.drawn), per layer or one"
         case .layouts(let layouts, _, _): list(layouts.map { MetadataValue.array($0).summary })
         case .pattern(_, let fuzz, _): "\(list(fuzz.map(String.init))), or flags"
-        case .labels(let counts): "\(list(counts.map(String.init))) of them"
+        case .labels(let counts, _): "\(list(counts.map(String.init))) of them"
         case .information: "never"
         }
     }

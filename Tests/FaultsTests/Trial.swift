@@ -153,9 +153,10 @@ struct Trial {
     }
 
     private static func error(_ found: [Double], _ expected: [Double]) -> Double {
-        let power = expected.reduce(0) { $0 + $1 * $1 }
+        // Tokens that cannot be chosen have no logit.
+        let power = expected.reduce(0) { $1 == -.infinity ? $0 : $0 + $1 * $1 }
         guard power.isFinite else { return 0 }
-        let error = zip(found, expected).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        let error = zip(found, expected).reduce(0) { $1.0 == $1.1 ? $0 : $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
         return error.isFinite ? (error == 0 ? 0 : (error / power).squareRoot()) : .infinity
     }
 }

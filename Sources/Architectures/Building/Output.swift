@@ -32,6 +32,7 @@ extension GraphBuilder {
     /// Without an `output.weight` the token embedding serves (tied embeddings).
     /// - Parameters:
     ///   - normalization: nil: the rows are normed already.
+    ///   - count: of logits, where the vocabulary has more.
     ///   - tying: whether the output matrix is the model's own, the token embedding, or either.
     ///   - tiedScale: multiplies the rows where the token embedding serves.
     ///   - bias: of the output matrix.
@@ -40,24 +41,24 @@ extension GraphBuilder {
     ///   - adjusting: what is done to the logits in the end.
     ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(
-        _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization?, name: String = "output_norm",
+        _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization?, name: String = "output_norm", count: Int? = nil,
         tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, scale: Double = 1,
         softcap: Double? = nil, adjusting: (Value) -> Value = { $0 }, head: ((Value) -> Value)? = nil
     ) {
         logits(
-            x, dimensions, tying: tying, tiedScale: tiedScale, bias: bias, scale: scale, softcap: softcap,
+            x, dimensions, count: count, tying: tying, tiedScale: tiedScale, bias: bias, scale: scale, softcap: softcap,
             adjusting: adjusting, head: head
         ) { rows in normalization.map { model.norm(name, rows, $0) } ?? rows }
     }
 
     /// The same with a final norm that has no weights, or weights of another kind.
     public func logits(
-        _ x: Value, _ dimensions: Dimensions, tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none,
-        scale: Double = 1, softcap: Double? = nil, adjusting: (Value) -> Value = { $0 },
+        _ x: Value, _ dimensions: Dimensions, count: Int? = nil, tying: Tying = .optional, tiedScale: Double = 1,
+        bias: Scope.Bias = .none, scale: Double = 1, softcap: Double? = nil, adjusting: (Value) -> Value = { $0 },
         head: ((Value) -> Value)? = nil, norm: (Value) -> Value
     ) {
         let rows = embeddings(x, head: head ?? { $0 }, norm)
-        let shape: Shape = [dimensions.vocabulary, dimensions.embedding]
+        let shape: Shape = [count ?? dimensions.vocabulary, dimensions.embedding]
         let own: Value? = switch tying {
         case .optional: model.optionalWeight("output.weight", shape, .projection)
         case .rarely: model.optionalWeight("output.weight", shape, .projection, presence: .most)

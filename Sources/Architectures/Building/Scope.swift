@@ -34,6 +34,16 @@ public struct Scope {
     /// Whether a tensor that files have in two shapes has so many rows.
     public func has(_ name: String, rows: Int) -> Bool { has(OptionalTensor.name(name, rows: rows)) }
 
+    /// How many rows a tensor has that a model may have, where nothing else says so; nil where it lacks the tensor.
+    /// - Parameters:
+    ///   - drawn: the numbers that models are drawn with.
+    ///   - limit: of the numbers that files may have.
+    public func rows(of name: String, drawn: [Int], upTo limit: Int) -> Int? {
+        guard has(name) else { return nil }
+        return drawn.dropLast().first { has(name, rows: $0) }
+            ?? (1...limit).first { has(OptionalTensor.name(name, rows: $0), presence: .unasked) } ?? drawn.last
+    }
+
     /// `name.bias`, if it is there.
     public func bias(_ name: String, _ shape: Shape, _ bias: Bias, role: Weight.Role = .bias) -> Value? {
         switch bias {

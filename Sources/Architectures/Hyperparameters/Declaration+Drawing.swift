@@ -41,9 +41,10 @@ extension Declaration.Domain {
             return .string(try choices.weighted(
                 ordered(options) { .string($0) }.map { ($0.0, $0.isDrawn ? 1 : 0) }, like: target?.string))
         case .information: throw Unreachable(key)
-        case .labels(let counts):
+        case .labels(let counts, let areNames):
             let count = try choices.element(of: counts, or: .integers(in: 1...(1 << 16)), like: target?.array?.count)
-            return .array(.string((0..<count).map { "label \($0)" }))
+            return .array(
+                areNames ? .string((0..<count).map { "label \($0)" }) : .uint32((0..<count).map { UInt32($0) }))
         case .pattern(let valid, let fuzz, let count):
             guard choices.boolean(like: target.map { $0.array != nil }) else {
                 return try Self.integer(valid: valid, fuzz: fuzz).draw(&choices, key, like: target, from: drawn)

@@ -32,8 +32,8 @@ extension Declaration.Domain {
             self = .layouts(layouts + otherLayouts.filter { !layouts.contains($0) }, of: domain, count: count)
         case (.text(let options), .text(let others)):
             self = .text(options + others.filter { !options.contains($0) })
-        case (.labels(let counts), .labels(let others)):
-            self = .labels(counts: counts + others.filter { !counts.contains($0) })
+        case (.labels(let counts, let areNames), .labels(let others, _)):
+            self = .labels(counts: counts + others.filter { !counts.contains($0) }, areNames: areNames)
         case (.option(let options), .option(let others)):
             self = .option(options + others.filter { other in !options.contains { $0.value == other.value } })
         default:

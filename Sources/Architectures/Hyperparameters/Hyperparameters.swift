@@ -55,8 +55,8 @@ public struct Declaration: Sendable {
         case layouts([MetadataArray], of: Domain, count: Int)
         /// A flag for each of `count` layers, or a period after which they repeat. One flag at least is drawn as set.
         case pattern(valid: ClosedRange<Int>, fuzz: [Int], count: Int)
-        /// Names, of which only the number counts.
-        case labels(counts: [Int])
+        /// Names or integers, of which only the number counts.
+        case labels(counts: [Int], areNames: Bool)
         /// What is for information only: anything, and never drawn.
         case information
     }
@@ -271,7 +271,12 @@ extension Hyperparameters {
 
     /// How many names an array holds; nil where absent.
     public mutating func optionalLabels(_ key: String, fuzz: [Int], _ about: String) throws -> Int? {
-        try optional(key, .labels(counts: fuzz), .unused, about)?.elements?.count
+        try optional(key, .labels(counts: fuzz, areNames: true), .unused, about)?.elements?.count
+    }
+
+    /// How many integers an array holds, which are for others to know.
+    public mutating func count(of key: String, fuzz: [Int], _ about: String) throws -> Int {
+        try required(key, .labels(counts: fuzz, areNames: false), about).elements?.count ?? 0
     }
 
     /// A flag a layer, drawn as one of `layouts`.

@@ -65,9 +65,9 @@ extension Declaration.Domain {
                 throw MetadataError(keys: [key], reason: "is \(value.summary)")
             }
         case .information: break
-        case .labels:
+        case .labels(_, let areNames):
             guard let elements = value.elements, !elements.isEmpty,
-                elements.allSatisfy({ if case .string = $0 { true } else { false } })
+                elements.allSatisfy({ areNames ? $0.string != nil : $0.integer != nil })
             else { throw MetadataError(keys: [key], reason: "is \(value.summary)") }
         case .pattern(let valid, _, let count):
             switch try value.pattern(key, count: count) {
@@ -102,7 +102,7 @@ extension Declaration.Domain {
         case .boolean(let allowed): allowed.map { "\($0)" }.joined(separator: " or ")
         case .option(let options): options.map { "\($0.value) (\($0.name))" }.joined(separator: ", ")
         case .text(let options): options.map { "\"\($0)\"" }.joined(separator: ", ")
-        case .labels: "one or more strings"
+        case .labels(_, let areNames): "one or more \(areNames ? "strings" : "integers")"
         case .information: "anything"
         case .pattern(let valid, _, let count): "integer \(valid.lowerBound) to \(valid.upperBound), or \(count) flags"
         case .layouts(_, let domain, let count), .perLayer(let domain, let count): "\(domain.allowed), one or \(count)"

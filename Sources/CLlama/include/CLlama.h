@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 4
+#define LLAMA_BRIDGE_VERSION 5
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -52,11 +52,13 @@ struct llama_bridge_session {
 };
 
 // Tokens; `sequences` is a set of bits, `wants_output` one byte a token. Where there are embeddings, a row a token, they
-// are in place of ids.
+// are in place of ids, or beside them in a model that has states.
 struct llama_bridge_batch {
     int count;
     const int32_t *ids, *positions;
     const float *embeddings;
+    // Of a row.
+    int embedding_width;
     const uint64_t *sequences;
     const bool *wants_output;
 };
@@ -100,8 +102,10 @@ struct llama_bridge {
     bool (*has_logits)(const void *model);
     // Whether a batch is computed by itself, and nothing kept for the next: its tokens see each other, or are pooled.
     bool (*is_of_whole_batches)(const void *model);
-    // Of what tokens can be given as.
+    // Of what tokens can be given as, or with; of the context that a draft takes, that of one of its target's blocks.
     int (*embedding_width)(const void *model);
+    // Whether a state is beside each token: it drafts another model's tokens.
+    bool (*has_states)(const void *model);
 
     // NULL where it is refused; the log says why.
     void *(*open)(void *model, const struct llama_bridge_session *session);

@@ -190,6 +190,19 @@ extension CPUCompiler {
         }
     }
 
+    mutating func spread(_ x: ValueID, _ places: ValueID, _ y: ValueID) {
+        let (count, shape) = (shape(places)[0], shape(y))
+        step { run in
+            run[y].update(repeating: -.infinity, count: shape.count)
+            for i in 0..<count {
+                guard let column = Int(exactly: run[places][i]), (0..<shape[1]).contains(column) else {
+                    throw CPUDevice.error("column \(run[places][i]) of \(shape[1])")
+                }
+                for row in 0..<shape[0] { run[y][row * shape[1] + column] = run[x][row * count + i] }
+            }
+        }
+    }
+
     mutating func expertGroups(_ size: Int, _ experts: ValueID, _ y: ValueID) {
         let count = shape(y).count
         step { run in

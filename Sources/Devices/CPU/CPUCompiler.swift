@@ -133,6 +133,7 @@ struct CPUCompiler {
                 operands[operands.count - 1], y)
         case .wkv7(let id): wkv7(id, operands[0..<6].map { floats($0) }, operands[6], y)
 
+        case .spread: spread(floats(operands[0]), floats(operands[1]), y)
         case .pool:
             let (x, weights, tokens) = (floats(operands[0]), floats(operands[1]), shape(operands[0])[0])
             let (shape, kernel) = (shape(y), kernels.weighted_sum)

@@ -161,6 +161,7 @@ final class ReferenceExecutable: Executable {
                 x[0], x[1], x[2], x[3], bonus: bonus ? x[4] : nil, x[x.count - 1], scale, states[id], y, rounder)
         case .wkv7(let id): try Ops.wkv7(x[0], x[1], x[2], x[3], x[4], x[5], x[6], states[id], y, rounder)
 
+        case .spread(let columns): try Ops.spread(x[0], x[1], columns, y)
         case .pool: Ops.pool(x[0], x[1], y, rounder)
         }
     }
@@ -213,7 +214,8 @@ extension Op {
     fileprivate var isInexact: Bool {
         switch self {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .windowPosition,
-            .replace, .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .unary(.relu):
+            .replace, .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .spread,
+            .unary(.relu):
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
             .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution,

@@ -1,6 +1,15 @@
 import ModelGraph
 
 extension ReferenceOps {
+    /// `(x [R, K], places [K]) → [R, columns]`
+    static func spread(_ x: ReferenceValue, _ places: ReferenceValue, _ columns: Int, _ y: Doubles) throws {
+        y.update(repeating: -.infinity, count: x.shape[0] * columns)
+        for i in 0..<places.count {
+            let column = try places.index(i, of: "column", below: columns)
+            for row in 0..<x.shape[0] { y[row * columns + column] = x[row * places.count + i] }
+        }
+    }
+
     /// `(x) →` the elements `start ..< start + count` along `axis`.
     static func slice(_ x: ReferenceValue, _ axis: Int, _ start: Int, _ count: Int, _ y: Doubles) {
         let inner = x.shape.count(after: axis)

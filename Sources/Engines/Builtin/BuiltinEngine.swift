@@ -8,7 +8,7 @@ import Inference
 /// The engine of this project, in the process of the caller.
 public final class BuiltinEngine: Engine {
     public let name = "builtin"
-    public let traits = EngineTraits(takesEmbeddings: true)
+    public let traits = EngineTraits(takesEmbeddings: true, fusesFeatures: true)
     public let devices: [EngineDevice]
     private let deviceSet: DeviceSet
 

@@ -40,16 +40,20 @@ public final class LlamaEngine: Engine {
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.
     public func load(_ source: any TensorSource) throws -> any EngineModel {
-        try model(.temporaryFile(TemporaryFile(bytes: source.bytesOfFile())))
+        try model(.temporaryFile(TemporaryFile(bytes: source.bytesOfFile())), source.metadata)
     }
 
-    public func load(inMemory source: any TensorSource) throws -> any EngineModel { try model(.memory(source)) }
+    public func load(inMemory source: any TensorSource) throws -> any EngineModel {
+        try model(.memory(source), source.metadata)
+    }
 
-    public func load(file path: String) throws -> any EngineModel { try model(.file(path)) }
+    public func load(file path: String) throws -> any EngineModel {
+        try model(.file(path), (try? FileSource(path: path))?.metadata)
+    }
 
     /// It is loaded as the whole of it on the CPU, which says whether it is one; a script's placement loads it anew.
-    private func model(_ origin: LlamaModel.Origin) throws -> any EngineModel {
-        let model = LlamaModel(origin, bridge.functions, ggmlDevices)
+    private func model(_ origin: LlamaModel.Origin, _ metadata: Metadata?) throws -> any EngineModel {
+        let model = LlamaModel(origin, metadata, bridge.functions, ggmlDevices)
         try model.load(Placement(devices[0].name))
         return model
     }

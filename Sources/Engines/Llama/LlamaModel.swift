@@ -12,14 +12,21 @@ final class LlamaModel: EngineModel {
         case temporaryFile(TemporaryFile)
     }
     private var origin: Origin
+    /// Of whose results the context is that the model takes.
+    private let targetBlocks: Int
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
     private var loaded: (placement: Placement, model: UnsafeMutableRawPointer)?
     /// What was done in another way than asked, and why.
     private var fallbacks: [String] = []
 
-    init(_ origin: Origin, _ functions: UnsafePointer<llama_bridge>, _ devices: LlamaDevices) {
+    /// - Parameter metadata: the model's, where they can be read.
+    init(
+        _ origin: Origin, _ metadata: Metadata?, _ functions: UnsafePointer<llama_bridge>, _ devices: LlamaDevices
+    ) {
         self.origin = origin
+        // No public function says how many there are.
+        targetBlocks = metadata?["dflash.target_layers"]?.elements?.count ?? 1
         self.functions = functions
         self.devices = devices
     }
@@ -77,8 +84,8 @@ final class LlamaModel: EngineModel {
         } catch let refusal as Refusal {
             throw Unsupported("\(script.placement): \(refusal.reason)")
         }
-        var transcript = try script.play(willBegin: willBegin) { [functions] in
-            try LlamaSession(model, script, functions)
+        var transcript = try script.play(willBegin: willBegin) { [functions, targetBlocks] in
+            try LlamaSession(model, script, functions, targetBlocks: targetBlocks)
         }
         transcript.fallbacks += fallbacks
         return transcript

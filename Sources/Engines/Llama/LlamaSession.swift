@@ -10,14 +10,19 @@ final class LlamaSession: ScriptSession {
     private let outputAccess: Script.OutputAccess?
     private let makesAllOutputs: Bool
     private let embeddingWidth: Int
+    private let hasStates: Bool
 
+    /// - Parameter targetBlocks: of whose results the context is that the model takes.
     /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
-    init(_ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>) throws {
+    init(
+        _ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>, targetBlocks: Int
+    ) throws {
         self.functions = functions
         hasLogits = functions.pointee.has_logits(model)
         isOfWholeBatches = functions.pointee.is_of_whole_batches(model)
         outputAccess = script.options.outputAccess
-        embeddingWidth = Int(functions.pointee.embedding_width(model))
+        embeddingWidth = Int(functions.pointee.embedding_width(model)) * targetBlocks
+        hasStates = functions.pointee.has_states(model)
         let parameters = LlamaContextParameters(
             script, hasLogits: hasLogits, isOfWholeBatches: isOfWholeBatches,
             hasEncoder: functions.pointee.has_encoder(model))
@@ -87,7 +92,9 @@ final class LlamaSession: ScriptSession {
         let sequences = batch.tokens.map { UInt64($0.sequences.bits) }
         let outputs = batch.tokens.map(\.wantsOutput)
         let isEmbedded = batch.tokens.first?.isEmbedding ?? false
-        let embeddings = isEmbedded ? batch.tokens.flatMap { $0.embedding(width: embeddingWidth) } : []
+        if isEmbedded, hasStates { throw Unsupported("what a target made of tokens: no public function gives it mapped") }
+        let embeddings = isEmbedded ? batch.tokens.flatMap { $0.embedding(width: embeddingWidth) }
+            : hasStates ? batch.tokens.flatMap { $0.state(width: embeddingWidth) } : []
         LlamaLog.shared.clear()
         let status = ids.withUnsafeBufferPointer { ids in
             positions.withUnsafeBufferPointer { positions in
@@ -96,8 +103,9 @@ final class LlamaSession: ScriptSession {
                         embeddings.withUnsafeBufferPointer { embeddings in
                             var tokens = llama_bridge_batch(
                                 count: Int32(batch.tokens.count), ids: ids.baseAddress, positions: positions.baseAddress,
-                                embeddings: isEmbedded ? embeddings.baseAddress : nil,
-                                sequences: sequences.baseAddress, wants_output: outputs.baseAddress)
+                                embeddings: embeddings.isEmpty ? nil : embeddings.baseAddress,
+                                embedding_width: Int32(clamping: embeddingWidth), sequences: sequences.baseAddress,
+                                wants_output: outputs.baseAddress)
                             return function?(context, &tokens) ?? 0
                         }
                     }

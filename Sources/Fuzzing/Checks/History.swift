@@ -58,7 +58,9 @@ struct History {
             var options = script.options
             options.sequences = 1
             options.microBatch = max(options.microBatch, output.history.count)
-            let tokens = output.history.map { Batch.Token(id: $0.id, position: $0.position) }
+            let tokens = output.history.map {
+                Batch.Token(id: $0.id, position: $0.position, wantsOutput: !traits.traits.isContext($0.id))
+            }
             plain.append(
                 Plain(
                     script: Script(

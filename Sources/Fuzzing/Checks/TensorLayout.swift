@@ -74,6 +74,7 @@ struct TensorLayout {
         // A bias by head, such as ALiBi's, belongs to the head's number.
         guard attentions.count == 1, let (attention, node) = attentions.first, !attention.bias,
             own["attn_output.weight"] != nil, !isFusedByHead(nodes, graph),
+            own["attn_k.weight"] != nil || own["attn_qkv.weight"] != nil, hasOwnKeys(node, graph),
             own.keys.allSatisfy({ !$0.hasPrefix("attn_") || headless.contains($0) || headed.contains($0) })
         else { return nil }
         let (queries, keys) = (graph.values[node.operands[0]].shape, graph.values[node.operands[1]].shape)
@@ -82,6 +83,16 @@ struct TensorLayout {
 }
 
 extension TensorLayout {
+    /// Whether an attention's keys are of its own layer, and no other looks at them.
+    private static func hasOwnKeys(_ attention: Node, _ graph: Graph) -> Bool {
+        let keys = attention.operands[1]
+        guard case .node(let index) = graph.values[keys].source else { return false }
+        let isShared = graph.nodes.contains { node in
+            if case .attention = node.op { node.operands[1] == keys && node.layer != attention.layer } else { false }
+        }
+        return graph.nodes[index].layer == attention.layer && !isShared
+    }
+
     /// Whether queries, keys and values of each head lie together in a fused matrix.
     private static func isFusedByHead(_ nodes: [Node], _ graph: Graph) -> Bool {
         func producer(_ value: ValueID) -> Node? {

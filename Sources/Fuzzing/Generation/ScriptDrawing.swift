@@ -23,7 +23,7 @@ struct ScriptDrawing {
         var drawing = ScriptDrawing(
             traits: traits, check: check, state: ScriptState(traits, options), options: options,
             admitsGaps: engine.admitsGaps,
-            takesEmbeddings: traits.takesEmbeddings && engine.takesEmbeddings == true && check.takesEmbeddings)
+            takesEmbeddings: traits.takes(-1) && engine.takesEmbeddings(of: traits.traits) && check.takesEmbeddings)
         let steps = try drawing.drawSteps(&choices, like: target?.steps)
         return Script(placement: placement, options: options, steps: steps)
     }
@@ -256,6 +256,8 @@ struct ScriptDrawing {
         var free = min(later.freeCells, remembers ? max(64, options.microBatch + 1) : options.microBatch)
         var ends = (0..<options.sequences).map { remembers ? later.end(of: $0) : 0 }
         let most = check == .chunking ? 1 : 4
+        let isDraft = traits.traits.drafting != nil
+        var mayBeEmbedded = takesEmbeddings
         let tokens = try choices.list(
             count: 1...most, usually: min(most, options.sequences), like: target.map(Self.runs)
         ) { choices, run in
@@ -269,9 +271,11 @@ struct ScriptDrawing {
                 ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
             let usually = choices.chance(1, in: options.microBatch > 64 ? 2 : 24) ? room : min(room, 5)
-            let isEmbedded = try takesEmbeddings
-                && choices.weighted([(false, 8), (true, 1)], like: run.map(\.isEmbedded))
-            let numbers = 0...(isEmbedded ? 63 : traits.dimensions.vocabulary - 1)
+            let isEmbedded = try mayBeEmbedded
+                && choices.weighted([(false, isDraft ? 2 : 8), (true, 1)], like: run.map(\.isEmbedded))
+            // Context comes before the tokens that see it.
+            if !isEmbedded, !remembers { mayBeEmbedded = false }
+            let numbers = 0...(isEmbedded && traits.traits.drafting != .states ? 63 : traits.dimensions.vocabulary - 1)
             func turned(_ id: Int) -> Int { isEmbedded ? ~id : id }
             let ids = try choices.list(count: 1...room, usually: usually, like: run?.ids) { choices, id in
                 turned(try choices.integer(in: numbers, like: id.map(turned)))
@@ -303,17 +307,20 @@ struct ScriptDrawing {
         guard !tokens.isEmpty else { return tokens }
         // Pooled embeddings are of all tokens.
         if traits.traits.pooling != .none { return tokens }
+        let giving = tokens.indices.filter { !traits.traits.isContext(tokens[$0].id) }
         let wanted = target.map { $0.tokens.map(\.wantsOutput) }
-        let goal = wanted.map { flags -> Outputs in
-            flags.allSatisfy { $0 } && flags.count > 1
+        let goal = target.map { batch -> Outputs in
+            let flags = batch.tokens.filter { !traits.traits.isContext($0.id) }.map(\.wantsOutput)
+            return flags.allSatisfy { $0 } && flags.count > 1
                 ? .all : flags.last == true && !flags.dropLast().contains(true) ? .last : .some
         }
         let outputs = try choices.weighted([(.last, 2), (.all, 5), (.some, 2)], like: goal)
         return tokens.enumerated().map { index, token in
             var token = token
             token.wantsOutput = switch outputs {
+            case _ where traits.traits.isContext(token.id): false
             case .all: true
-            case .last: index == tokens.count - 1
+            case .last: index == giving.last
             case .some: choices.boolean(like: wanted?[index])
             }
             return token

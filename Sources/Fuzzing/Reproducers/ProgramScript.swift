@@ -92,6 +92,9 @@ struct ProgramScript {
             announcement("opening a context"), "llama_context * ctx = llama_init_from_model(model, cparams);",
             "if (ctx == nullptr) {", "    unavailable(\"llama.cpp opens no such context\");", "}",
         ]
+        if model.traits.drafting == .context, model.traits.isBidirectional {
+            lines.append("llama_set_causal_attn(ctx, false);")
+        }
         lines += declares("(memory", "llama_memory_t memory = llama_get_memory(ctx);")
         lines += declares("n_vocab", "const int n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));")
         lines += declares("n_embd", "const int n_embd = llama_model_n_embd_out(model);")
@@ -112,6 +115,8 @@ struct ProgramScript {
         switch step {
         case .process(let batch) where batch.tokens.contains(where: \.isEmbedding):
             return ["unavailable(\"tokens that are given as embeddings\");"]
+        case .process where model.traits.drafting == .states:
+            return ["unavailable(\"tokens with a state beside them\");"]
         case .encode(let batch): return process(batch, "llama_encode") + outputs(number, batch, hasLogits: false)
         case .process(let batch):
             // Its cache would show a batch to the next.

@@ -46,7 +46,12 @@ extension Case {
         if script.hasSequenceWithoutSource { features.append("sequence without source") }
         if options.microBatch < tokens { features.append("micro-batches") }
         if tokens > 32 { features.append("more than 32 tokens") }
-        let largest = script.steps.compactMap(\.batch).map { min($0.tokens.count, options.microBatch) }.max() ?? 0
+        let batches = script.steps.compactMap { $0.batch?.tokens }
+        if batches.contains(where: { $0.contains(where: \.isEmbedding) }) { features.append("embeddings") }
+        if batches.contains(where: { tokens in Set(tokens.filter { !$0.isEmbedding }.map(\.wantsOutput)).count > 1 }) {
+            features.append("outputs of some")
+        }
+        let largest = batches.map { min($0.count, options.microBatch) }.max() ?? 0
         if largest > 64 { features.append("more than 64 tokens at once") }
         if let transformation { features.append("transformation \(transformation.kind.rawValue)") }
         if let contradiction { features.append("contradiction \(contradiction.kind.rawValue)") }

@@ -48,13 +48,11 @@ struct ScriptRules {
         if batch.tokens.isEmpty { return "a batch of no tokens" }
         let vocabulary = traits.dimensions.vocabulary
         for token in batch.tokens {
-            if token.isEmbedding {
-                guard traits.takesEmbeddings, check.takesEmbeddings else {
-                    return "an embedding in place of a token"
-                }
-            } else if !(0..<vocabulary).contains(token.id) {
-                return "token \(token.id) of a vocabulary of \(vocabulary)"
+            guard traits.takes(token.id), check.takesEmbeddings || !token.isEmbedding else {
+                return token.isEmbedding
+                    ? "an embedding in place of a token" : "token \(token.id) of a vocabulary of \(vocabulary)"
             }
+            if traits.traits.isContext(token.id), token.wantsOutput { return "an output of context" }
             if let limit = traits.positionLimit, token.position >= limit {
                 return "position \(token.position) of \(limit)"
             }
@@ -76,7 +74,11 @@ struct ScriptRules {
     private func objection(to batch: Batch) -> String? {
         if let objection = objection(toTokensOf: batch) { return objection }
         if traits.traits.hasEncoder, !isEncoded { return "nothing has been encoded" }
-        if traits.traits.isOfWholeBatches, let objection = objection(toOneMicroBatch: batch) { return objection }
+        if traits.traits.isOfWholeBatches {
+            if let objection = objection(toOneMicroBatch: batch) { return objection }
+            let context = batch.tokens.map { traits.traits.isContext($0.id) }
+            if zip(context, context.dropFirst()).contains(where: { !$0 && $1 }) { return "context after what sees it" }
+        }
         if traits.hasCache, batch.tokens.count > state.freeCells {
             return "\(batch.tokens.count) tokens in \(state.freeCells) free cells of \(options.context)"
         }

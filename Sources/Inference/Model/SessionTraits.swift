@@ -50,8 +50,10 @@ public struct SessionTraits: Hashable, Sendable {
         }
     }
 
-    /// Whether batches may have embeddings in place of tokens.
-    public var takesEmbeddings: Bool { traits.takesEmbeddings && !traits.isOfWholeBatches }
+    /// Whether a batch may have a token of this number: see `Traits`.
+    public func takes(_ id: Int) -> Bool {
+        traits.takes(id, wholeBatches: traits.isOfWholeBatches, vocabulary: dimensions.vocabulary)
+    }
 
     /// Whether positions can change after the fact.
     public var canShift: Bool { !isRecurrent && !traits.isOfWholeBatches }

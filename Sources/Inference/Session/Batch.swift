@@ -3,7 +3,7 @@ public struct Batch: Hashable, Sendable {
     public var tokens: [Token]
 
     public struct Token: Hashable, Sendable {
-        /// Of the vocabulary; below 0, no token but an embedding, the one of that number.
+        /// Of the vocabulary; below 0 an embedding, the one of the number `~id`.
         public var id: Int
         /// Position in its sequences, from 0.
         public var position: Int
@@ -21,10 +21,18 @@ public struct Batch: Hashable, Sendable {
         /// Whether it is given as an embedding (`BatchShape.isEmbedded`).
         public var isEmbedding: Bool { id < 0 }
 
+        /// Its number among the tokens, or among the embeddings.
+        public var number: Int { isEmbedding ? ~id : id }
+
         /// The embedding of that number: elements of mean 0 and variance 1, the same everywhere (`WeightGenerator`).
-        public func embedding(width: Int) -> [Float] {
+        public func embedding(width: Int) -> [Float] { drawn("embeddings", width) }
+
+        /// The state beside the token of that number, drawn likewise (`Drafting.states`).
+        public func state(width: Int) -> [Float] { drawn("states", width) }
+
+        private func drawn(_ name: String, _ width: Int) -> [Float] {
             [Float](unsafeUninitializedCapacity: width) { elements, count in
-                let generator = WeightGenerator(seed: UInt64(clamping: ~id), name: "embeddings")
+                let generator = WeightGenerator(seed: UInt64(clamping: number), name: name)
                 generator.fill(.init(rebasing: elements[..<width]), from: 0, .normal(mean: 0, deviation: 1))
                 count = width
             }

@@ -124,6 +124,10 @@ extension Session {
             let width = plan.graph.values[id].shape.last
             inputs[.embeddings] = .float(tokens.flatMap { $0.embedding(width: width) })
         }
+        if let id = plan.graph.inputs[.hidden] {
+            let width = plan.graph.values[id].shape.last
+            inputs[.hidden] = .float(tokens.flatMap { $0.state(width: width) })
+        }
         if let pooled { inputs[.pooling] = .double(pooled.weights) }
         if let encoded {
             inputs[.encoderOutput] = encoded.elements
@@ -174,7 +178,7 @@ extension Session {
     /// The inputs that depend on the tokens alone.
     private static func inputs(_ tokens: ArraySlice<Batch.Token>) -> [Input: HostTensor] {
         [
-            .tokens: .index(tokens.map { Int32($0.id) }),
+            .tokens: .index(tokens.map { Int32($0.number) }),
             .positions: .index(tokens.map { Int32($0.position) }),
             .sequences: .index(tokens.map(\.sequences.index)),
             .slots: .index(tokens.map { Int32($0.sequences.first ?? 0) }),
@@ -211,18 +215,21 @@ extension Session {
 
     // MARK: What a batch must be
 
-    /// Tokens that belong together are all of one kind.
-    private var takesEmbeddings: Bool { traits.takesEmbeddings && !isOfWholeBatches }
-
     private func check(_ batch: Batch) throws {
         guard !batch.tokens.isEmpty else { throw SessionError("a batch of no tokens") }
         let vocabulary = model.architecture.dimensions.vocabulary
         for (index, token) in batch.tokens.enumerated() {
-            guard (0..<vocabulary).contains(token.id) || token.isEmbedding && takesEmbeddings else {
+            guard traits.takes(token.id, wholeBatches: isOfWholeBatches, vocabulary: vocabulary) else {
                 throw SessionError(
                     token.isEmbedding
-                        ? "token \(index) is an embedding, which the model does not take"
+                        ? "token \(index) is embedding \(token.number), which the model does not take"
                         : "token \(index) is \(token.id), outside the vocabulary of \(vocabulary)")
+            }
+            if traits.isContext(token.id) {
+                guard !token.wantsOutput else { throw SessionError("token \(index) is context, which has no output") }
+                guard !isOfWholeBatches || index == 0 || traits.isContext(batch.tokens[index - 1].id) else {
+                    throw SessionError("token \(index) is context for tokens that come before it")
+                }
             }
             guard (0...Int(Int32.max)).contains(token.position) else {
                 throw SessionError("token \(index) has position \(token.position)")

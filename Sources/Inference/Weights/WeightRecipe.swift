@@ -72,6 +72,7 @@ public struct WeightRecipe: Hashable, Sendable, Codable {
     /// take nothing else. A matrix whose rows are no multiple of the type's block takes a type of smaller blocks, as
     /// `llama-quantize` would have it, or else F32.
     public func type(of weight: Weight) throws -> TensorType {
+        if weight.role == .places { return .i64 }
         guard weight.shape.rank >= 2, [.projection, .unscaledQuery, .embedding].contains(weight.role) else {
             return .f32
         }
@@ -104,6 +105,7 @@ extension WeightRecipe {
     /// The weight's elements, drawn and encoded in its type.
     public func draw(_ weight: Weight) throws -> TensorData {
         let generator = WeightGenerator(seed: seed, name: weight.name)
+        if weight.role == .places { return try drawPlaces(weight, generator) }
         let distribution = try distribution(of: weight)
         let (zeros, outliers) = try (share(\.zeros, of: weight), share(\.outliers, of: weight))
         let type = try type(of: weight)
@@ -143,6 +145,22 @@ extension WeightRecipe {
     }
 }
 
+extension WeightRecipe {
+    /// Some of the numbers below the weight's bound, in a random order.
+    private func drawPlaces(_ weight: Weight, _ generator: WeightGenerator) throws -> TensorData {
+        let keys = [Float](unsafeUninitializedCapacity: weight.bound) { elements, count in
+            generator.fill(.init(rebasing: elements[..<weight.bound]), from: 0, .normal(mean: 0, deviation: 1))
+            count = weight.bound
+        }
+        let places = keys.indices.sorted { (keys[$0], $0) < (keys[$1], $1) }.prefix(weight.shape.count)
+        let numbers = places.map { Float($0) }
+        let bytes = try TensorBytes(count: 8 * numbers.count) { output in
+            try numbers.withUnsafeBufferPointer { try TensorType.i64.encode($0, into: output) }
+        }
+        return TensorData(name: weight.name, shape: weight.shape, type: .i64, bytes: bytes)
+    }
+}
+
 extension TensorType {
     /// What takes the place of a type of large blocks where rows are no multiple of them. Source: `llama-quant.cpp`.
     public var ofSmallerBlocks: TensorType {
@@ -177,7 +195,7 @@ extension Weight.Role {
         case .timeStepBias: (.uniform(lower: -7, upper: 0), false)
         case .sink, .positionBias: (.normal(mean: 0, deviation: 1), false)
         case .ropeFactor: (.uniform(lower: 1, upper: 8), false)
-        case .blend: (.uniform(lower: 0, upper: 1), false)
+        case .blend, .places: (.uniform(lower: 0, upper: 1), false)
         }
     }
 }

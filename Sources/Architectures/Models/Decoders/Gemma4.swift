@@ -12,15 +12,7 @@ public struct Gemma4: Architecture {
     public let dimensions: Dimensions
     public let traits: Traits
     let normalization: Normalization
-    let isWindowed: [Bool]
-    let window: Mask.Window
-    let heads: Int
-    /// Of each layer.
-    let keyValueHeads: [Int]
-    let headSize: Int
-    let windowedHeadSize: Int
-    let rotary: RotaryEmbedding
-    let windowed: Rope
+    let attention: Gemma4Attention
     let sharing: SharedCaches
     let feedForward: [Int]
     let experts: Experts?
@@ -33,56 +25,13 @@ public struct Gemma4: Architecture {
         let layers = dimensions.layers
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
-        // The last layer sees everything, and of several, one that is drawn does not.
-        let layouts = (layers == 1 ? 0..<1 : 1..<1 << min(5, layers - 1)).reversed()
-            .map { bits in (0..<layers).map { bits >> $0 & 1 == 1 } }
-        isWindowed = try h.flags("attention.sliding_window_pattern", layouts: layouts, layers: layers, "the layers with a window")
-        window = .sliding(try h.integer(
-            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds"))
-
-        let (isWindowed, count) = (isWindowed, try h.integer("attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 6, 8], "query heads"))
-        heads = count
-        let divisors = (1...count).reversed().filter { count % $0 == 0 }
-        keyValueHeads = try h.integers(
-            "attention.head_count_kv", 1...4096,
-            layouts: divisors.flatMap { full in divisors.map { narrow in isWindowed.map { $0 ? narrow : full } } },
-            layers: layers, default: Array(repeating: count, count: layers), "key/value heads")
-        for groups in keyValueHeads {
-            try h.require(
-                count % groups == 0, "attention.head_count", "attention.head_count_kv",
-                because: "\(count) query heads do not divide among \(groups) key/value heads")
-        }
-        func size(_ suffix: String, _ about: String) throws -> Int {
-            let size = try h.integer("attention.key_length\(suffix)", 2...65536, fuzz: Domains.headSizes, "size of a head \(about)")
-            let values = try h.integer("attention.value_length\(suffix)", 2...65536, fuzz: [size], "size of a value head, the same")
-            try h.require(
-                size == values && size % 2 == 0, "attention.key_length\(suffix)", "attention.value_length\(suffix)",
-                because: "key heads of \(size) and value heads of \(values): must be alike and even")
-            return size
-        }
-        headSize = try size("", "of a layer without a window")
-        windowedHeadSize = try size("_swa", "of a layer with a window")
-        rotary = try RotaryEmbedding(&h, dimensions, headSize: headSize, pairing: .neox, whole: true)
-        windowed = try Self.windowed(&h, headSize: windowedHeadSize, magnitude: rotary.attentionFactor)
-        sharing = try SharedCaches(&h, windows: isWindowed, default: 0)
+        attention = try Gemma4Attention(&h, dimensions)
+        sharing = try SharedCaches(&h, windows: attention.isWindowed, default: 0)
         feedForward = try h.integers("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: layers, "hidden units of a feed-forward network")
         experts = try Experts.optional(&h, dimensions, Experts.Options(), feedForward: feedForward[0])
         let size = try h.integer("embedding_length_per_layer_input", 0...65536, fuzz: [0, 32, 64, 33, 8], "elements of the embedding that each layer has; 0: none has")
         perLayer = size == 0 ? nil : PerLayerEmbedding(size: size)
         logitCap = try h.real("final_logit_softcapping", 0...1e6, fuzz: [30, 1, 0], default: 30, "bound of the logits; 0: none")
-    }
-
-    /// What stretches the context does not concern a window, but for the magnitude.
-    private static func windowed(_ h: inout some Hyperparameters, headSize: Int, magnitude: Double) throws -> Rope {
-        let even = Array(stride(from: 2, through: headSize, by: 2))
-        let rotated = try h.integer(
-            "rope.dimension_count_swa", 2...65536, fuzz: [headSize, headSize / 2, 2].filter(even.contains), "rotated elements of a head of a layer with a window")
-        try h.require(
-            even.contains(rotated), "rope.dimension_count_swa", "attention.key_length_swa",
-            because: "\(rotated) rotated elements of heads of \(headSize)")
-        let base = try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
-        return Rope(pairing: .neox, dimensions: rotated, base: base, magnitude: magnitude)
     }
 
     public func build(_ g: GraphBuilder) {
@@ -106,28 +55,20 @@ public struct Gemma4: Architecture {
     private func attend(
         _ block: Scope, _ layer: Int, _ x: Value, _ caches: inout [Int: (keys: Value, values: Value)]
     ) -> Value {
-        let g = block.g
-        let (isWindowed, size) = (isWindowed[layer], isWindowed[layer] ? windowedHeadSize : headSize)
-        let groups = keyValueHeads[layer]
-        let rope = isWindowed ? windowed : rotary.rope()
-        let factors = isWindowed ? nil : g.weight("rope_freqs.weight", [size / 2], .ropeFactor)
+        let (groups, size) = (attention.keyValueHeads[layer], attention.size(of: layer))
         let (queries, k, v) = project(block, layer, x, size: size)
         if let k {
             let keys = block.norm("attn_k_norm", k.reshaped([x.shape[0], groups, size]), normalization)
             let values = (v ?? k).reshaped([x.shape[0], groups, size]).norm(.rms, normalization.epsilon)
-            caches[layer] = block.cached(
-                keys.rotated(rope, factors: factors), values, rotation: g.rotation(rope, factors: factors))
+            caches[layer] = attention.cached(block, layer, keys, values)
         }
         guard let cache = caches[sharing.source(of: layer)] else { return x }
-        return block.attention(
-            block.norm("attn_q_norm", queries.reshaped([x.shape[0], heads, size]), normalization).rotated(rope, factors: factors),
-            cache.keys, cache.values, g.cacheMask(Mask(causal: true, window: isWindowed ? window : .unlimited)), scale: 1,
-            valueSize: size)
+        return attention.attend(block, layer, queries, cache, normalization)
     }
 
     /// Queries, keys and values; no keys where another layer's serve, and no values where they are the keys.
     private func project(_ block: Scope, _ layer: Int, _ x: Value, size: Int) -> (Value, Value?, Value?) {
-        let (q, k) = (heads * size, keyValueHeads[layer] * size)
+        let (q, k) = (attention.heads * size, attention.keyValueHeads[layer] * size)
         guard sharing.source(of: layer) == layer else {
             // Released files have weights of keys and values all the same.
             for name in ["attn_k", "attn_v"] {

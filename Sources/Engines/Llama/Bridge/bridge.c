@@ -299,8 +299,6 @@ static void *load_file(const char *path, const struct llama_bridge_placement *pl
 static void free_model(void *model) { llama_model_free(model); }
 static void save_model(void *model, const char *path) { llama_model_save_to_file(model, path); }
 static int layer_count(const void *model) { return llama_model_n_layer(model); }
-static bool has_encoder(const void *model) { return llama_model_has_encoder(model); }
-
 // The value of a key of the model's architecture, as text; empty where it has none.
 static void metadata_value(const void *model, const char *key, char *value, size_t size) {
     char architecture[128], name[192];
@@ -319,6 +317,15 @@ static bool is_named(const void *model, const char *part) {
     char architecture[128];
     return llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture) >= 0 &&
            strstr(architecture, part) != NULL;
+}
+
+static bool has_states(const void *model) { return is_named(model, "eagle3"); }
+
+static bool takes_context(const void *model) { return is_named(model, "dflash"); }
+
+// What drafts call their encoder maps what their target made of tokens.
+static bool has_encoder(const void *model) {
+    return llama_model_has_encoder(model) && !has_states(model) && !takes_context(model);
 }
 
 // Of some families there are encoders only, whether their metadata say so or not; WavTokenizer has no logits either.
@@ -344,10 +351,15 @@ static bool has_logits(const void *model) {
     return !is_encoder(model) && !is_pooling(model) && width[0] == 0;
 }
 
-static bool is_of_whole_batches(const void *model) {
+// A draft that takes context, unless its metadata say otherwise.
+static bool is_causal(const void *model) {
     char causal[16];
     metadata_value(model, "attention.causal", causal, sizeof causal);
-    return is_encoder(model) || is_diffusion(model) || is_pooling(model) || strcmp(causal, "false") == 0;
+    return takes_context(model) ? strcmp(causal, "true") == 0 : strcmp(causal, "false") != 0;
+}
+
+static bool is_of_whole_batches(const void *model) {
+    return is_encoder(model) || is_diffusion(model) || is_pooling(model) || !is_causal(model);
 }
 
 static int embedding_width(const void *model) { return llama_model_n_embd_inp(model); }
@@ -380,7 +392,10 @@ static void *open_context(void *model, const struct llama_bridge_session *sessio
     parameters.kv_unified = session->unified;
     // A window's cache holds the window, as it is for long contexts.
     parameters.swa_full = false;
-    return llama_init_from_model(model, parameters);
+    struct llama_context *context = llama_init_from_model(model, parameters);
+    // Where its metadata do not say, who runs it does.
+    if (context != NULL && takes_context(model)) llama_set_causal_attn(context, is_causal(model));
+    return context;
 }
 
 static void close_context(void *context) { llama_free(context); }
@@ -394,7 +409,8 @@ static int position_count(void *context) {
 static int process(
     void *context, const struct llama_bridge_batch *tokens, int (*function)(struct llama_context *, struct llama_batch)
 ) {
-    int width = tokens->embeddings == NULL ? 0 : llama_model_n_embd_inp(llama_get_model(context));
+    int width = tokens->embeddings == NULL ? 0 : tokens->embedding_width;
+    bool has_ids = width == 0 || has_states(llama_get_model(context));
     struct llama_batch batch = llama_batch_init(tokens->count, width, 64);
     batch.n_tokens = tokens->count;
     if (width > 0) {
@@ -402,13 +418,14 @@ static int process(
         memcpy(batch.embd, tokens->embeddings, row * count);
         free(batch.pos);
         batch.pos = malloc(sizeof *batch.pos * count * 4);
-        if (batch.pos == NULL) abort();
+        if (has_ids) batch.token = malloc(sizeof *batch.token * count);
+        if (batch.pos == NULL || (has_ids && batch.token == NULL)) abort();
         for (int section = 1; section < position_count(context); section++) {
             for (size_t i = 0; i < count; i++) batch.pos[(size_t)section * count + i] = tokens->positions[i];
         }
     }
     for (int i = 0; i < tokens->count; i++) {
-        if (width == 0) batch.token[i] = tokens->ids[i];
+        if (has_ids) batch.token[i] = tokens->ids[i];
         batch.pos[i] = tokens->positions[i];
         batch.logits[i] = tokens->wants_output[i];
         batch.n_seq_id[i] = 0;
@@ -519,6 +536,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .has_logits = has_logits,
     .is_of_whole_batches = is_of_whole_batches,
     .embedding_width = embedding_width,
+    .has_states = has_states,
     .open = open_context,
     .close = close_context,
     .encode = encode,
