@@ -87,6 +87,10 @@ public enum Step: Hashable, Sendable {
 
     /// As reports name it.
     public var name: String { keyed.key.rawValue }
+    /// The names of all kinds of steps.
+    public static var names: [String] { Key.allCases.map(\.rawValue) }
+    /// The name of the step that only models with an encoder have.
+    public static var encoding: String { Key.encode.rawValue }
     /// The tokens that it processes.
     public var batch: Batch? { keyed.batch }
 }

@@ -15,6 +15,20 @@ enum Format {
         return String(format: seconds >= 0.01 ? "%.0f ms" : seconds >= 0.001 ? "%.1f ms" : "%.2f ms", seconds * 1000)
     }
 
+    /// `42 s`, `12 min 30 s`, `8 h 2 min`: of what may take long.
+    static func span(_ seconds: Double) -> String {
+        guard seconds >= 60 else { return duration(.seconds(max(0, seconds))) }
+        let total = Int(seconds.rounded())
+        let (hours, minutes, rest) = (total / 3600, total / 60 % 60, total % 60)
+        return hours > 0 ? "\(count(hours)) h \(minutes) min" : "\(minutes) min \(rest) s"
+    }
+
+    /// `0.6 %`, `0.012 %`: of what is a part of something.
+    static func share(_ part: Int, of whole: Int) -> String {
+        let percentage = 100 * Double(part) / Double(max(1, whole))
+        return String(format: percentage == 0 || percentage >= 0.1 ? "%.1f %%" : "%.2g %%", percentage)
+    }
+
     /// `3.1`, `310`
     static func rate(_ value: Double) -> String { String(format: value < 10 ? "%.1f" : "%.0f", value) }
 
