@@ -151,6 +151,7 @@ struct MatrixType: ExpressibleByArgument, CustomStringConvertible {
 }
 
 extension StateType: ExpressibleByArgument {}
+extension RunPlan.LogDetail: ExpressibleByArgument {}
 extension Adversity: ExpressibleByArgument {}
 
 /// How embeddings are pooled, by name.

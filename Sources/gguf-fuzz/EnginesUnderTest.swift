@@ -75,6 +75,15 @@ enum EngineName: Hashable, Sendable {
     /// A folder.
     case llama(String)
 
+    /// What `--engine` says.
+    var option: String {
+        switch self {
+        case .builtin: "builtin"
+        case .worker(let words): "worker=" + words.joined(separator: " ")
+        case .llama(let prefix): "llama=" + prefix
+        }
+    }
+
     /// - Throws: `CommandError`.
     init(_ text: String) throws {
         if text == "builtin" {
@@ -141,11 +150,8 @@ struct EngineMakers: Sendable {
         try names.map { try workers[$0].map(WorkerEngine.init) ?? builtin(devices) }
     }
 
-    /// What was asked and answered, by device.
-    func probes() throws -> [String: Probe] {
-        _ = try make()
-        return probing.results { [] }
-    }
+    /// What was asked and answered, by device, when engines were made.
+    var probes: [String: Probe] { probing.results { [] } }
 
     private func builtin(_ devices: [String]?) throws -> any Engine {
         isInProcess

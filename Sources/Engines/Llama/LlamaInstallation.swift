@@ -8,7 +8,8 @@ public struct LlamaInstallation: Sendable {
     public let libraryFolder: String
     private let includeFolders: [String]
     private let headers: [String]
-    private let libraries: [String]
+    /// The files of its libraries, each once.
+    public let libraries: [String]
 
     /// - Parameter prefix: a folder with `include` and `lib`, as an installation, a Python package of llama.cpp or a
     ///   source tree with a `build` has them.

@@ -11,6 +11,10 @@ public struct Corpus: Sendable {
     ///
     /// What was put into the device is part of the name, if anything: no such file takes the place of a real failure's.
     public func path(of entry: CorpusEntry) -> String {
+        URL(fileURLWithPath: folder).appendingPathComponent(Self.name(of: entry)).relativePath
+    }
+
+    static func name(of entry: CorpusEntry) -> String {
         let signature = entry.signature
         let what = entry.cause != nil ? [entry.title] : [
             signature.check.rawValue, signature.device, signature.architecture, signature.stage, signature.kind,
@@ -19,8 +23,8 @@ public struct Corpus: Sendable {
         let name = parts.joined(separator: "-")
             .split { !$0.isASCII || !($0.isLetter || $0.isNumber || "._".contains($0)) }.joined(separator: "-")
         // Kinds can be whole assertions; what is cut off still tells them apart.
-        let short = name.count <= 120 ? name : name.prefix(100) + "-" + Self.hash(parts.joined(separator: "\n"))
-        return URL(fileURLWithPath: folder).appendingPathComponent(short + ".json").relativePath
+        let short = name.count <= 120 ? name : name.prefix(100) + "-" + hash(parts.joined(separator: "\n"))
+        return short + ".json"
     }
 
     /// Writes an entry, unless the folder has a simpler one of the same name. The file is replaced as a whole or not at

@@ -1,3 +1,4 @@
+import Architectures
 import Engines
 import Inference
 
@@ -18,6 +19,36 @@ public struct LlamaTools: Hashable, Sendable {
         case embeddings
         /// The prompt is the encoder's; no tool gives the logits of a decoder that has one.
         case encoder
+    }
+
+    /// What runs a case's model, which has the tokenizer of toys, with its prompt: a line each, in this order.
+    public func commands(model: String) -> [String] {
+        let arguments = ["--model", model, "--prompt", prompt] + options
+        let common = arguments.map(\.shellArgument).joined(separator: " ")
+        return switch kind {
+        case .logits:
+            [
+                "llama-results \(common) --device none --output results.gguf",
+                "llama-results \(common) --output results.gguf --check", "llama-eval-callback \(common)",
+            ]
+        case .embeddings: ["llama-embedding \(common)"]
+        case .encoder: ["llama-completion \(common) --predict 1"]
+        }
+    }
+
+    /// The same of a case as it is, and of one whose metadata must be refused.
+    /// - Throws: as `init`.
+    static func commands(of subject: Case, model: String) throws -> [String] {
+        guard subject.check != .rejects else { return [refusing(model: model)] }
+        var subject = subject
+        let vocabulary = try ArchitectureCatalog.read(subject.metadata).dimensions.vocabulary
+        subject.metadata = ToyTokenizer.added(to: subject.metadata, vocabulary: vocabulary)
+        return try LlamaTools(subject).commands(model: model)
+    }
+
+    /// What shows whether a model is refused.
+    public static func refusing(model: String) -> String {
+        "llama-results --model \(model.shellArgument) --prompt x --output results.gguf"
     }
 
     /// - Throws: `MetadataError` or `GraphError` where the case has no valid model.

@@ -7,19 +7,10 @@ extension Finding {
     /// on a line of its own.
     /// - Parameter replay: what runs a corpus file again: `gguf-fuzz replay`.
     public func lines(replay: String) -> [String] {
-        var lines: [String] = []
-        if let entry {
-            lines = ["\(entry.case.architecture), \(entry.case.check.rawValue): \(entry.case.summary)"]
-                + entry.case.peculiarityLines
-            let frames = entry.signature.frames.prefix(6)
-            if !frames.isEmpty { lines.append("in \(frames.joined(separator: " < "))") }
-            if let cause, !cause.needs.isEmpty { lines.append("passes without any of: \(cause.words)") }
-            if let cause, !cause.tensors.isEmpty {
-                lines.append("passes with weights that do nothing in any of: \(cause.tensorWords)")
-                lines.append("ops there: \(cause.ops.joined(separator: ", "))")
-            }
-        }
-        lines += [failure.seen, history]
+        var lines = caseLines
+        let frames = entry?.signature.frames.prefix(6) ?? []
+        if !frames.isEmpty { lines.append("in \(frames.joined(separator: " < "))") }
+        lines += needLines + [failure.seen, history]
         if occurrences.cases > 1 { lines += [occurrences.words] }
         if let problem {
             lines.append("not kept: \(problem)")
@@ -30,8 +21,25 @@ extension Finding {
         return lines
     }
 
+    /// The smallest case in words.
+    var caseLines: [String] {
+        guard let subject = entry?.case else { return [] }
+        return ["\(subject.architecture), \(subject.check.rawValue): \(subject.summary)"] + subject.peculiarityLines
+    }
+
+    /// What of it matters.
+    var needLines: [String] {
+        var lines: [String] = []
+        if let cause, !cause.needs.isEmpty { lines.append("passes without any of: \(cause.words)") }
+        if let cause, !cause.tensors.isEmpty {
+            lines.append("passes with weights that do nothing in any of: \(cause.tensorWords)")
+            lines.append("ops there: \(cause.ops.joined(separator: ", "))")
+        }
+        return lines
+    }
+
     /// `case 7 of seed 1, shrunk in 240 runs`
-    private var history: String {
+    var history: String {
         var parts = ["case \(index)" + (entry.map { " of seed \($0.found.seed)" } ?? "")]
         if let tries = entry?.found.evaluations { parts.append("shrunk in \(amount(tries, "run"))") }
         if isFlaky { parts.append("passes at times") }

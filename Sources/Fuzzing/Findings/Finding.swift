@@ -3,6 +3,10 @@ public struct Finding: Sendable {
     public var failure: Failure
     /// Of the case that showed it first.
     public var index: UInt64
+    /// The check of that case.
+    let firstCheck: Check
+    /// How far it has come in its run.
+    var stage = Stage.found
     /// What its corpus file holds; nil where not even a case could be drawn.
     public var entry: CorpusEntry?
     /// The corpus file.
@@ -25,6 +29,16 @@ public struct Finding: Sendable {
         didSet { entry?.found.evaluations = spent }
     }
 
+    /// How far a run has come with a finding.
+    enum Stage: String, Hashable, Sendable, Codable {
+        /// It is kept.
+        case found
+        /// It was cut down as far as there was time for while cases waited.
+        case settled
+        /// It was cut down as far as the run does.
+        case ended
+    }
+
     /// What the smallest case needs; nil while that is not known.
     public var cause: Cause? { causes.first }
 
@@ -37,6 +51,13 @@ public struct Finding: Sendable {
         public var devices: Set<String> = []
 
         public init() {}
+
+        init(_ sightings: Sightings) {
+            cases = sightings.cases
+            architectures = Set(sightings.architectures.keys)
+            checks = Set(sightings.checks.keys.compactMap(Check.init))
+            devices = Set(sightings.devices.keys)
+        }
 
         mutating func add(_ signature: Signature) {
             cases += 1
@@ -53,15 +74,34 @@ public struct Finding: Sendable {
         }
     }
 
-    init(_ failure: Failure, _ subject: Case?, index: UInt64, found: CorpusEntry.Origin) {
+    /// - Parameter check: of case `index`; nil: that of the failure.
+    init(_ failure: Failure, _ subject: Case?, index: UInt64, check: Check? = nil, found: CorpusEntry.Origin) {
         self.failure = failure
         self.index = index
+        firstCheck = check ?? failure.signature.check
         entry = subject.map { subject in
             var subject = subject
             subject.devices = [failure.signature.device]
             return CorpusEntry(case: subject, signature: failure.signature, seen: failure.seen, found: found)
         }
     }
+
+    /// What a run's log has of it.
+    init(_ state: FindingState) {
+        failure = Failure(signature: state.signature, seen: state.seen)
+        index = state.failure.index
+        firstCheck = state.check
+        stage = state.stage
+        entry = state.entry
+        isFlaky = state.isFlaky
+        isLost = state.isLost
+        isUnfinished = state.isUnfinished
+        causes = state.causes
+        spent = state.evaluations
+    }
+
+    /// The failure that showed it.
+    var place: FailurePlace { FailurePlace(index: index, device: failure.signature.device) }
 
     /// Takes what cutting the case down came to.
     mutating func take(_ shrunk: ShrunkCase) {

@@ -6,10 +6,10 @@ final class Findings: @unchecked Sendable {
     private let lock = NSLock()
     private var findings: [UInt64: Finding] = [:]
     private var nextNumber: UInt64 = 0
+    /// Findings that became part of others.
+    private var joined: [UInt64: UInt64] = [:]
     /// Findings that a thread is at work on.
     private var taken: Set<UInt64> = []
-    /// Findings that were cut down as far as the run does: what is left of them is for another.
-    private var ended: Set<UInt64> = []
     /// How often a finding was shown to explain failures of an architecture.
     private var proofs: [Proof: Int] = [:]
     /// Whether the simplest case of an architecture shows a cause that needs nothing.
@@ -17,7 +17,8 @@ final class Findings: @unchecked Sendable {
     /// Cases that were judged to cut others down.
     private var spent = 0
 
-    private struct Proof: Hashable {
+    /// That a finding explains failures of an architecture.
+    struct Proof: Hashable {
         var finding: UInt64
         var architecture: String
     }
@@ -29,15 +30,29 @@ final class Findings: @unchecked Sendable {
     /// And then one in so many is, so that something else is not taken for it for ever.
     private static let proofEvery: UInt64 = 8
 
+    init() {}
+
+    /// Those of a run that goes on.
+    init(_ past: PastRun, _ corpus: Corpus?) {
+        for (number, finding) in past.findings {
+            var finding = finding
+            finding.path = finding.entry.flatMap { corpus?.path(of: $0) }
+            finding.occurrences = past.sightings[number].map(Finding.Occurrences.init) ?? .init()
+            findings[number] = finding
+        }
+        (nextNumber, joined, spent, proofs) = (past.nextNumber, past.joined, past.spent, past.explanations)
+    }
+
     /// In the order of the cases that showed them.
     var all: [Finding] { lock.withLock { findings.values.sorted { $0.index < $1.index } } }
 
     /// Counts a failure of which it is known from what happened and where that it is a finding's.
-    func countSame(as signature: Signature) -> Bool {
+    /// - Returns: the number of that.
+    func countSame(as signature: Signature) -> UInt64? {
         lock.withLock {
-            guard let number = findings.first(where: { $0.value.isSame(as: signature) })?.key else { return false }
+            guard let number = findings.first(where: { $0.value.isSame(as: signature) })?.key else { return nil }
             findings[number]?.occurrences.add(signature)
-            return true
+            return number
         }
     }
 
@@ -47,8 +62,19 @@ final class Findings: @unchecked Sendable {
     }
 
     func count(_ signature: Signature, for number: UInt64) {
-        lock.withLock { findings[number]?.occurrences.add(signature) }
+        lock.withLock {
+            var number = number
+            while let other = joined[number] { number = other }
+            findings[number]?.occurrences.add(signature)
+        }
     }
+
+    /// What a run's log has of a finding as it is now; nil: there is none of this number.
+    func state(of number: UInt64) -> FindingState? {
+        lock.withLock { findings[number].map { FindingState(number: number, $0, spent: spent) } }
+    }
+
+    subscript(number: UInt64) -> Finding? { lock.withLock { findings[number] } }
 
     /// A failure that is none of the findings'.
     func add(_ finding: Finding) -> UInt64 {
@@ -154,10 +180,11 @@ final class Findings: @unchecked Sendable {
     /// at work on.
     func takeUnfinished() -> (number: UInt64, finding: Finding)? {
         lock.withLock {
-            let open = findings.filter { $0.value.isUnfinished && !taken.contains($0.key) && !ended.contains($0.key) }
+            let open = findings.filter {
+                $0.value.isUnfinished && $0.value.stage != .ended && !taken.contains($0.key)
+            }
             guard let next = open.min(by: { $0.value.index < $1.value.index }) else { return nil }
             taken.insert(next.key)
-            ended.insert(next.key)
             return (next.key, next.value)
         }
     }
@@ -167,25 +194,38 @@ final class Findings: @unchecked Sendable {
         lock.withLock { findings[number] != nil && taken.insert(number).inserted }
     }
 
+    /// There is no time to cut it down now.
+    func settle(_ number: UInt64) { lock.withLock { findings[number]?.stage = .settled } }
+
+    /// What becomes of findings when one was cut down.
+    struct Replacement {
+        /// The number of the finding that it is part of now.
+        var number: UInt64
+        var kept: Finding
+        /// Those that are no more.
+        var dropped: [(number: UInt64, finding: Finding)] = []
+    }
+
     /// What cutting a finding down came to: it is joined with those of the same cause.
-    /// - Returns: the finding that it is part of now, and the one that is no more.
-    func replace(_ number: UInt64, by finding: Finding) -> (kept: Finding, dropped: Finding?) {
+    func replace(_ number: UInt64, by finding: Finding) -> Replacement {
         lock.withLock {
             var finding = finding
             // What it was seen with may have gone to another one meanwhile.
             finding.occurrences = findings[number]?.occurrences ?? .init()
             findings[number] = finding
+            joined[number] = nil
             taken.remove(number)
             let others = findings.filter { $0.key != number }.sorted { $0.value.index < $1.value.index }
             if let (other, found) = others.first(where: { $0.value.includes(finding) }) {
-                return (join(other, found, with: number, finding), finding)
+                return Replacement(
+                    number: other, kept: join(other, found, with: number, finding), dropped: [(number, finding)])
             }
-            var dropped: Finding?
-            for (other, found) in others where !found.causes.isEmpty && finding.includes(found) {
-                finding = join(number, finding, with: other, found)
-                dropped = found
+            var replacement = Replacement(number: number, kept: finding)
+            for (other, found) in others where !found.causes.isEmpty && replacement.kept.includes(found) {
+                replacement.kept = join(number, replacement.kept, with: other, found)
+                replacement.dropped.append((other, found))
             }
-            return (finding, dropped)
+            return replacement
         }
     }
 
@@ -197,6 +237,7 @@ final class Findings: @unchecked Sendable {
             finding.occurrences.add(dropped.occurrences)
             findings[kept] = finding
             findings[number] = nil
+            joined[number] = kept
             return dropped
         }
     }
@@ -206,6 +247,7 @@ final class Findings: @unchecked Sendable {
         finding.absorb(dropped)
         findings[kept] = finding
         findings[other] = nil
+        joined[other] = kept
         for (proof, count) in proofs where proof.finding == other {
             proofs[Proof(finding: kept, architecture: proof.architecture), default: 0] += count
         }

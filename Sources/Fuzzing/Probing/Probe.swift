@@ -20,6 +20,15 @@ public struct Probe {
             case unknown
             /// The device was not asked, and why.
             case notAsked(String)
+
+            /// `8-bit blocks of 32`
+            public var words: String {
+                switch self {
+                case .computes(let what): what
+                case .unknown: "unknown: no hypothesis makes such errors"
+                case .notAsked(let reason): "not asked: \(reason)"
+                }
+            }
         }
         /// `products, Q4_K, 2–8 rows`
         public var subject: String

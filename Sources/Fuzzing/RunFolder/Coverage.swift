@@ -1,20 +1,106 @@
 /// How many cases had each feature (`CaseRecord.features`), and how many had each two of them together.
 ///
 /// There are some hundred features whatever the number of cases, so that all of it stays small.
-public struct Coverage: Hashable, Sendable, Codable {
-    /// The features that were seen.
+public struct Coverage: Sendable {
+    /// The features that were seen, in no order that matters.
     public private(set) var features: [String] = []
     /// How many cases had each, in the order of `features`.
     public private(set) var counts: [Int] = []
-
-    /// Two features by their numbers in `features`, the lesser first.
-    public struct Pair: Hashable, Sendable, Codable {
-        public var first: Int
-        public var second: Int
-    }
-
     /// How many cases had both.
     public private(set) var pairs: [Pair: Int] = [:]
+    private var numbers: [String: Int] = [:]
+
+    /// Two features by their numbers in `features`, the lesser first.
+    public struct Pair: Hashable, Sendable {
+        public let first: Int
+        public let second: Int
+
+        init(_ one: Int, _ other: Int) { (first, second) = (min(one, other), max(one, other)) }
+    }
 
     public init() {}
+
+    /// How many cases had a feature.
+    public func count(of feature: String) -> Int { numbers[feature].map { counts[$0] } ?? 0 }
+
+    /// How many cases had both.
+    public func count(of feature: String, and other: String) -> Int {
+        guard let one = numbers[feature], let two = numbers[other] else { return 0 }
+        return pairs[Pair(one, two)] ?? 0
+    }
+
+    /// - Parameter features: of a case, each once.
+    mutating func add(_ features: [String]) {
+        let numbers = features.map { number(of: $0) }
+        for (index, number) in numbers.enumerated() {
+            counts[number] += 1
+            for other in numbers[(index + 1)...] { pairs[Pair(number, other), default: 0] += 1 }
+        }
+    }
+
+    mutating func add(_ other: Coverage) {
+        let numbers = other.features.map { number(of: $0) }
+        for (number, count) in zip(numbers, other.counts) { counts[number] += count }
+        for (pair, count) in other.pairs { pairs[Pair(numbers[pair.first], numbers[pair.second]), default: 0] += count }
+    }
+
+    private mutating func number(of feature: String) -> Int {
+        if let number = numbers[feature] { return number }
+        numbers[feature] = features.count
+        features.append(feature)
+        counts.append(0)
+        return features.count - 1
+    }
+}
+
+/// Which feature was seen first makes no difference.
+extension Coverage: Hashable {
+    public static func == (one: Coverage, other: Coverage) -> Bool {
+        guard one.features.count == other.features.count, one.pairs.count == other.pairs.count else { return false }
+        let numbers = one.features.map { other.numbers[$0] ?? -1 }
+        return zip(numbers, one.counts).allSatisfy { $0 >= 0 && other.counts[$0] == $1 }
+            && one.pairs.allSatisfy { other.pairs[Pair(numbers[$0.first], numbers[$0.second])] == $1 }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(Set(features))
+        hasher.combine(pairs.count)
+    }
+}
+
+extension Coverage: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case features, counts, pairs
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        features = try values.decode([String].self, forKey: .features)
+        counts = try values.decode([Int].self, forKey: .counts)
+        pairs = try values.decode([Pair: Int].self, forKey: .pairs)
+        numbers = Dictionary(zip(features, features.indices)) { first, _ in first }
+        guard numbers.count == features.count, counts.count == features.count,
+            pairs.keys.allSatisfy({ $0.first >= 0 && $0.second < features.count })
+        else {
+            throw DecodingError.dataCorruptedError(forKey: .pairs, in: values, debugDescription: "are not of the features")
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(features, forKey: .features)
+        try values.encode(counts, forKey: .counts)
+        try values.encode(pairs, forKey: .pairs)
+    }
+}
+
+/// `3 17`
+extension Coverage.Pair: Codable, CodingKeyRepresentable {
+    public var codingKey: any CodingKey { TextKey("\(first) \(second)") }
+
+    public init?(codingKey: some CodingKey) {
+        let numbers = codingKey.stringValue.split(separator: " ").compactMap { Int($0) }
+        guard numbers.count == 2 else { return nil }
+        self.init(numbers[0], numbers[1])
+    }
 }

@@ -1,7 +1,7 @@
 import Foundation
 
 /// A run as a folder: `plan.json`, `log.jsonl`, which is only ever appended to, and `corpus`, with the file of each finding.
-public struct RunFolder: Sendable {
+public struct RunFolder: Hashable, Sendable {
     public let path: String
 
     public init(_ path: String) { self.path = path }
@@ -9,10 +9,123 @@ public struct RunFolder: Sendable {
     public var planPath: String { path + "/plan.json" }
     public var logPath: String { path + "/log.jsonl" }
     public var corpusPath: String { path + "/corpus" }
+    var corpus: Corpus { Corpus(folder: corpusPath) }
+
+    // MARK: Reading
 
     /// Reads a folder, of a run that is going on too. The log is streamed: it takes no memory that grows with the cases.
     /// - Throws: `CorpusError` that names the file and line.
     public static func read(_ url: URL) throws -> RunRecord {
-        throw CorpusError(path: url.relativePath, reason: "cannot be read yet")
+        let folder = RunFolder(url.relativePath)
+        let plan = try folder.plan()
+        guard FileManager.default.fileExists(atPath: folder.logPath) else {
+            return RunRecord(summary: RunSummary(plan, PastRun(plan), in: folder), tornBytes: 0)
+        }
+        let (past, lines) = try folder.past(of: plan)
+        return RunRecord(summary: RunSummary(plan, past, in: folder), tornBytes: lines.tornBytes)
+    }
+
+    /// - Throws: `CorpusError` where there is none, or it is no plan.
+    func plan() throws -> RunPlan {
+        guard FileManager.default.fileExists(atPath: planPath) else {
+            let isThere = FileManager.default.fileExists(atPath: path)
+            throw CorpusError(
+                path: path, reason: isThere ? "is no folder of a run: there is no plan.json" : "no such folder")
+        }
+        do {
+            return try JSONText.decode(RunPlan.self, from: CorpusError.contents(of: planPath))
+        } catch let error as DecodingError {
+            throw CorpusError(path: planPath, reason: "is no plan of a run: \(error.line)")
+        }
+    }
+
+    private func past(of plan: RunPlan) throws -> (PastRun, LogLines) {
+        let lines = try LogLines(logPath)
+        var past = PastRun(plan)
+        while let (line, _) = try lines.next() {
+            do {
+                try past.take(line)
+            } catch let error as PastRun.Contradiction {
+                throw lines.foreign(error.reason)
+            }
+        }
+        return (past, lines)
+    }
+
+    // MARK: Running
+
+    /// Begins a run, or goes on with the one that the folder is of: a torn last line is dropped, and the corpus holds what
+    /// the log says.
+    /// - Throws: `CorpusError` where the run is of another plan, where another process is at it, and for what cannot be
+    ///   read or written.
+    public func open(_ plan: RunPlan) throws -> RunLog {
+        let isNew = try prepare(plan)
+        let descriptor = Foundation.open(logPath, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw CorpusError(path: logPath, reason: "cannot be written: \(SystemError())") }
+        do {
+            // Where a file system has no locks, there is none.
+            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+                throw CorpusError(path: path, reason: "another process runs it")
+            }
+            let (past, lines) = try past(of: plan)
+            guard ftruncate(descriptor, off_t(lines.length)) == 0 else {
+                throw CorpusError(path: logPath, reason: "cannot be written: \(SystemError())")
+            }
+            if !isNew { restoreCorpus(past) }
+            return RunLog(self, plan, past, descriptor: descriptor, length: lines.length)
+        } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+
+    /// - Returns: whether the run begins.
+    private func prepare(_ plan: RunPlan) throws -> Bool {
+        let manager = FileManager.default
+        if manager.fileExists(atPath: planPath) {
+            if let difference = plan.difference(from: try self.plan()) {
+                throw CorpusError(path: path, reason: "is of another run: \(difference)")
+            }
+            return false
+        }
+        for name in ["log.jsonl", "corpus"] where manager.fileExists(atPath: "\(path)/\(name)") {
+            throw CorpusError(path: path, reason: "there is a \(name), but no plan.json that says of which run")
+        }
+        do {
+            try manager.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw CorpusError(path: path, reason: "cannot be made a folder: \(CorpusError.reason(error))")
+        }
+        try write(plan)
+        return true
+    }
+
+    /// The file appears as a whole or not at all.
+    func write(_ plan: RunPlan) throws {
+        let temporary = planPath + ".new"
+        let data = Data(try JSONText.encode(plan).utf8)
+        guard Self.write(data, to: temporary), rename(temporary, planPath) == 0 else {
+            let error = SystemError()
+            unlink(temporary)
+            throw CorpusError(path: planPath, reason: "cannot be written: \(error)")
+        }
+    }
+
+    private static func write(_ data: Data, to path: String) -> Bool {
+        let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { return false }
+        let count = data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+        let isWritten = count == data.count && fsync(descriptor) == 0
+        return close(descriptor) == 0 && isWritten
+    }
+
+    /// Files of findings of which the log does not know were being written when the run was killed, and are found again.
+    private func restoreCorpus(_ past: PastRun) {
+        let entries = past.findings.values.compactMap(\.entry)
+        let wanted = Set(entries.map { Corpus.name(of: $0) })
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: corpusPath)) ?? []
+        for name in names where !wanted.contains(name) { corpus.remove("\(corpusPath)/\(name)") }
+        // What cannot be written now is said when the run ends.
+        for entry in entries where !names.contains(Corpus.name(of: entry)) { _ = try? corpus.keep(entry) }
     }
 }

@@ -1,7 +1,3 @@
-import Devices
-import Engines
-import Foundation
-
 /// What a run is of, as `plan.json` of its folder says: written once, when the run begins.
 ///
 /// A run goes on where everything but `machines` and `probes` is as it was; runs are merged where everything but these and
@@ -31,13 +27,15 @@ public struct RunPlan: Hashable, Sendable, Codable {
     public var log: LogDetail
     /// How devices of other engines than the builtin one compute, as probing has found it.
     public var probes: [ProbeTable]
-    /// Where the run began, and where it went on; of merged runs, all of them.
+    /// Where the run began; of merged runs, all of them.
     public var machines: [Machine]
 
     /// An engine, so that it can be told whether it is still the same.
     public struct EngineUnderTest: Hashable, Sendable, Codable {
         /// `builtin`, `llama`.
         public var name: String
+        /// As `--engine` names it; where an engine is makes no other of it.
+        public var option: String
         /// Its own; empty where it has none.
         public var version: String
         /// The SHA-256 of the program or libraries that it is; empty where it is this program.
@@ -45,8 +43,11 @@ public struct RunPlan: Hashable, Sendable, Codable {
         /// What its devices under test say of themselves, by name.
         public var devices: [String: String]
 
-        public init(name: String, version: String, fingerprint: String, devices: [String: String]) {
+        public init(
+            name: String, option: String, version: String, fingerprint: String, devices: [String: String]
+        ) {
             self.name = name
+            self.option = option
             self.version = version
             self.fingerprint = fingerprint
             self.devices = devices

@@ -15,8 +15,10 @@ public struct RunSummary: Hashable, Sendable, Codable {
     /// How long cases were judged, of all sessions and shards together; what is cut down after the last case takes time of
     /// its own.
     public var seconds: Double
-    /// Whether every case that was planned is judged. A run of so many seconds is complete once they are over.
+    /// Whether all that was planned is done, cutting down what failed too.
     public var isComplete: Bool
+    /// Failures of which it is not known yet what they are of: the run was killed, or is at it now.
+    public var unexplained: Int
 }
 
 /// A cause of failures as a report tells it.

@@ -20,6 +20,9 @@ public struct FuzzRun: Sendable {
     public var budget = 1000
     /// The longest that shrinking one failure may take, since hangs are slow to try; nil: as long as that takes.
     public var patience: Duration? = .seconds(300)
+    /// The log of the run's folder: what it has is not done again. `plan`, `extent`, `shard` and `corpus` are those of the
+    /// folder.
+    public var log: RunLog?
     /// What failures are no news.
     public var known = KnownFindings()
     /// Makes the engines of one thread.
@@ -70,6 +73,7 @@ public struct FuzzRun: Sendable {
     ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun. A case whose
     ///     engine is ended meanwhile (`EngineStop`) does not count.
     ///   - handle: told what happens, never twice at a time.
+    ///     A failure that was not cut down then, or whose engine was ended, is left to the run that goes on.
     /// - Throws: `EngineStartError`, and what `handle` throws.
     @discardableResult
     public func run(
@@ -77,34 +81,55 @@ public struct FuzzRun: Sendable {
         _ handle: @escaping @Sendable (Event) throws -> Void = { _ in }
     ) throws -> FuzzReport {
         let start = ContinuousClock.now
-        let report = ReportBox(FuzzReport(plan: plan))
-        let findings = Findings()
+        let past = log?.past
+        let open = past?.openFailures ?? []
+        let before = Duration.milliseconds(past?.elapsed ?? 0)
+        let report = ReportBox(FuzzReport(plan: plan, tally: past?.tally ?? Tally(), duration: before))
+        let findings = past.map { Findings($0, corpus) } ?? Findings()
+        let isCancelled: @Sendable () -> Bool = { [log] in isCancelled() || log?.problem != nil }
         let common = CommonFindings(known, plan)
         let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
             Judge(try engines(), known: known)
         } work: { number, judge -> Judged? in
-            let index = UInt64(number) * shard.count + shard.index
+            guard !isCancelled() else { return nil }
+            if number < open.count {
+                let drawn = try? plan.draw(open[number].place.index, avoiding: common).case
+                return Judged(open[number], drawn: drawn)
+            }
+            let own = UInt64(number - open.count) + (past?.next ?? 0)
+            let index = own * shard.count + shard.index
             switch extent {
             case .cases(let count) where index >= count: return nil
-            case .time(let duration) where .now - start >= duration: return nil
+            case .time(let duration) where past?.isComplete ?? false || before + (.now - start) >= duration: return nil
             default:
-                guard !isCancelled() else { return nil }
+                if past?.ahead.contains(own) ?? false { return Judged(loggedCase: index) }
                 let judged = self.judge(index, judge, findings, common)
                 return judged.record.verdicts.contains(where: \.isStopped) ? nil : judged
             }
         } consume: { _, judged, judge in
-            report.value.add(judged.record)
-            report.value.duration = .now - start
-            try handle(.judged(judged.record))
-            let cases = UInt64(report.value.cases)
-            return judged.record.verdicts.compactMap { verdict -> Parallel.FollowUp? in
-                guard let failure = verdict.failure else { return nil }
-                if let number = judged.explained[verdict.device] {
+            if let open = judged.open {
+                return [{ settle(open, of: judged, judge, findings, handle, isCancelled) }]
+            }
+            guard !judged.isLogged else { return [] }
+            var explained = judged.explained
+            var unexplained: [Failure] = []
+            for failure in judged.record.verdicts.compactMap(\.failure) {
+                let device = failure.signature.device
+                if let number = explained[device] {
                     findings.count(failure.signature, for: number)
-                    return nil
+                } else if let number = findings.countSame(as: failure.signature) {
+                    explained[device] = number
+                } else {
+                    unexplained.append(failure)
                 }
-                if findings.countSame(as: failure.signature) { return nil }
-                return { add(failure, of: judged, judge, findings, after: cases, handle, isCancelled) }
+            }
+            let duration = before + (.now - start)
+            guard log?.append(judged.record, explained: explained, after: duration) ?? true else { return [] }
+            report.value.tally.add(judged.record)
+            report.value.duration = duration
+            try handle(.judged(judged.record))
+            return unexplained.map { failure in
+                { add(failure, of: judged, judge, findings, handle, isCancelled) }
             }
         } finally: { judge, exclusively in
             while !isCancelled(), let (number, finding) = findings.takeUnfinished() {
@@ -114,17 +139,20 @@ public struct FuzzRun: Sendable {
                         finding.failure, of: subject, index: 0, except: number, judge.withoutProof),
                     let dropped = findings.join(number, with: other)
                 {
+                    note(.joined(.init(number: number, with: other)), isCancelled)
                     dropped.path.map { corpus?.remove($0) }
                     continue
                 }
                 try exclusively { try handle(.shrinking(finding)) }
-                let kept = replace(
-                    number, by: shrink(finding, budget, patience, judge, isCancelled), in: findings)
+                var shrunk = shrink(finding, budget, patience, judge, isCancelled)
+                shrunk.stage = .ended
+                let kept = replace(number, by: shrunk, in: findings, isCancelled)
                 try exclusively { try handle(.shrunk(index: finding.index, kept)) }
             }
         }
         if measuresJobs { report.value.measuredJobs = working }
         report.value.wasInterrupted = isCancelled()
+        log?.finish(isComplete: !isCancelled())
         report.value.findings = findings.all.map { finding in
             var finding = finding
             keep(&finding)
@@ -136,33 +164,74 @@ public struct FuzzRun: Sendable {
     /// Makes a failure a finding, which is cut down as far as there is time for while cases wait.
     /// - Returns: what is to be told of it.
     private func add(
-        _ failure: Failure, of judged: Judged, _ judge: Judge, _ findings: Findings, after cases: UInt64,
+        _ failure: Failure, of judged: Judged, _ judge: Judge, _ findings: Findings,
         _ handle: @escaping @Sendable (Event) throws -> Void, _ isCancelled: @escaping @Sendable () -> Bool
     ) -> () throws -> Void {
         let index = judged.record.index
         let engine = judge.engineVersion(of: failure.signature.device).flatMap { $0.isEmpty ? nil : $0 }
         let origin = CorpusEntry.Origin(seed: plan.seed, index: index, version: version, fault: fault, engine: engine)
         guard var subject = judged.case else {
-            let finding = Finding(failure, nil, index: index, found: origin)
-            _ = findings.add(finding)
-            return { try handle(.found(finding)) }
+            var finding = Finding(failure, nil, index: index, found: origin)
+            finding.stage = .settled
+            let number = findings.add(finding)
+            note(findings.state(of: number).map(LogLine.finding), isCancelled)
+            return { [finding] in try handle(.found(finding)) }
         }
         subject.devices = [failure.signature.device]
         let simplest = judge.simplest(failure, of: subject)
-        if simplest.case != subject, findings.countSame(as: simplest.failure.signature) { return {} }
-        var finding = Finding(simplest.failure, simplest.case, index: index, found: origin)
+        if simplest.case != subject, let number = findings.countSame(as: simplest.failure.signature) {
+            let place = FailurePlace(index: index, device: failure.signature.device)
+            let check = simplest.failure.signature.check
+            note(.explained(.init(failure: place, finding: number, check: check)), isCancelled)
+            return {}
+        }
+        var finding = Finding(
+            simplest.failure, simplest.case, index: index, check: failure.signature.check, found: origin)
         finding.occurrences.add(failure.signature)
         keep(&finding)
         let number = findings.add(finding)
-        guard findings.mayShrink(after: cases), findings.take(number) else { return { [finding] in try handle(.found(finding)) } }
-        let patience = min(patience ?? Self.patienceMeanwhile, Self.patienceMeanwhile)
-        let shrunk = shrink(finding, Self.budgetMeanwhile, patience, judge, isCancelled)
-        findings.spend(shrunk.spent)
-        let kept = replace(number, by: shrunk, in: findings)
+        note(findings.state(of: number).map(LogLine.finding), isCancelled)
+        let kept = shrinkMeanwhile(number, finding, judge, findings, isCancelled)
         return { [finding] in
             try handle(.found(finding))
-            try handle(.shrunk(index: index, kept))
+            if let kept { try handle(.shrunk(index: index, kept)) }
         }
+    }
+
+    /// Goes on with a failure that a run left.
+    private func settle(
+        _ open: PastRun.OpenFailure, of judged: Judged, _ judge: Judge, _ findings: Findings,
+        _ handle: @escaping @Sendable (Event) throws -> Void, _ isCancelled: @escaping @Sendable () -> Bool
+    ) -> () throws -> Void {
+        guard let number = open.finding, let finding = findings[number] else {
+            return add(open.failure, of: judged, judge, findings, handle, isCancelled)
+        }
+        let kept = shrinkMeanwhile(number, finding, judge, findings, isCancelled)
+        return { if let kept { try handle(.shrunk(index: finding.index, kept)) } }
+    }
+
+    /// Cuts a finding down as far as there is time for while others wait.
+    /// - Returns: what it is part of now; nil: there is no time.
+    private func shrinkMeanwhile(
+        _ number: UInt64, _ finding: Finding, _ judge: Judge, _ findings: Findings,
+        _ isCancelled: @escaping @Sendable () -> Bool
+    ) -> Finding? {
+        guard findings.mayShrink(after: finding.index / shard.count + 1), findings.take(number) else {
+            findings.settle(number)
+            note(findings.state(of: number).map(LogLine.finding), isCancelled)
+            return nil
+        }
+        let patience = min(patience ?? Self.patienceMeanwhile, Self.patienceMeanwhile)
+        var shrunk = shrink(finding, Self.budgetMeanwhile, patience, judge, isCancelled)
+        shrunk.stage = .settled
+        findings.spend(shrunk.spent)
+        return replace(number, by: shrunk, in: findings, isCancelled)
+    }
+
+    /// Writes to the run's log, if it has one. What was cut off is done again by the run that goes on.
+    private func note(_ line: LogLine?, _ isCancelled: () -> Bool) {
+        guard let line, let log, !isCancelled() else { return }
+        log.note(line)
     }
 
     /// How far a case is cut down while others wait: enough to see what it needs.
@@ -198,15 +267,23 @@ public struct FuzzRun: Sendable {
 
     /// Keeps what cutting a finding down came to, and no file of what is a part of another.
     /// - Returns: the finding that it is part of now.
-    private func replace(_ number: UInt64, by finding: Finding, in findings: Findings) -> Finding {
+    private func replace(
+        _ number: UInt64, by finding: Finding, in findings: Findings, _ isCancelled: () -> Bool
+    ) -> Finding {
+        // The run that goes on begins with what the log has.
+        if log != nil, isCancelled(), let before = findings[number] { return before }
         var finding = finding
         let old = finding.path
         keep(&finding)
-        let (kept, dropped) = findings.replace(number, by: finding)
-        for path in [old == kept.path ? nil : old, dropped?.path].compactMap({ $0 }) where path != kept.path {
-            corpus?.remove(path)
+        let replacement = findings.replace(number, by: finding)
+        for path in [old] + replacement.dropped.map(\.finding.path) where path != replacement.kept.path {
+            path.map { corpus?.remove($0) }
         }
-        return kept
+        for dropped in replacement.dropped {
+            note(.joined(.init(number: dropped.number, with: replacement.number)), isCancelled)
+        }
+        note(findings.state(of: replacement.number).map(LogLine.finding), isCancelled)
+        return replacement.kept
     }
 
     struct Judged: Sendable {
@@ -214,6 +291,27 @@ public struct FuzzRun: Sendable {
         var `case`: Case?
         /// Of failures by device: the findings that explain them.
         var explained: [String: UInt64] = [:]
+        /// Whether the log has it, so that it does not count again.
+        var isLogged = false
+        /// The failure for which a case of the log is drawn again.
+        var open: PastRun.OpenFailure?
+
+        init(record: CaseRecord, case: Case? = nil, explained: [String: UInt64] = [:]) {
+            self.record = record
+            self.case = `case`
+            self.explained = explained
+        }
+
+        init(loggedCase index: UInt64) {
+            record = CaseRecord(index: index, architecture: "")
+            isLogged = true
+        }
+
+        init(_ open: PastRun.OpenFailure, drawn: Case?) {
+            self.init(loggedCase: open.place.index)
+            self.case = drawn
+            self.open = open
+        }
     }
 
     private func judge(

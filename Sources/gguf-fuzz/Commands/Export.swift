@@ -40,7 +40,7 @@ struct Export: ParsableCommand {
         guard subject.check != .rejects else {
             try subject.source().save(to: output)
             print("\(output): metadata only, which must be refused: \(subject.summary)")
-            print("llama-results --model \(output.shellArgument) --prompt x --output results.gguf")
+            print(LlamaTools.refusing(model: output))
             try writeProgram(entry, to: files)
             return
         }
@@ -56,18 +56,7 @@ struct Export: ParsableCommand {
             "\(output): \(subject.architecture), \(source.tensors.count) tensors, "
                 + "\(Format.count(parameters)) parameters; token i is the text <i>")
 
-        let arguments = ["--model", output, "--prompt", tools.prompt] + tools.options
-        let common = arguments.map(\.shellArgument).joined(separator: " ")
-        switch tools.kind {
-        case .logits:
-            print("llama-results \(common) --device none --output results.gguf")
-            print("llama-results \(common) --output results.gguf --check")
-            print("llama-eval-callback \(common)")
-        case .embeddings:
-            print("llama-embedding \(common)")
-        case .encoder:
-            print("llama-completion \(common) --predict 1")
-        }
+        for command in tools.commands(model: output) { print(command) }
         if !tools.limits.isEmpty { print("not shown by these tools:") }
         for limit in tools.limits { print("  \(limit)") }
         try writeProgram(entry, to: files)

@@ -45,19 +45,15 @@ struct ListDevices: ParsableCommand {
     }
 
     private func printProbes(_ makers: EngineMakers) throws {
-        let probes = try makers.probes().sorted { $0.key < $1.key }
+        _ = try makers.make()
+        let probes = makers.probes.sorted { $0.key < $1.key }
         Terminal.progress("")
         if probes.isEmpty { print("\nno device of another engine is there to be asked") }
         for (name, probe) in probes {
             print("\n\(name), asked how it computes")
             var table = TextTable(["", "found", "error"])
             for answer in probe.answers {
-                let found = switch answer.outcome {
-                case .computes(let what): what
-                case .unknown: "unknown: no hypothesis makes such errors"
-                case .notAsked(let reason): "not asked: \(reason)"
-                }
-                table.append(answer.subject, found, answer.error.map { String(format: "%.1e", $0) } ?? "")
+                table.append(answer.subject, answer.outcome.words, answer.error.map { String(format: "%.1e", $0) } ?? "")
             }
             table.print()
         }

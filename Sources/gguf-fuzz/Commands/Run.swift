@@ -15,6 +15,10 @@ struct Run: ParsableCommand {
             A profile is a YAML file whose keys are the names of these options; --profile quick is Fuzz/quick.yaml. \
             What is given here goes before what the profile says.
 
+            With --run, a run is a folder: its plan, a log with a line for each case, and the corpus. However it ends, by \
+            an interrupt, by kill -9, for want of disk, the same command goes on with it: what the log has is not done \
+            again. Shards have a folder each; merge makes one of them.
+
             Exit status: 0 nothing failed, 1 something did, 2 bad input or usage, or what cannot be written. An interrupt ends the run with the \
             summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). Cases \
             that run have a second to finish, and none after a second interrupt.
@@ -23,7 +27,7 @@ struct Run: ParsableCommand {
               gguf-fuzz run
               gguf-fuzz run --arch kimi-linear,llama --device cpu --time 30m
               gguf-fuzz run --check chunking,state --cases 500 --seed 7
-              gguf-fuzz run --profile nightly --shard 2/8
+              gguf-fuzz run --profile nightly --shard 2/8 --run night/2
               gguf-fuzz run --inject window-off-by-one --corpus /tmp/corpus
               gguf-fuzz run --engine worker=./my-engine --arch llama
             """)
@@ -42,7 +46,8 @@ struct Run: ParsableCommand {
         var makers = try options.engines.makers(fault: fault)
         let shard = options.shard ?? .whole
         let extent = options.time.map { .time($0.duration) } ?? FuzzRun.Extent.cases(options.cases ?? 1000)
-        let (plan, absences, isShared) = try {
+        let known = try KnownFindings(options.known)
+        let (plan, absences, isShared, runPlan) = try {
             // Made and let go: each thread of the run makes its own.
             let engines = try makers.make()
             let devices = try (options.device ?? .all).devices(of: engines)
@@ -50,7 +55,10 @@ struct Run: ParsableCommand {
                 seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
                 placeable: engines.placeable(with: devices), traits: engines.traits)
             let isShared = engines.devices.contains { devices.contains($0.name) && $0.isAccelerator ?? false }
-            return (plan, engines.absences, isShared)
+            let runPlan = try options.run.map { _ in
+                try RunPlan(options, plan, extent, shard, makers, engines, known: known)
+            }
+            return (plan, engines.absences, isShared, runPlan)
         }()
         makers.devices = plan.devices
         var fuzzing = FuzzRun(
@@ -58,11 +66,17 @@ struct Run: ParsableCommand {
             engines: { [makers] in try makers.make() })
         fuzzing.measuresJobs = options.jobs == nil && isShared
         fuzzing.shard = (shard.number - 1, shard.count)
-        fuzzing.corpus = Corpus(folder: options.corpus ?? "Corpus")
         fuzzing.fault = fault?.name
-        fuzzing.known = try KnownFindings(options.known)
+        fuzzing.known = known
         if let limit = options.shrinkTime { fuzzing.patience = limit.duration }
 
+        let folder = options.run.map { RunFolder($0) }
+        fuzzing.corpus = Corpus(folder: folder?.corpusPath ?? options.corpus ?? "Corpus")
+        if let folder, let runPlan { fuzzing.log = try folder.open(runPlan) }
+        if let log = fuzzing.log, log.casesBefore > 0 {
+            let done = log.wasComplete ? "is done" : "goes on"
+            Terminal.note("\(log.folder.path): \(done) after \(Format.amount(log.casesBefore, "case"))")
+        }
         Interrupt.watch(.endingEngines)
         let log = try options.json.map { try CaseLog($0, seed: plan.seed) }
         let display = RunDisplay(extent, shard: shard)
@@ -73,7 +87,10 @@ struct Run: ParsableCommand {
         }
         display.end()
         let changes = try fuzzing.changesOfKnown { Interrupt.isRequested }
-        RunSummary(report: report, shard: shard, absences: absences, changesOfKnown: changes).print()
+        RunText(report: report, shard: shard, absences: absences, changesOfKnown: changes).print()
+        if let problem = fuzzing.log?.problem {
+            throw CommandError("\(problem); what it has stays, and the same command goes on from there")
+        }
         if log?.failure != nil || report.findings.contains(where: { $0.problem != nil }) { throw ExitStatus.badInput }
         if !report.findings.isEmpty { throw ExitStatus.propertyFailed }
         if report.wasInterrupted, let status = Interrupt.status { throw ExitCode(status) }

@@ -49,7 +49,7 @@ private struct FailureRecord {
     private struct Line: Decodable {
         var architecture: String
         var check: String?
-        var verdicts: [CaseLog.Verdict]
+        var verdicts: [CaseLine.Verdict]
     }
 
     /// - Throws: `CorpusError` that names the line.
@@ -64,7 +64,7 @@ private struct FailureRecord {
             } catch let error as DecodingError {
                 throw CorpusError(path: place, reason: error.line)
             }
-            return line.verdicts.filter { $0.outcome == "fail" }.map { verdict in
+            return line.verdicts.filter { $0.outcome == .fail }.map { verdict in
                 FailureRecord(
                     signature: Signature(
                         check: line.check.flatMap(Check.init) ?? .agrees, device: verdict.device,

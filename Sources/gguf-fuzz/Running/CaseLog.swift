@@ -27,10 +27,8 @@ final class CaseLog: @unchecked Sendable {
 
     func append(_ record: CaseRecord) {
         guard failure == nil else { return }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            let line = try encoder.encode(Line(record, seed)) + Data("\n".utf8)
+            let line = try CaseLine(record, seed: seed).data()
             try file.write(contentsOf: line)
             length += UInt64(line.count)
         } catch {
@@ -46,58 +44,5 @@ final class CaseLog: @unchecked Sendable {
         let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
         return underlying.domain == NSPOSIXErrorDomain
             ? String(cString: strerror(Int32(underlying.code))) : error.localizedDescription
-    }
-
-    /// What came of a case on one device; read by `triage` too.
-    struct Verdict: Codable {
-        var device: String
-        var outcome: String
-        /// Of a discard; of a known finding its name.
-        var reason: String?
-        /// Of a failure.
-        var stage: String?
-        var kind: String?
-        /// Of a death: the functions of its stack, innermost first.
-        var frames: [String]?
-        var seen: String?
-        /// The worst error of a row, as a multiple of its noise floor; of a failure that is not finite, none.
-        var noise: Double?
-    }
-
-    private struct Line: Encodable {
-        var index: UInt64
-        var seed: UInt64
-        var architecture: String
-        var check: String?
-        var layers: Int
-        var tokens: Int
-        var features: [String]
-        var milliseconds: Double
-        var verdicts: [Verdict]
-
-        init(_ record: CaseRecord, _ seed: UInt64) {
-            index = record.index
-            self.seed = seed
-            architecture = record.architecture
-            check = record.check?.rawValue
-            layers = record.layers
-            tokens = record.tokens
-            features = record.features
-            milliseconds = (record.duration.seconds * 1e6).rounded() / 1e3
-            verdicts = record.verdicts.map { verdict in
-                let noise = verdict.worst.flatMap { $0.isFinite ? $0 : nil }
-                return switch verdict.outcome {
-                case .passed: Verdict(device: verdict.device, outcome: "pass", noise: noise)
-                case .discarded(let reason): Verdict(device: verdict.device, outcome: "discard", reason: reason)
-                case .known(let name): Verdict(device: verdict.device, outcome: "known", reason: name)
-                case .failed(let failure):
-                    Verdict(
-                        device: verdict.device, outcome: "fail", stage: failure.signature.stage,
-                        kind: failure.signature.kind,
-                        frames: failure.signature.frames.isEmpty ? nil : failure.signature.frames, seen: failure.seen,
-                        noise: noise)
-                }
-            }
-        }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Fuzzing
 
 /// What a run does: given as options, in a profile, or by default.
 struct RunOptions: ParsableArguments {
@@ -34,6 +35,12 @@ struct RunOptions: ParsableArguments {
     var inject: String?
     @Option(help: ArgumentHelp("Write a record for each case to this file, one JSON object a line.", valueName: "file"))
     var json: String?
+    @Option(help: ArgumentHelp(
+        "The folder of the run: its plan, its log and its corpus. The same command goes on with it, whatever ended it.",
+        valueName: "folder"))
+    var run: String?
+    @Option(help: "Which cases have a line of their own in the folder's log: all, or failures; others are counted. (default: all)")
+    var log: RunPlan.LogDetail?
     @OptionGroup var engines: EnginesUnderTest
 
     func validate() throws {
@@ -42,6 +49,9 @@ struct RunOptions: ParsableArguments {
             throw ValidationError("--cases \(cases): must be 1 to \(1 << 40)")
         }
         if let jobs, !(1...1024).contains(jobs) { throw ValidationError("--jobs \(jobs): must be 1 to 1024") }
+        if corpus != nil, run != nil { throw ValidationError("--corpus and --run: a run's folder has its own corpus") }
+        if log != nil, run == nil { throw ValidationError("--log: is of a run's folder, and there is no --run") }
+        if let run, run.isEmpty { throw ValidationError("--run: names no folder") }
         if let corpus, corpus.isEmpty { throw ValidationError("--corpus: names no folder") }
     }
 
@@ -60,6 +70,8 @@ struct RunOptions: ParsableArguments {
         shrinkTime = shrinkTime ?? other.shrinkTime
         inject = inject ?? other.inject
         json = json ?? other.json
+        run = run ?? other.run
+        log = log ?? other.log
         engines.fill(from: other.engines)
     }
 }

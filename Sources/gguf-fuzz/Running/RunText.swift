@@ -2,7 +2,7 @@ import Foundation
 import Fuzzing
 
 /// What a run came to, as text.
-struct RunSummary {
+struct RunText {
     let report: FuzzReport
     let shard: Shard
     let absences: [String]
@@ -54,7 +54,7 @@ struct RunSummary {
         for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
         if !absences.isEmpty { Swift.print("") }
         for absence in absences { Swift.print("not found: \(absence)") }
-        let (features, pairs) = (Format.count(report.featureCount), Format.count(report.pairCount))
+        let (features, pairs) = (Format.count(report.coverage.features.count), Format.count(report.coverage.pairs.count))
         Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
     }
 
@@ -87,7 +87,7 @@ struct RunSummary {
     }
 }
 
-extension FuzzReport.Cell {
+extension Tally.Cell {
     fileprivate var texts: [String] {
         let others = [
             failures > 0 ? "FAILED \(failures)" : nil, known > 0 ? "known \(known)" : nil,

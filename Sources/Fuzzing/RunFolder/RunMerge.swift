@@ -1,0 +1,166 @@
+import Foundation
+
+/// Makes one folder of those of several shards of a run: their logs become one, in the order of the cases, findings of one
+/// cause are joined, and the smallest case of each is kept.
+public struct RunMerge: Sendable {
+    private let folders: [RunFolder]
+    private let plan: RunPlan
+
+    /// - Parameter folders: of different shards of one run; some of them may be merged already, some not yet done.
+    /// - Throws: `CorpusError` where one is no folder of a run, or of another run or engine, or where a shard is there
+    ///   twice.
+    public init(_ folders: [RunFolder]) throws {
+        self.folders = folders
+        guard let first = folders.first else { throw CorpusError(path: "merge", reason: "there is no folder") }
+        var plan = try first.plan()
+        for folder in folders.dropFirst() {
+            let other = try folder.plan()
+            if let difference = other.difference(from: plan, ignoringShards: true) {
+                throw CorpusError(path: folder.path, reason: "is of another run than \(first.path): \(difference)")
+            }
+            if let shard = other.shards.first(where: plan.shards.contains) {
+                throw CorpusError(path: folder.path, reason: "is of shard \(shard), which is there already")
+            }
+            plan.shards += other.shards
+            plan.probes += other.probes.filter { !plan.probes.contains($0) }
+            plan.machines += other.machines.filter { !plan.machines.contains($0) }
+            if other.log == .failures { plan.log = .failures }
+        }
+        plan.shards.sort()
+        self.plan = plan
+    }
+
+    /// Writes the folder, which appears as a whole or not at all.
+    /// - Throws: `CorpusError` where there is one already, where a log has a line that is none, or what cannot be written.
+    public func write(to folder: RunFolder) throws {
+        guard !FileManager.default.fileExists(atPath: folder.path) else {
+            throw CorpusError(path: folder.path, reason: "is there already")
+        }
+        let path = folder.path.hasSuffix("/") ? String(folder.path.dropLast()) : folder.path
+        let partial = RunFolder(path + ".partial")
+        try? FileManager.default.removeItem(atPath: partial.path)
+        defer { try? FileManager.default.removeItem(atPath: partial.path) }
+        let log = try partial.open(plan)
+        var past = PastRun(plan)
+        try mergeLogs { line, data in
+            try past.take(line)
+            try log.copy(data)
+        }
+        for line in joining(past) {
+            try past.take(line)
+            try log.copy(JSONLine.encode(line))
+        }
+        for (number, finding) in past.findings {
+            guard var entry = finding.entry else { continue }
+            entry.occurrences = past.sightings[number].map(Finding.Occurrences.init)
+            try partial.corpus.keep(entry)
+        }
+        log.finish(isComplete: false)
+        if let problem = log.problem { throw problem }
+        guard rename(partial.path, path) == 0 else {
+            throw CorpusError(path: folder.path, reason: "cannot be written: \(SystemError())")
+        }
+    }
+
+    // MARK: Logs
+
+    /// A log that is being read.
+    private struct Source {
+        var path: String
+        var lines: LogLines
+        /// The next line.
+        var line: (line: LogLine, data: Data)?
+        /// The last case.
+        var index: UInt64 = 0
+        /// What its findings are called in the merged log.
+        var numbers: [UInt64: UInt64] = [:]
+
+        /// - Throws: `CorpusError`.
+        init(_ folder: RunFolder) throws {
+            path = folder.logPath
+            lines = try LogLines(path)
+            try advance()
+        }
+
+        mutating func advance() throws {
+            line = try lines.next()
+            if case .judged(let judged)? = line?.line { index = judged.index }
+        }
+    }
+
+    /// Hands over the lines of all logs: of cases by their index, the others after the case that they follow.
+    private func mergeLogs(_ body: (LogLine, Data) throws -> Void) throws {
+        var sources = try folders.filter { FileManager.default.fileExists(atPath: $0.logPath) }.map { try Source($0) }
+        var count: UInt64 = 0
+        while let first = sources.indices.filter({ sources[$0].line != nil }).min(by: { sources[$0].index < sources[$1].index }),
+            let (line, data) = sources[first].line
+        {
+            let renamed = line.renamed { number in
+                if let known = sources[first].numbers[number] { return known }
+                sources[first].numbers[number] = count
+                count += 1
+                return count - 1
+            }
+            do {
+                try body(renamed ?? line, renamed.map { try JSONLine.encode($0) } ?? data)
+            } catch let error as PastRun.Contradiction {
+                throw sources[first].lines.foreign(error.reason)
+            }
+            try sources[first].advance()
+        }
+    }
+
+    // MARK: Findings
+
+    /// What joins findings of one cause that several logs have: each becomes part of the one whose case is the smallest.
+    private func joining(_ past: PastRun) -> [LogLine] {
+        var kept: [(number: UInt64, finding: Finding)] = []
+        var lines: [LogLine] = []
+        for (number, finding) in past.findings.sorted(by: { ($0.value.index, $0.key) < ($1.value.index, $1.key) }) {
+            guard let place = kept.firstIndex(where: { $0.finding.isOne(with: finding) }) else {
+                kept.append((number, finding))
+                continue
+            }
+            var (own, other) = (kept[place], (number: number, finding: finding))
+            if let entry = finding.entry, own.finding.entry.map(entry.isSimpler) ?? true { swap(&own, &other) }
+            own.finding.absorb(other.finding)
+            kept[place] = own
+            lines.append(.joined(.init(number: other.number, with: own.number)))
+        }
+        let states = kept.map { number, finding in
+            LogLine.finding(FindingState(number: number, finding, spent: past.spent))
+        }
+        return lines + states
+    }
+}
+
+extension Finding {
+    /// Whether two that different runs found are of one cause.
+    fileprivate func isOne(with other: Finding) -> Bool {
+        if includes(other) || other.includes(self) { return true }
+        guard let entry, let own = other.entry else { return false }
+        return Corpus.name(of: entry) == Corpus.name(of: own)
+    }
+}
+
+extension LogLine {
+    /// The same with other numbers of findings; nil: there are none.
+    fileprivate func renamed(_ number: (UInt64) -> UInt64) -> LogLine? {
+        switch self {
+        case .judged(var line):
+            guard line.verdicts.contains(where: { $0.finding != nil }) else { return nil }
+            for index in line.verdicts.indices {
+                line.verdicts[index].finding = line.verdicts[index].finding.map(number)
+            }
+            return .judged(line)
+        case .finding(var state):
+            state.number = number(state.number)
+            return .finding(state)
+        case .joined(let joined): return .joined(.init(number: number(joined.number), with: number(joined.with)))
+        case .explained(var explained):
+            explained.finding = number(explained.finding)
+            return .explained(explained)
+        case .counted, .complete: return nil
+        }
+    }
+}
