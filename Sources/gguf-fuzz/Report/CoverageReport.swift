@@ -124,10 +124,10 @@ extension CoverageReport.Growth {
             Mark(x: "260", y: "168", side: "middle", text: Format.count(cases / 2)),
             Mark(x: "520", y: "168", side: "end", text: Format.amount(cases, "case")),
         ]
-        let next = 1000 * Double(pairs[1] ?? 0) / Double(cases)
+        let next = Double(pairs[1] ?? 0) / Double(cases)
         caption = "Blue: features, of \(Format.count(coverage.features.count)); red: pairs, of "
             + "\(Format.count(coverage.pairs.count)), that so many of the cases show, on average over their orders. "
-            + "1,000 more cases would show about \(Format.rate(next)) new pairs."
+            + "One more case would show about \(String(format: "%.2g", next)) new pairs."
     }
 }
 

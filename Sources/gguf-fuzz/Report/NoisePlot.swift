@@ -79,8 +79,8 @@ struct NoisePlot {
 
     private static func range(_ bin: Int) -> String {
         switch bin {
-        case Tally.NoiseHistogram.lowest: "below \(power(bin + 1))"
-        case Tally.NoiseHistogram.highest: "\(power(bin)) and above"
+        case Tally.NoiseHistogram.range.lowerBound: "below \(power(bin + 1))"
+        case Tally.NoiseHistogram.range.upperBound: "\(power(bin)) and above"
         default: "\(power(bin)) to \(power(bin + 1))"
         }
     }

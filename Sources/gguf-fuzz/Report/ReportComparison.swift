@@ -67,8 +67,8 @@ struct ReportComparison {
             let (added, left) = (
                 plan.architectures.filter { !other.architectures.contains($0) },
                 other.architectures.filter { !plan.architectures.contains($0) })
-            if !added.isEmpty { parts.append("architectures of this run only: \(added.joined(separator: ", "))") }
-            if !left.isEmpty { parts.append("architectures of that run only: \(left.joined(separator: ", "))") }
+            if !added.isEmpty { parts.append("architectures of this run only: \(Format.list(added))") }
+            if !left.isEmpty { parts.append("architectures of that run only: \(Format.list(left))") }
         }
         return parts.isEmpty ? "the same engines and plan." : parts.joined(separator: "; ") + "."
     }

@@ -117,6 +117,9 @@ struct ReportPage {
         let known = tally.known.values.reduce(0, +)
         if known > 0 { parts.append("\(Format.count(known)) failed as is known") }
         parts.append("\(Format.count(tally.discarded)) discarded (\(Format.share(tally.discarded, of: tally.verdicts)))")
+        if run.unexplained > 0 {
+            parts.append("of \(Format.amount(run.unexplained, "failure")) it is not known yet what they are of")
+        }
         let planned = run.plan.cases.map { " of \(Format.count(Int(clamping: $0)))" } ?? ""
         let cases = run.isComplete ? Format.amount(tally.cases, "case")
             : "\(Format.count(tally.cases))\(planned) cases so far, not complete"

@@ -18,7 +18,9 @@ struct ReportedFinding {
     /// The smallest case, a line each.
     var smallest: [String]
     var seen: String
+    /// The innermost, which say most, and who called them.
     var frames: [String]
+    var outerFrames: [String]
     var cases: Int
     var casesText: String
     /// The case that showed it first.
@@ -41,6 +43,8 @@ struct ReportedFinding {
         var lines: [String]
     }
 
+    private static let innerFrames = 6
+
     /// - Parameter isNew: nil where there is no other run to compare with.
     init(_ finding: RunFinding, number: Int, isNew: Bool?) {
         let sightings = finding.sightings
@@ -58,7 +62,8 @@ struct ReportedFinding {
         ].compactMap { $0 }
         smallest = finding.words
         seen = finding.seen
-        frames = finding.frames
+        frames = Array(finding.frames.prefix(Self.innerFrames))
+        outerFrames = Array(finding.frames.dropFirst(Self.innerFrames))
         cases = sightings.cases
         casesText = Format.count(sightings.cases)
         index = finding.index

@@ -29,6 +29,12 @@ enum Format {
         return String(format: percentage == 0 || percentage >= 0.1 ? "%.1f %%" : "%.2g %%", percentage)
     }
 
+    /// `a, b, c`; of many, the first and how many more.
+    static func list(_ names: [String]) -> String {
+        names.count <= 8 ? names.joined(separator: ", ")
+            : names.prefix(6).joined(separator: ", ") + " and \(names.count - 6) more"
+    }
+
     /// `3.1`, `310`
     static func rate(_ value: Double) -> String { String(format: value < 10 ? "%.1f" : "%.0f", value) }
 
