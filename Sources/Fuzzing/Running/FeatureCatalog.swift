@@ -8,8 +8,8 @@ public enum FeatureCatalog {
     /// Models that are drawn of each architecture, to see which tensors are optional.
     private static let drawnModels: UInt64 = 8
 
-    /// Of cases of some architectures and checks. Options of sessions are left out, since not every engine can be asked for
-    /// each.
+    /// Of cases of some architectures and checks. Options of sessions are left out, since not every engine can be asked
+    /// for each.
     /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains.
     public static func features(of architectures: [any Architecture.Type], checks: [Check]) throws -> Set<String> {
         var features = Set(checks.map { "check \($0.rawValue)" })

@@ -8,12 +8,12 @@ struct Report: ParsableCommand {
         discussion: """
             The page says what failed, each cause with its smallest case and the commands that show it; which \
             architecture does how well on which device; how errors are spread; what was covered and what never was. It \
-            needs nothing but itself, so that it can be sent and kept. The folder is of a run --run, going on or ended, or \
-            of merge.
+            needs nothing but itself, so that it can be sent and kept. The folder is of run --run, going on or ended, \
+            or of merge.
 
-            For continuous integration, --junit writes what such systems read of tests: a test for each finding, which \
-            fails, and one for each architecture on each device. --github prints annotations for GitHub's workflows, and \
-            adds a summary to the job's.
+            For continuous integration, --junit writes what such systems read of tests: a test for each finding, \
+            which fails, and one for each architecture on each device. --github prints annotations for GitHub's \
+            workflows, and adds a summary to the job's.
 
             Exit status: 0, whatever failed in the run; 2 for bad input.
 
@@ -29,7 +29,8 @@ struct Report: ParsableCommand {
         name: [.customShort("o"), .customLong("output")],
         help: ArgumentHelp("The page to write. (default: report.html in the run's folder)", valueName: "file"))
     var output: String?
-    @Option(help: ArgumentHelp("The folder of an earlier run, to say what is new, gone and still there.", valueName: "folder"))
+    @Option(help: ArgumentHelp(
+        "The folder of an earlier run, to say what is new, gone and still there.", valueName: "folder"))
     var since: String?
     @Option(help: ArgumentHelp("Write a JUnit file, too.", valueName: "file"))
     var junit: String?

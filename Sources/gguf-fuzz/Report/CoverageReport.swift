@@ -63,14 +63,14 @@ struct CoverageReport {
                 names: features.map { String($0.dropFirst(kind.count + 1)) }.sorted())
         }
         unseenPairs = Self.unseenPairs(coverage, cases: tally.cases)
-        words = "\(Format.amount(featureCount, "feature")) and \(Format.amount(pairCount, "pair")) of features were seen; "
-            + "\(Format.amount(missing.count, "feature")) that the plan could draw never "
+        words = "\(Format.amount(featureCount, "feature")) and \(Format.amount(pairCount, "pair")) of features were "
+            + "seen; \(Format.amount(missing.count, "feature")) that the plan could draw never "
             + "\(missing.count == 1 ? "was" : "were")."
         growth = tally.cases > 1 ? Growth(coverage, cases: tally.cases) : nil
     }
 
-    /// Those that chance would have brought together most often. Keys and tensors of different architectures never meet,
-    /// nor do two checks.
+    /// Those that chance would have brought together most often. Keys and tensors of different architectures never
+    /// meet, nor do two checks.
     private static func unseenPairs(_ coverage: Coverage, cases: Int) -> [PairRow] {
         let ofModel: Set = ["key", "tensor"], ofCheck: Set = ["check", "transformation", "contradiction"]
         let numbers = coverage.features.indices.sorted { coverage.counts[$0] > coverage.counts[$1] }

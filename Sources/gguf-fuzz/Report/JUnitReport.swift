@@ -1,7 +1,7 @@
 import Fuzzing
 
-/// A run as continuous integration systems show tests: of each device a suite with a test for each finding, which fails, and
-/// one for each architecture.
+/// A run as continuous integration systems show tests: of each device a suite with a test for each finding, which
+/// fails, and one for each architecture.
 ///
 /// A cause is one failure, however many architectures show it: those are skipped, and say by which finding.
 struct JUnitReport {
@@ -72,7 +72,8 @@ extension JUnitReport.Failure {
         type = finding.kind
         message = "\(finding.title): \(finding.seen)".withoutControls
         let commands = finding.commands.flatMap { ["", $0.purpose + ":"] + $0.lines.map { "  \($0)" } }
-        let frames = finding.frames.isEmpty ? [] : ["", "Stack, innermost first:"] + finding.frames.map { "  \($0)" }
+        var frames = (finding.frames + finding.outerFrames).map { "  \($0)" }
+        if !frames.isEmpty { frames = ["", "Stack, innermost first:"] + frames }
         text = (finding.smallest + [finding.seen, finding.whereSeen] + frames + commands)
             .map(\.withoutControls).joined(separator: "\n")
     }

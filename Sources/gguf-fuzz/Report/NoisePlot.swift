@@ -48,9 +48,9 @@ struct NoisePlot {
                 title: "\(Self.range(bin)): \(Format.amount(count, "verdict"))")
         }
         // As many as can be read.
-        let every = max(1, Int((46 / step).rounded(.up)))
+        let every = max(1, Int((62 / step).rounded(.up)))
         ticks = (first...last + 1).filter { $0 % every == 0 }.map { bin in
-            Tick(x: Self.text(min(max(place(bin), 14), 506)), y: "168", text: Self.power(bin))
+            Tick(x: Self.text(min(max(place(bin), 20), 498)), y: "168", text: Self.power(bin))
         }
         limitX = Self.text(place(limit))
         let total = bins.values.reduce(0, +)

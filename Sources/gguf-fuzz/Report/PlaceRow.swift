@@ -30,7 +30,8 @@ struct PlaceRow {
             let present = cells.compactMap { $0 }
             guard !present.isEmpty else { return nil }
             let states = [
-                present.contains { $0.failures > 0 } ? "failed" : nil, present.contains { $0.known > 0 } ? "known" : nil,
+                present.contains { $0.failures > 0 } ? "failed" : nil,
+                present.contains { $0.known > 0 } ? "known" : nil,
                 present.contains { $0.discards > 0 } ? "discarded" : nil,
             ]
             return PlaceRow(
@@ -49,7 +50,7 @@ extension PlaceRow.Cell {
         heat = String(format: "%.2f", min(1, log2(1 + worst) / log2(1 + NoiseFloor.limit)))
         value = String(format: "%.4g", Double(cell.failures) * 1e6 + (worst.isFinite ? min(worst, 1e5) : 1e5))
         text = cell.failures > 0 ? "\(Format.count(cell.failures)) failed" : cell.worst.map(Format.multiple) ?? "–"
-        var parts = ["\(Format.count(cell.verdicts))"]
+        var parts = [Format.amount(cell.verdicts, "verdict")]
         if cell.failures > 0, let worst = cell.worst { parts.append("others to \(Format.multiple(worst))") }
         if cell.known > 0 { parts.append("\(Format.count(cell.known)) known") }
         if cell.discards > 0 { parts.append("\(Format.count(cell.discards)) discarded") }

@@ -53,7 +53,9 @@ struct ReportComparison {
     /// What is not as it was.
     private static func changes(_ plan: RunPlan, _ other: RunPlan) -> String {
         func version(_ plan: RunPlan, _ name: String) -> String? {
-            plan.engines.first { $0.name == name }.map { $0.version.isEmpty ? String($0.fingerprint.prefix(12)) : $0.version }
+            plan.engines.first { $0.name == name }.map { engine in
+                engine.version.isEmpty ? String(engine.fingerprint.prefix(12)) : engine.version
+            }
         }
         var parts = plan.engines.compactMap { engine -> String? in
             let (now, then) = (version(plan, engine.name) ?? "", version(other, engine.name) ?? "not tested")
@@ -77,7 +79,8 @@ struct ReportComparison {
 extension ReportComparison.Past {
     fileprivate init(_ finding: RunFinding) {
         title = finding.title
-        place = "\(Format.amount(finding.sightings.cases, "case")); \(ReportedFinding.list(finding.sightings.architectures))"
+        let sightings = finding.sightings
+        place = "\(Format.amount(sightings.cases, "case")); \(ReportedFinding.list(sightings.architectures))"
     }
 }
 

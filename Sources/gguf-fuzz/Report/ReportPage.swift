@@ -112,11 +112,14 @@ struct ReportPage {
 
     private static func lead(_ run: RunSummary) -> String {
         let tally = run.tally
-        var parts = [Format.amount(tally.verdicts, "verdict") + " on \(tally.devices(of: run.plan).joined(separator: ", "))"]
-        parts.append("\(Format.count(tally.failures)) failed (\(Format.share(tally.failures, of: tally.verdicts)))")
+        func part(_ count: Int, _ what: String) -> String {
+            "\(Format.count(count)) \(what) (\(Format.share(count, of: tally.verdicts)))"
+        }
+        let devices = tally.devices(of: run.plan).joined(separator: ", ")
+        var parts = ["\(Format.amount(tally.verdicts, "verdict")) on \(devices)", part(tally.failures, "failed")]
         let known = tally.known.values.reduce(0, +)
-        if known > 0 { parts.append("\(Format.count(known)) failed as is known") }
-        parts.append("\(Format.count(tally.discarded)) discarded (\(Format.share(tally.discarded, of: tally.verdicts)))")
+        if known > 0 { parts.append(part(known, "failed as is known")) }
+        parts.append(part(tally.discarded, "discarded"))
         if run.unexplained > 0 {
             parts.append("of \(Format.amount(run.unexplained, "failure")) it is not known yet what they are of")
         }

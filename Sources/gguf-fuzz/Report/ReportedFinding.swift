@@ -77,7 +77,8 @@ struct ReportedFinding {
         checkNames = sightings.checks.keys.sorted().joined(separator: "\n")
         commands = [
             finding.replay.map { Commands(purpose: "See it again", lines: [$0]) },
-            finding.llamaCommands.isEmpty ? nil : Commands(purpose: "In llama.cpp itself", lines: finding.llamaCommands),
+            finding.llamaCommands.isEmpty
+                ? nil : Commands(purpose: "In llama.cpp itself", lines: finding.llamaCommands),
         ].compactMap { $0 }
     }
 
