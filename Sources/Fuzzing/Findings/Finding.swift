@@ -50,6 +50,10 @@ public struct Finding: Sendable {
         public var checks: Set<Check> = []
         public var devices: Set<String> = []
 
+        private enum CodingKeys: String, CodingKey {
+            case cases, architectures, checks, devices
+        }
+
         public init() {}
 
         init(_ sightings: Sightings) {
@@ -64,6 +68,15 @@ public struct Finding: Sendable {
             architectures.insert(signature.architecture)
             checks.insert(signature.check)
             devices.insert(signature.device)
+        }
+
+        /// In alphabetical order, so that files of the same are the same.
+        public func encode(to encoder: any Encoder) throws {
+            var values = encoder.container(keyedBy: CodingKeys.self)
+            try values.encode(cases, forKey: .cases)
+            try values.encode(architectures.sorted(), forKey: .architectures)
+            try values.encode(checks.map(\.rawValue).sorted(), forKey: .checks)
+            try values.encode(devices.sorted(), forKey: .devices)
         }
 
         mutating func add(_ other: Occurrences) {

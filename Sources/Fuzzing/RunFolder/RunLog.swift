@@ -22,7 +22,7 @@ public final class RunLog: @unchecked Sendable {
 
     /// Cases that are counted together, and how long they may wait for it: a run that is killed does these again.
     private static let countEvery: UInt64 = 10_000
-    private static let longestWait = Duration.seconds(60)
+    private static let longestWait = Duration.seconds(30)
     /// How long lines may wait for the disk.
     private static let syncEvery = Duration.seconds(5)
 
