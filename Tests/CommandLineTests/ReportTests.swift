@@ -41,7 +41,9 @@ struct ReportTests {
             // Names in words of templates are all found, and every link leads to a place in it.
             #expect(!page.contains("{{"))
             #expect(!page.contains("://") && !page.contains("<link rel=\"stylesheet\"") && !page.contains(" src="))
-            for link in page.matches(of: /href="#([^"]+)"/) { #expect(page.contains("id=\"\(link.output.1)\""), "\(link.output.0)") }
+            for link in page.matches(of: /href="#([^"]+)"/) {
+                #expect(page.contains("id=\"\(link.output.1)\""), "\(link.output.0)")
+            }
             for link in page.matches(of: /href="([^#"][^"]*)"/) { #expect(link.output.1 == "data:,") }
         }
     }
@@ -50,10 +52,12 @@ struct ReportTests {
     func escaping() throws {
         try Self.withNight { folder in
             let plan = folder + "/night/plan.json"
-            let odd = try Self.text(plan).replacing(/"system"\s*:\s*"[^"]*"/, with: #""system" : "<img src=x> & {{title}}""#)
+            let odd = try Self.text(plan)
+                .replacing(/"system"\s*:\s*"[^"]*"/, with: #""system" : "<img src=x> & {{title}}""#)
             #expect(odd.contains("<img"))
             try odd.write(toFile: plan, atomically: true, encoding: .utf8)
-            #expect(try Program("report", "night", "-o", "odd.html", in: folder).status == 0)
+            let program = try Program("report", "night", "-o", "odd.html", in: folder)
+            #expect(program.status == 0, "\(program)")
             let page = try Self.text(folder + "/odd.html")
             #expect(page.contains("&lt;img src=x&gt; &amp; {{title}}") && !page.contains("<img"))
         }
@@ -69,9 +73,11 @@ struct ReportTests {
                 #expect(program.status == 0, "\(program)")
                 return (program.output, try Self.text(folder + "/page.html"))
             }
-            #expect(try headline("night", "sound").0 == "page.html: 1 new finding, 0 still there, 0 gone\n")
-            #expect(try headline("night", "sound").1.contains("<span class=\"badge new\">new</span>"))
-            #expect(try headline("night", "night").0 == "page.html: No new findings, 1 still there, 0 gone\n")
+            let new = try headline("night", "sound")
+            #expect(new.0 == "page.html: 1 new finding, 0 still there, 0 gone\n")
+            #expect(new.1.contains("<span class=\"badge new\">new</span>"))
+            let same = try headline("night", "night")
+            #expect(same.0 == "page.html: No new findings, 1 still there, 0 gone\n")
             let gone = try headline("sound", "night")
             #expect(gone.0 == "page.html: No new findings, 0 still there, 1 gone\n")
             #expect(gone.1.contains("<h2 id=\"gone\">") && !gone.1.contains("<h2 id=\"untested\">"))
@@ -118,10 +124,12 @@ struct ReportTests {
     @Test("what is no run's folder, and a page that cannot be written, are refused")
     func refusals() throws {
         try Self.withNight { folder in
-            #expect(try Program("report", "morning", in: folder).isRefusal)
-            #expect(try Program("report", "night/corpus", in: folder).isRefusal)
-            #expect(try Program("report", "night", "--since", "morning", in: folder).isRefusal)
-            #expect(try Program("report", "night", "-o", "nowhere/page.html", in: folder).isRefusal)
+            for arguments in [
+                ["morning"], ["night/corpus"], ["night", "--since", "morning"], ["night", "-o", "nowhere/page.html"],
+            ] {
+                let program = try Program(arguments: ["report"] + arguments, in: folder)
+                #expect(program.isRefusal, "\(program)")
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ import PropertyTesting
 /// The features (`Case.features`) that cases can have: what coverage is held against.
 public enum FeatureCatalog {
     /// Models that are drawn of each architecture, to see which tensors are optional.
-    private static let drawnModels: UInt64 = 8
+    private static let drawnModels: UInt64 = 24
 
     /// Of cases of some architectures and checks. Options of sessions are left out, since not every engine can be asked
     /// for each.
@@ -21,10 +21,17 @@ public enum FeatureCatalog {
             }
             for seed in 0..<drawnModels {
                 var choices = Choices(seed: seed)
-                let drawn = try DrawnModel.draw(architecture, &choices)
-                let optional = try Inventory(drawn.metadata).tensors.filter(\.isOptional)
-                features.formUnion(optional.map { "tensor \($0.name.withoutBlock)" })
-                if drawn.architecture.traits.hasEncoder { steps.insert(Step.encoding) }
+                let model = try DrawnModel.draw(architecture, &choices).architecture
+                if model.traits.hasEncoder { steps.insert(Step.encoding) }
+                // Some are asked for only where others are, or are not.
+                let asked = Asked()
+                for arePresent in [true, false] {
+                    _ = try model.smallestGraphs { name in
+                        asked.names.insert(name.withoutBlock)
+                        return arePresent
+                    }
+                }
+                features.formUnion(asked.names.filter { !$0.contains(" ") }.map { "tensor \($0)" })
             }
         }
         features.formUnion(steps.map { "step \($0)" })
@@ -37,6 +44,11 @@ public enum FeatureCatalog {
             features.formUnion(Contradiction.Kind.allCases.map { "contradiction \($0.rawValue)" })
         }
         return features
+    }
+
+    /// The optional tensors that graphs asked for.
+    private final class Asked {
+        var names: Set<String> = []
     }
 }
 
