@@ -282,6 +282,92 @@ struct RunTests {
         }
     #endif
 
+    @Test("a run that is killed again and again comes to what one comes to that nobody disturbs")
+    func killedRuns() throws {
+        try withTemporaryFolder { folder in
+            func arguments(_ name: String) -> [String] {
+                Array(Self.faulty.filter { $0 != "--in-process" }) + ["--jobs", "1", "--run", name]
+            }
+            let whole = try Program(arguments: arguments("whole"), in: folder)
+            #expect(whole.status == 1, "\(whole)")
+            let expected = try Record.read(folder + "/whole/log.jsonl")
+            #expect(expected.map(\.index) == Array(0..<40))
+            for kills in 1...6 {
+                _ = try Program(arguments: arguments("killed"), in: folder) { process in
+                    // It is killed once the log has grown by a few lines, wherever it is then.
+                    let path = folder + "/killed/log.jsonl"
+                    wait { (try? Data(contentsOf: URL(fileURLWithPath: path)))?.count { $0 == 10 } ?? 0 >= 6 * kills }
+                    kill(process.processIdentifier, SIGKILL)
+                }
+            }
+            let killed = try Program(arguments: arguments("killed"), in: folder)
+            #expect(killed.errors.hasPrefix("killed: goes on after "), "\(killed)")
+            #expect(try Record.read(folder + "/killed/log.jsonl") == expected)
+            func said(_ program: Program) -> String {
+                program.output.replacing("killed/", with: "whole/").replacing(/, [0-9.]+ cases\/s.*/, with: "")
+            }
+            #expect(killed.status == 1 && said(killed) == said(whole), "\(killed)")
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/whole/corpus")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/killed/corpus") == names)
+            // What is done is done.
+            let again = try Program(arguments: arguments("killed"), in: folder)
+            #expect(again.status == 1 && again.errors == "killed: is done after 40 cases\n", "\(again)")
+            #expect(again.output == killed.output)
+        }
+    }
+
+    @Test("shards have folders, which merge makes one of; what does not fit is refused")
+    func shardFolders() throws {
+        try withTemporaryFolder { folder in
+            let common = ["run", "--arch", "gpt2", "--device", "cpu", "--cases", "4", "--in-process"]
+            for shard in ["1", "2"] {
+                let program = try Program(
+                    arguments: common + ["--shard", "\(shard)/2", "--run", "night/\(shard)"], in: folder)
+                #expect(program.status == 0, "\(program)")
+            }
+            let merged = try Program("merge", "night/1", "night/2", "-o", "night/all", in: folder)
+            #expect(merged.status == 0)
+            #expect(merged.output == "night/all: 2 of 2 shards, 4 cases, 4 verdicts, 0 failed, 0 findings\n", "\(merged)")
+            let refused = [
+                ["merge", "night/1", "night/1", "-o", "x"], ["merge", "night/1", "nowhere", "-o", "x"],
+                ["merge", "night/1", "night/2", "-o", "night/all"], ["merge", "night", "-o", "x"],
+                common + ["--shard", "2/2", "--run", "night/1"], common + ["--run", "night/all"],
+                common + ["--shard", "1/2", "--run", "night/1", "--log", "failures"],
+                common + ["--run", "night/1", "--corpus", "x"], common + ["--log", "all"], common + ["--run", ""],
+            ]
+            for arguments in refused {
+                let program = try Program(arguments: arguments, in: folder)
+                #expect(program.isRefusal, "\(arguments): \(program)")
+            }
+            #expect(!FileManager.default.fileExists(atPath: folder + "/x"))
+        }
+    }
+
+    #if os(Linux)
+        @Test("a log for which there is no more room ends the run with all that it has, and it goes on later")
+        func fullFolder() throws {
+            try withTemporaryFolder { folder in
+                let arguments = [
+                    "run", "--arch", "gpt2", "--device", "cpu", "--cases", "30", "--check", "agrees", "--in-process",
+                    "--jobs", "1", "--run", "night",
+                ]
+                // A limit of the size of files stands for a full disk.
+                let shell = "trap '' XFSZ; ulimit -f 8; exec '\(Program.executable.path)' \(arguments.joined(separator: " "))"
+                let full = try Tool("/bin/bash", ["-c", shell], in: folder)
+                #expect(full.status == 2)
+                #expect(
+                    full.errors == "gguf-fuzz: night/log.jsonl: cannot be written: File too large; what it has stays, and "
+                        + "the same command goes on from there\n")
+                let count = try Record.read(folder + "/night/log.jsonl").count
+                #expect(count > 0 && count < 30 && full.output.contains("\n\(count) cases of seed 1, "), "\(full)")
+                let program = try Program(arguments: arguments, in: folder)
+                #expect(program.status == 0 && program.errors == "night: goes on after \(count) cases\n", "\(program)")
+                #expect(try Record.read(folder + "/night/log.jsonl").map(\.index) == Array(0..<30))
+                #expect(try Program(arguments: arguments.dropLast() + ["/proc/night"], in: folder).isRefusal)
+            }
+        }
+    #endif
+
     @Test("a profile gives options, and the command line goes before it")
     func profile() throws {
         try withTemporaryFolder { folder in
@@ -353,7 +439,8 @@ private struct Record: Decodable, Equatable {
     var verdicts: [Verdict]
 
     static func read(_ path: String) throws -> [Record] {
-        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+        // A run's folder has other lines among them.
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").filter { $0.hasPrefix("{\"arch") }.map {
             try JSONDecoder().decode(Record.self, from: Data($0.utf8))
         }
     }

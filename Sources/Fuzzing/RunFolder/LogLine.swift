@@ -100,10 +100,11 @@ extension LogLine: Codable {
             self = .joined(try values.decode(Joined.self, forKey: .joined))
         } else if values.contains(.explained) {
             self = .explained(try values.decode(Explained.self, forKey: .explained))
-        } else if try values.decode(Bool.self, forKey: .complete) {
+        } else if values.contains(.complete) {
             self = .complete
         } else {
-            throw DecodingError.dataCorruptedError(forKey: .complete, in: values, debugDescription: "is not true")
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: [], debugDescription: "neither a case nor what became of a finding"))
         }
     }
 

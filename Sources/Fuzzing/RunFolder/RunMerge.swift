@@ -31,8 +31,10 @@ public struct RunMerge: Sendable {
     }
 
     /// Writes the folder, which appears as a whole or not at all.
+    /// - Returns: what the run came to.
     /// - Throws: `CorpusError` where there is one already, where a log has a line that is none, or what cannot be written.
-    public func write(to folder: RunFolder) throws {
+    @discardableResult
+    public func write(to folder: RunFolder) throws -> RunSummary {
         guard !FileManager.default.fileExists(atPath: folder.path) else {
             throw CorpusError(path: folder.path, reason: "is there already")
         }
@@ -60,6 +62,7 @@ public struct RunMerge: Sendable {
         guard rename(partial.path, path) == 0 else {
             throw CorpusError(path: folder.path, reason: "cannot be written: \(SystemError())")
         }
+        return RunSummary(plan, past, in: folder)
     }
 
     // MARK: Logs

@@ -1,10 +1,11 @@
 import Foundation
 
 extension RunPlan {
-    /// What makes another run of this plan, on one line; nil: nothing does. Where runs are, and what their devices were
-    /// found to compute, does not count.
-    /// - Parameter other: that of a folder.
-    /// - Parameter ignoringShards: whether it may be of other shards.
+    /// What makes another run of this plan, on one line; nil: nothing does. Which machines run
+    /// it, and how their devices compute, does not count: a shard may go on elsewhere.
+    /// - Parameters:
+    ///   - other: that of a folder.
+    ///   - ignoringShards: whether it may be of other shards, with logs of other detail.
     func difference(from other: RunPlan, ignoringShards: Bool = false) -> String? {
         func list(_ names: [String]) -> String {
             names.count <= 4 ? names.joined(separator: ",") : "\(names.prefix(3).joined(separator: ",")), … \(names.count)"
@@ -42,13 +43,12 @@ extension RunPlan {
 extension RunPlan.EngineUnderTest {
     /// Where it is makes no difference.
     fileprivate func isSame(as other: Self) -> Bool {
-        name == other.name && version == other.version && fingerprint == other.fingerprint && devices == other.devices
+        name == other.name && version == other.version && fingerprint == other.fingerprint
     }
 
-    /// `llama ggml 0.27.0 (abc) 1f2e3d4c5b6a with CPU`
+    /// `llama ggml 0.27.0 (abc) 1f2e3d4c5b6a`
     fileprivate var words: String {
         [name, version, String(fingerprint.prefix(12))].filter { !$0.isEmpty }.joined(separator: " ")
-            + " on " + devices.values.sorted().joined(separator: ", ")
     }
 }
 

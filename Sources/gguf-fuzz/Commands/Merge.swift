@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Fuzzing
 
 struct Merge: ParsableCommand {
@@ -22,9 +21,7 @@ struct Merge: ParsableCommand {
     var output: String
 
     func run() throws {
-        let folder = RunFolder(output)
-        try RunMerge(folders.map { RunFolder($0) }).write(to: folder)
-        let summary = try RunFolder.read(URL(fileURLWithPath: output)).summary
+        let summary = try RunMerge(folders.map { RunFolder($0) }).write(to: RunFolder(output))
         let (plan, tally) = (summary.plan, summary.tally)
         let shards = plan.shardCount == 1 ? "" : "\(plan.shards.count) of \(Format.amount(Int(plan.shardCount), "shard")), "
         print(

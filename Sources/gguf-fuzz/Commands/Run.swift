@@ -79,7 +79,7 @@ struct Run: ParsableCommand {
         }
         Interrupt.watch(.endingEngines)
         let log = try options.json.map { try CaseLog($0, seed: plan.seed) }
-        let display = RunDisplay(extent, shard: shard)
+        let display = RunDisplay(extent, shard: shard, casesBefore: fuzzing.log?.casesBefore ?? 0)
         defer { display.end() }
         let report = try fuzzing.run(isCancelled: { Interrupt.isRequested }) { event in
             display.show(event)

@@ -7,14 +7,18 @@ final class RunDisplay: @unchecked Sendable {
     private var progress: ProgressLine?
     private let start = ContinuousClock.now
     private let goal: String
-    private var cases = 0
+    private var cases: Int
+    /// Those that sessions before this one did.
+    private let casesBefore: Int
     private var failures = 0
     private var discards = 0
     private var architecture = ""
     /// What is being shrunk.
     private var shrinking: [UInt64: String] = [:]
 
-    init(_ extent: FuzzRun.Extent, shard: Shard) {
+    init(_ extent: FuzzRun.Extent, shard: Shard, casesBefore: Int = 0) {
+        cases = casesBefore
+        self.casesBefore = casesBefore
         goal = switch extent {
         case .cases(let count) where shard.count == 1: " of \(Format.count(Int(count)))"
         default: ""
@@ -52,7 +56,7 @@ final class RunDisplay: @unchecked Sendable {
     private var line: String {
         lock.withLock {
             let elapsed = ContinuousClock.now - start
-            let rate = Double(cases) / max(elapsed.seconds, 1e-9)
+            let rate = Double(cases - casesBefore) / max(elapsed.seconds, 1e-9)
             let work = switch shrinking.count {
             case 0: architecture
             case 1: "shrinking \(shrinking.values.first ?? "")"

@@ -1,0 +1,291 @@
+import Architectures
+import Devices
+import Engines
+import Faults
+import Foundation
+import Inference
+import Testing
+
+@testable import Fuzzing
+
+@Suite("A run's folder")
+struct RunFolderTests {
+    /// A run with a fault in it, one case at a time: what it comes to depends on nothing else.
+    private struct Setting {
+        var fault = "nan-on-seven-tokens"
+        var architectures: [any Architecture.Type] = [GPT2.self, Llama.self]
+        var cases: UInt64 = 36
+        var shard: (number: UInt64, count: UInt64) = (1, 1)
+        var log = RunPlan.LogDetail.all
+
+        var plan: RunPlan {
+            RunPlan(
+                version: "1", program: "", seed: 3, cases: cases, seconds: nil, shard: shard.number,
+                shardCount: shard.count, architectures: architectures.map { $0.name }, checks: ["agrees"],
+                devices: ["cpu"], engines: [], log: log)
+        }
+
+        /// - Returns: what the run says, without what the corpus files are called.
+        @discardableResult
+        func run(in path: String, isCancelled: @escaping @Sendable () -> Bool = { false }) throws -> [[String]] {
+            let fault = try FaultCatalogue.named(fault)
+            let fuzzPlan = FuzzPlan(
+                seed: 3, architectures: architectures, checks: [.agrees], devices: ["cpu"],
+                placeable: ["reference", "cpu"])
+            var run = FuzzRun(fuzzPlan, .cases(cases), jobs: 1) {
+                EngineSet(BuiltinEngine(DeviceSet([ReferenceDevice(), CPUDevice()]), fault: fault))
+            }
+            let folder = RunFolder(path)
+            run.log = try folder.open(plan)
+            run.corpus = Corpus(folder: folder.corpusPath)
+            run.shard = (shard.number - 1, shard.count)
+            run.patience = nil
+            return try run.run(isCancelled: isCancelled).findings.map { finding in
+                finding.lines(replay: "").filter { !$0.hasPrefix(" ") }
+            }
+        }
+    }
+
+    /// Without what depends on the clock.
+    private func lines(_ path: String) throws -> [String] {
+        try String(contentsOfFile: path + "/log.jsonl", encoding: .utf8).split(separator: "\n").map {
+            $0.replacing(/"(elapsed|milliseconds)":[0-9.e-]+,?/, with: "")
+        }
+    }
+
+    private func corpus(_ path: String) throws -> [String: Data] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: path + "/corpus")
+        return Dictionary(uniqueKeysWithValues: try names.map {
+            ($0, try Data(contentsOf: URL(fileURLWithPath: "\(path)/corpus/\($0)")))
+        })
+    }
+
+    private func read(_ path: String) throws -> RunSummary { try RunFolder.read(URL(fileURLWithPath: path)).summary }
+
+    // MARK: Going on
+
+    @Test("wherever its log is cut off, the run that goes on comes to the same", arguments: [
+        RunPlan.LogDetail.all, .failures,
+    ])
+    func cutLogs(log: RunPlan.LogDetail) throws {
+        try withTemporaryFolder { folder in
+            let setting = Setting(log: log)
+            let whole = folder + "/whole"
+            let said = try setting.run(in: whole)
+            let (expected, files) = (try lines(whole), try corpus(whole))
+            let summary = try read(whole)
+            #expect(said.count == 1 && files.count == 1 && summary.isComplete && summary.unexplained == 0)
+            #expect(summary.tally.cases == 36 && summary.tally.failures > 2)
+            let data = try Data(contentsOf: URL(fileURLWithPath: whole + "/log.jsonl"))
+            // Some cuts are in the midst of lines, others between them; the last is after all of it.
+            let cuts = Array(stride(from: 0, to: data.count, by: data.count / 7)) + [data.count]
+            let ends = data.indices.filter { data[$0] == UInt8(ascii: "\n") }.map { $0 + 1 }
+            let states = ends.filter { data[$0...].starts(with: #"{"finding""#.utf8) }
+            #expect(!states.isEmpty)
+            for cut in cuts + states {
+                let path = "\(folder)/\(cut)"
+                try FileManager.default.copyItem(atPath: whole, toPath: path)
+                try data.prefix(cut).write(to: URL(fileURLWithPath: path + "/log.jsonl"))
+                #expect(try setting.run(in: path) == said, "cut at \(cut)")
+                #expect(try corpus(path) == files, "cut at \(cut)")
+                let again = try read(path)
+                #expect(again.tally == summary.tally && again.isComplete, "cut at \(cut)")
+                #expect(again.findings.map(\.sightings) == summary.findings.map(\.sightings), "cut at \(cut)")
+                // What is counted may be counted in other portions.
+                if log == .all { #expect(try lines(path) == expected, "cut at \(cut)") }
+            }
+        }
+    }
+
+    @Test("whenever it is interrupted, also while it shrinks, the run that goes on comes to the same")
+    func interrupts() throws {
+        final class Countdown: @unchecked Sendable {
+            // Counted by the one thread of the run.
+            var left: Int
+            init(_ left: Int) { self.left = left }
+            func isOver() -> Bool {
+                left -= 1
+                return left < 0
+            }
+        }
+        try withTemporaryFolder { folder in
+            let setting = Setting()
+            let said = try setting.run(in: folder + "/whole")
+            let (expected, files) = (try lines(folder + "/whole"), try corpus(folder + "/whole"))
+            var sessions = 0
+            var isDone = false
+            while !isDone {
+                sessions += 1
+                let countdown = Countdown(17 * sessions)
+                try setting.run(in: folder + "/cut") { countdown.isOver() }
+                isDone = countdown.left >= 0
+            }
+            #expect(sessions > 4)
+            #expect(try setting.run(in: folder + "/cut") == said)
+            #expect(try lines(folder + "/cut") == expected)
+            #expect(try corpus(folder + "/cut") == files)
+        }
+    }
+
+    @Test("is not the folder of another plan, nor of two processes")
+    func refusals() throws {
+        try withTemporaryFolder { folder in
+            let path = folder + "/run"
+            let plan = Setting().plan
+            let log = try RunFolder(path).open(plan)
+            #expect(throws: CorpusError(path: path, reason: "another process runs it")) { try RunFolder(path).open(plan) }
+            log.finish(isComplete: false)
+            var other = plan
+            other.seed = 4
+            #expect(throws: CorpusError(path: path, reason: "is of another run: --seed is 3 there, 4 here")) {
+                try RunFolder(path).open(other)
+            }
+            other = plan
+            other.options["inject"] = "gelu-quick"
+            #expect(throws: CorpusError(path: path, reason: "is of another run: --inject is not given there, gelu-quick here")) {
+                try RunFolder(path).open(other)
+            }
+            // Elsewhere it may go on.
+            other = plan
+            other.machines = [.current]
+            #expect(plan.difference(from: other) == nil)
+            // A folder of something else keeps what it has.
+            try FileManager.default.createDirectory(atPath: folder + "/mine/corpus", withIntermediateDirectories: true)
+            #expect(throws: CorpusError.self) { try RunFolder(folder + "/mine").open(plan) }
+        }
+    }
+
+    @Test("a log with lines that are none of the run is refused by the line, and stays as it is", arguments: [
+        ("hello", "The given data was not valid JSON."),
+        ("{}", "neither a case nor what became of a finding"),
+        (#"{"joined":{"number":7,"with":8}}"#, "joins a finding with one that there is not"),
+        (#"{"index":0,"seed":3,"architecture":"gpt2"}"#, "layers is missing"),
+        (#"{"architecture":"gpt2","features":[],"index":1,"layers":1,"milliseconds":1,"seed":4,"tokens":1,"verdicts":[]}"#,
+            "is of seed 4"),
+        (#"{"architecture":"gpt2","features":[],"index":99,"layers":1,"milliseconds":1,"seed":3,"tokens":1,"verdicts":[]}"#,
+            "has case 99, which is none of the plan"),
+        (#"{"architecture":"gpt2","features":[],"index":0,"layers":1,"milliseconds":1,"seed":3,"tokens":1,"verdicts":[]}"#,
+            "has case 0 again"),
+    ])
+    func foreignLines(text: String, reason: String) throws {
+        try withTemporaryFolder { folder in
+            let setting = Setting(cases: 2)
+            try setting.run(in: folder)
+            let log = URL(fileURLWithPath: folder + "/log.jsonl")
+            var data = try Data(contentsOf: log)
+            data += Data("\(text)\n".utf8)
+            try data.write(to: log)
+            let number = data.count { $0 == UInt8(ascii: "\n") }
+            let expected = CorpusError(
+                path: log.path, reason: "line \(number): is no record of this run: \(reason)")
+            #expect(throws: expected) { try setting.run(in: folder) }
+            #expect(throws: expected) { try read(folder) }
+            #expect(try Data(contentsOf: log) == data)
+        }
+    }
+
+    @Test("is read while its last line is being written")
+    func tornLine() throws {
+        try withTemporaryFolder { folder in
+            try Setting(cases: 3).run(in: folder)
+            let log = URL(fileURLWithPath: folder + "/log.jsonl")
+            let data = try Data(contentsOf: log) + Data(#"{"architecture":"gp"#.utf8)
+            try data.write(to: log)
+            let record = try RunFolder.read(URL(fileURLWithPath: folder))
+            #expect(record.tornBytes == 19 && record.summary.tally.cases == 3)
+            #expect(try Data(contentsOf: log) == data)
+        }
+    }
+
+    // MARK: Merging
+
+    @Test("those of all shards, merged, are that of the whole run", arguments: [RunPlan.LogDetail.all, .failures])
+    func merging(log: RunPlan.LogDetail) throws {
+        try withTemporaryFolder { folder in
+            try Setting(log: log).run(in: folder + "/whole")
+            for number in 1...3 as ClosedRange<UInt64> {
+                try Setting(shard: (number, 3), log: log).run(in: "\(folder)/\(number)")
+            }
+            let shards = (1...3).map { RunFolder("\(folder)/\($0)") }
+            try RunMerge(Array(shards[..<2])).write(to: RunFolder(folder + "/some"))
+            let some = try read(folder + "/some")
+            #expect(some.plan.shards == [1, 2] && some.isComplete && some.tally.cases == 24)
+            let said = try RunMerge([RunFolder(folder + "/some"), shards[2]]).write(to: RunFolder(folder + "/all"))
+            let (whole, all) = (try read(folder + "/whole"), try read(folder + "/all"))
+            #expect(all.tally == said.tally && all.findings.map(\.key) == said.findings.map(\.key))
+            #expect(all.tally == whole.tally && all.isComplete && all.plan.shards == [1, 2, 3])
+            #expect(all.findings.map(\.key) == whole.findings.map(\.key))
+            #expect(all.findings.map(\.sightings) == whole.findings.map(\.sightings))
+            #expect(try corpus(folder + "/all").keys == corpus(folder + "/whole").keys)
+            // The smallest is as small as that of any shard.
+            let kept = try CorpusEntry(path: folder + "/all/" + (all.findings.first?.file ?? ""))
+            for shard in shards {
+                for finding in try read(shard.path).findings {
+                    #expect(!(try CorpusEntry(path: "\(shard.path)/\(finding.file ?? "")").isSimpler(than: kept)))
+                }
+            }
+            if log == .all {
+                let cases = try lines(folder + "/all").filter { $0.hasPrefix("{\"architecture") }
+                func plain(_ lines: [String]) -> [String] { lines.map { $0.replacing(/"finding":[0-9]+,/, with: "") } }
+                #expect(plain(cases) == plain(try lines(folder + "/whole").filter { $0.hasPrefix("{\"architecture") }))
+            }
+        }
+    }
+
+    @Test("those of other runs, or of one shard twice, are not merged")
+    func conflicts() throws {
+        try withTemporaryFolder { folder in
+            func open(_ name: String, _ change: (inout RunPlan) -> Void = { _ in }) throws -> RunFolder {
+                var plan = Setting(shard: (1, 2)).plan
+                change(&plan)
+                let result = RunFolder("\(folder)/\(name)")
+                try result.open(plan).finish(isComplete: true)
+                return result
+            }
+            let first = try open("1"), second = try open("2") { $0.shards = [2] }
+            let others = [
+                try open("seed") { ($0.seed, $0.shards) = (4, [2]) },
+                try open("engine") { plan in
+                    plan.engines = [.init(name: "llama", option: "", version: "2", fingerprint: "", devices: [:])]
+                    plan.shards = [2]
+                },
+                try open("of3") { ($0.shards, $0.shardCount) = ([2], 3) }, try open("again"),
+            ]
+            for other in others {
+                #expect(throws: CorpusError.self) { try RunMerge([first, other]) }
+            }
+            try RunMerge([first, second]).write(to: RunFolder(folder + "/all"))
+            // What is there is not overwritten, and nothing is left behind.
+            #expect(throws: CorpusError(path: folder + "/all", reason: "is there already")) {
+                try RunMerge([first, second]).write(to: RunFolder(folder + "/all"))
+            }
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+            #expect(!names.contains { $0.hasSuffix(".partial") })
+        }
+    }
+
+    // MARK: Counting
+
+    @Test("tallies of parts, added, are the tally of all, in whatever order, and through JSON")
+    func tallies() throws {
+        let records = (0..<40).map { index in
+            var record = CaseRecord(index: UInt64(index), architecture: index % 3 == 0 ? "llama" : "gpt2")
+            record.check = index % 2 == 0 ? .agrees : .state
+            record.features = ["a", "b", "c", "d"].enumerated().filter { index >> $0.offset & 1 == 1 }.map(\.element)
+            let outcome: Verdict.Outcome = index % 5 == 0 ? .discarded("block \(index)") : .passed
+            record.verdicts = [Verdict(device: "cpu", outcome: outcome, worst: Double(index) / 4)]
+            return record
+        }
+        func tally(_ records: some Sequence<CaseRecord>) -> Tally { records.reduce(into: Tally()) { $0.add($1) } }
+        let all = tally(records)
+        #expect(all.cases == 40 && all.discarded == 8 && all.discards == ["block N": 8])
+        #expect(all.noise["cpu"]?.exact == 1 && all.noise["cpu"]?.bins[-2] == 1 && all.noise["cpu"]?.bins[3] == 8)
+        #expect(all.coverage.count(of: "a") == 20 && all.coverage.count(of: "d", and: "a") == 10)
+        #expect(all.checks["state"]?.verdicts == 20)
+        var sum = tally(records[20...].reversed())
+        sum.add(tally(records[..<20]))
+        #expect(sum == all)
+        let copy = try JSONDecoder().decode(Tally.self, from: JSONLine.encode(all))
+        #expect(copy == all && copy != tally(records.dropLast()))
+    }
+}
