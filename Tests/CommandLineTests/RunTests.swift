@@ -380,22 +380,21 @@ struct RunTests {
         }
     }
 
-    @Test("the profiles in Fuzz can be run")
+    @Test("the program has its profiles in itself, and can be run with each")
     func ownProfiles() throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("Fuzz")
-        let names = try FileManager.default.contentsOfDirectory(atPath: root.path).filter { name in
-            // One is of a worker in Python, whose packages CI/transformers installs.
-            name.hasSuffix(".yaml") && name != "authors.yaml"
-        }
+        let profiles = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../Sources/gguf-fuzz/Profiles")
+        let names = try FileManager.default.contentsOfDirectory(atPath: profiles.standardized.path)
+            .map { $0.replacing(".yaml", with: "") }
         #expect(names.count >= 3)
         try withTemporaryFolder { folder in
             for name in names {
                 let program = try Program(
-                    "run", "--profile", root.appendingPathComponent(name).path, "--cases", "1", "--arch", "gpt2",
-                    "--device", "cpu", in: folder)
+                    "run", "--profile", name, "--cases", "1", "--arch", "gpt2", "--device", "cpu", in: folder)
                 #expect(program.status == 0, "\(name): \(program)")
             }
+            let unknown = try Program("run", "--profile", "daily", in: folder)
+            let all = "the program's own are \(names.sorted().joined(separator: ", "))\n"
+            #expect(unknown.isRefusal && unknown.errors.hasSuffix(all), "\(unknown)")
         }
     }
 

@@ -12,8 +12,8 @@ struct Run: ParsableCommand {
 
             Cases run in worker processes: one that crashes, hangs or takes too much memory is a failure like any other.
 
-            A profile is a YAML file whose keys are the names of these options; --profile quick is Fuzz/quick.yaml. \
-            What is given here goes before what the profile says.
+            A profile is a YAML file whose keys are the names of these options; quick, nightly and one-architecture \
+            are in the program. What is given here goes before what the profile says.
 
             With --run, a run is a folder: its plan, a log with a line for each case, and the corpus. However it ends, by \
             an interrupt, by kill -9, for want of disk, the same command goes on with it: what the log has is not done \
@@ -33,7 +33,9 @@ struct Run: ParsableCommand {
             """)
 
     @OptionGroup var options: RunOptions
-    @Option(help: ArgumentHelp("A file with values of these options, or the name of one in Fuzz.", valueName: "file"))
+    @Option(help: ArgumentHelp(
+        "A file with values of these options, or the name of one in the folder Fuzz or in the program.",
+        valueName: "file"))
     var profile: String?
 
     func run() throws {
