@@ -72,6 +72,10 @@ struct ReportComparison {
             if !added.isEmpty { parts.append("architectures of this run only: \(Format.list(added))") }
             if !left.isEmpty { parts.append("architectures of that run only: \(Format.list(left))") }
         }
+        for name in Set(plan.options.keys).union(other.options.keys).sorted() {
+            let (now, then) = (plan.options[name] ?? "not given", other.options[name] ?? "not given")
+            if now != then { parts.append("--\(name) was \(then), is \(now)") }
+        }
         return parts.isEmpty ? "the same engines and plan." : parts.joined(separator: "; ") + "."
     }
 }
