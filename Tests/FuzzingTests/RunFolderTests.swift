@@ -13,14 +13,14 @@ struct RunFolderTests {
     /// A run with a fault in it, one case at a time: what it comes to depends on nothing else.
     private struct Setting {
         var fault = "nan-on-seven-tokens"
-        var architectures: [any Architecture.Type] = [GPT2.self, Llama.self]
-        var cases: UInt64 = 36
+        var architectures: [any Architecture.Type] = [GPT2.self]
+        var cases: UInt64 = 18
         var shard: (number: UInt64, count: UInt64) = (1, 1)
         var log = RunPlan.LogDetail.all
 
         var plan: RunPlan {
             RunPlan(
-                version: "1", program: "", seed: 3, cases: cases, seconds: nil, shard: shard.number,
+                version: "1", program: "", seed: 1, cases: cases, seconds: nil, shard: shard.number,
                 shardCount: shard.count, architectures: architectures.map { $0.name }, checks: ["agrees"],
                 devices: ["cpu"], engines: [], log: log)
         }
@@ -30,7 +30,7 @@ struct RunFolderTests {
         func run(in path: String, isCancelled: @escaping @Sendable () -> Bool = { false }) throws -> [[String]] {
             let fault = try FaultCatalogue.named(fault)
             let fuzzPlan = FuzzPlan(
-                seed: 3, architectures: architectures, checks: [.agrees], devices: ["cpu"],
+                seed: 1, architectures: architectures, checks: [.agrees], devices: ["cpu"],
                 placeable: ["reference", "cpu"])
             var run = FuzzRun(fuzzPlan, .cases(cases), jobs: 1) {
                 EngineSet(BuiltinEngine(DeviceSet([ReferenceDevice(), CPUDevice()]), fault: fault))
@@ -39,7 +39,7 @@ struct RunFolderTests {
             run.log = try folder.open(plan)
             run.corpus = Corpus(folder: folder.corpusPath)
             run.shard = (shard.number - 1, shard.count)
-            run.patience = nil
+            (run.budget, run.patience) = (10, nil)
             return try run.run(isCancelled: isCancelled).findings.map { finding in
                 finding.lines(replay: "").filter { !$0.hasPrefix(" ") }
             }
@@ -49,7 +49,7 @@ struct RunFolderTests {
     /// Without what depends on the clock.
     private func lines(_ path: String) throws -> [String] {
         try String(contentsOfFile: path + "/log.jsonl", encoding: .utf8).split(separator: "\n").map {
-            $0.replacing(/"(elapsed|milliseconds)":[0-9.e-]+,?/, with: "")
+            String($0).replacing(/"(elapsed|milliseconds)":[0-9.e-]+,?/, with: "")
         }
     }
 
@@ -75,10 +75,10 @@ struct RunFolderTests {
             let (expected, files) = (try lines(whole), try corpus(whole))
             let summary = try read(whole)
             #expect(said.count == 1 && files.count == 1 && summary.isComplete && summary.unexplained == 0)
-            #expect(summary.tally.cases == 36 && summary.tally.failures > 2)
+            #expect(summary.tally.cases == 18 && summary.tally.failures == 3)
             let data = try Data(contentsOf: URL(fileURLWithPath: whole + "/log.jsonl"))
             // Some cuts are in the midst of lines, others between them; the last is after all of it.
-            let cuts = Array(stride(from: 0, to: data.count, by: data.count / 7)) + [data.count]
+            let cuts = Array(stride(from: 0, to: data.count, by: data.count / 4)) + [data.count]
             let ends = data.indices.filter { data[$0] == UInt8(ascii: "\n") }.map { $0 + 1 }
             let states = ends.filter { data[$0...].starts(with: #"{"finding""#.utf8) }
             #expect(!states.isEmpty)
@@ -116,11 +116,11 @@ struct RunFolderTests {
             var isDone = false
             while !isDone {
                 sessions += 1
-                let countdown = Countdown(17 * sessions)
+                let countdown = Countdown(16 * sessions)
                 try setting.run(in: folder + "/cut") { countdown.isOver() }
                 isDone = countdown.left >= 0
             }
-            #expect(sessions > 4)
+            #expect(sessions > 3)
             #expect(try setting.run(in: folder + "/cut") == said)
             #expect(try lines(folder + "/cut") == expected)
             #expect(try corpus(folder + "/cut") == files)
@@ -137,7 +137,7 @@ struct RunFolderTests {
             log.finish(isComplete: false)
             var other = plan
             other.seed = 4
-            #expect(throws: CorpusError(path: path, reason: "is of another run: --seed is 3 there, 4 here")) {
+            #expect(throws: CorpusError(path: path, reason: "is of another run: --seed is 1 there, 4 here")) {
                 try RunFolder(path).open(other)
             }
             other = plan
@@ -159,12 +159,12 @@ struct RunFolderTests {
         ("hello", "The given data was not valid JSON."),
         ("{}", "neither a case nor what became of a finding"),
         (#"{"joined":{"number":7,"with":8}}"#, "joins a finding with one that there is not"),
-        (#"{"index":0,"seed":3,"architecture":"gpt2"}"#, "layers is missing"),
+        (#"{"index":0,"seed":1,"architecture":"gpt2"}"#, "layers is missing"),
         (#"{"architecture":"gpt2","features":[],"index":1,"layers":1,"milliseconds":1,"seed":4,"tokens":1,"verdicts":[]}"#,
             "is of seed 4"),
-        (#"{"architecture":"gpt2","features":[],"index":99,"layers":1,"milliseconds":1,"seed":3,"tokens":1,"verdicts":[]}"#,
+        (#"{"architecture":"gpt2","features":[],"index":99,"layers":1,"milliseconds":1,"seed":1,"tokens":1,"verdicts":[]}"#,
             "has case 99, which is none of the plan"),
-        (#"{"architecture":"gpt2","features":[],"index":0,"layers":1,"milliseconds":1,"seed":3,"tokens":1,"verdicts":[]}"#,
+        (#"{"architecture":"gpt2","features":[],"index":0,"layers":1,"milliseconds":1,"seed":1,"tokens":1,"verdicts":[]}"#,
             "has case 0 again"),
     ])
     func foreignLines(text: String, reason: String) throws {
@@ -177,7 +177,7 @@ struct RunFolderTests {
             try data.write(to: log)
             let number = data.count { $0 == UInt8(ascii: "\n") }
             let expected = CorpusError(
-                path: log.path, reason: "line \(number): is no record of this run: \(reason)")
+                path: log.path, reason: "line \(number): is no record of a run: \(reason)")
             #expect(throws: expected) { try setting.run(in: folder) }
             #expect(throws: expected) { try read(folder) }
             #expect(try Data(contentsOf: log) == data)
@@ -209,7 +209,7 @@ struct RunFolderTests {
             let shards = (1...3).map { RunFolder("\(folder)/\($0)") }
             try RunMerge(Array(shards[..<2])).write(to: RunFolder(folder + "/some"))
             let some = try read(folder + "/some")
-            #expect(some.plan.shards == [1, 2] && some.isComplete && some.tally.cases == 24)
+            #expect(some.plan.shards == [1, 2] && some.isComplete && some.tally.cases == 12)
             let said = try RunMerge([RunFolder(folder + "/some"), shards[2]]).write(to: RunFolder(folder + "/all"))
             let (whole, all) = (try read(folder + "/whole"), try read(folder + "/all"))
             #expect(all.tally == said.tally && all.findings.map(\.key) == said.findings.map(\.key))
@@ -280,7 +280,7 @@ struct RunFolderTests {
         let all = tally(records)
         #expect(all.cases == 40 && all.discarded == 8 && all.discards == ["block N": 8])
         #expect(all.noise["cpu"]?.exact == 1 && all.noise["cpu"]?.bins[-2] == 1 && all.noise["cpu"]?.bins[3] == 8)
-        #expect(all.coverage.count(of: "a") == 20 && all.coverage.count(of: "d", and: "a") == 10)
+        #expect(all.coverage.count(of: "a") == 20 && all.coverage.count(of: "d", and: "a") == 8)
         #expect(all.checks["state"]?.verdicts == 20)
         var sum = tally(records[20...].reversed())
         sum.add(tally(records[..<20]))

@@ -99,6 +99,16 @@ public struct CaseLine: Hashable, Sendable, Codable {
             seen: verdict.seen ?? "")
     }
 
+    /// The cases of a log, of a run's folder or not, one after the other.
+    /// - Parameter body: told the number of the line, too.
+    /// - Throws: `CorpusError` that names the line, and what `body` throws.
+    public static func forEach(in path: String, _ body: (CaseLine, _ line: Int) throws -> Void) throws {
+        let lines = try LogLines(path)
+        while let (line, _) = try lines.next() {
+            if case .judged(let judged) = line { try body(judged, lines.number) }
+        }
+    }
+
     /// The line with its end.
     /// - Throws: `EncodingError`.
     public func data() throws -> Data { try JSONLine.encode(self) }

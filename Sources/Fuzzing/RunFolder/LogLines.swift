@@ -50,15 +50,25 @@ final class LogLines {
 
     /// What is said of a line that cannot be what it is.
     func foreign(_ reason: String) -> CorpusError {
-        CorpusError(path: path, reason: "line \(number): is no record of this run: \(reason)")
+        CorpusError(path: path, reason: "line \(number): is no record of a run: \(reason)")
+    }
+
+    /// Bytes up to the end of the first line and with it; nil: it has none.
+    private static func lengthOfLine(_ data: Data, from start: Int) -> Int? {
+        data.withUnsafeBytes { bytes in
+            guard start < bytes.count, let base = bytes.baseAddress,
+                let end = memchr(base + start, Int32(UInt8(ascii: "\n")), bytes.count - start)
+            else { return nil }
+            return UnsafeRawPointer(end) - base + 1
+        }
     }
 
     private func nextData() throws -> Data? {
         var searched = 0
         while true {
-            if let end = buffer.dropFirst(searched).firstIndex(of: UInt8(ascii: "\n")) {
-                let line = Data(buffer[...end])
-                buffer = buffer[(end + 1)...]
+            if let count = Self.lengthOfLine(buffer, from: searched) {
+                let line = Data(buffer.prefix(count))
+                buffer = buffer.dropFirst(count)
                 return line
             }
             searched = buffer.count

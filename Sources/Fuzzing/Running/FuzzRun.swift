@@ -222,7 +222,7 @@ public struct FuzzRun: Sendable {
             return nil
         }
         let patience = min(patience ?? Self.patienceMeanwhile, Self.patienceMeanwhile)
-        var shrunk = shrink(finding, Self.budgetMeanwhile, patience, judge, isCancelled)
+        var shrunk = shrink(finding, min(budget, Self.budgetMeanwhile), patience, judge, isCancelled)
         shrunk.stage = .settled
         findings.spend(shrunk.spent)
         return replace(number, by: shrunk, in: findings, isCancelled)

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Fuzzing
 
 struct Triage: ParsableCommand {
@@ -24,7 +23,12 @@ struct Triage: ParsableCommand {
         var triage = Fuzzing.Triage()
         for path in files {
             if path.hasSuffix(".jsonl") {
-                for record in try FailureRecord.read(path) { triage.add(record.signature, record.seen, in: record.place) }
+                try CaseLine.forEach(in: path) { line, number in
+                    for verdict in line.verdicts where verdict.outcome == .fail {
+                        let failure = line.failure(verdict)
+                        triage.add(failure.signature, failure.seen, in: "\(path):\(number)")
+                    }
+                }
             } else {
                 for file in try Corpus.files([path]) { triage.add(try CorpusEntry(path: file), in: file) }
             }
@@ -36,42 +40,5 @@ struct Triage: ParsableCommand {
         }
         let count = groups.reduce(0) { $0 + $1.members.count }
         print("\(groups.isEmpty ? "" : "\n")\(Format.amount(count, "failure")): \(Format.amount(groups.count, "finding"))")
-    }
-}
-
-/// A failure as a log of a run has it.
-private struct FailureRecord {
-    var signature: Signature
-    var seen: String
-    /// `night.jsonl:12`
-    var place: String
-
-    private struct Line: Decodable {
-        var architecture: String
-        var check: String?
-        var verdicts: [CaseLine.Verdict]
-    }
-
-    /// - Throws: `CorpusError` that names the line.
-    static func read(_ path: String) throws -> [FailureRecord] {
-        let data = try CorpusError.contents(of: path)
-        let decoder = JSONDecoder()
-        return try data.split(separator: UInt8(ascii: "\n")).enumerated().flatMap { number, text -> [FailureRecord] in
-            let place = "\(path):\(number + 1)"
-            let line: Line
-            do {
-                line = try decoder.decode(Line.self, from: Data(text))
-            } catch let error as DecodingError {
-                throw CorpusError(path: place, reason: error.line)
-            }
-            return line.verdicts.filter { $0.outcome == .fail }.map { verdict in
-                FailureRecord(
-                    signature: Signature(
-                        check: line.check.flatMap(Check.init) ?? .agrees, device: verdict.device,
-                        architecture: line.architecture, stage: verdict.stage ?? "", kind: verdict.kind ?? "",
-                        frames: verdict.frames ?? []),
-                    seen: verdict.seen ?? "", place: place)
-            }
-        }
     }
 }

@@ -54,7 +54,7 @@ struct RunText {
         for fallback in report.fallbacks.sorted() { Swift.print("  \(fallback)") }
         if !absences.isEmpty { Swift.print("") }
         for absence in absences { Swift.print("not found: \(absence)") }
-        let (features, pairs) = (Format.count(report.coverage.features.count), Format.count(report.coverage.pairs.count))
+        let (features, pairs) = (Format.count(report.coverage.features.count), Format.count(report.coverage.pairCount))
         Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
     }
 
