@@ -24,8 +24,9 @@ struct GGUFFuzz: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Run.self, Merge.self, Report.self, Replay.self, Shrink.self, Triage.self, Export.self, Generate.self, Show.self, Archs.self, ListDevices.self,
-            FaultsCommand.self, ResultsCommand.self, Bisect.self, Tokenize.self, Bench.self, Worker.self,
+            Run.self, Merge.self, Report.self, Replay.self, Shrink.self, Triage.self, Export.self, Generate.self,
+            Show.self, Archs.self, ListDevices.self, FaultsCommand.self, ResultsCommand.self, Bisect.self,
+            Tokenize.self, Bench.self, Worker.self,
         ])
 
     /// Unlike the default, usage errors end with status 2 and every error is one line.

@@ -327,7 +327,8 @@ struct RunTests {
             }
             let merged = try Program("merge", "night/1", "night/2", "-o", "night/all", in: folder)
             #expect(merged.status == 0)
-            #expect(merged.output == "night/all: 2 of 2 shards, 4 cases, 4 verdicts, 0 failed, 0 findings\n", "\(merged)")
+            let said = "night/all: 2 of 2 shards, 4 cases, 4 verdicts, 0 failed, 0 findings\n"
+            #expect(merged.output == said, "\(merged)")
             let refused = [
                 ["merge", "night/1", "night/1", "-o", "x"], ["merge", "night/1", "nowhere", "-o", "x"],
                 ["merge", "night/1", "night/2", "-o", "night/all"], ["merge", "night", "-o", "x"],
@@ -352,12 +353,13 @@ struct RunTests {
                     "--jobs", "1", "--run", "night",
                 ]
                 // A limit of the size of files stands for a full disk.
-                let shell = "trap '' XFSZ; ulimit -f 8; exec '\(Program.executable.path)' \(arguments.joined(separator: " "))"
+                let shell = "trap '' XFSZ; ulimit -f 8; exec '\(Program.executable.path)' "
+                    + arguments.joined(separator: " ")
                 let full = try Tool("/bin/bash", ["-c", shell], in: folder)
                 #expect(full.status == 2)
                 #expect(
-                    full.errors == "gguf-fuzz: night/log.jsonl: cannot be written: File too large; what it has stays, and "
-                        + "the same command goes on from there\n")
+                    full.errors == "gguf-fuzz: night/log.jsonl: cannot be written: File too large; what it has stays, "
+                        + "and the same command goes on from there\n")
                 let count = try Record.read(folder + "/night/log.jsonl").count
                 #expect(count > 0 && count < 30 && full.output.contains("\n\(count) cases of seed 1, "), "\(full)")
                 let program = try Program(arguments: arguments, in: folder)
@@ -439,7 +441,8 @@ private struct Record: Decodable, Equatable {
 
     static func read(_ path: String) throws -> [Record] {
         // A run's folder has other lines among them.
-        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").filter { $0.hasPrefix("{\"arch") }.map {
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        return try lines.filter { $0.hasPrefix("{\"architecture\"") }.map {
             try JSONDecoder().decode(Record.self, from: Data($0.utf8))
         }
     }

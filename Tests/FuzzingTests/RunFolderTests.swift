@@ -133,7 +133,9 @@ struct RunFolderTests {
             let path = folder + "/run"
             let plan = Setting().plan
             let log = try RunFolder(path).open(plan)
-            #expect(throws: CorpusError(path: path, reason: "another process runs it")) { try RunFolder(path).open(plan) }
+            #expect(throws: CorpusError(path: path, reason: "another process runs it")) {
+                try RunFolder(path).open(plan)
+            }
             log.finish(isComplete: false)
             var other = plan
             other.seed = 4
@@ -142,9 +144,8 @@ struct RunFolderTests {
             }
             other = plan
             other.options["inject"] = "gelu-quick"
-            #expect(throws: CorpusError(path: path, reason: "is of another run: --inject is not given there, gelu-quick here")) {
-                try RunFolder(path).open(other)
-            }
+            let inject = "is of another run: --inject is not given there, gelu-quick here"
+            #expect(throws: CorpusError(path: path, reason: inject)) { try RunFolder(path).open(other) }
             // Elsewhere it may go on.
             other = plan
             other.machines = [.current]
@@ -160,11 +161,11 @@ struct RunFolderTests {
         ("{}", "neither a case nor what became of a finding"),
         (#"{"joined":{"number":7,"with":8}}"#, "joins a finding with one that there is not"),
         (#"{"index":0,"seed":1,"architecture":"gpt2"}"#, "layers is missing"),
-        (#"{"architecture":"gpt2","features":[],"index":1,"layers":1,"milliseconds":1,"seed":4,"tokens":1,"verdicts":[]}"#,
+        (#"{"architecture":"a","features":[],"index":1,"layers":1,"milliseconds":0,"seed":4,"tokens":1,"verdicts":[]}"#,
             "is of seed 4"),
-        (#"{"architecture":"gpt2","features":[],"index":99,"layers":1,"milliseconds":1,"seed":1,"tokens":1,"verdicts":[]}"#,
-            "has case 99, which is none of the plan"),
-        (#"{"architecture":"gpt2","features":[],"index":0,"layers":1,"milliseconds":1,"seed":1,"tokens":1,"verdicts":[]}"#,
+        (#"{"architecture":"a","features":[],"index":7,"layers":1,"milliseconds":0,"seed":1,"tokens":1,"verdicts":[]}"#,
+            "has case 7, which is none of the plan"),
+        (#"{"architecture":"a","features":[],"index":0,"layers":1,"milliseconds":0,"seed":1,"tokens":1,"verdicts":[]}"#,
             "has case 0 again"),
     ])
     func foreignLines(text: String, reason: String) throws {

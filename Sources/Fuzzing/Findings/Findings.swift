@@ -77,9 +77,11 @@ final class Findings: @unchecked Sendable {
     subscript(number: UInt64) -> Finding? { lock.withLock { findings[number] } }
 
     /// A failure that is none of the findings'.
-    func add(_ finding: Finding) -> UInt64 {
+    /// - Parameter note: told of it before any other thread knows of it.
+    func add(_ finding: Finding, note: (FindingState) -> Void) -> UInt64 {
         lock.withLock {
             defer { nextNumber += 1 }
+            note(FindingState(number: nextNumber, finding, spent: spent))
             findings[nextNumber] = finding
             return nextNumber
         }

@@ -12,7 +12,7 @@ public struct CaseLine: Hashable, Sendable, Codable {
     public var features: [String]
     /// From drawing the case to the last verdict.
     public var milliseconds: Double
-    /// Of a run's folder: milliseconds since the case before it was judged, in this run or, for its first, since that began.
+    /// Of a run's folder: milliseconds since the case before it was judged, or since the run began.
     public var elapsed: Int?
     public var verdicts: [Verdict]
 

@@ -102,7 +102,8 @@ extension Coverage: Codable {
         guard numbers.count == features.count, counts.count == features.count,
             pairs.keys.allSatisfy({ $0.first >= 0 && $0.first < $0.second && $0.second < features.count })
         else {
-            throw DecodingError.dataCorruptedError(forKey: .pairs, in: values, debugDescription: "are not of the features")
+            throw DecodingError.dataCorruptedError(
+                forKey: .pairs, in: values, debugDescription: "are not of the features")
         }
         together = [Int](repeating: 0, count: features.count * max(0, features.count - 1) / 2)
         for (pair, count) in pairs { together[pair.place] = count }

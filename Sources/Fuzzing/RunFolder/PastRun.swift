@@ -1,4 +1,5 @@
-/// What the log of a run says: what is done, and what of that still waits. Its size does not depend on the number of cases.
+/// What the log of a run says: what is done, and what of that still waits. Its size does not depend on the number of
+/// cases.
 struct PastRun: Sendable {
     private let plan: RunPlan
     private(set) var tally = Tally()

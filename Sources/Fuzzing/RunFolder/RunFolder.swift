@@ -1,6 +1,7 @@
 import Foundation
 
-/// A run as a folder: `plan.json`, `log.jsonl`, which is only ever appended to, and `corpus`, with the file of each finding.
+/// A run as a folder: `plan.json`, `log.jsonl`, which is only ever appended to, and `corpus`, with a file for each
+/// finding.
 public struct RunFolder: Hashable, Sendable {
     public let path: String
 
@@ -13,7 +14,7 @@ public struct RunFolder: Hashable, Sendable {
 
     // MARK: Reading
 
-    /// Reads a folder, of a run that is going on too. The log is streamed: it takes no memory that grows with the cases.
+    /// Reads a folder, of a run that is going on too. The log is streamed: memory does not grow with the cases.
     /// - Throws: `CorpusError` that names the file and line.
     public static func read(_ url: URL) throws -> RunRecord {
         let folder = RunFolder(url.relativePath)
@@ -54,8 +55,8 @@ public struct RunFolder: Hashable, Sendable {
 
     // MARK: Running
 
-    /// Begins a run, or goes on with the one that the folder is of: a torn last line is dropped, and the corpus holds what
-    /// the log says.
+    /// Begins a run, or goes on with the one that the folder is of: a torn last line is dropped, and the corpus is made
+    /// to hold what the log says.
     /// - Throws: `CorpusError` where the run is of another plan, where another process is at it, and for what cannot be
     ///   read or written.
     public func open(_ plan: RunPlan) throws -> RunLog {
@@ -119,7 +120,7 @@ public struct RunFolder: Hashable, Sendable {
         return close(descriptor) == 0 && isWritten
     }
 
-    /// Files of findings of which the log does not know were being written when the run was killed, and are found again.
+    /// Files of which the log does not know were being written when the run was killed, and are found again.
     private func restoreCorpus(_ past: PastRun) {
         let entries = past.findings.values.compactMap(\.entry)
         let wanted = Set(entries.map { Corpus.name(of: $0) })

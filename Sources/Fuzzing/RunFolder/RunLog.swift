@@ -1,7 +1,7 @@
 import Foundation
 
-/// The log of a run's folder, to which the run appends whole lines. What cannot be written ends the run: what the log has
-/// stays, and the run goes on from there another time.
+/// The log of a run's folder, to which the run appends whole lines. What cannot be written ends the run: what the log
+/// has stays, and the run goes on from there another time.
 public final class RunLog: @unchecked Sendable {
     public let folder: RunFolder
     public let plan: RunPlan

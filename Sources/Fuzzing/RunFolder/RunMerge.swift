@@ -1,7 +1,7 @@
 import Foundation
 
-/// Makes one folder of those of several shards of a run: their logs become one, in the order of the cases, findings of one
-/// cause are joined, and the smallest case of each is kept.
+/// Makes one folder of those of several shards of a run: their logs become one, in the order of the cases, findings of
+/// one cause are joined, and the smallest case of each is kept.
 public struct RunMerge: Sendable {
     private let folders: [RunFolder]
     private let plan: RunPlan
@@ -32,7 +32,7 @@ public struct RunMerge: Sendable {
 
     /// Writes the folder, which appears as a whole or not at all.
     /// - Returns: what the run came to.
-    /// - Throws: `CorpusError` where there is one already, where a log has a line that is none, or what cannot be written.
+    /// - Throws: `CorpusError` where there is one already, for a line of a log that is none, or what cannot be written.
     @discardableResult
     public func write(to folder: RunFolder) throws -> RunSummary {
         guard !FileManager.default.fileExists(atPath: folder.path) else {
@@ -95,9 +95,10 @@ public struct RunMerge: Sendable {
     private func mergeLogs(_ body: (LogLine, Data) throws -> Void) throws {
         var sources = try folders.filter { FileManager.default.fileExists(atPath: $0.logPath) }.map { try Source($0) }
         var count: UInt64 = 0
-        while let first = sources.indices.filter({ sources[$0].line != nil }).min(by: { sources[$0].index < sources[$1].index }),
-            let (line, data) = sources[first].line
-        {
+        func first() -> Int? {
+            sources.indices.filter { sources[$0].line != nil }.min { sources[$0].index < sources[$1].index }
+        }
+        while let first = first(), let (line, data) = sources[first].line {
             let renamed = line.renamed { number in
                 if let known = sources[first].numbers[number] { return known }
                 sources[first].numbers[number] = count
@@ -115,7 +116,7 @@ public struct RunMerge: Sendable {
 
     // MARK: Findings
 
-    /// What joins findings of one cause that several logs have: each becomes part of the one whose case is the smallest.
+    /// What joins findings of one cause that several logs have: they become part of the one with the smallest case.
     private func joining(_ past: PastRun) -> [LogLine] {
         var kept: [(number: UInt64, finding: Finding)] = []
         var lines: [LogLine] = []

@@ -8,7 +8,8 @@ extension RunPlan {
     ///   - ignoringShards: whether it may be of other shards, with logs of other detail.
     func difference(from other: RunPlan, ignoringShards: Bool = false) -> String? {
         func list(_ names: [String]) -> String {
-            names.count <= 4 ? names.joined(separator: ",") : "\(names.prefix(3).joined(separator: ",")), … \(names.count)"
+            let first = names.prefix(3).joined(separator: ",")
+            return names.count <= 4 ? names.joined(separator: ",") : "\(first), … \(names.count)"
         }
         func shardWords(_ plan: RunPlan) -> String { "\(list(plan.shards.map(String.init)))/\(plan.shardCount)" }
         let values: [(name: String, own: String?, other: String?, isSame: Bool)] = [
@@ -36,7 +37,10 @@ extension RunPlan {
             return "--\(name) is \(other.options[name] ?? "not given") there, \(options[name] ?? "not given") here"
         }
         if !ignoringShards, log != other.log { return "--log is \(other.log.rawValue) there, \(log.rawValue) here" }
-        return engines.count == other.engines.count ? nil : "has \(other.engines.count) engines there, \(engines.count) here"
+        guard engines.count == other.engines.count else {
+            return "has \(other.engines.count) engines there, \(engines.count) here"
+        }
+        return nil
     }
 }
 

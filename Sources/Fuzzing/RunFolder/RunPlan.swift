@@ -1,7 +1,7 @@
 /// What a run is of, as `plan.json` of its folder says: written once, when the run begins.
 ///
-/// A run goes on where everything but `machines` and `probes` is as it was; runs are merged where everything but these and
-/// `shards` is the same.
+/// A run goes on where everything but its machine, and what was found of that, is as it was; runs are merged where
+/// everything but these and `shards` is the same.
 public struct RunPlan: Hashable, Sendable, Codable {
     /// Of this program.
     public var version: String

@@ -12,8 +12,8 @@ public struct RunSummary: Hashable, Sendable, Codable {
     public var tally: Tally
     /// One for each cause, in the order of the cases that showed them.
     public var findings: [RunFinding]
-    /// How long cases were judged, of all sessions and shards together; what is cut down after the last case takes time of
-    /// its own.
+    /// How long cases were judged, of all sessions and shards together; what is cut down after the last case takes time
+    /// of its own.
     public var seconds: Double
     /// Whether all that was planned is done, cutting down what failed too.
     public var isComplete: Bool
@@ -23,8 +23,8 @@ public struct RunSummary: Hashable, Sendable, Codable {
 
 /// A cause of failures as a report tells it.
 public struct RunFinding: Hashable, Sendable, Codable {
-    /// The same in all runs that meet the cause in the same way: what went wrong, with what and where, without the case.
-    /// It is the name of the corpus file without its ending, too.
+    /// The same in all runs that meet the cause in the same way: what went wrong, with what and where. It is the name
+    /// of the corpus file without its ending, too.
     public var key: String
     /// What went wrong, in one line.
     public var title: String
@@ -44,8 +44,8 @@ public struct RunFinding: Hashable, Sendable, Codable {
     public var file: String?
     /// What runs the corpus file again.
     public var replay: String?
-    /// What writes its model and shows the failure by llama.cpp's own tools: a line each, to be run in this order. Empty
-    /// where no tool can.
+    /// What writes its model and shows the failure by llama.cpp's own tools: a line each, in this order. Empty for
+    /// other engines.
     public var llamaCommands: [String]
     public var sightings: Sightings
     /// The same case sometimes passes.

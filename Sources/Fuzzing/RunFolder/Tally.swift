@@ -77,7 +77,8 @@ public struct Tally: Hashable, Sendable, Codable {
             if ratio <= 0 {
                 exact += 1
             } else {
-                bins[min(max(Int(log2(ratio).rounded(.down)), Self.range.lowerBound), Self.range.upperBound), default: 0] += 1
+                let bin = Int(log2(ratio).rounded(.down))
+                bins[min(max(bin, Self.range.lowerBound), Self.range.upperBound), default: 0] += 1
             }
         }
 

@@ -20,8 +20,8 @@ public struct FuzzRun: Sendable {
     public var budget = 1000
     /// The longest that shrinking one failure may take, since hangs are slow to try; nil: as long as that takes.
     public var patience: Duration? = .seconds(300)
-    /// The log of the run's folder: what it has is not done again. `plan`, `extent`, `shard` and `corpus` are those of the
-    /// folder.
+    /// The log of the run's folder: what it has is not done again. `plan`, `extent`, `shard` and `corpus` are to be
+    /// those of the folder.
     public var log: RunLog?
     /// What failures are no news.
     public var known = KnownFindings()
@@ -71,9 +71,9 @@ public struct FuzzRun: Sendable {
 
     /// - Parameters:
     ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun. A case whose
-    ///     engine is ended meanwhile (`EngineStop`) does not count.
+    ///     engine is ended meanwhile (`EngineStop`) does not count. What is not cut down then is left to the run that
+    ///     goes on with the folder.
     ///   - handle: told what happens, never twice at a time.
-    ///     A failure that was not cut down then, or whose engine was ended, is left to the run that goes on.
     /// - Throws: `EngineStartError`, and what `handle` throws.
     @discardableResult
     public func run(
@@ -173,8 +173,7 @@ public struct FuzzRun: Sendable {
         guard var subject = judged.case else {
             var finding = Finding(failure, nil, index: index, found: origin)
             finding.stage = .settled
-            let number = findings.add(finding)
-            note(findings.state(of: number).map(LogLine.finding), isCancelled)
+            _ = findings.add(finding) { note(.finding($0), isCancelled) }
             return { [finding] in try handle(.found(finding)) }
         }
         subject.devices = [failure.signature.device]
@@ -189,8 +188,7 @@ public struct FuzzRun: Sendable {
             simplest.failure, simplest.case, index: index, check: failure.signature.check, found: origin)
         finding.occurrences.add(failure.signature)
         keep(&finding)
-        let number = findings.add(finding)
-        note(findings.state(of: number).map(LogLine.finding), isCancelled)
+        let number = findings.add(finding) { note(.finding($0), isCancelled) }
         let kept = shrinkMeanwhile(number, finding, judge, findings, isCancelled)
         return { [finding] in
             try handle(.found(finding))
@@ -279,10 +277,10 @@ public struct FuzzRun: Sendable {
         for path in [old] + replacement.dropped.map(\.finding.path) where path != replacement.kept.path {
             path.map { corpus?.remove($0) }
         }
+        note(findings.state(of: replacement.number).map(LogLine.finding), isCancelled)
         for dropped in replacement.dropped {
             note(.joined(.init(number: dropped.number, with: replacement.number)), isCancelled)
         }
-        note(findings.state(of: replacement.number).map(LogLine.finding), isCancelled)
         return replacement.kept
     }
 

@@ -53,7 +53,8 @@ struct ListDevices: ParsableCommand {
             print("\n\(name), asked how it computes")
             var table = TextTable(["", "found", "error"])
             for answer in probe.answers {
-                table.append(answer.subject, answer.outcome.words, answer.error.map { String(format: "%.1e", $0) } ?? "")
+                let error = answer.error.map { String(format: "%.1e", $0) } ?? ""
+                table.append(answer.subject, answer.outcome.words, error)
             }
             table.print()
         }

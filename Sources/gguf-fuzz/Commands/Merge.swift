@@ -6,8 +6,8 @@ struct Merge: ParsableCommand {
         abstract: "Make one folder of those of a run's shards.",
         discussion: """
             The folders are of different shards of one run (run --shard I/N --run DIR). Counts are added, coverage is \
-            united, findings of one cause are joined, and the smallest case of each is kept. What is not of the same run, \
-            with the same options and engines, is refused.
+            united, findings of one cause are joined, and the smallest case of each is kept. What is not of the same \
+            run, with the same options and engines, is refused.
 
             Exit status: 0, or 2 where a folder cannot be read or written, or is of another run.
 
@@ -23,7 +23,7 @@ struct Merge: ParsableCommand {
     func run() throws {
         let summary = try RunMerge(folders.map { RunFolder($0) }).write(to: RunFolder(output))
         let (plan, tally) = (summary.plan, summary.tally)
-        let shards = plan.shardCount == 1 ? "" : "\(plan.shards.count) of \(Format.amount(Int(plan.shardCount), "shard")), "
+        let shards = "\(plan.shards.count) of \(Format.amount(Int(clamping: plan.shardCount), "shard")), "
         print(
             "\(output): \(shards)\(Format.amount(tally.cases, "case")), \(Format.amount(tally.verdicts, "verdict")), "
                 + "\(Format.count(tally.failures)) failed, \(Format.amount(summary.findings.count, "finding"))"

@@ -15,9 +15,9 @@ struct Run: ParsableCommand {
             A profile is a YAML file whose keys are the names of these options; quick, nightly and one-architecture \
             are in the program. What is given here goes before what the profile says.
 
-            With --run, a run is a folder: its plan, a log with a line for each case, and the corpus. However it ends, by \
-            an interrupt, by kill -9, for want of disk, the same command goes on with it: what the log has is not done \
-            again. Shards have a folder each; merge makes one of them.
+            With --run, a run is a folder: its plan, a log with a line for each case, and the corpus. However it ends, \
+            by an interrupt, by kill -9, for want of disk, the same command goes on with it: what the log has is not \
+            done again. Shards have a folder each; merge makes one of them.
 
             Exit status: 0 nothing failed, 1 something did, 2 bad input or usage, or what cannot be written. An interrupt ends the run with the \
             summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). Cases \

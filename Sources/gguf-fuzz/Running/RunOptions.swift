@@ -39,7 +39,9 @@ struct RunOptions: ParsableArguments {
         "The folder of the run: its plan, its log and its corpus. The same command goes on with it, whatever ended it.",
         valueName: "folder"))
     var run: String?
-    @Option(help: "Which cases have a line of their own in the folder's log: all, or failures; others are counted. (default: all)")
+    @Option(help: ArgumentHelp(
+        "Which cases have a line of their own in the folder's log: all, or failures; others are counted. (default: all)",
+        valueName: "cases"))
     var log: RunPlan.LogDetail?
     @OptionGroup var engines: EnginesUnderTest
 
