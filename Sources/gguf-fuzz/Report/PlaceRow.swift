@@ -11,7 +11,7 @@ struct PlaceRow {
     struct Cell {
         /// No case of the architecture was judged on the device.
         var isAbsent = true
-        /// `failed`, or `heat` for what passed.
+        /// `failed`, or `heat` for errors of what passed; empty where nothing was compared row by row.
         var kind = ""
         /// From 0, no error, to 1, the most that passes.
         var heat = ""
@@ -44,12 +44,16 @@ struct PlaceRow {
 extension PlaceRow.Cell {
     fileprivate init(_ cell: Tally.Cell) {
         isAbsent = false
-        kind = cell.failures > 0 ? "failed" : "heat"
+        kind = cell.failures > 0 ? "failed" : cell.worst == nil ? "" : "heat"
         // Errors spread over many powers of two.
         let worst = cell.worst ?? 0
         heat = String(format: "%.2f", min(1, log2(1 + worst) / log2(1 + NoiseFloor.limit)))
         value = String(format: "%.4g", Double(cell.failures) * 1e6 + (worst.isFinite ? min(worst, 1e5) : 1e5))
-        text = cell.failures > 0 ? "\(Format.count(cell.failures)) failed" : cell.worst.map(Format.multiple) ?? "–"
+        text = if cell.failures > 0 {
+            "\(Format.count(cell.failures)) failed"
+        } else {
+            cell.worst.map(Format.multiple) ?? (cell.verdicts > cell.known + cell.discards ? "passed" : "–")
+        }
         var parts = [Format.amount(cell.verdicts, "verdict")]
         if cell.failures > 0, let worst = cell.worst { parts.append("others to \(Format.multiple(worst))") }
         if cell.known > 0 { parts.append("\(Format.count(cell.known)) known") }
