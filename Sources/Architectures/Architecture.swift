@@ -90,8 +90,8 @@ public struct Traits: Hashable, Sendable {
 
 /// What a draft is given of its target, the model whose tokens it drafts, which has seen them before.
 public enum Drafting: Hashable, Sendable {
-    /// A state beside each token (`Input.hidden`), as the draft itself makes them. Where embeddings are taken, the one of a
-    /// number is what the target made of the token of that number.
+    /// A state beside each token (`Input.hidden`), as the draft itself makes them. Where embeddings are taken, the one
+    /// of a number is what the target made of the token of that number.
     case states
     /// Embeddings that are what the target made of tokens. Keys and values of them are all that is kept; of tokens that
     /// see each other, they come first.
@@ -105,7 +105,8 @@ public enum Pooling: Int, HyperparameterOption, CaseIterable {
     /// The first token.
     case cls = 2
     case last = 3
-    /// Classification scores: of the first token, of the last one in a decoder, or of what `classifier.pooling_type` says.
+    /// Classification scores: of the first token, of the last one in a decoder, or of what `classifier.pooling_type`
+    /// says.
     case rank = 4
 
     /// Those that need no tensors.

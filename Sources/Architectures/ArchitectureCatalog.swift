@@ -210,7 +210,7 @@ public enum ArchitectureCatalog {
     private static let drafting: [Member] = [
         Member(EAGLE3.self),
         Member(DFlash.self),
-        Member(Gemma4Assistant.self, transformers: "Gemma4AssistantForCausalLM", llama: ""),
+        Member(Gemma4Assistant.self, llama: ""),
     ]
 
     /// - Throws: `MetadataError` that says which names are close.

@@ -68,8 +68,8 @@ extension Lowering {
         case .gated(.clampedSwiGLU(let alpha, let limit)):
             try binary(node, 6, alpha, limit)
 
-        // The last is refused.
-        case .reshape, .load, .topBlocks:
+        // The last two are refused.
+        case .reshape, .load, .topBlocks, .spread:
             break
         case .slice(let axis, let start, _):
             copy(
@@ -99,7 +99,7 @@ extension Lowering {
                     try read(0), try read(weight ? 1 : 0), try read(bias ? (weight ? 2 : 1) : 0), try result(),
                 ],
                 rows: shape.rows, [shape.rows, shape.last], reals: [epsilon])
-        case .groupNorm, .spread: throw Refusal(reason: "\(node.op.name): no shader")
+        case .groupNorm: throw Refusal(reason: "groupNorm: no shader")
         case .softmax:
             rowwise(
                 .softmax, [try read(0), try result()], rows: shape.rows, [shape.rows, shape.last])

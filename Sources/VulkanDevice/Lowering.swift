@@ -134,7 +134,7 @@ struct Lowering {
             if factors, case .weight = graph.values[operands[2]].source {} else if factors {
                 return "frequency factors that are no weight"
             }
-        case .groupNorm, .topBlocks:
+        case .groupNorm, .topBlocks, .spread:
             return "no shader"
         default: break
         }

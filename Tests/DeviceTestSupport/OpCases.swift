@@ -504,6 +504,12 @@ private let routingCases: [OpCase] = cases {
             return [$0.graph.apply(.takeExperts, x, $0.index(.tokens, [t, k], below: e))]
         }
     }
+    for (count, columns) in [(1, 1), (1, 5), (5, 5), (33, 65)] {
+        OpCase("spread of \(count) over \(columns)") { o in
+            let places = (0..<count).map { Float((7 * $0 + 3) % columns) }
+            return [o.graph.apply(.spread(columns: columns), o.real([3, count]), o.weight([count], .f32, places))]
+        }
+    }
     for (size, e) in [(1, 1), (2, 5), (3, 66), (64, 65)] {
         OpCase("expertGroups of \(size) of \(e)") {
             [$0.graph.apply(.expertGroups(size: size), $0.index(.tokens, [7, 3], below: e))]

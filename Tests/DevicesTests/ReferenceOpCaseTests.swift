@@ -18,7 +18,7 @@ import Testing
                 "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope", "mask",
                 "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "replace", "indexScores",
                 "topCells", "topBlocks", "topExperts", "takeExperts", "expertGroups", "store", "load", "convolution",
-                "tokenShift", "selectiveScan", "gatedDeltaRule", "linearAttention", "wkv7", "pool",
+                "tokenShift", "selectiveScan", "gatedDeltaRule", "linearAttention", "wkv7", "spread", "pool",
             ])
     }
 

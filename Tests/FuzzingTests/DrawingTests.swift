@@ -115,7 +115,9 @@ struct DrawingTests {
                 #expect(transcript.failure == nil, "seed \(seed) without layer \(layer)")
             }
         }
-        #expect(removals > 0)
+        // Some models are of one layer.
+        let cases = try Samples.cases(of: name).map(\.case).filter { $0.check != .rejects }
+        #expect(removals > 0 || cases.allSatisfy { $0.layers == 1 })
     }
 
     @Test("without a layer keep the other layers' kinds and tensors")

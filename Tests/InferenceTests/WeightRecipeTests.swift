@@ -10,7 +10,9 @@ import Testing
 @Suite("Weight recipes")
 struct WeightRecipeTests {
     private func weight(_ name: String, _ shape: Shape, _ role: Weight.Role) -> Weight {
-        Weight(name: name, shape: shape, role: role, isOptional: false, layer: nil)
+        Weight(
+            name: name, shape: shape, role: role, isOptional: false, layer: nil,
+            bound: role == .places ? 2 * shape.count : 0)
     }
 
     private func floats(_ data: TensorData) throws -> [Float] {
@@ -69,6 +71,9 @@ struct WeightRecipeTests {
         case .sink, .positionBias: #expect((0.9...1.1).contains(deviation))
         case .ropeFactor: #expect(elements.allSatisfy { (1...8).contains($0) })
         case .blend: #expect(elements.allSatisfy { (0...1).contains($0) })
+        case .places:
+            #expect(Set(elements).count == elements.count)
+            #expect(elements.allSatisfy { (0..<8192).contains($0) && $0 == $0.rounded() })
         }
     }
 

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Attention of Gemma 4: layers with a window have heads of another size and number, and another rotation, than those that
-/// see everything. Scores are not scaled; queries are normed.
+/// Attention of Gemma 4: layers with a window have heads of another size and number, and another rotation, than those
+/// that see everything. Scores are not scaled; queries are normed.
 ///
 /// Files hold the frequency factors of layers without a window, infinite ones where nothing is rotated.
 /// Source: `Gemma4ForCausalLM` of transformers, which the authors wrote.
@@ -79,17 +79,20 @@ struct Gemma4Attention: Sendable {
     /// The layer's cache, `[C, G, S]`, with the batch's keys, which have not been rotated, and values.
     func cached(_ block: Scope, _ layer: Int, _ keys: Value, _ values: Value) -> (keys: Value, values: Value) {
         block.cached(
-            rotated(block, layer, keys), values, rotation: block.g.rotation(rope(of: layer), factors: factors(block, layer)))
+            rotated(block, layer, keys), values,
+            rotation: block.g.rotation(rope(of: layer), factors: factors(block, layer)))
     }
 
     /// What a layer's queries, `[T, H · S]`, find in a cache: `[T, H · S]`.
     func attend(
-        _ block: Scope, _ layer: Int, _ queries: Value, _ cache: (keys: Value, values: Value), _ normalization: Normalization
+        _ block: Scope, _ layer: Int, _ queries: Value, _ cache: (keys: Value, values: Value),
+        _ normalization: Normalization
     ) -> Value {
         let size = size(of: layer)
         let normed = block.norm("attn_q_norm", queries.reshaped([queries.shape[0], heads, size]), normalization)
         return block.attention(
             rotated(block, layer, normed), cache.keys, cache.values,
-            block.g.cacheMask(Mask(causal: true, window: isWindowed[layer] ? window : .unlimited)), scale: 1, valueSize: size)
+            block.g.cacheMask(Mask(causal: true, window: isWindowed[layer] ? window : .unlimited)), scale: 1,
+            valueSize: size)
     }
 }

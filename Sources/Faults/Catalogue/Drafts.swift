@@ -3,13 +3,17 @@ import ModelGraph
 /// Drafts of another model's tokens: the states beside tokens, and vocabularies that are a part of the target's.
 extension FaultCatalogue {
     static let drafts: [Fault] = [
-        states("draft-states-one-token-late", "the state beside a token is that of the token before in its batch") { x in
+        states(
+            "draft-states-one-token-late", "the state beside a token is that of the token before in its batch"
+        ) { x in
             for token in (1..<x.shape[0]).reversed() { x[block: token] = x[block: token - 1] }
         },
         states("draft-state-of-first-token", "all tokens of a batch have the first one's state beside them") { x in
             for token in 1..<x.shape[0] { x[block: token] = x[block: 0] }
         },
-        Fault("draft-logits-in-first-columns", "logits of a part of the vocabulary are those of its first tokens") { site in
+        Fault(
+            "draft-logits-in-first-columns", "logits of a part of the vocabulary are those of its first tokens"
+        ) { site in
             guard case .spread = site.op else { return nil }
             return .operand(1) { places in for i in places.values.indices { places[i] = Double(i) } }
         },
@@ -17,7 +21,9 @@ extension FaultCatalogue {
             guard case .spread = site.op, site.shape(0)[1] < site.shape[1] else { return nil }
             return .result { y, _ in y.map { $0 == -.infinity ? 0 : $0 } }
         },
-        Fault("draft-logits-one-column-on", "logits of a part of the vocabulary are those of the tokens after its own") { site in
+        Fault(
+            "draft-logits-one-column-on", "logits of a part of the vocabulary are those of the tokens after its own"
+        ) { site in
             guard case .spread(let columns) = site.op, columns > 1 else { return nil }
             return .result { y, _ in y.mapRows { $0 = [$0[columns - 1]] + $0.dropLast() } }
         },
@@ -28,7 +34,8 @@ extension FaultCatalogue {
         _ name: String, _ about: String, _ change: @escaping @Sendable (inout Elements) -> Void
     ) -> Fault {
         Fault(name, about, tokens: 2) { site in
-            guard let operand = site.operands.indices.first(where: { site.isInput($0, .hidden) }), site.shape(operand)[0] > 1
+            guard let operand = site.operands.indices.first(where: { site.isInput($0, .hidden) }),
+                site.shape(operand)[0] > 1
             else { return nil }
             return .operand(operand, change)
         }

@@ -17,11 +17,15 @@ extension Case {
     /// - Throws: `MetadataError` where the metadata is no valid model's.
     func removing(layer: Int) throws -> Case {
         var result = self
+        let traits = try ArchitectureCatalog.read(metadata).traits
         let declarations = try DeclarationRecorder.declarations(of: ArchitectureCatalog.type(of: metadata), metadata)
         for (key, declaration) in declarations {
             guard let value = metadata[key] else { continue }
             switch declaration.key {
             case "block_count": result.metadata[key] = .uint32(UInt32(layers - 1))
+            case "nextn_predict_layers":
+                // Of a draft these are all its blocks.
+                if value.integer == layers, traits.drafting != nil { result.metadata[key] = .uint32(UInt32(layers - 1)) }
             case "leading_dense_block_count":
                 if let count = value.integer, count > layer { result.metadata[key] = .uint32(UInt32(count - 1)) }
             case "decoder_block_count":

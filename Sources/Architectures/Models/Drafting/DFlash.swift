@@ -1,15 +1,15 @@
 import ModelGraph
 
-/// DFlash: a draft that writes a block of tokens at once. Its layers attend to what the target made of the tokens before,
-/// which is context only: it goes through the maps to keys and values, and through nothing else.
+/// DFlash: a draft that writes a block of tokens at once. Its layers attend to what the target made of the tokens
+/// before, which is context only: it goes through the maps to keys and values, and through nothing else.
 ///
 /// Tokens of a block see each other, later ones too, unless the file says that they do not; windows reach as far either
-/// way then. A file cannot say of single layers that they are causal, as its authors' code has those with a window where a
-/// configuration is silent; Muse Glimmer's code, which writes the same files, has none so.
+/// way then. A file cannot say of single layers that they are causal, as its authors' code has those with a window
+/// where a configuration is silent; Muse Glimmer's code, which writes the same files, has none so.
 /// Sources: Chen et al. 2026; its authors' code (`Qwen3DFlashAttention`), where logits are scaled and bounded too; the
 /// options of Gemma 4's drafts (values that are keys, norms after each part, scales) follow `Gemma4ForCausalLM` of
-/// transformers. Convolutions and selectors of DFlash 2, the Markov heads of DSpark and its DeepSeek-V4 blocks are other
-/// models, of which tensors say that they are there: they are refused.
+/// transformers. Convolutions and selectors of DFlash 2, the Markov heads of DSpark and its DeepSeek-V4 blocks are
+/// other models, of which tensors say that they are there: they are refused.
 public struct DFlash: Architecture {
     public static let name = "dflash"
 
@@ -39,22 +39,29 @@ public struct DFlash: Architecture {
             &h, dimensions, headSize: attention.keySize, pairing: .neox)
         hasSections = try Self.hasSections(&h, rotary, headSize: attention.keySize)
         feedForward = try h.feedForwardLength()
-        let function = try h.text("hidden_activation", among: ["silu", "gelu_pytorch_tanh"], default: "silu", "the activation of the feed-forward networks")
+        let function = try h.text(
+            "hidden_activation", among: ["silu", "gelu_pytorch_tanh"], default: "silu",
+            "the activation of the feed-forward networks")
         activation = .gated(function == "silu" ? .swiglu : .geglu)
-        scoreScale = try h.optionalReal("attention.scale", 1e-3...1e3, fuzz: [1, 0.25], isRare: true, "multiplies scores in place of one by the root of a head's size") ?? attention.scale
-        mixedScale = try h.real("attention.value_scale", 1e-3...1e3, fuzz: Domains.scales, default: 1, isRare: true, "multiplies what attention gives")
-        embeddingScale = try h.real("embedding_scale", 1e-3...1e3, fuzz: Domains.scales + [8], default: 1, isRare: true, "multiplies the embeddings of tokens")
-        logitScale = try h.real("logit_scale", 1e-3...1e3, fuzz: Domains.scales, default: 1, isRare: true, "multiplies the logits")
-        logitCap = try h.real("final_logit_softcapping", 0...1e6, fuzz: [0, 30, 1], default: 0, isRare: true, "bound of the logits; 0: none")
+        scoreScale = try h.optionalReal(
+            "attention.scale", 1e-3...1e3, fuzz: [1, 0.25], isRare: true,
+            "multiplies scores in place of one by the root of a head's size") ?? attention.scale
+        mixedScale = try h.draftScale("attention.value_scale", "multiplies what attention gives")
+        embeddingScale = try h.draftScale("embedding_scale", "multiplies the embeddings of tokens")
+        logitScale = try h.draftScale("logit_scale", "multiplies the logits")
+        logitCap = try h.real(
+            "final_logit_softcapping", 0...1e6, fuzz: [0, 30, 1], default: 0, isRare: true, "bound of the logits; 0: none")
         for (key, about) in [
             ("block_size", "tokens that are drafted at once"), ("sample_from_anchor", "whether the first of them is one"),
             ("has_confidence_head", "whether drafts of another kind say how sure they are"),
         ] { try h.note(key, about) }
     }
 
-    /// Of a target whose tokens have several positions, a draft turns by the first of them, and by no factors; nor do heads
-    /// that turn in part.
-    private static func hasSections(_ h: inout some Hyperparameters, _ rotary: RotaryEmbedding, headSize: Int) throws -> Bool {
+    /// Of a target whose tokens have several positions, a draft turns by the first of them, and by no factors; nor do
+    /// heads that turn in part.
+    private static func hasSections(
+        _ h: inout some Hyperparameters, _ rotary: RotaryEmbedding, headSize: Int
+    ) throws -> Bool {
         let (key, pairs) = ("rope.dimension_sections", rotary.dimensions / 2)
         guard let sections = try h.optionalIntegers(
             key, 0...65536, layouts: [[headSize / 2, 0, 0, 0], [pairs, 0, 0, 0]], count: 4,
@@ -68,7 +75,9 @@ public struct DFlash: Architecture {
 
     /// What tokens see in each layer.
     private static func masks(_ h: inout some Hyperparameters, _ dimensions: Dimensions, causal: Bool) throws -> [Mask] {
-        let length = try h.integer("attention.sliding_window", 0...(1 << 30), fuzz: [0] + WindowPattern.lengths, default: 0, "positions that a window holds; 0: no windows")
+        let length = try h.integer(
+            "attention.sliding_window", 0...(1 << 30), fuzz: [0] + WindowPattern.lengths, default: 0,
+            "positions that a window holds; 0: no windows")
         guard length > 0 else { return Array(repeating: Mask(causal: causal), count: dimensions.layers) }
         let all = [Array(repeating: true, count: dimensions.layers)]
         return try h.flags(
@@ -111,7 +120,8 @@ public struct DFlash: Architecture {
         let (width, heads, size) = (dimensions.embedding, attention.heads[layer], attention.keySize)
         let normed = block.norm("attn_norm", x, normalization)
         let (keys, values) = cache(block, layer, normed, factors)
-        let queries = block.norm("attn_q_norm", block.linear("attn_q", normed, heads * size).reshaped([x.shape[0], heads, size]), normalization)
+        let projected = block.linear("attn_q", normed, heads * size).reshaped([x.shape[0], heads, size])
+        let queries = block.norm("attn_q_norm", projected, normalization)
         let mixed = block.attention(
             queries.rotated(rotary.rope(), factors: factors), keys, values, block.g.cacheMask(masks[layer]),
             scale: scoreScale, valueSize: size,
@@ -124,5 +134,12 @@ public struct DFlash: Architecture {
             "post_ffw_norm",
             block.feedForward(block.norm("ffn_norm", attended, normalization), size: feedForward, activation))
         return block.optionalWeight("layer_output_scale.weight", [1], .scale, presence: .few).map { fed * $0 } ?? fed
+    }
+}
+
+extension Hyperparameters {
+    /// A scale that few drafts have; 1 where the metadata does not say.
+    fileprivate mutating func draftScale(_ key: String, _ about: String) throws -> Double {
+        try real(key, 1e-3...1e3, fuzz: Domains.scales, default: 1, isRare: true, about)
     }
 }

@@ -1,12 +1,13 @@
 import ModelGraph
 
-/// EAGLE-3: one block that drafts the tokens of a larger model, from the embedding of a token and a state beside it. That
-/// is what the target made of the token before, mapped to the draft's width, or what the draft itself did.
+/// EAGLE-3: one block that drafts the tokens of a larger model, from the embedding of a token and a state beside it.
+/// That is what the target made of the token before, mapped to the draft's width, or what the draft itself did.
 ///
-/// The block's queries, keys and values see both, joined; its residual stream goes on from the state alone. The last norm
-/// is for the logits only, and the next state is what comes before it.
-/// Sources: Li et al. 2025, section 3.1, and its authors' code (`cnets.py`); vLLM's `llama_eagle3.py` for the two options
-/// about norms, which later drafts have. A draft that looks its tokens up in its target is not a model by itself.
+/// The block's queries, keys and values see both, joined; its residual stream goes on from the state alone. The last
+/// norm is for the logits only, and the next state is what comes before it.
+/// Sources: Li et al. 2025, section 3.1, and its authors' code (`cnets.py`); vLLM's `llama_eagle3.py` for the two
+/// options about norms, which later drafts have. A draft that looks its tokens up in its target is not a model by
+/// itself.
 public struct EAGLE3: Architecture {
     public static let name = "eagle3"
 
@@ -29,8 +30,10 @@ public struct EAGLE3: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .normal)
         feedForward = try h.feedForwardLength()
-        continuesFromNorm = try h.boolean("norm_before_residual", default: false, "whether the residual stream goes on from the state after its norm")
-        normsFeatures = try h.boolean("norm_before_fc", default: false, "whether what the target made is normed before it is mapped")
+        continuesFromNorm = try h.boolean(
+            "norm_before_residual", default: false, "whether the residual stream goes on from the state after its norm")
+        normsFeatures = try h.boolean(
+            "norm_before_fc", default: false, "whether what the target made is normed before it is mapped")
     }
 
     public func build(_ g: GraphBuilder) {

@@ -1,11 +1,12 @@
 import ModelGraph
 
-/// The draft that comes with a Gemma 4: a few of its blocks, of another width, which have no keys and values of their own
-/// but look at those of the last layers of the target, without a window and with one.
+/// The draft that comes with a Gemma 4: a few of its blocks, of another width, which have no keys and values of their
+/// own but look at those of the last layers of the target, without a window and with one.
 ///
-/// It goes on from the target's embedding of a token and from its state, and so all that it knows of a token is given: the
-/// two, then the keys, not yet rotated, and values of each kind of layer. Its other result is a state of the target's
-/// width. Logits that are computed for the tokens of the best clusters only lose their tensors when a file is made.
+/// It goes on from the target's embedding of a token and from its state, and so all that it knows of a token is given:
+/// the two, then the keys, not yet rotated, and values of each kind of layer. Its other result is a state of the
+/// target's width. Logits that are computed for the tokens of the best clusters only lose their tensors when a file is
+/// made.
 /// Source: `Gemma4AssistantForCausalLM` of transformers, which the authors wrote.
 public struct Gemma4Assistant: Architecture {
     public static let name = "gemma4-assistant"
@@ -29,7 +30,9 @@ public struct Gemma4Assistant: Architecture {
                 groups.count <= 1, "attention.head_count_kv",
                 because: "\(groups.sorted()) key/value heads in layers that look at those of one")
         }
-        feedForward = try h.integers("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: dimensions.layers, "hidden units of a feed-forward network")
+        feedForward = try h.integers(
+            "feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: dimensions.layers,
+            "hidden units of a feed-forward network")
         try h.note("attention.shared_kv_layers", "layers that look at the keys and values of others: all")
         try h.note("embedding_length_per_layer_input", "elements of the embedding that each layer has: none has one")
         try h.note("final_logit_softcapping", "bound of the target's logits")
@@ -71,7 +74,8 @@ public struct Gemma4Assistant: Architecture {
             "attn_q", block.norm("attn_norm", x, normalization), attention.heads * attention.size(of: layer))
         let mixed = attention.attend(block, layer, queries, cache, normalization)
         let attended = x + block.norm("post_attention_norm", block.linear("attn_output", mixed, width), normalization)
-        let fed = block.feedForward(block.norm("ffn_norm", attended, normalization), size: feedForward[layer], .gated(.geglu))
+        let fed = block.feedForward(
+            block.norm("ffn_norm", attended, normalization), size: feedForward[layer], .gated(.geglu))
         return (attended + block.norm("post_ffw_norm", fed, normalization))
             * block.weight("layer_output_scale.weight", [1], .scale)
     }
