@@ -146,8 +146,8 @@ public enum ArchitectureCatalog {
         Member(Dots3Note.self),
         Member(HYV4.self, transformers: "HYV4ForCausalLM"),
         Member(MiniMax01.self),
-        Member(MiniMaxM3.self, transformers: "MiniMaxM3SparseForConditionalGeneration"),
-        Member(GLM5Next.self, transformers: "Glm5NextForConditionalGeneration"),
+        Member(MiniMaxM3.self),
+        Member(GLM5Next.self),
         Member(Qwen4Exp.self, transformers: "Qwen4ExpForCausalLM"),
         Member(DeepSeek4.self),
     ]

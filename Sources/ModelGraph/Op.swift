@@ -405,6 +405,9 @@ public struct IndexTable: Hashable, Sendable {
         self.others = others
     }
 
+    /// Whether all others stand for themselves.
+    public var keepsOthers: Bool { others == nil }
+
     public subscript(index: Int) -> Int { values[index] ?? others ?? index }
 }
 

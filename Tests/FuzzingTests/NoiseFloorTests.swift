@@ -106,6 +106,18 @@ struct NoiseFloorTests {
         #expect(narrow.map(\.alternatives) == [[[0, 2], [2, 3]]])
     }
 
+    @Test("of scores that rounding makes equal, what the rounded run takes may be several others")
+    func equalInRounding() throws {
+        func transcript(_ scores: [Double]) -> Transcript {
+            let candidates = scores.enumerated().map { Decision.Candidate(index: $0.offset, score: $0.element) }
+            return Transcript(
+                results: [StepResult()],
+                decisions: [Decision(taken: [2, 3], least: [candidates[3], candidates[2]], greatest: Array(candidates[..<2]))])
+        }
+        let narrow = try floor(transcript([1e-60, 1e-61, 1e-49, 1e-50])) { _ in transcript([0, 0, 0, 0]) }.narrowDecisions()
+        #expect(narrow.map(\.alternatives.first) == [[0, 1]])
+    }
+
     @Test("samples take what the exact run takes at every decision")
     func prescribed() throws {
         let floor = NoiseFloor(script, exact: transcript([1], margins: [1, 2]), precision: single)

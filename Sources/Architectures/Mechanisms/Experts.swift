@@ -46,6 +46,8 @@ public struct Experts: Hashable, Sendable {
         /// Whether the weight of a single expert is divided by itself too.
         public var normalizesSingle = true
         public var declaresScale = false
+        /// Whether files always say both.
+        public var alwaysDeclares = false
         public var groups = false
         /// Whether experts have a size of their own; else `feed_forward_length` serves.
         public var declaresSize = true
@@ -177,13 +179,18 @@ public struct Experts: Hashable, Sendable {
             try h.option("expert_gating_func", among: options.gatings, aboutGating)
         }
         gating = declared == .softmax && options.softmaxIsOfSelected ? .softmaxOfSelected : declared
-        let normalizes = options.declaresNormalization
-            ? try h.boolean("expert_weights_norm", default: false, "whether weights are divided by their sum")
-            : options.normalizes
+        let (normKey, aboutNorm) = ("expert_weights_norm", "whether weights are divided by their sum")
+        let normalizes = !options.declaresNormalization
+            ? options.normalizes
+            : options.alwaysDeclares
+                ? try h.boolean(normKey, among: [false, true], aboutNorm) : try h.boolean(normKey, default: false, aboutNorm)
         normalizesWeights = normalizes && (used > 1 || options.normalizesSingle)
-        weightScale = options.declaresScale
-            ? try h.real("expert_weights_scale", 0...1e6, fuzz: [1, 0, 0.5, 2.5], default: 0, "multiplies the weights; 0: no scaling")
-            : 1
+        let (scaleKey, factors, aboutScale) = ("expert_weights_scale", [1, 0, 0.5, 2.5], "multiplies the weights; 0: no scaling")
+        weightScale = !options.declaresScale
+            ? 1
+            : options.alwaysDeclares
+                ? try h.real(scaleKey, 0...1e6, fuzz: factors, aboutScale)
+                : try h.real(scaleKey, 0...1e6, fuzz: factors, default: 0, aboutScale)
 
         // A group's score is the sum of its two best experts, so it has two at least.
         let groupCounts = [count > 1 ? 1 : 0] + (2...8).filter { count % $0 == 0 && count / $0 >= 2 && used <= count - count / $0 }

@@ -77,7 +77,8 @@ public struct ScaledDecoder: Sendable {
 
     public func build(_ g: GraphBuilder) {
         let rope = rotary.rope()
-        let factors = layers.contains { $0.isRotated } ? rotary.factors(g) : nil
+        // Files hold them though no layer may be rotated.
+        let factors = rotary.factors(g)
         var tensors = Scope.ExpertTensors()
         tensors.mayFuseGateUp = fusesExperts
         var x = g.tokenEmbedding(dimensions) * scales.embedding

@@ -56,6 +56,13 @@ public struct Decision: Hashable, Sendable {
     /// How many of each are kept.
     public static let contenders = 3
 
+    /// What the scores of those few would have it take, the earlier of equals: what is taken, unless that was prescribed.
+    public var unprescribed: [Int] {
+        let contenders = (least + greatest).sorted { ($0.score, $1.index) > ($1.score, $0.index) }
+        let others = taken.filter { index in !least.contains { $0.index == index } }
+        return (others + contenders.prefix(least.count).map(\.index)).sorted()
+    }
+
     /// The score of the last that is taken, less the best that is not: below 0 where the decision was prescribed and the
     /// scores would have it otherwise.
     public var margin: Double {

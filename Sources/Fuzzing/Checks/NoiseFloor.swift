@@ -96,21 +96,22 @@ public final class NoiseFloor {
 
     /// The decisions, from number `first` on, whose margins are within the noise of these very margins.
     ///
-    /// Of exact ties, which have no margin, all that is equal may be taken.
+    /// Of exact ties, which have no margin, all that is equal may be taken; and of those that rounding makes, such as zeros
+    /// that are no zeros in the exact run, what the rounded run takes, which may be several others.
     func narrowDecisions(from first: Int = 0) -> [NarrowDecision] {
         exact.decisions.indices.dropFirst(first).compactMap { index in
             let decision = exact.decisions[index]
-            let noise = scale * (rounded.lazy.filter { $0.decisions.indices.contains(index) }
-                .map { abs($0.decisions[index].margin - decision.margin) }.filter(\.isFinite).max() ?? 0)
+            let samples = rounded.compactMap { $0.decisions.indices.contains(index) ? $0.decisions[index] : nil }
+            let noise = scale * (samples.map { abs($0.margin - decision.margin) }.filter(\.isFinite).max() ?? 0)
             guard decision.margin <= Self.limit * noise else { return nil }
             let swaps = decision.least.flatMap { out in
                 decision.greatest.map { (margin: out.score - $0.score, out: out.index, in: $0.index) }
             }
-            return NarrowDecision(
-                index: index,
-                alternatives: swaps.filter { $0.margin <= Self.limit * noise }.sorted { $0.margin < $1.margin }.map { swap in
-                    (decision.taken.filter { $0 != swap.out } + [swap.in]).sorted()
-                })
+            let swapped = swaps.filter { $0.margin <= Self.limit * noise }.sorted { $0.margin < $1.margin }.map { swap in
+                (decision.taken.filter { $0 != swap.out } + [swap.in]).sorted()
+            }
+            let rounded = Set(samples.map(\.unprescribed)).subtracting(swapped + [decision.taken])
+            return NarrowDecision(index: index, alternatives: rounded.sorted { $0.lexicographicallyPrecedes($1) } + swapped)
         }
     }
 

@@ -266,8 +266,8 @@ struct ScriptDrawing {
             guard !sets.isEmpty else { return [] }
             let sequences = try choices.element(of: sets, like: run?.sequences)
             let first = sequences.first ?? 0
-            // Recurrent state admits no gap; of the others few have one.
-            let gap = traits.isRecurrent || !remembers || !(admitsGaps || ends[first] == 0)
+            // Recurrent state and windows admit no gap; of the others few have one.
+            let gap = traits.isRecurrent || traits.hasPositionWindows || !remembers || !(admitsGaps || ends[first] == 0)
                 ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
             let usually = choices.chance(1, in: options.microBatch > 64 ? 2 : 24) ? room : min(room, 5)

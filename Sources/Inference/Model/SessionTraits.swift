@@ -16,6 +16,8 @@ public struct SessionTraits: Hashable, Sendable {
     /// Whether results depend on differences of positions only, so that a shifted sequence goes on as if it had been
     /// where it is.
     public let isShiftInvariant: Bool
+    /// Whether positions lie in windows that mean something as a whole: no position may be left out.
+    public let hasPositionWindows: Bool
 
     /// - Parameters:
     ///   - architecture: of the model.
@@ -36,6 +38,9 @@ public struct SessionTraits: Hashable, Sendable {
         hasCache = !caches.isEmpty
         hasBlockCache = hasCache && caches.allSatisfy { $0.row.last.isMultiple(of: 32) }
         positionLimit = graphs.compactMap { $0.limit(of: .positions) }.min()
+        hasPositionWindows = graphs.contains { graph in
+            graph.nodes.contains { if case .windowPosition = $0.op { true } else { false } }
+        }
         isShiftInvariant = !graphs.contains { graph in
             graph.nodes.contains { node in
                 switch node.op {

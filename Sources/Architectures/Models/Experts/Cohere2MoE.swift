@@ -41,7 +41,7 @@ public struct Cohere2MoE: Architecture {
         options.softmaxIsOfSelected = true
         options.declaresNormalization = true
         options.declaresScale = true
-        networks = try DenseThenExperts(&h, dimensions, options, shared: .countAndSize(default: 0))
+        networks = try DenseThenExperts(&h, dimensions, options, shared: .countAndSize(default: 0), isCountRequired: true)
         logitScale = try h.real("logit_scale", 1e-6...1e6, fuzz: [1, 0.0625, 2.5], "multiplies the logits")
     }
 

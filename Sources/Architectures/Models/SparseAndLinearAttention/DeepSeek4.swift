@@ -28,6 +28,7 @@ public struct DeepSeek4: Architecture {
         options.gatings = [.rootOfSoftplus]
         options.declaresNormalization = true
         options.declaresScale = true
+        options.alwaysDeclares = true
         options.normalizationEpsilon = 1e-20
         experts = try Experts(&h, dimensions, options, feedForward: 0)
         shared = try SharedExperts(&h, beside: experts, .count)
