@@ -15,7 +15,14 @@ extension FaultCatalogue {
             "draft-logits-in-first-columns", "logits of a part of the vocabulary are those of its first tokens"
         ) { site in
             guard case .spread = site.op else { return nil }
-            return .operand(1) { places in for i in places.values.indices { places[i] = Double(i) } }
+            return .result { y, x in
+                let (rows, columns, count) = (y.shape[0], y.shape[1], x[0].shape[1])
+                for row in 0..<rows {
+                    for column in 0..<columns {
+                        y[row * columns + column] = column < count ? x[0][row * count + column] : -.infinity
+                    }
+                }
+            }
         },
         Fault("draft-logits-of-others-zero", "tokens that a draft cannot write have the logit 0") { site in
             guard case .spread = site.op, site.shape(0)[1] < site.shape[1] else { return nil }
