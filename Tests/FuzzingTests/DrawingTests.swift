@@ -116,7 +116,7 @@ struct DrawingTests {
             }
         }
         // Some models are of one layer.
-        let cases = try Samples.cases(of: name).map(\.case).filter { $0.check != .rejects }
+        let cases = try Samples.cases(of: name, 20).map(\.case).filter { $0.check != .rejects }
         #expect(removals > 0 || cases.allSatisfy { $0.layers == 1 })
     }
 
