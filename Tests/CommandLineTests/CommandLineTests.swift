@@ -140,7 +140,7 @@ struct CommandLineTests {
         (["run", "--shard", "3/2"], "'3/2' is invalid for '--shard"),
         (["run", "--memory-limit", "big"], "'big' is invalid for '--memory-limit"),
         (["run", "--json", "nowhere/log"], "nowhere/log: cannot be written: No such file or directory"),
-        (["run", "--profile", "nowhere"], "Fuzz/nowhere.yaml: cannot be read"),
+        (["run", "--profile", "nowhere"], "--profile nowhere: no such file, nor Fuzz/nowhere.yaml"),
         (["replay", "missing.json"], "missing.json: no such file or folder"),
         (["replay", ".", "--inject", "x"], "no fault is named \"x\""),
         (["shrink", "missing.json", "-o", "x.json"], "missing.json: no such file"),

@@ -18,7 +18,7 @@ struct SessionTests {
         guard model.remembers else { return }
         let tokens = model.tokens(40)
         let whole = try model.session().process(Batch(tokens)).rows
-        #expect(whole.allSatisfy { $0.allSatisfy(\.isFinite) })
+        #expect(whole.allSatisfy { $0.allSatisfy { $0.isFinite || $0 == -.infinity } && $0.contains { $0.isFinite } })
 
         let micro = try model.session(microBatch: 7).process(Batch(tokens)).rows
         #expect(largestError(micro, whole) < rounding)
@@ -177,8 +177,10 @@ struct SessionTests {
     @Test(
         "the first Vulkan device agrees with reference, alone and with cpu, and runs every op itself",
         .enabled(if: !VulkanDevice.all().devices.isEmpty),
-        // Whose group norms have no shader.
-        arguments: Toy.few.filter { $0.architecture.name != "wavtokenizer-dec" })
+        // Group norms, blocks that an indexer picks and logits that are spread over a vocabulary have no shader.
+        arguments: Toy.few.filter {
+            !["wavtokenizer-dec", "minimax-m3", "eagle3", "dflash"].contains($0.architecture.name)
+        })
     func vulkan(_ toy: Toy) throws {
         let model = try toy.model()
         let batch = Batch(model.tokens(12))

@@ -80,8 +80,9 @@ extension Output {
 /// `Σ(a − b)² / Σb²`
 func normalizedError(_ found: [Double], _ expected: [Double]) -> Double {
     guard found.count == expected.count else { return .infinity }
-    let error = zip(found, expected).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-    let power = expected.reduce(0) { $0 + $1 * $1 }
+    // What can never win is −∞ in both.
+    let error = zip(found, expected).reduce(0) { $1.0 == $1.1 ? $0 : $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    let power = expected.reduce(0) { $1 == -.infinity ? $0 : $0 + $1 * $1 }
     return error == 0 ? 0 : error / power
 }
 
