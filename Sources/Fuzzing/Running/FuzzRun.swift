@@ -76,12 +76,13 @@ public struct FuzzRun: Sendable {
         let judge: Judge
     }
 
-    /// Runs the known findings again.
+    /// Runs the known findings of the plan's architectures again.
     /// - Returns: those that no longer fail as they did, and how they end now.
     public func changesOfKnown(isCancelled: () -> Bool = { false }) throws -> [(finding: KnownFindings.Finding, now: Verdict)] {
         let judge = Judge(try engines())
+        let architectures = Set(plan.architectures.map { $0.name })
         return known.findings.flatMap { finding -> [(finding: KnownFindings.Finding, now: Verdict)] in
-            guard !isCancelled() else { return [] }
+            guard architectures.contains(finding.entry.case.architecture), !isCancelled() else { return [] }
             return judge.judge(finding.entry.case).filter { verdict in
                 guard plan.devices.contains(verdict.device), !verdict.isStopped else { return false }
                 return !(verdict.failure.map(finding.isLike) ?? false)

@@ -15,12 +15,7 @@ import Testing
 struct DocumentationTests {
     private static let root = DocumentedPage.root
 
-    @Test("commands run, and print what is shown",
-        // In a debug build this takes longer than all others; `CI/figures` asks for it too.
-        .enabled(if: ["GGUF_FUZZ_DOCUMENTATION", "GGUF_FUZZ_REMAKE"].contains {
-            ProcessInfo.processInfo.environment[$0] != nil
-        }),
-        arguments: try DocumentedPage.all())
+    @Test("commands run, and print what is shown", arguments: try DocumentedPage.all())
     func commandsRun(page: DocumentedPage) throws {
         var remade: [(range: Range<Int>, lines: [String])] = []
         try withTemporaryFolder { folder in
