@@ -180,17 +180,22 @@ public struct Experts: Hashable, Sendable {
         }
         gating = declared == .softmax && options.softmaxIsOfSelected ? .softmaxOfSelected : declared
         let (normKey, aboutNorm) = ("expert_weights_norm", "whether weights are divided by their sum")
-        let normalizes = !options.declaresNormalization
-            ? options.normalizes
-            : options.alwaysDeclares
-                ? try h.boolean(normKey, among: [false, true], aboutNorm) : try h.boolean(normKey, default: false, aboutNorm)
+        let normalizes = if !options.declaresNormalization {
+            options.normalizes
+        } else if options.alwaysDeclares {
+            try h.boolean(normKey, among: [false, true], aboutNorm)
+        } else {
+            try h.boolean(normKey, default: false, aboutNorm)
+        }
         normalizesWeights = normalizes && (used > 1 || options.normalizesSingle)
         let (scaleKey, factors, aboutScale) = ("expert_weights_scale", [1, 0, 0.5, 2.5], "multiplies the weights; 0: no scaling")
-        weightScale = !options.declaresScale
-            ? 1
-            : options.alwaysDeclares
-                ? try h.real(scaleKey, 0...1e6, fuzz: factors, aboutScale)
-                : try h.real(scaleKey, 0...1e6, fuzz: factors, default: 0, aboutScale)
+        weightScale = if !options.declaresScale {
+            1
+        } else if options.alwaysDeclares {
+            try h.real(scaleKey, 0...1e6, fuzz: factors, aboutScale)
+        } else {
+            try h.real(scaleKey, 0...1e6, fuzz: factors, default: 0, aboutScale)
+        }
 
         // A group's score is the sum of its two best experts, so it has two at least.
         let groupCounts = [count > 1 ? 1 : 0] + (2...8).filter { count % $0 == 0 && count / $0 >= 2 && used <= count - count / $0 }

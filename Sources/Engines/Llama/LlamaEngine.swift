@@ -40,20 +40,22 @@ public final class LlamaEngine: Engine {
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.
     public func load(_ source: any TensorSource) throws -> any EngineModel {
-        try model(.temporaryFile(TemporaryFile(bytes: source.bytesOfFile())), source.metadata)
+        try model(.temporaryFile(TemporaryFile(bytes: source.bytesOfFile()))) { source.metadata }
     }
 
     public func load(inMemory source: any TensorSource) throws -> any EngineModel {
-        try model(.memory(source), source.metadata)
+        try model(.memory(source)) { source.metadata }
     }
 
     public func load(file path: String) throws -> any EngineModel {
-        try model(.file(path), (try? FileSource(path: path))?.metadata)
+        try model(.file(path)) { (try? FileSource(path: path))?.metadata }
     }
 
     /// It is loaded as the whole of it on the CPU, which says whether it is one; a script's placement loads it anew.
-    private func model(_ origin: LlamaModel.Origin, _ metadata: Metadata?) throws -> any EngineModel {
-        let model = LlamaModel(origin, metadata, bridge.functions, ggmlDevices)
+    private func model(
+        _ origin: LlamaModel.Origin, metadata: @escaping () -> Metadata?
+    ) throws -> any EngineModel {
+        let model = LlamaModel(origin, metadata: metadata, bridge.functions, ggmlDevices)
         try model.load(Placement(devices[0].name))
         return model
     }

@@ -12,21 +12,23 @@ final class LlamaModel: EngineModel {
         case temporaryFile(TemporaryFile)
     }
     private var origin: Origin
-    /// Of whose results the context is that the model takes.
-    private let targetBlocks: Int
+    private let metadata: () -> Metadata?
+    /// Of whose results the context is that the model takes. No public function says how many there are, and of most
+    /// models nobody asks.
+    private lazy var targetBlocks = metadata()?["dflash.target_layers"]?.elements?.count ?? 1
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
     private var loaded: (placement: Placement, model: UnsafeMutableRawPointer)?
     /// What was done in another way than asked, and why.
     private var fallbacks: [String] = []
 
-    /// - Parameter metadata: the model's, where they can be read.
+    /// - Parameter metadata: the model's, where they can be read; asked for only if they are needed.
     init(
-        _ origin: Origin, _ metadata: Metadata?, _ functions: UnsafePointer<llama_bridge>, _ devices: LlamaDevices
+        _ origin: Origin, metadata: @escaping () -> Metadata?, _ functions: UnsafePointer<llama_bridge>,
+        _ devices: LlamaDevices
     ) {
         self.origin = origin
-        // No public function says how many there are.
-        targetBlocks = metadata?["dflash.target_layers"]?.elements?.count ?? 1
+        self.metadata = metadata
         self.functions = functions
         self.devices = devices
     }
@@ -84,7 +86,9 @@ final class LlamaModel: EngineModel {
         } catch let refusal as Refusal {
             throw Unsupported("\(script.placement): \(refusal.reason)")
         }
-        var transcript = try script.play(willBegin: willBegin) { [functions, targetBlocks] in
+        let hasEmbeddings = script.steps.contains { $0.batch?.tokens.contains(where: \.isEmbedding) ?? false }
+        let targetBlocks = hasEmbeddings ? targetBlocks : 1
+        var transcript = try script.play(willBegin: willBegin) { [functions] in
             try LlamaSession(model, script, functions, targetBlocks: targetBlocks)
         }
         transcript.fallbacks += fallbacks

@@ -27,7 +27,7 @@ extension Script {
         switch step {
         case .encode(let batch), .process(let batch):
             for token in batch.tokens {
-                guard numbers.contains(token.isEmbedding ? ~token.id : token.id) else {
+                guard numbers.contains(token.number) else {
                     return "there is no token \(token.id)"
                 }
                 guard !token.sequences.elements.isEmpty else { return "a token of no sequence" }

@@ -142,8 +142,7 @@ public struct NothingChecked: Error, Hashable, Sendable, CustomStringConvertible
     public var discards: [String: Int]
 
     public var description: String {
-        let reasons = discards.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\n  \($0.value): \($0.key)" }
-            .joined()
+        let reasons = discards.mostFirst.map { "\n  \($0.value): \($0.key)" }.joined()
         return "no case said anything of the engine" + (reasons.isEmpty ? "" : "; discarded were\(reasons)")
     }
 }

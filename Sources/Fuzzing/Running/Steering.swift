@@ -25,9 +25,13 @@ final class Steering: @unchecked Sendable {
         among features: [[String]], architecture: UInt64, turn: UInt64, sample: (Int) throws -> [String]
     ) rethrows -> Int {
         let coverage = try coverage(of: architecture, sample)
+        // By how often a pair was sampled.
+        let stillNew = (0...Self.samples).map { count in
+            pow(1 - (Double(count) + 0.5) / Double(Self.samples + 1), Double(turn))
+        }
         var best = (index: 0, promise: -1.0)
         for (index, features) in features.enumerated() {
-            let promise = Self.promise(of: features, coverage, turn)
+            let promise = Self.promise(of: features, coverage, stillNew)
             if promise > best.promise { best = (index, promise) }
         }
         return best.index
@@ -41,11 +45,7 @@ final class Steering: @unchecked Sendable {
         return coverage
     }
 
-    private static func promise(of features: [String], _ coverage: Coverage, _ turn: UInt64) -> Double {
-        // By how often a pair was sampled.
-        let stillNew = (0...samples).map { count in
-            pow(1 - (Double(count) + 0.5) / Double(samples + 1), Double(turn))
-        }
+    private static func promise(of features: [String], _ coverage: Coverage, _ stillNew: [Double]) -> Double {
         let numbers = features.map { coverage.number(of: $0) }
         var promise = 0.0
         for (index, one) in numbers.enumerated() {

@@ -73,7 +73,7 @@ struct Shrink: ParsableCommand {
             throw ExitStatus.propertyFailed
         }
         Terminal.line("\(file): nothing failed in \(Format.amount(tried, "case")); \(output) is not written")
-        for (note, count) in notes.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+        for (note, count) in notes.mostFirst {
             Terminal.line("  \(note)\(count == 1 ? "" : ", \(count) times")")
         }
         if let status = Interrupt.status { throw ExitCode(status) }

@@ -50,7 +50,7 @@ struct CoverageReport {
     /// - Throws: what drawing models throws.
     init(_ tally: Tally, _ plan: RunPlan) throws {
         let coverage = tally.coverage
-        let (featureCount, pairCount) = (coverage.features.count, coverage.pairs.count)
+        let (featureCount, pairCount) = (coverage.features.count, coverage.pairCount)
         features = ReportPage.CountRow.rows(
             Dictionary(uniqueKeysWithValues: zip(coverage.features, coverage.counts)), of: tally.cases)
         let types = plan.architectures.compactMap { try? ArchitectureCatalog.named($0) }
@@ -126,7 +126,7 @@ extension CoverageReport.Growth {
         ]
         let next = Double(pairs[1] ?? 0) / Double(cases)
         caption = "Blue: features, of \(Format.count(coverage.features.count)); red: pairs, of "
-            + "\(Format.count(coverage.pairs.count)), that so many of the cases show, on average over their orders. "
+            + "\(Format.count(coverage.pairCount)), that so many of the cases show, on average over their orders. "
             + "One more case would show about \(String(format: "%.2g", next)) new pairs."
     }
 }

@@ -35,8 +35,7 @@ struct JUnitReport {
 
     init(_ run: RunSummary, _ page: ReportPage) {
         let numbers = Dictionary(page.findings.map { ($0.key, $0.number) }) { first, _ in first }
-        let devices = run.tally.devices(of: run.plan)
-            + Set(run.findings.map(\.signature.device)).subtracting(run.tally.devices(of: run.plan)).sorted()
+        let devices = run.tally.devices(of: run.plan).followed(by: run.findings.map(\.signature.device))
         suites = devices.map { device in
             let classname = "gguf-fuzz." + device
             var cases = page.findings.filter { $0.device == device }.map { finding in

@@ -12,7 +12,8 @@ struct ReportComparison {
     var gone: [Past]
     /// Findings of the other run that this one could not meet.
     var untested: [Past]
-    private let old: Set<String>
+    /// What the other run's findings are called.
+    private let old: Names
 
     /// A finding of the other run.
     struct Past {
@@ -23,14 +24,12 @@ struct ReportComparison {
     /// - Parameter name: of the other run.
     init(_ run: RunSummary, since other: RunSummary, named name: String) {
         since = name
-        // Titles say the cause: one that another architecture showed this time has another key, and is no news.
-        let old = Set(other.findings.flatMap { [$0.key, $0.title] })
+        let (old, current) = (Names(other.findings), Names(run.findings))
         self.old = old
-        let current = Set(run.findings.flatMap { [$0.key, $0.title] })
-        let missing = other.findings.filter { !current.contains($0.key) && !current.contains($0.title) }
+        let missing = other.findings.filter { !current.has($0) }
         gone = missing.filter { run.plan.covers($0) }.map(Past.init)
         untested = missing.filter { !run.plan.covers($0) }.map(Past.init)
-        let new = run.findings.count { !old.contains($0.key) && !old.contains($0.title) }
+        let new = run.findings.count { !old.has($0) }
         let counts = [
             "\(new == 0 ? "no" : Format.count(new)) new \(new == 1 ? "finding" : "findings")",
             "\(Format.count(run.findings.count - new)) still there", "\(Format.count(gone.count)) gone",
@@ -48,7 +47,16 @@ struct ReportComparison {
         }
     }
 
-    func isNew(_ finding: RunFinding) -> Bool { !old.contains(finding.key) && !old.contains(finding.title) }
+    func isNew(_ finding: RunFinding) -> Bool { !old.has(finding) }
+
+    /// Titles say the cause: one that another architecture showed this time has another key, and is no news.
+    private struct Names {
+        private let names: Set<String>
+
+        init(_ findings: [RunFinding]) { names = Set(findings.flatMap { [$0.key, $0.title] }) }
+
+        func has(_ finding: RunFinding) -> Bool { names.contains(finding.key) || names.contains(finding.title) }
+    }
 
     /// What is not as it was.
     private static func changes(_ plan: RunPlan, _ other: RunPlan) -> String {

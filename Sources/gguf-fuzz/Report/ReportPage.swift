@@ -49,7 +49,7 @@ struct ReportPage {
 
         /// Most first.
         static func rows(_ counts: [String: Int], of whole: Int) -> [CountRow] {
-            counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { CountRow($0.key, $0.value, of: whole) }
+            counts.mostFirst.map { CountRow($0.key, $0.value, of: whole) }
         }
     }
 
@@ -132,9 +132,9 @@ struct ReportPage {
     private static func about(_ plan: RunPlan) -> String {
         let engines = plan.engines.map { $0.version.isEmpty ? $0.name : "\($0.name) \($0.version)" }
         let machines = Set(plan.machines.map(\.words)).sorted()
-        return ["Engines: " + engines.joined(separator: ", ")]
-            .appending(machines.isEmpty ? nil : "machines: " + machines.joined(separator: "; "))
-            .joined(separator: "; ") + "."
+        let parts = ["Engines: " + engines.joined(separator: ", ")]
+            + (machines.isEmpty ? [] : ["machines: " + machines.joined(separator: "; ")])
+        return parts.joined(separator: "; ") + "."
     }
 
     private static func facts(_ run: RunSummary) -> [Fact] {
@@ -175,7 +175,7 @@ struct ReportPage {
 extension Tally {
     /// The plan's, then whatever else there are verdicts of.
     func devices(of plan: RunPlan) -> [String] {
-        plan.devices + Set(cells.keys.map(\.device)).subtracting(plan.devices).sorted()
+        plan.devices.followed(by: cells.keys.map(\.device))
     }
 }
 
@@ -193,8 +193,4 @@ extension RunPlan.Machine {
     fileprivate var words: String {
         [name, system, processor].filter { !$0.isEmpty }.joined(separator: ", ") + ", " + Format.amount(cores, "core")
     }
-}
-
-extension Array {
-    fileprivate func appending(_ element: Element?) -> [Element] { self + (element.map { [$0] } ?? []) }
 }

@@ -89,7 +89,6 @@ struct ReportedFinding {
 
     /// `gemma3 12, llama 4`: most first.
     static func list(_ counts: [String: Int]) -> String {
-        counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-            .map { "\($0.key) \(Format.count($0.value))" }.joined(separator: ", ")
+        counts.mostFirst.map { "\($0.key) \(Format.count($0.value))" }.joined(separator: ", ")
     }
 }

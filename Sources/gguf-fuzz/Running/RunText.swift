@@ -22,8 +22,7 @@ struct RunText {
     /// A line for each architecture; of each device the verdicts, the worst error of those that passed, and what else
     /// there was.
     private var table: TextTable {
-        let places = report.cells.keys
-        let devices = report.plan.devices + Set(places.map(\.device)).subtracting(report.plan.devices).sorted()
+        let devices = report.plan.devices.followed(by: report.cells.keys.map(\.device))
         var table = TextTable([""] + devices.flatMap { [$0, "", ""] })
         for column in devices.indices { table.rightAligned.formUnion([3 * column + 1, 3 * column + 2]) }
         table.rows.append(["architecture"] + devices.flatMap { _ in ["verdicts", "worst", ""] })
@@ -38,11 +37,11 @@ struct RunText {
     private func printCoverage() {
         Swift.print("worst: the largest error of a row that passed, as a multiple of its noise floor")
         if report.discarded > 0 { Swift.print("\ndiscarded") }
-        for (reason, count) in report.discards.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+        for (reason, count) in report.discards.mostFirst {
             Swift.print("  \(Format.count(count)) (\(percentage(count))): \(reason)")
         }
         if !report.known.isEmpty { Swift.print("\nknown findings that explain failures") }
-        for (name, count) in report.known.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+        for (name, count) in report.known.mostFirst {
             Swift.print("  \(Format.count(count)) (\(percentage(count))): \(name)")
         }
         if !changesOfKnown.isEmpty { Swift.print("\nknown findings that no longer fail as they did") }
@@ -56,7 +55,8 @@ struct RunText {
         for absence in absences { Swift.print("not found: \(absence)") }
         let (features, pairs) = (Format.count(report.coverage.features.count), Format.count(report.coverage.pairCount))
         Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
-        if report.plan.isSteered, let gain = try? SteeringGain(report.plan, cases: UInt64(min(report.cases, 1000))) {
+        // Drawing so many cases again takes a while, which an interrupt does not wait for.
+        if report.plan.isSteered, !report.wasInterrupted, let gain = try? SteeringGain(report.plan, cases: UInt64(min(report.cases, 1000))) {
             Swift.print(gain.words)
         }
     }

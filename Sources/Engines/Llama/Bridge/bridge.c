@@ -299,6 +299,7 @@ static void *load_file(const char *path, const struct llama_bridge_placement *pl
 static void free_model(void *model) { llama_model_free(model); }
 static void save_model(void *model, const char *path) { llama_model_save_to_file(model, path); }
 static int layer_count(const void *model) { return llama_model_n_layer(model); }
+
 // The value of a key of the model's architecture, as text; empty where it has none.
 static void metadata_value(const void *model, const char *key, char *value, size_t size) {
     char architecture[128], name[192];
