@@ -48,8 +48,7 @@ class AuthorsEngine:
             "devices": [{"name": "transformers:cpu", "summary": "the authors' code, float64", "precision": precision}],
             "absences": [], "refusesOnlyInvalid": False,
             "traits": {
-                "cacheTypes": ["f32"], "choosesFlashAttention": False, "choosesThreads": False,
-                "choosesUnifiedCache": False, "choosesOutputAccess": False, "splits": [], "admitsGaps": True,
+                "cacheTypes": ["f32"], "settings": [], "splits": [], "admitsGaps": True,
                 "contextUnit": 1, "boundsSizes": False,
                 "models": expressible.traits(),
             },

@@ -161,10 +161,22 @@ class Payload:
         match name:
             case "encode": return Encode(self.batch())
             case "process": return Process(self.batch())
-            case "remove": return Remove(integer(), integer(), optional(integer))
+            case "remove":
+                if (sequence := optional(integer)) is None:
+                    raise Unsupported("a removal from all sequences")
+                return Remove(sequence, integer(), optional(integer))
             case "keep": return Keep(integer())
-            case "copy": return Copy(integer(), integer())
-            case "shift": return Shift(integer(), integer(), integer())
+            case "copy":
+                copy = Copy(integer(), integer())
+                if integer() != 0 or optional(integer) is not None:
+                    raise Unsupported("a copy of a part")
+                return copy
+            case "shift":
+                sequence, start, end, delta = integer(), integer(), optional(integer), integer()
+                if end is not None:
+                    raise Unsupported("a shift of a part in the middle")
+                return Shift(sequence, start, delta)
+            case "divide": raise Unsupported("positions that are divided")
             case "save": return Save(optional(integer))
             case "restore": return Restore(optional(integer))
             case "clear": return Clear()
@@ -174,8 +186,8 @@ class Payload:
         self._placement()
         context, _sequences, _micro_batch = self.integer(), self.integer(), self.integer()
         cache_type = self.string()
-        _flash_attention, _threads = self.optional(self.boolean), self.optional(self.integer)
-        _unified_cache, _output_access = self.optional(self.boolean), self.optional(self.string)
+        for setting, _ in self.many(lambda: (self.string(), self.string())):
+            raise Unsupported(f"the setting {setting}")
         if self.boolean():
             raise Unsupported("rounding")
         if self.boolean():
@@ -219,7 +231,7 @@ def transcript(results: list[Rows | None]) -> bytes:
             held = yes + integers(len(rows.keys), *rows.keys, rows.values.shape[1])
             held += rows.values.astype("<f8").tobytes()
             logits, embeddings = (no, held) if rows.are_embeddings else (held, no)
-        parts += [logits, embeddings]
+        parts += [logits, embeddings, no]
     return b"".join([*parts, integers(0), integers(0)])
 
 

@@ -49,10 +49,8 @@ extension Engine {
 /// What an engine's sessions can be asked for beyond what any session can: cases are drawn within it.
 public struct EngineTraits: Hashable, Sendable, Codable {
     public var cacheTypes: [StateType]
-    public var choosesFlashAttention: Bool
-    public var choosesThreads: Bool
-    public var choosesUnifiedCache: Bool
-    public var choosesOutputAccess: Bool
+    /// What scripts may choose; the rest is as it is by itself.
+    public var settings: Set<Setting>
     /// How several devices may share a model.
     public var splits: [Placement.Split]
     /// Whether a token's position may be further than the next of its sequence.
@@ -70,16 +68,12 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var models: ModelDomain?
 
     public init(
-        cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
-        choosesUnifiedCache: Bool = false, choosesOutputAccess: Bool = false, splits: [Placement.Split] = [.layers],
+        cacheTypes: [StateType] = [.full, .half], settings: Set<Setting> = [], splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
         takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
-        self.choosesFlashAttention = choosesFlashAttention
-        self.choosesThreads = choosesThreads
-        self.choosesUnifiedCache = choosesUnifiedCache
-        self.choosesOutputAccess = choosesOutputAccess
+        self.settings = settings
         self.splits = splits
         self.admitsGaps = admitsGaps
         self.contextUnit = contextUnit
@@ -98,10 +92,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public func common(with other: EngineTraits) -> EngineTraits {
         EngineTraits(
             cacheTypes: cacheTypes.filter(other.cacheTypes.contains),
-            choosesFlashAttention: choosesFlashAttention || other.choosesFlashAttention,
-            choosesThreads: choosesThreads || other.choosesThreads,
-            choosesUnifiedCache: choosesUnifiedCache || other.choosesUnifiedCache,
-            choosesOutputAccess: choosesOutputAccess || other.choosesOutputAccess,
+            settings: settings.union(other.settings),
             splits: splits.filter(other.splits.contains), admitsGaps: admitsGaps && other.admitsGaps,
             contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
             takesEmbeddings: takesEmbeddings == true && other.takesEmbeddings == true,

@@ -13,7 +13,7 @@ public struct Script: Hashable, Sendable, Codable {
         self.steps = steps
     }
 
-    public struct Options: Hashable, Sendable, Codable {
+    public struct Options: Hashable, Sendable {
         /// Cells of the caches: tokens that all sequences together may hold.
         public var context: Int
         /// Sequences are numbered `0 ..< sequences`.
@@ -21,15 +21,8 @@ public struct Script: Hashable, Sendable, Codable {
         /// Tokens that are computed together; longer batches are split.
         public var microBatch: Int
         public var cacheType: StateType
-        // What only some engines let a session choose, see `EngineTraits`; nil: it is the engine's own choice.
-        /// Attention in one pass over the keys, without a matrix of all scores.
-        public var flashAttention: Bool?
-        /// Threads that compute one batch.
-        public var threads: Int?
-        /// One cache for all sequences, or a part of its own for each.
-        public var unifiedCache: Bool?
-        /// How outputs are read; nil: each by the index of its token in the batch.
-        public var outputAccess: OutputAccess?
+        /// What only some engines let a script choose.
+        public var settings = Settings()
         // For the builtin engine's `reference` only:
         /// How every result is rounded at random.
         public var rounding: Rounding?
@@ -48,15 +41,6 @@ public struct Script: Hashable, Sendable, Codable {
         }
     }
 
-    /// Ways to read outputs beside that by the index of a token. An engine that keeps outputs in another order than the
-    /// batch has them sorts them for each way by itself.
-    public enum OutputAccess: String, Hashable, Sendable, Codable, CaseIterable {
-        /// Each by its number, counted back from the last output.
-        case fromEnd
-        /// All as one array, whose rows are in the order of the batch.
-        case array
-    }
-
     /// The same script with everything on one device.
     public func on(_ device: String) -> Script {
         var script = self
@@ -71,14 +55,16 @@ public enum Step: Hashable, Sendable {
     case encode(Batch)
     /// Processes tokens and gives the outputs that they want.
     case process(Batch)
-    /// Takes the positions `from ..< to` out of a sequence; nil: to its end.
-    case remove(sequence: Int, from: Int, to: Int?)
+    /// Takes the positions `from ..< to` out of a sequence, or of all; `to` nil: to its end.
+    case remove(sequence: Int?, from: Int, to: Int?)
     /// Removes every other sequence.
     case keep(sequence: Int)
-    /// Makes `destination` a copy of the whole of `source`.
-    case copy(source: Int, destination: Int)
-    /// Moves the positions from `from` on by `delta`.
-    case shift(sequence: Int, from: Int, by: Int)
+    /// Makes `destination` a copy of the positions `from ..< to` of `source`; `to` nil: to its end.
+    case copy(source: Int, destination: Int, from: Int = 0, to: Int? = nil)
+    /// Moves the positions `from ..< to`; `to` nil: to the end.
+    case shift(sequence: Int, from: Int, to: Int? = nil, by: Int)
+    /// Divides the positions `from ..< to`, rounded down; `to` nil: to the end. Several tokens have one position then.
+    case divide(sequence: Int, from: Int, to: Int? = nil, by: Int)
     /// Keeps what the session, or one sequence of it, remembers.
     case save(sequence: Int?)
     /// Goes back to what was last kept; of one sequence, into the sequence `sequence`.
@@ -95,11 +81,65 @@ public enum Step: Hashable, Sendable {
     public var batch: Batch? { keyed.batch }
 }
 
+// MARK: As JSON: settings beside the other options, those that are plain left out
+
+extension Script.Options: Codable {
+    private enum Key: String, CodingKey, CaseIterable {
+        case context, sequences, microBatch, cacheType, rounding, decisions
+    }
+
+    private struct SettingKey: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        self.init(
+            context: try container.decode(Int.self, forKey: .context),
+            sequences: try container.decode(Int.self, forKey: .sequences),
+            microBatch: try container.decode(Int.self, forKey: .microBatch),
+            cacheType: try container.decode(StateType.self, forKey: .cacheType),
+            rounding: try container.decodeIfPresent(Rounding.self, forKey: .rounding))
+        decisions = try container.decodeIfPresent([[Int]].self, forKey: .decisions)
+        let others = try decoder.container(keyedBy: SettingKey.self)
+        for key in others.allKeys where Key(stringValue: key.stringValue) == nil {
+            guard let setting = Setting(rawValue: key.stringValue) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: key, in: others, debugDescription: "is no option; there are "
+                        + (Key.allCases.map(\.rawValue) + Setting.allCases.map(\.rawValue)).joined(separator: ", "))
+            }
+            let value = try others.decode(Setting.Value.self, forKey: key)
+            guard setting.isLegal(value) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: key, in: others, debugDescription: "must be \(setting.legalValues)")
+            }
+            settings[setting] = value
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(context, forKey: .context)
+        try container.encode(sequences, forKey: .sequences)
+        try container.encode(microBatch, forKey: .microBatch)
+        try container.encode(cacheType, forKey: .cacheType)
+        try container.encodeIfPresent(rounding, forKey: .rounding)
+        try container.encodeIfPresent(decisions, forKey: .decisions)
+        var others = encoder.container(keyedBy: SettingKey.self)
+        for (setting, value) in settings.all {
+            try others.encode(value, forKey: SettingKey(stringValue: setting.rawValue))
+        }
+    }
+}
+
 // MARK: As JSON: one key that names the step, and its parameters
 
 extension Step: Codable {
     enum Key: String, CodingKey, CaseIterable {
-        case encode, process, remove, keep, copy, shift, save, restore, clear
+        case encode, process, remove, keep, copy, shift, divide, save, restore, clear
     }
 
     fileprivate struct Parameters: Codable {
@@ -117,9 +157,12 @@ extension Step: Codable {
         case .process(let batch): (.process, batch, Parameters())
         case .remove(let sequence, let from, let to): (.remove, nil, Parameters(sequence: sequence, from: from, to: to))
         case .keep(let sequence): (.keep, nil, Parameters(sequence: sequence))
-        case .copy(let source, let destination):
-            (.copy, nil, Parameters(source: source, destination: destination))
-        case .shift(let sequence, let from, let by): (.shift, nil, Parameters(sequence: sequence, from: from, by: by))
+        case .copy(let source, let destination, let from, let to):
+            (.copy, nil, Parameters(from: from == 0 ? nil : from, to: to, source: source, destination: destination))
+        case .shift(let sequence, let from, let to, let by):
+            (.shift, nil, Parameters(sequence: sequence, from: from, to: to, by: by))
+        case .divide(let sequence, let from, let to, let by):
+            (.divide, nil, Parameters(sequence: sequence, from: from, to: to, by: by))
         case .save(let sequence): (.save, nil, Parameters(sequence: sequence))
         case .restore(let sequence): (.restore, nil, Parameters(sequence: sequence))
         case .clear: (.clear, nil, Parameters())
@@ -153,14 +196,19 @@ extension Step: Codable {
         case .encode: self = .encode(try batch())
         case .process: self = .process(try batch())
         case .remove:
-            self = .remove(
-                sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"), to: parameters.to)
+            self = .remove(sequence: parameters.sequence, from: try number(\.from, "from"), to: parameters.to)
         case .keep: self = .keep(sequence: try number(\.sequence, "sequence"))
         case .copy:
-            self = .copy(source: try number(\.source, "source"), destination: try number(\.destination, "destination"))
+            self = .copy(
+                source: try number(\.source, "source"), destination: try number(\.destination, "destination"),
+                from: parameters.from ?? 0, to: parameters.to)
         case .shift:
             self = .shift(
-                sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"),
+                sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"), to: parameters.to,
+                by: try number(\.by, "by"))
+        case .divide:
+            self = .divide(
+                sequence: try number(\.sequence, "sequence"), from: try number(\.from, "from"), to: parameters.to,
                 by: try number(\.by, "by"))
         case .save: self = .save(sequence: parameters.sequence)
         case .restore: self = .restore(sequence: parameters.sequence)

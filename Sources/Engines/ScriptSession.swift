@@ -6,22 +6,28 @@ public protocol ScriptSession: AnyObject {
     func process(_ batch: Batch) throws -> StepResult
     /// The same, in pieces, as `EngineModel.run(_:willBegin:didGive:)` hands them over.
     func process(_ batch: Batch, take: (StepResult) -> Void) throws
+    /// - Parameter sequence: nil: all.
     /// - Returns: false, with nothing changed, where the model cannot: recurrent state has no past.
-    func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool
+    func remove(_ sequence: Int?, _ positions: Range<Int>) throws -> Bool
     func keep(_ sequence: Int) throws
+    /// Removes all of the destination first.
     /// - Returns: as `remove`.
-    func copy(_ source: Int, to destination: Int) throws -> Bool
+    func copy(_ source: Int, to destination: Int, _ positions: Range<Int>) throws -> Bool
     func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) throws
+    func divide(_ sequence: Int, _ positions: Range<Int>, by divisor: Int) throws
     /// What the session, or one sequence, remembers.
     func save(_ sequence: Int?) throws -> [UInt8]
     func restore(_ state: [UInt8], _ sequence: Int?) throws
     func clear() throws
     /// Ops that ran elsewhere than they were placed, and why.
     var fallbacks: [String] { get }
+    /// What each sequence holds now; nil where the session does not say.
+    var extents: [StepResult.Extent]? { get }
 }
 
 extension ScriptSession {
     public var fallbacks: [String] { [] }
+    public var extents: [StepResult.Extent]? { nil }
     public func process(_ batch: Batch, take: (StepResult) -> Void) throws { take(try process(batch)) }
 }
 
@@ -33,7 +39,9 @@ extension Script {
     ) throws -> Transcript {
         var results: [StepResult] = []
         var transcript = try play(willBegin, on: open) { session, _, step, saved in
-            results.append(try session.perform(step, &saved))
+            var result = try session.perform(step, &saved)
+            result.extents = session.extents
+            results.append(result)
         }
         transcript.results = results
         return transcript
@@ -81,15 +89,22 @@ extension ScriptSession {
         case .encode(let batch): return try encode(batch)
         case .process(let batch): return try process(batch)
         case .remove(let sequence, let from, let to):
-            return StepResult(isDone: try remove(sequence, from ..< max(from, to ?? Range.allPositions.upperBound)))
+            return StepResult(isDone: try remove(sequence, .positions(from, to)))
         case .keep(let sequence): try keep(sequence)
-        case .copy(let source, let destination): return StepResult(isDone: try copy(source, to: destination))
-        case .shift(let sequence, let from, let delta):
-            try shift(sequence, from ..< max(from, Range.allPositions.upperBound), by: delta)
+        case .copy(let source, let destination, let from, let to):
+            return StepResult(isDone: try copy(source, to: destination, .positions(from, to)))
+        case .shift(let sequence, let from, let to, let delta): try shift(sequence, .positions(from, to), by: delta)
+        case .divide(let sequence, let from, let to, let divisor):
+            try divide(sequence, .positions(from, to), by: divisor)
         case .save(let sequence): saved = try save(sequence)
         case .restore(let sequence): try restore(saved, sequence)
         case .clear: try clear()
         }
         return StepResult()
     }
+}
+
+extension Range<Int> {
+    /// `from ..< to`, empty where `to` lies before; nil: to the end of all positions.
+    public static func positions(_ from: Int, _ to: Int?) -> Self { from ..< Swift.max(from, to ?? allPositions.upperBound) }
 }

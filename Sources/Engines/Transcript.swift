@@ -37,11 +37,24 @@ public struct StepResult: Hashable, Sendable {
     public var isDone: Bool
     public var logits: Rows?
     public var embeddings: Rows?
+    /// What each sequence holds after the step, as the engine says; nil where it does not say.
+    public var extents: [Extent]?
 
     public init(isDone: Bool = true, logits: Rows? = nil, embeddings: Rows? = nil) {
         self.isDone = isDone
         self.logits = logits
         self.embeddings = embeddings
+    }
+
+    /// The least and the greatest position of what a sequence holds, both −1 where that is nothing.
+    public struct Extent: Hashable, Sendable {
+        public var least: Int
+        public var greatest: Int
+
+        public init(least: Int, greatest: Int) {
+            self.least = least
+            self.greatest = greatest
+        }
     }
 
     /// The logits, or of a model that has none its embeddings.

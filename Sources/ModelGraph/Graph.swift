@@ -109,6 +109,8 @@ public struct State: Hashable, Sendable {
     public var row: Shape
     /// The rotation of keys in this cache: shifting a sequence rotates them on.
     public var rotation: Rotation?
+    /// Whether it is a cache of values beside one of keys.
+    public var holdsValues = false
     public var layer: Int?
 
     public struct Rotation: Hashable, Sendable {

@@ -136,11 +136,13 @@ public final class GraphBuilder {
     }
 
     public func state(
-        _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil
+        _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil, holdsValues: Bool = false
     ) -> StateID {
         if graph.states.contains(where: { $0.name == name }) { fail(name, "declared twice") }
         graph.states.append(
-            State(id: graph.states.count, name: name, kind: kind, row: row, rotation: rotation, layer: layer))
+            State(
+                id: graph.states.count, name: name, kind: kind, row: row, rotation: rotation, holdsValues: holdsValues,
+                layer: layer))
         return graph.states.count - 1
     }
 

@@ -29,7 +29,10 @@ enum CaseText {
             ? subject.script.placement.description : subject.devices.joined(separator: ", ")
         Swift.print(
             "\nscript on \(place): context \(options.context), \(Format.amount(options.sequences, "sequence")), "
-                + "micro-batches of \(options.microBatch), cache \(options.cacheType.rawValue)")
+                + "micro-batches of \(options.microBatch), cache \(options.cacheType.rawValue)"
+                + options.settings.all.compactMap { setting, value in
+                    setting.declaration.words(value, options).map { ", \($0)" }
+                }.joined())
         for (number, step) in subject.script.steps.enumerated() {
             Swift.print("  \(number)  \(step.summary)")
             switch step {

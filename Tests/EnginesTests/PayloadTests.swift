@@ -59,8 +59,8 @@ struct PayloadTests {
                 .process(Batch([.init(id: 7, position: 3, sequences: [0, 2], wantsOutput: false)])),
                 .remove(sequence: 1, from: 2, to: 5), .clear,
             ])
-        script.options.threads = 4
-        script.options.outputAccess = .array
+        script.options.settings[.threads] = .number(4)
+        script.options.settings[.outputAccess] = .name("array")
         let placement = text("x") + int(1) + int(1) + [0] + text("y") + int(0) + [1] + text("rows")
         let options = int(64) + int(2) + int(8) + text("f16") + [0] + [1] + int(4) + [0] + [1] + text("array")
             + [0] + [0]
@@ -241,10 +241,9 @@ struct PayloadTests {
                             usesFlashAttention: random.maybe { $0.bool() }, rows: random.rows())
                     }),
                 steps: (0..<below(8)).map { _ in step() })
-            script.options.flashAttention = maybe { $0.bool() }
-            script.options.threads = maybe { $0.int() }
-            script.options.unifiedCache = maybe { $0.bool() }
-            script.options.outputAccess = maybe { $0.of(Script.OutputAccess.allCases) }
+            for setting in Setting.allCases where bool() {
+                script.options.settings[setting] = of(setting.declaration.values).value
+            }
             script.options.decisions = maybe { $0.list { $0.list { $0.int() } } }
             return script
         }
@@ -283,10 +282,12 @@ struct PayloadTests {
             switch below(9) {
             case 0: .encode(batch())
             case 1: .process(batch())
-            case 2: .remove(sequence: int(), from: int(), to: maybe { $0.int() })
+            case 2: .remove(sequence: maybe { $0.int() }, from: int(), to: maybe { $0.int() })
             case 3: .keep(sequence: int())
-            case 4: .copy(source: int(), destination: int())
-            case 5: .shift(sequence: int(), from: int(), by: int())
+            case 4: .copy(source: int(), destination: int(), from: int(), to: maybe { $0.int() })
+            case 5:
+                bool() ? .shift(sequence: int(), from: int(), to: maybe { $0.int() }, by: int())
+                    : .divide(sequence: int(), from: int(), to: maybe { $0.int() }, by: int())
             case 6: .save(sequence: maybe { $0.int() })
             case 7: .restore(sequence: maybe { $0.int() })
             default: .clear

@@ -19,14 +19,17 @@ struct ScriptPlayingTests {
             if batch.tokens[0].id == 99 { throw Unsupported("token 99") }
             return StepResult(logits: Rows(keys: [0], width: 2, elements: [1, 2]))
         }
-        func remove(_ sequence: Int, _ positions: Range<Int>) -> Bool {
-            log.append("remove \(sequence) \(positions)")
+        func remove(_ sequence: Int?, _ positions: Range<Int>) -> Bool {
+            log.append("remove \(sequence ?? -1) \(positions)")
             return false
         }
         func keep(_ sequence: Int) { log.append("keep \(sequence)") }
-        func copy(_ source: Int, to destination: Int) -> Bool {
-            log.append("copy \(source) \(destination)")
+        func copy(_ source: Int, to destination: Int, _ positions: Range<Int>) -> Bool {
+            log.append("copy \(source) \(destination) \(positions.lowerBound)")
             return true
+        }
+        func divide(_ sequence: Int, _ positions: Range<Int>, by divisor: Int) {
+            log.append("divide \(sequence) \(positions) \(divisor)")
         }
         func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) {
             log.append("shift \(sequence) \(positions.lowerBound) \(delta)")
@@ -44,14 +47,18 @@ struct ScriptPlayingTests {
             placement: Placement("x"),
             steps: [
                 .encode(Batch([1])), .process(Batch([1])), .remove(sequence: 1, from: 2, to: 5), .keep(sequence: 0),
-                .copy(source: 0, destination: 1), .shift(sequence: 0, from: 3, by: 2), .save(sequence: 4),
-                .save(sequence: nil),
-                .restore(sequence: nil), .clear,
+                .copy(source: 0, destination: 1, from: 2), .shift(sequence: 0, from: 3, by: 2), .save(sequence: 4),
+                .save(sequence: nil), .restore(sequence: nil), .divide(sequence: 1, from: 2, to: 4, by: 2),
+                .remove(sequence: nil, from: 0, to: 1), .clear,
             ])
         var begun: [Int] = []
         let transcript = try script.play(willBegin: { begun.append($0) }) { session }
-        #expect(begun == Array(0..<10) && transcript.results.count == 10 && transcript.failure == nil)
-        #expect(session.log == ["remove 1 2..<5", "keep 0", "copy 0 1", "shift 0 3 2", "restore [255] -1", "clear"])
+        #expect(begun == Array(0..<12) && transcript.results.count == 12 && transcript.failure == nil)
+        #expect(
+            session.log == [
+                "remove 1 2..<5", "keep 0", "copy 0 1 2", "shift 0 3 2", "restore [255] -1", "divide 1 2..<4 2",
+                "remove -1 0..<1", "clear",
+            ])
         #expect(transcript.results[0].rows?.elements == [1] && transcript.results[1].rows?.elements == [1, 2])
         #expect(!transcript.results[2].isDone && transcript.results[4].isDone)
         #expect(transcript.fallbacks == ["rope on cpu"])
@@ -102,6 +109,8 @@ struct ScriptPlayingTests {
             Script(placement: Placement("cpu"), steps: [.remove(sequence: -1, from: 0, to: nil)]),
             Script(placement: Placement("cpu"), steps: [.process(Batch([1])), .shift(sequence: 0, from: 0, by: .max)]),
             Script(placement: Placement("cpu"), steps: [.process(Batch([1])), .shift(sequence: 9, from: 0, by: 1)]),
+            Script(placement: Placement("cpu"), steps: [.process(Batch([1])), .divide(sequence: 0, from: 0, by: 0)]),
+            Script(placement: Placement("cpu"), steps: [.process(Batch([1])), .divide(sequence: 0, from: 0, by: -2)]),
         ])
     func absurdScripts(_ script: Script) throws {
         let transcript = try Toy.engine.load(Toy.source()).run(script)

@@ -67,7 +67,7 @@ struct DrawingTests {
                     return subject.script.options.outputAccess
                 })
         }
-        let choosing = EngineTraits(choosesOutputAccess: true)
+        let choosing = EngineTraits(settings: [.outputAccess])
         #expect(try accesses(choosing, "gpt2") == [nil, .fromEnd, .array])
         #expect(try accesses(EngineTraits(), "gpt2") == [nil])
     }

@@ -80,9 +80,9 @@ final class TinySession: ScriptSession {
 
     // MARK: What scripts ask for besides
 
-    func remove(_ sequence: Int, _ positions: Range<Int>) -> Bool {
+    func remove(_ sequence: Int?, _ positions: Range<Int>) -> Bool {
         for index in cells.indices where positions.contains(cells[index].position) {
-            cells[index].sequences.remove(sequence)
+            if let sequence { cells[index].sequences.remove(sequence) } else { cells[index].sequences = [] }
         }
         cells.removeAll { $0.sequences.isEmpty }
         return true
@@ -93,17 +93,25 @@ final class TinySession: ScriptSession {
         for index in cells.indices { cells[index].sequences = SequenceSet(sequence) }
     }
 
-    func copy(_ source: Int, to destination: Int) -> Bool {
+    func copy(_ source: Int, to destination: Int, _ positions: Range<Int>) -> Bool {
         _ = remove(destination, .allPositions)
-        for index in cells.indices where cells[index].sequences.contains(source) {
+        for index in cells.indices
+        where cells[index].sequences.contains(source) && positions.contains(cells[index].position) {
             cells[index].sequences.insert(destination)
         }
         return true
     }
 
-    func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) {
+    func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) { move(sequence, positions) { $0 + delta } }
+
+    func divide(_ sequence: Int, _ positions: Range<Int>, by divisor: Int) {
+        move(sequence, positions) { $0 / divisor }
+    }
+
+    private func move(_ sequence: Int, _ positions: Range<Int>, to target: (Int) -> Int) {
         for index in cells.indices
         where cells[index].sequences.contains(sequence) && positions.contains(cells[index].position) {
+            let delta = target(cells[index].position) - cells[index].position
             cells[index].position += delta
             guard model.defect != .forgottenRotation else { continue }
             cells[index].keys = cells[index].keys.map { model.rotated($0[...], by: delta, magnitude: 1) }

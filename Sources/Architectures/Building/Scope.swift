@@ -94,9 +94,11 @@ public struct Scope {
     }
 
     public func state(
-        _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil
+        _ name: String, _ kind: State.Kind, row: Shape, rotation: State.Rotation? = nil, holdsValues: Bool = false
     ) -> StateID {
-        g.state(prefix + (pass == 0 ? name : "pass\(pass).\(name)"), kind, row: row, rotation: rotation)
+        g.state(
+            prefix + (pass == 0 ? name : "pass\(pass).\(name)"), kind, row: row, rotation: rotation,
+            holdsValues: holdsValues)
     }
 }
 

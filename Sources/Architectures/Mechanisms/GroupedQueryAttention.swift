@@ -241,7 +241,7 @@ extension Scope {
         _ keys: Value, _ values: Value, rotation: State.Rotation? = nil
     ) -> (keys: Value, values: Value) {
         let k = state("cache_k", .cache, row: [keys.shape[1], keys.shape[2]], rotation: rotation)
-        let v = state("cache_v", .cache, row: [values.shape[1], values.shape[2]])
+        let v = state("cache_v", .cache, row: [values.shape[1], values.shape[2]], holdsValues: true)
         return (store(keys, k), store(values, v))
     }
 

@@ -223,7 +223,7 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
             .reshaped([tokens, heads, contentSize + valueSize])
         let keys = joined(expanded.columns(0, contentSize), position?.broadcast([tokens, heads, positional]))
         let k = block.state("cache_k", .cache, row: [heads, keySize], rotation: rotation(offset: contentSize))
-        let v = block.state("cache_v", .cache, row: [heads, valueSize])
+        let v = block.state("cache_v", .cache, row: [heads, valueSize], holdsValues: true)
         return block.attention(
             tempered(queries), block.store(keys, k), block.store(expanded.columns(contentSize, valueSize), v), visible,
             scale: scale, valueSize: valueSize, sinks: options.sinks)

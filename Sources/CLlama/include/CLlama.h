@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 5
+#define LLAMA_BRIDGE_VERSION 6
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -27,7 +27,7 @@ struct llama_bridge_device {
 
 enum llama_bridge_split { LLAMA_BRIDGE_SPLIT_LAYERS, LLAMA_BRIDGE_SPLIT_ROWS, LLAMA_BRIDGE_SPLIT_TENSORS };
 
-// Where the tensors of a model go.
+// Where the tensors of a model go, and how it is loaded.
 struct llama_bridge_placement {
     // Indices of the devices that layers are offloaded to, in their order.
     const int *devices;
@@ -41,14 +41,21 @@ struct llama_bridge_placement {
     const char *const *patterns;
     const int *pattern_devices;
     int pattern_count;
+    bool repacked, checks_tensors;
+    // A file is `mapped`, `read` or read past the system's cache, `direct`.
+    const char *reading;
 };
+
+enum llama_bridge_switch { LLAMA_BRIDGE_OFF, LLAMA_BRIDGE_ON, LLAMA_BRIDGE_AUTO };
 
 struct llama_bridge_session {
     uint32_t context, batch, micro_batch, sequences;
-    int threads;
-    // Of keys and values, by ggml's own name: `f32`, `f16`, `q8_0`.
-    const char *cache_type;
-    bool flash_attention, embeddings, unified;
+    // For one token, and for several.
+    int threads, batch_threads;
+    // By ggml's own names: `f32`, `f16`, `q8_0`.
+    const char *key_cache_type, *value_cache_type;
+    enum llama_bridge_switch flash_attention;
+    bool embeddings, unified, whole_window_caches, offloads_caches, offloads_ops;
 };
 
 // Tokens; `sequences` is a set of bits, `wants_output` one byte a token. Where there are embeddings, a row a token, they
@@ -73,6 +80,8 @@ struct llama_bridge {
     // Whether the library's structures are those of the headers; before anything else. If they are not, the first
     // difference is written to `difference`, a buffer of `size`.
     bool (*fits_headers)(char *difference, size_t size);
+    // What this version's models and contexts can be asked for: names of `Setting`, the last NULL.
+    const char *const *settings;
 
     // Begins: backends are loaded, those that are libraries from `library_folder`; errors go to `log`.
     void (*start)(const char *library_folder, llama_bridge_log log);
@@ -124,12 +133,15 @@ struct llama_bridge {
     const float *(*pooled)(void *context, int sequence, int *width);
     bool (*is_pooled)(void *context);
 
+    // Of what a sequence holds: -1 where that is nothing. False: there is no memory.
+    bool (*extent)(void *context, int sequence, int *least, int *greatest);
     bool (*can_shift)(void *context);
-    // Positions from ..< to; -1: without an end.
+    // Positions from ..< to; -1: without an end. A sequence -1 is all.
     bool (*remove)(void *context, int sequence, int from, int to);
-    void (*copy)(void *context, int source, int destination);
+    void (*copy)(void *context, int source, int destination, int from, int to);
     void (*keep)(void *context, int sequence);
     void (*shift)(void *context, int sequence, int from, int to, int delta);
+    void (*divide)(void *context, int sequence, int from, int to, int divisor);
     void (*clear)(void *context);
 
     // Of all sequences where `sequence` is negative.

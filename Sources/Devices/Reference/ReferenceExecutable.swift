@@ -129,7 +129,8 @@ final class ReferenceExecutable: Executable {
             Ops.attention(
                 attention, x[0], x[1], x[2], x[3], bias: attention.bias ? x[4] : nil,
                 sinks: attention.sinks ? x[x.count - 1] : nil,
-                cache: cache(of: node.operands[1]).flatMap { states.type(of: $0) }, y, rounder)
+                keyCache: cache(of: node.operands[1]).flatMap { states.type(of: $0) },
+                valueCache: cache(of: node.operands[2]).flatMap { states.type(of: $0) }, y, rounder)
         case .attentionTemperature(let scale, let length, let offset):
             Ops.attentionTemperature(x[0], scale, length, offset, y)
 

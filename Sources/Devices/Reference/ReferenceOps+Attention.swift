@@ -45,18 +45,19 @@ extension ReferenceOps {
     ///     y[t, h] = Σ_c exp(score[c]) · values[c, g] / (Σ_c exp(score[c]) + exp(sinks[h]))
     ///
     /// The bias, the softcap and the sink's term are there only where the model has them.
-    /// `cache` is what keys and values are kept in; nil: nothing here has kept them.
+    /// `keyCache` and `valueCache` are what keys and values are kept in; nil: nothing here has kept them.
     /// A cell of mask −∞ takes no part, whatever it holds; a token that sees no cell gets zeros.
     /// Sources: Vaswani et al. 2017; Ainslie et al. 2023 (groups); Xiao et al. 2023 (sinks).
     static func attention(
         _ attention: Attention, _ queries: ReferenceValue, _ keys: ReferenceValue, _ values: ReferenceValue,
-        _ mask: ReferenceValue, bias: ReferenceValue?, sinks: ReferenceValue?, cache: StateType?, _ y: Doubles,
-        _ rounder: Rounder
+        _ mask: ReferenceValue, bias: ReferenceValue?, sinks: ReferenceValue?, keyCache: StateType?,
+        valueCache: StateType?, _ y: Doubles, _ rounder: Rounder
     ) {
         let (tokens, heads, cells, groups) = (queries.shape[0], queries.shape[1], keys.shape[0], keys.shape[1])
         let (keySize, size) = (queries.shape[2], attention.valueSize)
         y.update(repeating: 0, count: tokens * heads * size)
-        let arithmetic = rounder.arithmetic(cache, rows: tokens)
+        let keyArithmetic = rounder.arithmetic(keyCache, rows: tokens)
+        let valueArithmetic = rounder.arithmetic(valueCache, rows: tokens)
         var (room, rows) = ([Double](repeating: 0, count: cells), [Int](repeating: 0, count: cells))
         room.withUnsafeMutableBufferPointer { room in
             rows.withUnsafeMutableBufferPointer { visible in
@@ -70,8 +71,9 @@ extension ReferenceOps {
                     }
                     for h in 0..<heads where count > 0 {
                         let g = h / (heads / groups)
-                        rounder.operands(queries.row(t * heads + h), count: keySize, arithmetic) { query in
-                            let unit = rounder.productUnit(arithmetic, type: cache?.tensorType ?? .f32, terms: keySize)
+                        rounder.operands(queries.row(t * heads + h), count: keySize, keyArithmetic) { query in
+                            let unit = rounder.productUnit(
+                                keyArithmetic, type: keyCache?.tensorType ?? .f32, terms: keySize)
                             rounder.sums(scores, count: count, terms: keySize, unit: unit) { squares in
                                 reference_products_of_rows(
                                     keys.row(g), visible.baseAddress, query, scores, squares, nil, count, 1, keySize)
@@ -91,11 +93,11 @@ extension ReferenceOps {
                         if let sinks { total += exp(sinks[h] - origin) }
                         let y = y + (t * heads + h) * size
                         // One value after the other is added to a narrow sum: each time, that is rounded.
-                        let isNarrow = arithmetic.hasNarrowSums
+                        let isNarrow = valueArithmetic.hasNarrowSums
                         let unit = isNarrow
                             ? Precision.Format.float16.unit
-                            : rounder.productUnit(arithmetic, type: cache?.tensorType ?? .f32, terms: count)
-                        rounder.operands(scores, count: count, arithmetic) { weights in
+                            : rounder.productUnit(valueArithmetic, type: valueCache?.tensorType ?? .f32, terms: count)
+                        rounder.operands(scores, count: count, valueArithmetic) { weights in
                             rounder.sums(y, count: size, terms: count, unit: unit, isNarrow: isNarrow) { squares in
                                 for i in 0..<count {
                                     reference_add(

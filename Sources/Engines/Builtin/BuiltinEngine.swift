@@ -84,8 +84,8 @@ private final class BuiltinModel: EngineModel {
         _ script: Script, _ play: (() throws -> any ScriptSession) throws -> Transcript
     ) throws -> Transcript {
         let isReference = script.placement.namedDevices.allSatisfy { $0 == ReferenceDevice.name }
-        guard isReference || script.options.cacheType.isNative else {
-            throw Unsupported("the cache type \(script.options.cacheType.rawValue)")
+        for type in [script.options.cacheType, script.options.valueCacheType] where !isReference && !type.isNative {
+            throw Unsupported("the cache type \(type.rawValue)")
         }
         if let split = script.placement.split, split != .layers { throw Unsupported("a split by \(split.rawValue)") }
         var opened: OpenSession?
@@ -123,7 +123,7 @@ private struct OpenSession {
             model, placement: placement, devices: devices,
             options: SessionOptions(
                 context: options.context, sequences: options.sequences, microBatch: options.microBatch,
-                cacheType: options.cacheType),
+                cacheType: options.cacheType, valueCacheType: options.valueCacheType),
             weights: weights)
     }
 
@@ -158,11 +158,21 @@ private final class BuiltinSession: ScriptSession {
             }
         }
     }
-    func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool { try session.remove(sequence, positions) }
+    func remove(_ sequence: Int?, _ positions: Range<Int>) throws -> Bool {
+        if let sequence { return try session.remove(sequence, positions) }
+        return try session.removeOfAll(positions)
+    }
     func keep(_ sequence: Int) throws { try session.keep(sequence) }
-    func copy(_ source: Int, to destination: Int) throws -> Bool { try session.copy(source, to: destination) }
+    func copy(_ source: Int, to destination: Int, _ positions: Range<Int>) throws -> Bool {
+        guard session.canCopy(source, positions), source != destination else { return source == destination }
+        try session.remove(destination)
+        return try session.copy(source, to: destination, positions)
+    }
     func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) throws {
         try session.shift(sequence, positions, by: delta)
+    }
+    func divide(_ sequence: Int, _ positions: Range<Int>, by divisor: Int) throws {
+        try session.divide(sequence, positions, by: divisor)
     }
     func save(_ sequence: Int?) throws -> [UInt8] {
         try sequence.map { try session.saveState(of: $0) } ?? session.saveState()

@@ -33,6 +33,16 @@ final class LlamaBridge: Sendable {
         }
     }
 
+    /// What contexts and models of this version can be asked for.
+    var settings: Set<Setting> {
+        var settings = Set<Setting>()
+        while let name = functions.pointee.settings[settings.count] {
+            guard let setting = Setting(rawValue: String(cString: name)) else { break }
+            settings.insert(setting)
+        }
+        return settings
+    }
+
     var version: String {
         "ggml \(Self.text(functions.pointee.ggml_version())) (\(Self.text(functions.pointee.ggml_commit())))"
     }

@@ -8,7 +8,13 @@ package struct LlamaContextParameters: Hashable, Sendable {
     package var sequences: Int
     package var threads: Int
     package var cacheType: StateType
-    package var flashAttention: Bool
+    package var valueCacheType: StateType
+    /// nil: where the context can.
+    package var flashAttention: Bool?
+    package var batchThreads: Int
+    package var wholeWindowCaches: Bool
+    package var offloadsCaches: Bool
+    package var offloadsOps: Bool
     package var embeddings: Bool
     package var unified: Bool
 
@@ -19,18 +25,23 @@ package struct LlamaContextParameters: Hashable, Sendable {
         let options = script.options
         let batches = script.steps.compactMap(\.batch)
         let longest = max(1, batches.map(\.tokens.count).max() ?? 1)
+        let settings = options.settings
         // llama.cpp plans for a token of each sequence, and ends the process where a batch could not hold them.
-        batch = max(longest, options.sequences)
+        let needed = max(longest, options.sequences)
+        batch = needed * settings[.batchRoom].number
         // Tokens that see each other are computed in one piece.
-        microBatch = hasEncoder || isOfWholeBatches ? batch : min(max(options.microBatch, options.sequences), batch)
+        microBatch = hasEncoder || isOfWholeBatches ? needed : min(max(options.microBatch, options.sequences), batch)
         sequences = options.sequences
-        threads = options.threads ?? 1
+        threads = settings[.threads].number
+        batchThreads = settings[.batchThreads].number == 0 ? threads : settings[.batchThreads].number
         cacheType = options.cacheType
-        flashAttention = options.flashAttention ?? false
+        valueCacheType = options.valueCacheType
+        flashAttention = options.usesFlashAttention
+        wholeWindowCaches = settings[.wholeWindowCaches].flag
+        offloadsCaches = settings[.offloadsCaches].flag
+        offloadsOps = settings[.offloadsOps].flag
         embeddings = !hasLogits || hasEncoder
-        // Tokens of several sequences need a cache that these share.
-        let areShared = batches.contains { $0.tokens.contains { $0.sequences.elements.count > 1 } }
-        unified = options.unifiedCache ?? areShared
+        unified = settings[.unifiedCache].flag
         context = unified ? options.context : options.context * options.sequences
     }
 

@@ -13,10 +13,7 @@ public final class LlamaEngine: Engine {
     public let version: String
     /// It cannot tell what is invalid from what it lacks.
     public let refusesOnlyInvalid = false
-    public let traits = EngineTraits(
-        cacheTypes: StateType.allCases, choosesFlashAttention: true, choosesThreads: true, choosesUnifiedCache: true,
-        choosesOutputAccess: true, splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256,
-        boundsSizes: false, takesEmbeddings: true)
+    public let traits: EngineTraits
     /// Whether a child of the process can go on with it: a driver of a GPU cannot.
     public var survivesFork: Bool {
         bridge.functions.pointee.device_count() == 1 && !ggmlDevices.usable.contains(where: \.isOffloadTarget)
@@ -36,6 +33,9 @@ public final class LlamaEngine: Engine {
         absences = ggmlDevices.absences
             + bridge.absentBackends(libraryFolder: libraryFolder).map { "llama: \($0)" }
         version = bridge.version
+        traits = EngineTraits(
+            cacheTypes: StateType.allCases, settings: bridge.settings, splits: Placement.Split.allCases,
+            admitsGaps: false, contextUnit: 256, boundsSizes: false, takesEmbeddings: true)
     }
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.
@@ -56,7 +56,7 @@ public final class LlamaEngine: Engine {
         _ origin: LlamaModel.Origin, metadata: @escaping () -> Metadata?
     ) throws -> any EngineModel {
         let model = LlamaModel(origin, metadata: metadata, bridge.functions, ggmlDevices)
-        try model.load(Placement(devices[0].name))
+        try model.load(LlamaModel.Loading(Placement(devices[0].name)))
         return model
     }
 }

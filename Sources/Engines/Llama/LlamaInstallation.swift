@@ -112,6 +112,13 @@ public struct LlamaInstallation: Sendable {
         return includeFolders[0] + (version.map { " (ggml \($0))" } ?? "")
     }
 
+    /// Words of the headers that the bridge asks for, since a preprocessor cannot: members of structures, constants.
+    private var definitions: [String] {
+        let text = headers.compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }.joined()
+        let asked = Set(String(decoding: PackageResources.bridge_c, as: UTF8.self).matches(of: #/LLAMA_HAS_([A-Z_]+)/#).map(\.1))
+        return asked.filter { word in text.lowercased().contains(word.lowercased()) }.sorted().map { "-DLLAMA_HAS_\($0)" }
+    }
+
     private func compile(_ folder: URL, to library: URL) throws {
         let compiler = ProcessInfo.processInfo.environment["CC"] ?? "cc"
         // Under another name until it is whole: somebody else may be compiling the same.
@@ -119,7 +126,8 @@ public struct LlamaInstallation: Sendable {
         defer { try? FileManager.default.removeItem(at: temporary) }
         let includes = [folder.path] + includeFolders
         let arguments = ["-O1", "-std=c11", "-Wall", "-Werror=implicit-function-declaration", "-fPIC", "-shared"]
-            + ["-fvisibility=hidden", "-DLLAMA_BRIDGE_HEADERS=\(headerOrigin.literal)"] + includes.map { "-I\($0)" }
+            + ["-fvisibility=hidden", "-DLLAMA_BRIDGE_HEADERS=\(headerOrigin.literal)"] + definitions
+            + includes.map { "-I\($0)" }
             + [folder.appendingPathComponent("bridge.c").path, "-o", temporary.path]
             + ["-L\(libraryFolder)", "-lllama", "-lggml", "-lggml-base", "-Wl,-rpath,\(libraryFolder)"]
         let process = Process(), output = Pipe()

@@ -18,7 +18,7 @@ final class LlamaModel: EngineModel {
     private lazy var targetBlocks = metadata()?["dflash.target_layers"]?.elements?.count ?? 1
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
-    private var loaded: (placement: Placement, model: UnsafeMutableRawPointer)?
+    private var loaded: (loading: Loading, model: UnsafeMutableRawPointer)?
     /// What was done in another way than asked, and why.
     private var fallbacks: [String] = []
 
@@ -40,17 +40,42 @@ final class LlamaModel: EngineModel {
         loaded = nil
     }
 
+    /// How a model is loaded: scripts that differ in this cannot share it.
+    struct Loading: Hashable {
+        var placement: Placement
+        var isRepacked = false
+        var reading = "mapped"
+        var checksTensors = false
+
+        init(_ placement: Placement) { self.placement = placement }
+
+        init(_ script: Script) {
+            placement = script.placement
+            isRepacked = script.options.settings[.repackedWeights].flag
+            reading = script.options.settings[.reading].description
+            checksTensors = script.options.settings[.checksTensors].flag
+        }
+    }
+
     /// - Throws: `Refusal` in llama.cpp's words.
     @discardableResult
-    func load(_ placement: Placement) throws -> UnsafeMutableRawPointer {
-        if let loaded, loaded.placement == placement { return loaded.model }
+    func load(_ loading: Loading) throws -> UnsafeMutableRawPointer {
+        if let loaded, loaded.loading == loading { return loaded.model }
         let layers = loaded.map { Int(functions.pointee.layer_count($0.model)) } ?? 0
-        let offloading = try LlamaOffloading(placement, layers: layers, devices)
+        let offloading = try LlamaOffloading(loading.placement, layers: layers, devices)
         free()
         LlamaLog.shared.clear()
-        let model = try offloading.withBridgePlacement { try load($0) }
+        let model = try offloading.withBridgePlacement { placement in
+            try loading.reading.withCString { reading in
+                var placement = placement.pointee
+                placement.repacked = loading.isRepacked
+                placement.checks_tensors = loading.checksTensors
+                placement.reading = reading
+                return try load(&placement)
+            }
+        }
         guard let model else { throw Refusal(LlamaLog.shared.reason) }
-        loaded = (placement, model)
+        loaded = (loading, model)
         return model
     }
 
@@ -82,7 +107,7 @@ final class LlamaModel: EngineModel {
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
         let model: UnsafeMutableRawPointer
         do {
-            model = try load(script.placement)
+            model = try load(Loading(script))
         } catch let refusal as Refusal {
             throw Unsupported("\(script.placement): \(refusal.reason)")
         }
@@ -96,8 +121,9 @@ final class LlamaModel: EngineModel {
     }
 
     func save(to path: String) throws {
-        let placement = loaded?.placement ?? Placement(devices.usable[0].engineDevice.name)
-        functions.pointee.save_model(try load(placement), path)
+        // What is laid out anew cannot be read back.
+        let placement = loaded?.loading.placement ?? Placement(devices.usable[0].engineDevice.name)
+        functions.pointee.save_model(try load(Loading(placement)), path)
     }
 }
 

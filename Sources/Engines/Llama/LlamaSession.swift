@@ -10,6 +10,7 @@ final class LlamaSession: ScriptSession {
     private let outputAccess: Script.OutputAccess?
     private let makesAllOutputs: Bool
     private let embeddingWidth: Int
+    private let sequences: Int
     private let hasStates: Bool
 
     /// - Parameter targetBlocks: of whose results the context is that the model takes.
@@ -27,6 +28,7 @@ final class LlamaSession: ScriptSession {
             script, hasLogits: hasLogits, isOfWholeBatches: isOfWholeBatches,
             hasEncoder: functions.pointee.has_encoder(model))
         makesAllOutputs = parameters.makesAllOutputs
+        sequences = parameters.sequences
 
         var session = llama_bridge_session()
         session.context = UInt32(parameters.context)
@@ -34,13 +36,23 @@ final class LlamaSession: ScriptSession {
         session.micro_batch = UInt32(parameters.microBatch)
         session.sequences = UInt32(parameters.sequences)
         session.threads = Int32(parameters.threads)
-        session.flash_attention = parameters.flashAttention
+        session.batch_threads = Int32(parameters.batchThreads)
+        session.flash_attention = switch parameters.flashAttention {
+        case nil: LLAMA_BRIDGE_AUTO
+        case true?: LLAMA_BRIDGE_ON
+        case false?: LLAMA_BRIDGE_OFF
+        }
+        session.whole_window_caches = parameters.wholeWindowCaches
+        session.offloads_caches = parameters.offloadsCaches
+        session.offloads_ops = parameters.offloadsOps
         session.embeddings = parameters.embeddings
         session.unified = parameters.unified
         LlamaLog.shared.clear()
-        let opened = parameters.cacheType.rawValue.withCString { type in
-            session.cache_type = type
-            return functions.pointee.open(model, &session)
+        let opened = parameters.cacheType.rawValue.withCString { keys in
+            parameters.valueCacheType.rawValue.withCString { values in
+                (session.key_cache_type, session.value_cache_type) = (keys, values)
+                return functions.pointee.open(model, &session)
+            }
         }
         guard let opened else { throw Unsupported("a session: \(LlamaLog.shared.reason)") }
         context = opened
@@ -168,24 +180,40 @@ final class LlamaSession: ScriptSession {
 
     // MARK: Sequences
 
-    func remove(_ sequence: Int, _ positions: Range<Int>) throws -> Bool {
-        let isAll = positions.upperBound >= Range.allPositions.upperBound
-        return functions.pointee.remove(
-            context, Int32(sequence), Int32(positions.lowerBound), isAll ? -1 : Int32(positions.upperBound))
+    var extents: [StepResult.Extent]? {
+        // Where nothing is kept from one batch to the next, what is left of one means nothing.
+        if isOfWholeBatches { return nil }
+        var extents: [StepResult.Extent] = []
+        for sequence in 0..<sequences {
+            var (least, greatest): (Int32, Int32) = (-1, -1)
+            guard functions.pointee.extent(context, Int32(sequence), &least, &greatest) else { return nil }
+            extents.append(StepResult.Extent(least: Int(least), greatest: Int(greatest)))
+        }
+        return extents
+    }
+
+    func remove(_ sequence: Int?, _ positions: Range<Int>) throws -> Bool {
+        functions.pointee.remove(context, Int32(sequence ?? -1), Int32(positions.lowerBound), positions.end)
     }
 
     func keep(_ sequence: Int) throws { functions.pointee.keep(context, Int32(sequence)) }
 
-    func copy(_ source: Int, to destination: Int) throws -> Bool {
+    func copy(_ source: Int, to destination: Int, _ positions: Range<Int>) throws -> Bool {
         // It adds to what the destination has.
         guard functions.pointee.remove(context, Int32(destination), -1, -1) else { return false }
-        functions.pointee.copy(context, Int32(source), Int32(destination))
+        functions.pointee.copy(
+            context, Int32(source), Int32(destination), Int32(positions.lowerBound), positions.end)
         return true
     }
 
     func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) throws {
         guard functions.pointee.can_shift(context) else { throw Unsupported("a cache whose positions cannot shift") }
-        functions.pointee.shift(context, Int32(sequence), Int32(positions.lowerBound), -1, Int32(delta))
+        functions.pointee.shift(context, Int32(sequence), Int32(positions.lowerBound), positions.end, Int32(delta))
+    }
+
+    func divide(_ sequence: Int, _ positions: Range<Int>, by divisor: Int) throws {
+        guard functions.pointee.can_shift(context) else { throw Unsupported("a cache whose positions cannot shift") }
+        functions.pointee.divide(context, Int32(sequence), Int32(positions.lowerBound), positions.end, Int32(divisor))
     }
 
     func clear() throws { functions.pointee.clear(context) }
@@ -223,6 +251,11 @@ extension Rows? {
             self = other
         }
     }
+}
+
+extension Range<Int> {
+    /// Of positions as llama.cpp has it: −1 is none.
+    fileprivate var end: Int32 { upperBound >= Range.allPositions.upperBound ? -1 : Int32(upperBound) }
 }
 
 /// What llama.cpp fails at.

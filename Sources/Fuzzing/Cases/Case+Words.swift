@@ -48,11 +48,16 @@ extension Step {
         return switch self {
         case .encode(let batch): "encode \(batch.summary)"
         case .process(let batch): "process \(batch.summary)"
-        case .remove(let sequence, let from, let to): "remove \(range(from, to)) of sequence \(sequence)"
+        case .remove(let sequence, let from, let to):
+            "remove \(range(from, to)) of \(sequence.map { "sequence \($0)" } ?? "all sequences")"
         case .keep(let sequence): "keep sequence \(sequence) only"
-        case .copy(let source, let destination): "copy sequence \(source) to \(destination)"
-        case .shift(let sequence, let from, let delta):
-            "shift \(range(from, nil)) of sequence \(sequence) by \(delta)"
+        case .copy(let source, let destination, 0, nil): "copy sequence \(source) to \(destination)"
+        case .copy(let source, let destination, let from, let to):
+            "copy \(range(from, to)) of sequence \(source) to \(destination)"
+        case .shift(let sequence, let from, let to, let delta):
+            "shift \(range(from, to)) of sequence \(sequence) by \(delta)"
+        case .divide(let sequence, let from, let to, let divisor):
+            "divide \(range(from, to)) of sequence \(sequence) by \(divisor)"
         case .save(let sequence): sequence.map { "save sequence \($0)" } ?? "save"
         case .restore(let sequence): sequence.map { "restore to sequence \($0)" } ?? "restore"
         case .clear: "clear"

@@ -14,6 +14,8 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     case loaders
     /// What is removed, copied, shifted, saved and restored goes on as if it had always been there.
     case state
+    /// However a model is loaded and its session set, where an engine lets one choose, the logits are the same.
+    case settings
     /// The same case again on the same device gives the same bits.
     case determinism
     /// Permuted experts, permuted heads, split or fused projections give the same logits.
@@ -34,6 +36,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         case .roundtrip: "a model saved and loaded again has the same metadata and gives the same bits"
         case .loaders: "a model in memory and the same model in a file give the same bits"
         case .state: "sequences that are removed, copied, shifted, saved and restored go on as they should"
+        case .settings: "repacked or mapped, with few threads or many, one cache or several: the logits are the same"
         case .determinism: "the same case again on the same device gives the same bits"
         case .metamorphic: "permuted experts or heads, split or fused projections give the same logits"
         case .rejects: "metadata that contradicts itself is refused with an error that names the key"
@@ -47,7 +50,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     var weight: Int {
         switch self {
         case .agrees: 12
-        case .chunking, .isolation, .state, .metamorphic: 2
+        case .chunking, .isolation, .state, .metamorphic, .settings: 2
         case .placement, .roundtrip, .loaders, .determinism, .rejects: 1
         }
     }

@@ -18,19 +18,16 @@ enum Peculiarity: Hashable {
     case sequences
     case microBatch
     case cacheType
-    case flashAttention
-    case threads
-    case unifiedCache
-    case outputAccess
+    case setting(Setting)
 
     /// What says more of what is wrong comes first: kernels are made for types and options, and every model has sizes.
     var rank: Int {
         switch self {
         case .type: 0
         case .cacheType: 1
-        case .flashAttention: 2
+        case .setting(let setting): setting.declaration.rank
         case .step: 3
-        case .unifiedCache, .sequences, .microBatch, .threads, .outputAccess: 4
+        case .sequences, .microBatch: 4
         case .weights: 5
         case .tensor: 6
         case .hyperparameter: 7
@@ -67,11 +64,7 @@ extension Case {
         if options.sequences > 1 { result.append(.sequences) }
         if options.microBatch < tokens { result.append(.microBatch) }
         if options.cacheType != .full { result.append(.cacheType) }
-        if options.flashAttention == true { result.append(.flashAttention) }
-        if let threads = options.threads, threads > 1 { result.append(.threads) }
-        if options.unifiedCache != nil { result.append(.unifiedCache) }
-        if options.outputAccess != nil { result.append(.outputAccess) }
-        return result
+        return result + options.settings.all.map { .setting($0.setting) }
     }
 
     /// What the case has in `traits` because of this; nil where that is an absence.
@@ -91,10 +84,7 @@ extension Case {
         case .sequences: "several sequences"
         case .microBatch: "micro-batches"
         case .cacheType: "cache \(script.options.cacheType.rawValue)"
-        case .flashAttention: "flash attention"
-        case .threads: "several threads"
-        case .unifiedCache: script.options.unifiedCache == true ? "unified cache" : "cache a sequence"
-        case .outputAccess: script.options.outputAccess.map { "outputs \($0.rawValue)" }
+        case .setting(let setting): setting.feature(of: script.options.settings[setting], script.options)
         }
     }
 
@@ -117,10 +107,8 @@ extension Case {
         case .sequences: "\(script.options.sequences) sequences"
         case .microBatch: "micro-batches of \(script.options.microBatch)"
         case .cacheType: "cache \(script.options.cacheType.rawValue)"
-        case .flashAttention: "flash attention"
-        case .threads: "\(script.options.threads ?? 1) threads"
-        case .unifiedCache: script.options.unifiedCache == true ? "one cache" : "a cache a sequence"
-        case .outputAccess: "outputs \(script.options.outputAccess?.words ?? "")"
+        case .setting(let setting):
+            setting.declaration.words(script.options.settings[setting], script.options) ?? setting.rawValue
         }
     }
 
@@ -150,10 +138,7 @@ extension Case {
             case .sequences: result.script.becomeOfOneSequence()
             case .microBatch: result.script.options.microBatch = max(64, result.tokens)
             case .cacheType: result.script.options.cacheType = .full
-            case .flashAttention: result.script.options.flashAttention = false
-            case .threads: result.script.options.threads = 1
-            case .unifiedCache: result.script.options.unifiedCache = nil
-            case .outputAccess: result.script.options.outputAccess = nil
+            case .setting(let setting): result.script.options.settings[setting] = setting.plain
             }
         }
         return result
@@ -178,11 +163,13 @@ extension Script {
             case .process(let tokens): batch(tokens).map { .process($0) }
             case .remove(own, let from, let to): .remove(sequence: 0, from: from, to: to)
             case .keep(own): .keep(sequence: 0)
-            case .shift(own, let from, let delta): .shift(sequence: 0, from: from, by: delta)
+            case .remove(nil, _, _): step
+            case .shift(own, let from, let to, let delta): .shift(sequence: 0, from: from, to: to, by: delta)
+            case .divide(own, let from, let to, let divisor): .divide(sequence: 0, from: from, to: to, by: divisor)
             case .save(own?): .save(sequence: 0)
             case .restore(own?): .restore(sequence: 0)
             case .save(nil), .restore(nil), .clear: step
-            case .remove, .keep, .copy, .shift, .save, .restore: nil
+            case .remove, .keep, .copy, .shift, .divide, .save, .restore: nil
             }
         }
         options.sequences = 1
@@ -192,15 +179,6 @@ extension Script {
 extension TensorType {
     /// Whether a matrix for which a recipe asks for this may have that type.
     fileprivate func gives(_ type: TensorType) -> Bool { self == type || ofSmallerBlocks == type }
-}
-
-extension Script.OutputAccess {
-    fileprivate var words: String {
-        switch self {
-        case .fromEnd: "counted from the end"
-        case .array: "as one array"
-        }
-    }
 }
 
 extension String {

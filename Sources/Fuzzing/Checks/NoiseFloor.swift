@@ -68,7 +68,7 @@ public final class NoiseFloor {
         var script = script
         script.options.decisions = exact.decisions.map(\.taken)
         script.options.rounding = Rounding(
-            seed: UInt64(rounded.count + 1), precision: precision, usesFlashAttention: script.options.flashAttention,
+            seed: UInt64(rounded.count + 1), precision: precision, usesFlashAttention: script.options.usesFlashAttention,
             rows: rows)
         rounded.append(try reference(script))
     }

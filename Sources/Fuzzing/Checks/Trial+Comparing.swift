@@ -156,6 +156,29 @@ extension Trial {
         number.isFinite ? String(format: number < 1e4 && number > 0.01 ? "%.3g" : "%.1e", number) : "\(number)"
     }
 
+    /// Whether each sequence holds what it should, where the engine says what it holds.
+    func expectExtents(of transcript: Transcript, _ script: Script) throws {
+        guard transcript.results.contains(where: { $0.extents != nil }) else { return }
+        let traits = try subject.sessionTraits()
+        var state = ScriptState(traits, script.options)
+        for (number, (step, result)) in zip(script.steps, transcript.results).enumerated() {
+            if result.isDone { state.apply(step) }
+            for (sequence, extent) in (result.extents ?? []).enumerated() where sequence < state.histories.count {
+                let positions = state.histories[sequence].map(\.position)
+                // What lies before a window, and before the last token of a recurrent state, may be forgotten.
+                let isForgetful = traits.hasWindows || traits.isRecurrent
+                let expected = StepResult.Extent(
+                    least: isForgetful ? extent.least : positions.min() ?? -1, greatest: positions.max() ?? -1)
+                guard extent == expected else {
+                    throw Wrong(
+                        stage: step.name, kind: "wrong positions",
+                        seen: "step \(number): sequence \(sequence) holds positions \(extent.least) to "
+                            + "\(extent.greatest), expected \(expected.least) to \(expected.greatest)")
+                }
+            }
+        }
+    }
+
     func expectIdentical(_ first: Transcript, _ second: Transcript, _ what: String) throws {
         for (step, (a, b)) in zip(first.results, second.results).enumerated() {
             let isSame = switch (a.rows, b.rows) {

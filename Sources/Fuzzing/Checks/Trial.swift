@@ -58,6 +58,9 @@ struct Trial {
             for plain in History(script, try subject.sessionTraits()).plain {
                 try compare(found, with: try play(plain.script, on: model), rows: plain.rows)
             }
+        case .settings:
+            let first = try playFirst(on: model)
+            try compare(try play(script.withPlainSettings(try subject.sessionTraits()), on: model), with: first)
         case .determinism:
             let first = try playFirst(on: model)
             // Races are rare: a few tries cost little.
@@ -140,6 +143,7 @@ struct Trial {
                 stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil } ?? "session",
                 kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
         }
+        try expectExtents(of: transcript, script)
         return transcript
     }
 

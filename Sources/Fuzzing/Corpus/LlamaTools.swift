@@ -73,8 +73,8 @@ public struct LlamaTools: Hashable, Sendable {
 
         if script.options.microBatch < own.count { options += ["--ubatch-size", "\(script.options.microBatch)"] }
         if traits.hasCache {
-            let type = script.options.cacheType == .full ? "f32" : "f16"
-            options += ["--cache-type-k", type, "--cache-type-v", type]
+            options += ["--cache-type-k", script.options.cacheType.rawValue]
+            options += ["--cache-type-v", script.options.valueCacheType.rawValue]
         }
 
         if subject.check != .agrees { limits.append("the check \(subject.check.rawValue): \(subject.check.about)") }

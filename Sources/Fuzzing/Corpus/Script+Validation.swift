@@ -38,10 +38,14 @@ extension Script {
             return nil
         case .remove(let sequence, let from, let to): return check(sequence, from, to)
         case .keep(let sequence): return check(sequence)
-        case .copy(let source, let destination): return check(source) ?? check(destination)
-        case .shift(let sequence, let from, let delta):
+        case .copy(let source, let destination, let from, let to):
+            return check(source, from, to) ?? check(destination)
+        case .shift(let sequence, let from, let to, let delta):
             let isFar = !(-numbers.upperBound...numbers.upperBound).contains(delta)
-            return check(sequence, from) ?? (isFar ? "by \(delta): is too far" : nil)
+            return check(sequence, from, to) ?? (isFar ? "by \(delta): is too far" : nil)
+        case .divide(let sequence, let from, let to, let divisor):
+            let isLegal = (1...numbers.upperBound).contains(divisor)
+            return check(sequence, from, to) ?? (isLegal ? nil : "by \(divisor): must be 1 to \(numbers.upperBound)")
         case .save(let sequence), .restore(let sequence): return check(sequence)
         case .clear: return nil
         }

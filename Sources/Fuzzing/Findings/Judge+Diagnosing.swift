@@ -34,6 +34,11 @@ extension Case {
                 runs.append(other)
             }
         }
+        if check == .settings, let traits = try? sessionTraits() {
+            var other = first
+            other.script = first.script.withPlainSettings(traits)
+            runs.append(other)
+        }
         if check == .metamorphic {
             var other = first
             other.transformation = transformation

@@ -37,8 +37,8 @@ public struct CaseDrawing: Sendable {
     public func draw(
         _ choices: inout Choices, like target: Case? = nil, model: DrawnModel.Target? = nil
     ) throws -> Case {
-        let weights = checks.map { ($0, $0.weight) }
-        let wanted = try choices.weighted(weights, like: target?.check)
+        let weights = checks.filter { $0.applies(to: self.traits) }.map { ($0, $0.weight) }
+        let wanted = try choices.weighted(weights.isEmpty ? [(.agrees, 1)] : weights, like: target?.check)
         let drawn = try choices.span("model") { choices in
             try DrawnModel.draw(
                 architecture, &choices, like: model ?? target.map { ($0.metadata, Set($0.optionalTensors)) },
@@ -84,10 +84,13 @@ public struct CaseDrawing: Sendable {
 }
 
 extension Check {
+    /// Whether such an engine can be asked.
+    public func applies(to engine: EngineTraits) -> Bool { self != .settings || !engine.settings.isEmpty }
+
     /// Whether models of this kind can be asked.
     func applies(to traits: SessionTraits, placeable: Int) -> Bool {
         switch self {
-        case .agrees, .isolation, .roundtrip, .loaders, .determinism, .metamorphic, .rejects: true
+        case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects: true
         case .chunking, .state: !traits.traits.isOfWholeBatches
         case .placement: placeable > 1
         }

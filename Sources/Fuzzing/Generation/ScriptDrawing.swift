@@ -12,6 +12,8 @@ struct ScriptDrawing {
     private let options: Script.Options
     private let admitsGaps: Bool
     private let takesEmbeddings: Bool
+    /// Whether batches shall mostly be of one token, once there are some: as applications generate text.
+    private var isGenerating = false
 
     static func draw(
         _ choices: inout Choices, _ traits: SessionTraits, _ check: Check, placement: Placement,
@@ -31,6 +33,8 @@ struct ScriptDrawing {
     // MARK: Options
 
     static let contexts = [64, 128, 32, 33, 96]
+    /// How many, and how often; a server has a slot for each of its users.
+    private static let sequences = [(1, 60), (2, 60), (3, 60), (4, 60), (5, 3), (8, 3), (16, 1)]
     static let microBatches = [64, 1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33]
     /// Where kernels for long prompts begin: seldom, since a case of theirs takes as long as fifty others.
     static let largeMicroBatches = [65, 96, 128, 256]
@@ -41,7 +45,9 @@ struct ScriptDrawing {
     ) throws -> Script.Options {
         var options = Script.Options()
         options.sequences = check == .chunking
-            ? 1 : try choices.integer(in: (check == .isolation ? 2 : 1)...4, like: target?.sequences)
+            ? 1
+            : try choices.weighted(
+                Self.sequences.filter { $0.0 > 1 || check != .isolation }, like: target?.sequences)
         // Tokens that see each other are computed together; an encoder has a few for each sequence.
         let large = largeMicroBatches.filter { $0 < traits.positionLimit ?? .max }
         options.microBatch = traits.traits.isOfWholeBatches
@@ -59,22 +65,15 @@ struct ScriptDrawing {
             of: contexts.isEmpty ? [(least + unit - 1) / unit * unit] : contexts, like: target?.context)
         options.cacheType = traits.hasCache
             ? try choices.weighted(cacheTypes(traits, engine), like: target?.cacheType) : .full
-        if engine.choosesFlashAttention {
-            // Values in blocks can be read by flash attention only.
-            options.flashAttention = options.cacheType.isNative
-                ? try choices.weighted([(false, 2), (true, 1)], like: target.map { $0.flashAttention ?? false }) : true
-        }
-        if engine.choosesUnifiedCache, options.sequences > 1 {
-            options.unifiedCache = try choices.weighted([(true, 1), (false, 1)], like: target?.unifiedCache)
-        }
-        if engine.choosesThreads {
-            // A toy's ops take less time than waking a thread for them.
-            options.threads = try choices.weighted([(1, 30), (2, 1), (3, 1)], like: target?.threads)
-        }
-        // What is pooled has an output for each sequence, and no other way to it.
-        if engine.choosesOutputAccess, traits.traits.pooling == .none {
-            options.outputAccess = try choices.weighted(
-                [(nil, 8), (.fromEnd, 1), (.array, 1)], like: target.map(\.outputAccess))
+        for setting in Setting.allCases where engine.settings.contains(setting) {
+            let values = setting.declaration.values.filter { setting.declaration.allows($0.value, traits, options) }
+                // Where they are compared, each is as frequent as any other.
+                .map { ($0.value, check == .settings ? 1 : $0.weight) }
+            guard values.count > 1 else {
+                if let only = values.first { options.settings[setting] = only.0 }
+                continue
+            }
+            options.settings[setting] = try choices.weighted(values, like: target.map { $0.settings[setting] })
         }
         return options
     }
@@ -98,11 +97,12 @@ struct ScriptDrawing {
             steps.append(.encode(try choices.span("encode") { try drawEncoder(&$0, like: source) }))
         }
         let kinds = check == .state ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
+        isGenerating = !traits.traits.isOfWholeBatches && choices.chance(1, in: 24)
         var drawing = self
         // An encoder's own output is worth a case.
         let least = traits.traits.hasEncoder ? 0 : 1
         let drawn = try choices.list(
-            count: least...8, usually: kinds.count > 2 ? 6 : 4, like: target
+            count: least...32, usually: isGenerating ? 28 : kinds.count > 2 ? 6 : 4, like: target
         ) { choices, target in
             let step = try drawing.drawStep(&choices, kinds, like: target)
             drawing.state.apply(step)
@@ -114,7 +114,7 @@ struct ScriptDrawing {
 
     /// Steps other than `process`; which of them a case has at all is part of its swarm.
     private enum Kind: String, CaseIterable {
-        case remove, copy, shift, save, restore, keep, clear
+        case remove, copy, shift, save, restore, keep, clear, divide
 
         /// How often it is drawn where the swarm has it; `process` has 6.
         var weight: Int {
@@ -123,7 +123,7 @@ struct ScriptDrawing {
             case .remove, .copy, .save: 2
             // What is saved shall mostly be restored.
             case .restore: 4
-            case .keep, .clear: 1
+            case .keep, .clear, .divide: 1
             }
         }
     }
@@ -138,6 +138,8 @@ struct ScriptDrawing {
         case .remove, .save: hasTokens
         case .copy: hasTokens && options.sequences > 1 && !(traits.traits.hasEncoder && check.comparesHistories)
         case .shift: traits.canShift && !shiftable.isEmpty
+        // What has been computed at one distance is at another then.
+        case .divide: traits.canShift && !check.comparesHistories && !shiftable.isEmpty
         case .restore: canRestore
         }
     }
@@ -175,6 +177,7 @@ struct ScriptDrawing {
             return .keep(sequence: try choices.integer(in: 0...(options.sequences - 1), like: sequence))
         case .copy: return try drawCopy(&choices, like: target)
         case .shift: return try drawShift(&choices, like: target)
+        case .divide: return try drawDivision(&choices, like: target)
         case .save:
             var sequence: Int??
             if case .save(let saved)? = target { sequence = .some(saved) }
@@ -200,48 +203,88 @@ struct ScriptDrawing {
 
     /// The whole of a sequence, its tail, or, where nothing is said of histories, any part of it.
     private func drawRemoval(_ choices: inout Choices, like target: Step?) throws -> Step {
-        var (wanted, first, last): (Int?, Int?, Int??) = (nil, nil, nil)
+        var (wanted, first, last): (Int??, Int?, Int??) = (nil, nil, nil)
         if case .remove(let sequence, let from, let to)? = target {
-            (wanted, first, last) = (sequence, from, .some(to))
+            (wanted, first, last) = (.some(sequence), from, .some(to))
         }
-        let held = state.histories.indices.filter { !state.histories[$0].isEmpty }
-        let sequence = try choices.element(of: held, like: wanted)
-        let (start, end) = (state.histories[sequence].map(\.position).min() ?? 0, state.end(of: sequence))
+        let held: [(Int?, Int)] = state.histories.indices.filter { !state.histories[$0].isEmpty }.map { ($0, 8) }
+        let sequence = try choices.weighted(held + [(nil, 1)], like: wanted)
         // Recurrent state has no past: only all of it can go.
         if traits.isRecurrent {
             return .remove(sequence: sequence, from: try choices.element(of: [0], like: first), to: nil)
         }
+        let positions = sequence.map { state.histories[$0] } ?? state.histories.flatMap { $0 }
+        let start = positions.map(\.position).min() ?? 0, end = (positions.map(\.position).max() ?? -1) + 1
         let from = try choices.element(of: [0] + Array(start..<end).filter { $0 > 0 }, like: first)
         let ends: [Int?] = check.comparesHistories || from + 1 >= end ? [nil] : [nil] + Array(from + 1..<end)
         return .remove(sequence: sequence, from: from, to: try choices.element(of: ends, like: last))
     }
 
     private func drawCopy(_ choices: inout Choices, like target: Step?) throws -> Step {
-        var (wanted, goal): (Int?, Int?) = (nil, nil)
-        if case .copy(let source, let destination)? = target { (wanted, goal) = (source, destination) }
+        var (wanted, goal, first, last): (Int?, Int?, Int?, Int??) = (nil, nil, nil, nil)
+        if case .copy(let source, let destination, let from, let to)? = target {
+            (wanted, goal, first, last) = (source, destination, from, .some(to))
+        }
         let source = try choices.element(
             of: state.histories.indices.filter { !state.histories[$0].isEmpty }, like: wanted)
         let destination = try choices.element(of: state.histories.indices.filter { $0 != source }, like: goal)
-        return .copy(source: source, destination: destination)
+        // Recurrent state, and a cache of each sequence's own, is copied as a whole.
+        let isDivisible = !traits.isRecurrent && options.settings[.unifiedCache].flag
+        let positions = isDivisible ? state.histories[source].map(\.position) : []
+        let (start, end) = (positions.min() ?? 0, positions.max() ?? 0)
+        // What comes first says nothing of what follows, but not the other way round.
+        let starts: [(Int, Int)] = check.comparesHistories ? [] : (start..<end).map { ($0 + 1, 1) }
+        let from = try choices.weighted([(0, 2 * starts.count + 1)] + starts, like: first)
+        let ends: [(Int?, Int)] = from < end ? (max(from, start)..<end).map { ($0 + 1, 1) } : []
+        let to = try choices.weighted([(nil, 2 * ends.count + 1)] + ends, like: last)
+        return .copy(source: source, destination: destination, from: from, to: to)
     }
 
     private func drawShift(_ choices: inout Choices, like target: Step?) throws -> Step {
-        var (wanted, first, delta): (Int?, Int?, Int?) = (nil, nil, nil)
-        if case .shift(let sequence, let from, let by)? = target { (wanted, first, delta) = (sequence, from, by) }
+        var (wanted, first, last, delta): (Int?, Int?, Int??, Int?) = (nil, nil, nil, nil)
+        if case .shift(let sequence, let from, let to, let by)? = target {
+            (wanted, first, last, delta) = (sequence, from, .some(to), by)
+        }
         let sequence = try choices.element(of: shiftable, like: wanted)
         let positions = state.histories[sequence].map(\.position)
-        let (start, last) = (positions.min() ?? 0, positions.max() ?? 0)
-        // Moving a part says nothing of what has been computed with it where it was.
-        let from = check.comparesHistories
-            ? 0 : try choices.element(of: [0] + Array(start...last).filter { $0 > 0 }, like: first)
+        let (from, to) = try drawPart(&choices, of: positions, first, last)
         // Those that would meet others, or come before position 0, stay out: the latter are a removal.
-        let moved = positions.filter { $0 >= from }
-        let others = Set(positions.filter { $0 < from })
+        let moved = positions.filter { $0 >= from && $0 < to ?? .max }
+        let others = Set(positions.filter { !($0 >= from && $0 < to ?? .max) })
         let legal = [1, 2, 3, 7, 32, -1, -2, -3].filter { delta in
             moved.allSatisfy { $0 + delta >= 0 && !others.contains($0 + delta) && $0 + delta < limit }
         }
         return .shift(
-            sequence: sequence, from: from, by: legal.isEmpty ? 0 : try choices.element(of: legal, like: delta))
+            sequence: sequence, from: from, to: to, by: legal.isEmpty ? 0 : try choices.element(of: legal, like: delta))
+    }
+
+    private func drawDivision(_ choices: inout Choices, like target: Step?) throws -> Step {
+        var (wanted, first, last, divisor): (Int?, Int?, Int??, Int?) = (nil, nil, nil, nil)
+        if case .divide(let sequence, let from, let to, let by)? = target {
+            (wanted, first, last, divisor) = (sequence, from, .some(to), by)
+        }
+        let sequence = try choices.element(of: shiftable, like: wanted)
+        let positions = state.histories[sequence].map(\.position)
+        let (from, to) = try drawPart(&choices, of: positions, first, last)
+        let moved = positions.filter { $0 >= from && $0 < to ?? .max }
+        let others = Set(positions.filter { !($0 >= from && $0 < to ?? .max) })
+        // 1 changes nothing.
+        let legal = [2, 3, 4, 8].filter { divisor in moved.allSatisfy { !others.contains($0 / divisor) } }
+        return .divide(
+            sequence: sequence, from: from, to: to,
+            by: legal.isEmpty ? 1 : try choices.element(of: legal, like: divisor))
+    }
+
+    /// A part of the positions of a sequence, which are to be moved: all of them where histories are compared, since
+    /// moving a part says nothing of what has been computed with it where it was.
+    private func drawPart(
+        _ choices: inout Choices, of positions: [Int], _ first: Int?, _ last: Int??
+    ) throws -> (from: Int, to: Int?) {
+        if check.comparesHistories { return (0, nil) }
+        let (start, end) = (positions.min() ?? 0, positions.max() ?? 0)
+        let from = try choices.element(of: [0] + Array(start...end).filter { $0 > 0 }, like: first)
+        let ends: [(Int?, Int)] = from < end ? (max(from, start)..<end).map { ($0 + 1, 1) } : []
+        return (from, try choices.weighted([(nil, 3 * ends.count + 1)] + ends, like: last))
     }
 
     // MARK: Batches
@@ -255,11 +298,14 @@ struct ScriptDrawing {
         let remembers = !traits.traits.isOfWholeBatches
         var free = min(later.freeCells, remembers ? max(64, options.microBatch + 1) : options.microBatch)
         var ends = (0..<options.sequences).map { remembers ? later.end(of: $0) : 0 }
-        let most = check == .chunking ? 1 : 4
+        let goesOn = isGenerating && state.nextCell > 0
+        // Tokens of sequences in turn, in place of one sequence after the other.
+        let isInterleaved = options.sequences > 1 && choices.chance(1, in: 12)
+        let most = check == .chunking ? 1 : 12
         let isDraft = traits.traits.drafting != nil
         var mayBeEmbedded = takesEmbeddings
         let tokens = try choices.list(
-            count: 1...most, usually: min(most, options.sequences), like: target.map(Self.runs)
+            count: 1...most, usually: isInterleaved ? most : min(4, options.sequences), like: target.map(Self.runs)
         ) { choices, run in
             guard free > 0 else { return [Batch.Token]() }
             let sets = sets(later, ends)
@@ -270,7 +316,8 @@ struct ScriptDrawing {
             let gap = traits.isRecurrent || traits.hasPositionWindows || !remembers || !(admitsGaps || ends[first] == 0)
                 ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
             let room = max(1, min(free, limit - ends[first] - gap))
-            let usually = choices.chance(1, in: options.microBatch > 64 ? 2 : 24) ? room : min(room, 5)
+            let usually = goesOn || isInterleaved ? 1
+                : choices.chance(1, in: options.microBatch > 64 ? 2 : 24) ? room : min(room, 5)
             let isEmbedded = try mayBeEmbedded
                 && choices.weighted([(false, isDraft ? 2 : 8), (true, 1)], like: run.map(\.isEmbedded))
             // Context comes before the tokens that see it.
@@ -294,7 +341,7 @@ struct ScriptDrawing {
     private func sets(_ state: ScriptState, _ ends: [Int]) -> [SequenceSet] {
         let single = (0..<options.sequences).filter { ends[$0] < limit - 8 }.map { SequenceSet($0) }
         guard !traits.isRecurrent, !traits.traits.isOfWholeBatches, !traits.traits.hasEncoder,
-            options.unifiedCache != false
+            options.settings[.unifiedCache].flag
         else { return single }
         let groups = (0..<options.sequences).map { state.alike($0) }
             .filter { $0.count > 1 && ends[$0.first ?? 0] < limit - 8 }

@@ -18,7 +18,8 @@ struct ScriptState {
     let options: Script.Options
     /// The tokens of each sequence, in the order in which they came.
     private(set) var histories: [[Token]]
-    private var nextCell = 0
+    /// How many tokens have come so far.
+    private(set) var nextCell = 0
     private(set) var saved: (histories: [[Token]], sequence: Int?)?
 
     init(_ traits: SessionTraits, _ options: Script.Options) {
@@ -56,21 +57,29 @@ struct ScriptState {
         nextCell += 1
     }
 
+    private mutating func move(_ sequence: Int, _ from: Int, _ to: Int?, _ target: (Int) -> Int) {
+        histories[sequence] = histories[sequence].compactMap { token in
+            var token = token
+            if token.position >= from, token.position < to ?? .max { token.position = target(token.position) }
+            return token.position < 0 ? nil : token
+        }
+    }
+
     mutating func apply(_ step: Step) {
         switch step {
         case .encode: break
         case .process(let batch): for token in batch.tokens { process(token) }
         case .remove(let sequence, let from, let to):
-            histories[sequence].removeAll { $0.position >= from && $0.position < to ?? .max }
+            for own in sequence.map({ [$0] }) ?? Array(histories.indices) {
+                histories[own].removeAll { $0.position >= from && $0.position < to ?? .max }
+            }
         case .keep(let sequence):
             for other in histories.indices where other != sequence { histories[other] = [] }
-        case .copy(let source, let destination): histories[destination] = histories[source]
-        case .shift(let sequence, let from, let delta):
-            histories[sequence] = histories[sequence].compactMap { token in
-                var token = token
-                if token.position >= from { token.position += delta }
-                return token.position < 0 ? nil : token
-            }
+        case .copy(let source, let destination, let from, let to):
+            guard source != destination else { break }
+            histories[destination] = histories[source].filter { $0.position >= from && $0.position < to ?? .max }
+        case .shift(let sequence, let from, let to, let delta): move(sequence, from, to) { $0 + delta }
+        case .divide(let sequence, let from, let to, let divisor): move(sequence, from, to) { $0 / max(1, divisor) }
         case .save(let sequence): saved = (histories, sequence)
         case .restore(let sequence):
             guard let saved else { break }

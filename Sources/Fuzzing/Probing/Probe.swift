@@ -105,14 +105,14 @@ public struct Probe {
         let traits = device.traits
         let attention = traits.cacheTypes.flatMap { cache in
             // Values in blocks can be read by flash attention only.
-            [false, true].filter { $0 ? traits.choosesFlashAttention : cache.blockSize == 1 }.map { (cache, $0) }
+            [false, true].filter { $0 ? traits.settings.contains(.flashAttention) : cache.blockSize == 1 }.map { (cache, $0) }
         }
         return [
             [.results()], [.subnormals()],
             WeightRecipe.drawnTypes.map { .products($0) },
             WeightRecipe.drawnTypes.map { .expertProducts($0) },
             attention.map { cache, isFlash in
-                .attention(cache, isFlash: isFlash, isChosen: traits.choosesFlashAttention)
+                .attention(cache, isFlash: isFlash, isChosen: traits.settings.contains(.flashAttention))
             },
             Precision.Function.allCases.map { .function($0) },
             ["mamba", "mamba2", "qwen3next", "rwkv7"].map { .states(of: $0) },
@@ -239,7 +239,7 @@ struct ProbeMeasurement {
     func errors(of precision: Precision, _ model: Int) throws -> [Precision.RowCount: [Double]] {
         var script = question.script.on(EngineSet.reference)
         script.options.rounding = Rounding(
-            seed: 1, precision: precision, usesFlashAttention: script.options.flashAttention, rows: nil)
+            seed: 1, precision: precision, usesFlashAttention: script.options.usesFlashAttention, rows: nil)
         return errors(try models[model].run(script), model)
     }
 

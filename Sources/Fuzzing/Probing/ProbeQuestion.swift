@@ -186,7 +186,7 @@ extension ProbeQuestion {
     static func attention(_ cache: StateType, isFlash: Bool, isChosen: Bool) -> ProbeQuestion {
         var (script, rows) = script(singles: 20)
         script.options.cacheType = cache
-        script.options.flashAttention = isChosen ? isFlash : nil
+        if isChosen { script.options.settings[.flashAttention] = .flag(isFlash) }
         // What sees few others has next to no sums.
         rows.removeAll { $0.step < 8 }
         return ProbeQuestion(

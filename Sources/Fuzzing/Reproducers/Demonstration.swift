@@ -42,6 +42,7 @@ struct Demonstration {
         case .agrees where kind == "mismatch", .placement where kind == "mismatch": try compareWithReference()
         case .agrees, .placement: run()
         case .chunking, .isolation, .state: try compareWithPlainScripts()
+        case .settings: try compareWithPlainSettings()
         case .determinism: runAgain()
         case .roundtrip: try compareWithSavedModel()
         case .loaders: try compareWithFile()
@@ -87,6 +88,19 @@ struct Demonstration {
                 lines.append(agreement(found, "found", "expected_\(number).at({\(last), \(row.key)})"))
             }
         }
+        comment = yardstick.limits(isExact: false)
+    }
+
+    private mutating func compareWithPlainSettings() throws {
+        load("model", from: "path")
+        lines += ["const rows first = script(model);", ""]
+        load("plain", from: "path", parameters: "plain_model_params()")
+        scripts.append(
+            ProgramScript(
+                "plain_script", "The script with settings as they are by themselves.", prefix: "plain: ",
+                subject.script.withPlainSettings(traits), model))
+        lines.append("const rows second = plain_script(plain);")
+        compare(try rows(isExact: false), "second", "first")
         comment = yardstick.limits(isExact: false)
     }
 
@@ -175,11 +189,11 @@ struct Demonstration {
     ///   - promise: what does not hold where llama.cpp refuses the model; nil: it may.
     private mutating func load(
         _ model: String, from path: String, by function: String = "llama_model_load_from_file",
-        mustHold promise: String? = nil
+        parameters: String = "model_params()", mustHold promise: String? = nil
     ) {
         lines += [
             "fprintf(stderr, \"loading %s\\n\", \(path));",
-            "llama_model * \(model) = \(function)(\(path), model_params());",
+            "llama_model * \(model) = \(function)(\(path), \(parameters));",
         ]
         lines += promise.map { ["require(\(model) != nullptr, \($0.literal));"] }
             ?? ["if (\(model) == nullptr) {", "    unavailable(\(path));", "}"]

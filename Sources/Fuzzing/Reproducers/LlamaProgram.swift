@@ -94,8 +94,12 @@ public struct LlamaProgram {
             }
             if yardstick.lacksFloors { limits.append("rows whose noise floor overflows") }
         }
-        let parameters = try ModelParameters(placement, layers: layers).text
-        let code = ([parameters] + functions).joined(separator: "\n\n") + "\n"
+        var parameters = [try ModelParameters("model_params", subject.script, layers: layers).text]
+        if subject.check == .settings {
+            let plain = subject.script.withPlainSettings(try subject.sessionTraits())
+            parameters.append(try ModelParameters("plain_model_params", plain, layers: layers).text)
+        }
+        let code = (parameters + functions).joined(separator: "\n\n") + "\n"
         let helpers = ProgramHelper.needed(by: code)
         text = [
             Self.comment(entry, subject, files), "\n", ProgramHelper.includes(of: helpers + code), "\n", helpers, code,

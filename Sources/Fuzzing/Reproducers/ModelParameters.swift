@@ -1,12 +1,15 @@
 import Engines
 import Inference
 
-/// `model_params` of a program: where llama.cpp is to put a model.
+/// `model_params` of a program: where llama.cpp is to put a model, and how it is to load it.
 struct ModelParameters {
     let text: String
 
-    /// - Parameter layers: of the model.
-    init(_ placement: Placement, layers: Int) throws {
+    /// - Parameters:
+    ///   - name: of the function.
+    ///   - layers: of the model.
+    init(_ name: String, _ script: Script, layers: Int) throws {
+        let (placement, chosen) = (script.placement, script.options.settings)
         let names = placement.namedDevices.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
         let offloading = try LlamaOffloading(placement, layers: layers, LlamaDevices(named: names))
         func device(_ index: Int32) -> String {
@@ -39,9 +42,17 @@ struct ModelParameters {
             tables += ["    {nullptr, nullptr},", "};"]
             settings.append("tensor_buft_overrides = overrides;")
         }
-        settings.append("use_extra_bufts = false;  // weights as the file has them")
+        if !chosen[.repackedWeights].flag {
+            settings.append("use_extra_bufts = false;  // weights as the file has them")
+        }
+        if chosen[.checksTensors].flag { settings.append("check_tensors = true;") }
+        switch chosen[.reading] {
+        case .name("read"): settings.append("load_mode = LLAMA_LOAD_MODE_NONE;")
+        case .name("direct"): settings.append("load_mode = LLAMA_LOAD_MODE_DIRECT_IO;")
+        default: break
+        }
         let lines = tables + ["llama_model_params mparams = llama_model_default_params();"]
             + settings.map { "mparams." + $0 } + ["return mparams;"]
-        text = "static llama_model_params model_params() {\n" + lines.map { "    \($0)\n" }.joined() + "}"
+        text = "static llama_model_params \(name)() {\n" + lines.map { "    \($0)\n" }.joined() + "}"
     }
 }

@@ -52,18 +52,21 @@ struct ProgramScript {
 
     /// What is not as llama.cpp has it by itself.
     private var settings: [String] {
-        let type = "GGML_TYPE_\(parameters.cacheType.rawValue.uppercased())"
-        let flash = parameters.flashAttention ? "ENABLED" : "DISABLED"
+        let flash = parameters.flashAttention.map { $0 ? "ENABLED" : "DISABLED" } ?? "AUTO"
         var settings = [
             "n_ctx = \(parameters.context)", "n_batch = \(parameters.batch)", "n_ubatch = \(parameters.microBatch)",
         ]
         if parameters.sequences != 1 { settings.append("n_seq_max = \(parameters.sequences)") }
-        settings += ["n_threads = \(parameters.threads)", "n_threads_batch = \(parameters.threads)"]
+        settings += ["n_threads = \(parameters.threads)", "n_threads_batch = \(parameters.batchThreads)"]
         settings.append("flash_attn_type = LLAMA_FLASH_ATTN_TYPE_\(flash)")
-        if parameters.cacheType != .half { settings += ["type_k = \(type)", "type_v = \(type)"] }
+        for (member, type) in [("type_k", parameters.cacheType), ("type_v", parameters.valueCacheType)] where type != .half {
+            settings.append("\(member) = GGML_TYPE_\(type.rawValue.uppercased())")
+        }
         if parameters.embeddings { settings.append("embeddings = true") }
         if parameters.unified { settings.append("kv_unified = true") }
-        return settings + ["swa_full = false"]
+        if !parameters.offloadsCaches { settings.append("offload_kqv = false") }
+        if !parameters.offloadsOps { settings.append("op_offload = false") }
+        return settings + ["swa_full = \(parameters.wholeWindowCaches)"]
     }
 
     /// The functions of some scripts, and what their contexts have in common.
@@ -125,19 +128,19 @@ struct ProgramScript {
             return clearing + process(batch, "llama_decode")
                 + (isPooled ? pooled(number, batch) : outputs(number, batch, hasLogits: model.hasLogits))
         case .remove(let sequence, let from, let to):
-            return [required("llama_memory_seq_rm(memory, \(sequence), \(from), \(to.map { max(from, $0) } ?? -1))")]
+            return [required("llama_memory_seq_rm(memory, \(sequence ?? -1), \(range(from, to)))")]
         case .keep(let sequence): return ["llama_memory_seq_keep(memory, \(sequence));"]
-        case .copy(let source, let destination):
+        case .copy(let source, let destination, let from, let to):
+            let positions = from == 0 && to == nil ? "-1, -1" : range(from, to)
             return [
                 // It adds to what is there.
                 required("llama_memory_seq_rm(memory, \(destination), -1, -1)"),
-                "llama_memory_seq_cp(memory, \(source), \(destination), -1, -1);",
+                "llama_memory_seq_cp(memory, \(source), \(destination), \(positions));",
             ]
-        case .shift(let sequence, let from, let delta):
-            return [
-                "if (!llama_memory_can_shift(memory)) {", "    unavailable(\"positions cannot shift\");", "}",
-                "llama_memory_seq_add(memory, \(sequence), \(from), -1, \(delta));",
-            ]
+        case .shift(let sequence, let from, let to, let delta):
+            return moving("llama_memory_seq_add(memory, \(sequence), \(range(from, to)), \(delta));")
+        case .divide(let sequence, let from, let to, let divisor):
+            return moving("llama_memory_seq_div(memory, \(sequence), \(range(from, to)), \(divisor));")
         case .save(let sequence):
             return [
                 "state.resize(\(state(sequence, "get_size", "ctx")));",
@@ -151,6 +154,12 @@ struct ProgramScript {
             ]
         case .clear: return ["llama_memory_clear(memory, true);"]
         }
+    }
+
+    private func range(_ from: Int, _ to: Int?) -> String { "\(from), \(to.map { max(from, $0) } ?? -1)" }
+
+    private func moving(_ call: String) -> [String] {
+        ["if (!llama_memory_can_shift(memory)) {", "    unavailable(\"positions cannot shift\");", "}", call]
     }
 
     private func state(_ sequence: Int?, _ function: String, _ arguments: String) -> String {

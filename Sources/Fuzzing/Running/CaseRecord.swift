@@ -38,10 +38,7 @@ extension Case {
         features += Set(script.steps.map(\.name)).map { "step \($0)" }
         let options = script.options
         features.append("cache \(options.cacheType.rawValue)")
-        if options.flashAttention == true { features.append("flash attention") }
-        if let threads = options.threads, threads > 1 { features.append("several threads") }
-        if let unified = options.unifiedCache { features.append(unified ? "unified cache" : "cache a sequence") }
-        if let access = options.outputAccess { features.append("outputs \(access.rawValue)") }
+        features += Setting.allCases.compactMap { $0.feature(of: options.settings[$0], options) }
         if options.sequences > 1 { features.append("several sequences") }
         if script.hasSequenceWithoutSource { features.append("sequence without source") }
         if options.microBatch < tokens { features.append("micro-batches") }

@@ -14,15 +14,12 @@ extension Case {
     private var details: [Int] {
         let (options, plain) = (script.options, Script.Options())
         let departures = [
-            options.cacheType != plain.cacheType, options.flashAttention ?? false, options.threads ?? 1 > 1,
-            options.outputAccess != nil, options.unifiedCache == false, script.placement.split != nil,
-            recipe.type != .f32,
-        ].count { $0 }
-        let choices = [options.flashAttention == nil, options.threads == nil, options.unifiedCache == nil].count { !$0 }
+            options.cacheType != plain.cacheType, script.placement.split != nil, recipe.type != .f32,
+        ].count { $0 } + options.settings.count
         func distance(_ size: Int, _ plain: Int) -> Int { size == plain ? 0 : size }
         return [
             options.sequences, script.placement.layers.count + script.placement.tensors.count + recipe.rules.count,
-            departures, choices, distance(options.context, plain.context),
+            departures, distance(options.context, plain.context),
             distance(options.microBatch, plain.microBatch), script.steps.reduce(0) { $0 + $1.magnitude },
             Int(clamping: recipe.seed), Int(clamping: transformation?.seed ?? 0),
         ]
@@ -36,9 +33,11 @@ extension Step {
         case .encode(let batch), .process(let batch):
             batch.tokens.reduce(0) { $0 + $1.id + $1.position + ($1.wantsOutput ? 0 : 1) }
         case .remove(_, let from, let to): from + (to ?? 0) + (to == nil ? 0 : 1)
-        case .shift(_, let from, let delta): from + abs(delta)
+        case .shift(_, let from, let to, let number), .divide(_, let from, let to, let number):
+            from + (to ?? 0) + (to == nil ? 0 : 1) + abs(number)
+        case .copy(_, _, let from, let to): from + (to ?? 0) + (to == nil ? 0 : 1)
         case .save(let sequence), .restore(let sequence): sequence == nil ? 0 : 1
-        case .copy, .keep, .clear: 0
+        case .keep, .clear: 0
         }
     }
 }

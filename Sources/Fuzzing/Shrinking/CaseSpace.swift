@@ -78,9 +78,7 @@ extension Case {
             && (target.transformation == nil || transformation == target.transformation)
             && (target.contradiction == nil || contradiction == target.contradiction)
             && (mine.context, mine.sequences, mine.microBatch) == (other.context, other.sequences, other.microBatch)
-            && mine.cacheType == other.cacheType && mine.outputAccess == other.outputAccess
-            && mine.flashAttention ?? false == other.flashAttention ?? false && mine.threads ?? 1 == other.threads ?? 1
-            && mine.unifiedCache ?? true == other.unifiedCache ?? true
+            && mine.cacheType == other.cacheType && mine.settings == other.settings
             && (check != .placement || script.placement == target.script.placement)
     }
 }

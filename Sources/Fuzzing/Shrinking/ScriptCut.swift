@@ -73,14 +73,22 @@ extension Step {
         case .process(let batch):
             return batch.removing(cut, first, before, after, left).map(Step.process)
         case .remove(let sequence, let from, let to):
+            guard let sequence else { return self }
             let start = moved(from, sequence)
             return left(sequence).map { .remove(sequence: $0, from: start, to: to.map { start + $0 - from }) }
         case .keep(let sequence): return left(sequence).map { .keep(sequence: $0) }
-        case .copy(let source, let destination):
-            guard let source = left(source), let destination = left(destination) else { return nil }
-            return .copy(source: source, destination: destination)
-        case .shift(let sequence, let from, let delta):
-            return left(sequence).map { .shift(sequence: $0, from: moved(from, sequence), by: delta) }
+        case .copy(let source, let destination, let from, let to):
+            guard let now = left(source), let destination = left(destination) else { return nil }
+            let start = moved(from, source)
+            return .copy(source: now, destination: destination, from: start, to: to.map { start + $0 - from })
+        case .shift(let sequence, let from, let to, let delta):
+            let start = moved(from, sequence)
+            return left(sequence).map { .shift(sequence: $0, from: start, to: to.map { start + $0 - from }, by: delta) }
+        case .divide(let sequence, let from, let to, let divisor):
+            let start = moved(from, sequence)
+            return left(sequence).map {
+                .divide(sequence: $0, from: start, to: to.map { start + $0 - from }, by: divisor)
+            }
         case .save(let sequence?): return left(sequence).map { .save(sequence: $0) }
         case .restore(let sequence?): return left(sequence).map { .restore(sequence: $0) }
         case .save(nil), .restore(nil), .clear: return self

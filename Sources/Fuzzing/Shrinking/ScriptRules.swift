@@ -31,14 +31,21 @@ struct ScriptRules {
         return switch step {
         case .encode(let batch): objection(toEncoding: batch)
         case .process(let batch): objection(to: batch)
-        case .remove(let sequence, let from, let to): objection(toRemoving: sequence, from..<max(from, to ?? .max))
-        case .copy(let source, let destination):
+        case .remove(let sequence, let from, let to):
+            (sequence.map { [$0] } ?? Array(state.histories.indices)).lazy
+                .compactMap { objection(toRemoving: $0, from..<max(from, to ?? .max)) }.first
+        case .copy(let source, let destination, let from, let to):
             if source == destination {
                 "a sequence is no copy of itself"
+            } else if let objection = objection(toCopying: source, from..<max(from, to ?? .max)) {
+                objection
             } else if traits.traits.hasEncoder, check.comparesHistories {
                 "the copy would see another encoded text"
             } else { nil }
-        case .shift(let sequence, let from, let delta): objection(toShifting: sequence, from, by: delta)
+        case .shift(let sequence, let from, let to, let delta):
+            objection(toMoving: sequence, from..<max(from, to ?? .max)) { $0 + delta }
+        case .divide(let sequence, let from, let to, let divisor):
+            objection(toMoving: sequence, from..<max(from, to ?? .max)) { $0 / max(1, divisor) }
         case .restore(let sequence): objection(toRestoring: sequence)
         case .keep, .save, .clear: nil
         }
@@ -57,6 +64,9 @@ struct ScriptRules {
                 return "position \(token.position) of \(limit)"
             }
             if traits.isRecurrent, token.sequences.count > 1 { return "a token of several recurrent states" }
+            if token.sequences.count > 1, !options.settings[.unifiedCache].flag {
+                return "a token of several sequences, each of which has a cache of its own"
+            }
         }
         return nil
     }
@@ -105,13 +115,30 @@ struct ScriptRules {
         return nil
     }
 
-    private func objection(toShifting sequence: Int, _ from: Int, by delta: Int) -> String? {
+    private func objection(toCopying source: Int, _ copied: Range<Int>) -> String? {
+        if copied != 0..<Int.max, !options.settings[.unifiedCache].flag {
+            return "a part of a sequence, each of which has a cache of its own"
+        }
+        let held = state.histories[source].map(\.position)
+        if held.allSatisfy(copied.contains) { return nil }
+        if traits.isRecurrent { return "recurrent state is of the whole sequence" }
+        if check.comparesHistories, held.contains(where: { $0 < copied.lowerBound }) {
+            return "what is copied has been computed with what is not"
+        }
+        return nil
+    }
+
+    /// - Parameter target: of a position that is moved.
+    private func objection(toMoving sequence: Int, _ moving: Range<Int>, to target: (Int) -> Int) -> String? {
         if !traits.canShift { return "positions are mixed into the model's state" }
         if !state.isAlone(sequence) { return "sequence \(sequence) shares tokens with another" }
         let positions = state.histories[sequence].map(\.position)
-        let moved = positions.filter { $0 >= from }.map { $0 + delta }
-        if !Set(moved).isDisjoint(with: positions.filter { $0 < from }) { return "two tokens would share a position" }
-        let isWhole = traits.isShiftInvariant && moved.count == positions.count && moved.allSatisfy { $0 >= 0 }
+        let (before, others) = (positions.filter(moving.contains), positions.filter { !moving.contains($0) })
+        let moved = before.map(target)
+        if !Set(moved).isDisjoint(with: others) { return "two tokens would share a position" }
+        // As far as each other as they were.
+        let isOneShift = Set(zip(before, moved).map { $1 - $0 }).count <= 1
+        let isWhole = traits.isShiftInvariant && others.isEmpty && isOneShift && moved.allSatisfy { $0 >= 0 }
         if check.comparesHistories, !isWhole {
             return "what is moved has been computed where it was"
         }
@@ -138,6 +165,9 @@ extension Script {
     /// is nothing of the kind.
     func objection(_ traits: SessionTraits, _ check: Check) -> String? {
         if steps.isEmpty { return "steps: there are none" }
+        for setting in Setting.allCases where !setting.declaration.allows(options.settings[setting], traits, options) {
+            return "options.\(setting.rawValue): \(options.settings[setting]) means nothing with such a model and options"
+        }
         var rules = ScriptRules(traits, options, check)
         for (number, step) in steps.enumerated() {
             if let reason = rules.objection(to: step) { return "steps[\(number)].\(step.name): \(reason)" }

@@ -43,15 +43,10 @@ extension CaseSearch {
 
     private mutating func simplifyOptions(_ engine: EngineTraits) {
         let plain = Script.Options()
-        // Values in blocks can be read by flash attention only.
         edit { $0.script.options.cacheType = plain.cacheType }
-        if best.script.options.cacheType.isNative {
-            edit { $0.script.options.flashAttention = engine.choosesFlashAttention ? false : nil }
+        for (setting, _) in best.script.options.settings.all {
+            edit { $0.script.options.settings[setting] = setting.plain }
         }
-        edit { $0.script.options.threads = engine.choosesThreads ? 1 : nil }
-        edit { $0.script.options.outputAccess = nil }
-        let isOne = engine.choosesUnifiedCache && best.script.options.sequences > 1
-        edit { $0.script.options.unifiedCache = isOne ? true : nil }
         simplify(\.context, plain.context, in: max(engine.contextUnit, 32))
         simplify(\.microBatch, plain.microBatch, in: 1)
     }
@@ -165,14 +160,26 @@ extension Step {
                 .remove(sequence: sequence, from: 0, to: nil), .remove(sequence: sequence, from: from, to: nil),
                 .remove(sequence: sequence, from: 0, to: to),
             ]
-        case .shift(let sequence, let from, let delta):
+        case .shift(let sequence, let from, let to, let delta):
             [
                 .shift(sequence: sequence, from: 0, by: delta.signum()),
                 .shift(sequence: sequence, from: from, by: delta.signum()),
-                .shift(sequence: sequence, from: 0, by: delta),
+                .shift(sequence: sequence, from: 0, by: delta), .shift(sequence: sequence, from: from, by: delta),
+                .shift(sequence: sequence, from: 0, to: to, by: delta.signum()),
+            ]
+        case .divide(let sequence, let from, _, let divisor):
+            [
+                .divide(sequence: sequence, from: 0, by: 2), .divide(sequence: sequence, from: from, by: 2),
+                .divide(sequence: sequence, from: 0, by: divisor),
+            ]
+        case .copy(let source, let destination, let from, let to):
+            [
+                .copy(source: source, destination: destination),
+                .copy(source: source, destination: destination, from: from),
+                .copy(source: source, destination: destination, to: to),
             ]
         case .save(_?): [.save(sequence: nil)]
-        case .encode, .process, .keep, .copy, .save(nil), .restore, .clear: []
+        case .encode, .process, .keep, .save(nil), .restore, .clear: []
         }
     }
 }

@@ -9,6 +9,10 @@ public struct SessionTraits: Hashable, Sendable {
     public let isRecurrent: Bool
     /// Whether keys and values of each token are kept.
     public let hasCache: Bool
+    /// Whether values have a cache of their own.
+    public let hasValueCache: Bool
+    /// Whether some tokens see a part of their sequence only.
+    public let hasWindows: Bool
     /// Whether the rows of the caches, one a head, are whole blocks of 32 elements, as the narrowest types need.
     public let hasBlockCache: Bool
     /// Positions that the model has learned embeddings for; nil where positions are not looked up.
@@ -36,6 +40,10 @@ public struct SessionTraits: Hashable, Sendable {
         isRecurrent = states.contains { $0.kind == .recurrent }
         let caches = states.filter { $0.kind == .cache }
         hasCache = !caches.isEmpty
+        hasValueCache = caches.contains(where: \.holdsValues)
+        hasWindows = graphs.contains { graph in
+            graph.nodes.contains { if case .mask(let mask) = $0.op { mask.window != .unlimited } else { false } }
+        }
         hasBlockCache = hasCache && caches.allSatisfy { $0.row.last.isMultiple(of: 32) }
         positionLimit = graphs.compactMap { $0.limit(of: .positions) }.min()
         hasPositionWindows = graphs.contains { graph in

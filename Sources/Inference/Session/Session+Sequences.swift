@@ -37,12 +37,33 @@ extension Session {
     public func remove(_ sequence: Int, _ positions: Range<Int> = .allPositions) throws -> Bool {
         try check(sequence)
         if isRecurrent, let held = seen[sequence], positions.overlaps(Range(held)) {
-            guard positions.contains(held.lowerBound), positions.contains(held.upperBound) else { return false }
+            guard Self.contains(positions, held) else { return false }
             try empty(sequence)
         } else {
             cells.remove(sequence, positions)
         }
         return true
+    }
+
+    /// The same of all sequences: of none, where one of them cannot.
+    @discardableResult
+    public func removeOfAll(_ positions: Range<Int>) throws -> Bool {
+        let areWhole = seen.allSatisfy { held in
+            held.map { !positions.overlaps(Range($0)) || Self.contains(positions, $0) } ?? true
+        }
+        guard !isRecurrent || areWhole else { return false }
+        for sequence in seen.indices { try remove(sequence, positions) }
+        return true
+    }
+
+    private static func contains(_ positions: Range<Int>, _ held: ClosedRange<Int>) -> Bool {
+        positions.contains(held.lowerBound) && positions.contains(held.upperBound)
+    }
+
+    /// Whether these positions of a sequence can be copied: recurrent state is of all of it.
+    public func canCopy(_ source: Int, _ positions: Range<Int>) -> Bool {
+        guard isRecurrent, seen.indices.contains(source), let held = seen[source] else { return true }
+        return Self.contains(positions, held)
     }
 
     /// Removes every other sequence.
@@ -58,10 +79,8 @@ extension Session {
         try check(source)
         try check(destination)
         guard source != destination else { return true }
+        guard canCopy(source, positions) else { return false }
         if isRecurrent {
-            if let held = seen[source], !(positions.contains(held.lowerBound) && positions.contains(held.upperBound)) {
-                return false
-            }
             try empty(destination)
             for entry in states.entries(.recurrent) { try entry.memory.copy(row: source, to: destination) }
             seen[destination] = seen[source]
@@ -78,8 +97,27 @@ extension Session {
     /// Moves tokens of a sequence by `delta` positions, and rotates their cached keys on accordingly.
     /// Tokens that would come before position 0 are removed.
     /// - Throws: `SessionError`, with nothing changed, if the model cannot, or a token also belongs to
-    ///   another sequence, or two would share a position.
+    ///   another sequence, or one that is moved would share a position with one that is not.
     public func shift(_ sequence: Int, _ positions: Range<Int> = .allPositions, by delta: Int) throws {
+        try move(sequence, positions, "shifted by \(delta)") { position in
+            let (target, overflow) = position.addingReportingOverflow(delta)
+            return overflow ? nil : target
+        }
+    }
+
+    /// Divides the positions of a sequence's tokens by `divisor`, rounded down, and rotates their cached keys on
+    /// accordingly: several may have one position then.
+    /// Source: Jin et al. 2024, "LLM Maybe LongLM: Self-Extend LLM Context Window Without Tuning".
+    /// - Throws: as `shift`.
+    public func divide(_ sequence: Int, _ positions: Range<Int> = .allPositions, by divisor: Int) throws {
+        guard divisor > 0 else { throw SessionError("positions divided by \(divisor)") }
+        try move(sequence, positions, "divided by \(divisor)") { $0 / divisor }
+    }
+
+    /// - Parameter target: of a position; nil: it has none.
+    private func move(
+        _ sequence: Int, _ positions: Range<Int>, _ how: String, to target: (Int) -> Int?
+    ) throws {
         try check(sequence)
         guard canShift else {
             throw SessionError(
@@ -93,20 +131,21 @@ extension Session {
                     "position \(cells.positions[cell]) of sequence \(sequence) is shared by sequences "
                         + "\(cells.sequences[cell])")
             }
-            let (target, overflow) = Int(cells.positions[cell]).addingReportingOverflow(delta)
-            guard !overflow, target <= Int32.max else {
-                throw SessionError("position \(cells.positions[cell]) shifted by \(delta)")
+            guard let target = target(Int(cells.positions[cell])), target <= Int32.max else {
+                throw SessionError("position \(cells.positions[cell]) \(how)")
             }
             if target < 0 {
                 shifted.set(cell, -1, [])
             } else {
                 shifted.set(cell, Int32(target), cells.sequences[cell])
-                shifts[cell] = Int32(delta)
+                shifts[cell] = Int32(target) - cells.positions[cell]
             }
         }
-        let held = shifted.cells(of: sequence, in: .allPositions).map { shifted.positions[$0] }
-        guard Set(held).count == held.count else {
-            throw SessionError("positions of sequence \(sequence) shifted by \(delta) meet others that it holds")
+        let moved = Set(cells.cells(of: sequence, in: positions))
+        let others = shifted.cells(of: sequence, in: .allPositions).filter { !moved.contains($0) }
+        let kept = Set(others.map { shifted.positions[$0] })
+        guard !moved.contains(where: { kept.contains(shifted.positions[$0]) }) else {
+            throw SessionError("positions of sequence \(sequence) \(how) meet others that it holds")
         }
         if shifts.contains(where: { $0 != 0 }) { try rotate(shifts) }
         cells = shifted

@@ -87,7 +87,7 @@ public final class Session {
                 try states.allocate(
                     state, on: assignment.devices[node],
                     rows: state.kind == .cache ? context : options.sequences,
-                    type: state.kind == .cache ? options.cacheType : .full)
+                    type: state.kind == .cache ? options.cacheType(of: state) : .full)
             }
         }
     }

@@ -1,5 +1,6 @@
 import Architectures
 import Devices
+import ModelGraph
 
 /// What a session is made for.
 public struct SessionOptions: Hashable, Sendable {
@@ -11,6 +12,8 @@ public struct SessionOptions: Hashable, Sendable {
     public var microBatch: Int
     /// Storage of keys and values.
     public var cacheType: StateType
+    /// Storage of values, where they have a cache of their own; nil: that of keys.
+    public var valueCacheType: StateType?
     /// How the embeddings of a sequence become one; nil: as the model's metadata says.
     public var pooling: Pooling?
     /// Whether a model that has logits is asked for embeddings too.
@@ -21,7 +24,7 @@ public struct SessionOptions: Hashable, Sendable {
     public var isStrict: Bool
 
     public init(
-        context: Int? = nil, sequences: Int = 1, microBatch: Int = 512, cacheType: StateType = .full,
+        context: Int? = nil, sequences: Int = 1, microBatch: Int = 512, cacheType: StateType = .full, valueCacheType: StateType? = nil,
         pooling: Pooling? = nil, wantsEmbeddings: Bool = false, wantsBlocks: Bool = false,
         isStrict: Bool = false
     ) {
@@ -29,11 +32,16 @@ public struct SessionOptions: Hashable, Sendable {
         self.sequences = sequences
         self.microBatch = microBatch
         self.cacheType = cacheType
+        self.valueCacheType = valueCacheType
         self.pooling = pooling
         self.wantsEmbeddings = wantsEmbeddings
         self.wantsBlocks = wantsBlocks
         self.isStrict = isStrict
     }
+}
+
+extension SessionOptions {
+    func cacheType(of state: State) -> StateType { state.holdsValues ? valueCacheType ?? cacheType : cacheType }
 }
 
 /// A session that cannot do what was asked, and why. Nothing has changed then.

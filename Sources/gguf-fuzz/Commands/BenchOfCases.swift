@@ -67,7 +67,7 @@ extension Bench {
             columns.append(("in a worker", CaseBench(try columns.isEmpty ? engines : makers.make())))
             // One thread: with several, the time is that of waking them.
             var traits = engines.traits
-            traits.choosesThreads = false
+            traits.settings.remove(.threads)
             let plan = FuzzPlan(
                 seed: seed, architectures: architectures, devices: devices,
                 placeable: engines.placeable(with: devices), traits: traits)

@@ -40,6 +40,10 @@ struct ListDevices: ParsableCommand {
         }
         table.print()
         for engine in found where !engine.version.isEmpty { print("\(engine.name): \(engine.version)") }
+        for engine in found where !engine.traits.settings.isEmpty {
+            let names = Setting.allCases.filter(engine.traits.settings.contains).map(\.rawValue)
+            print("settings of \(engine.name): \(names.joined(separator: ", "))")
+        }
         for absence in found.flatMap(\.absences) { print("not found: \(absence)") }
         if probe { try printProbes(makers) }
     }

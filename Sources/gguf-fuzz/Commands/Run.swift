@@ -56,6 +56,9 @@ struct Run: ParsableCommand {
             var plan = FuzzPlan(
                 seed: options.seed ?? 1, architectures: architectures, checks: checks, devices: devices,
                 placeable: engines.placeable(with: devices), traits: engines.traits)
+            guard checks.contains(where: { $0.applies(to: plan.traits) }) else {
+                throw CommandError("--check settings: the engine has none that one could choose")
+            }
             plan.isSteered = options.steer
             let isShared = engines.devices.contains { devices.contains($0.name) && $0.isAccelerator ?? false }
             let runPlan = try options.run.map { _ in

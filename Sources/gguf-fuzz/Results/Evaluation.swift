@@ -74,8 +74,10 @@ struct Evaluation {
         var options = Script.Options(
             context: context, microBatch: max(microBatch, encoderTokens.count, isWhole ? tokens.count : 0),
             cacheType: cacheType)
-        options.threads = threads
-        options.flashAttention = flashAttention
+        if let threads { options.settings[.threads] = .number(threads) }
+        // As llama.cpp's tools have it by themselves.
+        options.settings[.repackedWeights] = .flag(true)
+        if let flashAttention { options.settings[.flashAttention] = .flag(flashAttention) }
         return Script(
             placement: placement, options: options,
             steps: (encoderTokens.isEmpty ? [] : [.encode(Batch(encoderTokens))]) + batches.map(Step.process))

@@ -56,7 +56,7 @@ struct EngineOptions: ParsableArguments {
         }
         var result = placement ?? Placement(name)
         if result.defaultDevice.isEmpty { result.defaultDevice = name }
-        guard flashAttention == nil || engine.traits.choosesFlashAttention else {
+        guard flashAttention == nil || engine.traits.settings.contains(.flashAttention) else {
             throw CommandError("--flash-attention: the engine \(engine.name) has no choice")
         }
         return PlacedEngine(

@@ -91,6 +91,7 @@ struct llama_model_params {
     int32_t main_gpu;
     const float *tensor_split;
     bool vocab_only;
+    bool check_tensors;
     bool use_extra_bufts;
 };
 
@@ -125,7 +126,11 @@ enum llama_pooling_type {
     LLAMA_POOLING_TYPE_NONE,
     LLAMA_POOLING_TYPE_RANK = 4,
 };
-enum llama_flash_attn_type { LLAMA_FLASH_ATTN_TYPE_DISABLED, LLAMA_FLASH_ATTN_TYPE_ENABLED };
+enum llama_flash_attn_type {
+    LLAMA_FLASH_ATTN_TYPE_AUTO = -1,
+    LLAMA_FLASH_ATTN_TYPE_DISABLED,
+    LLAMA_FLASH_ATTN_TYPE_ENABLED,
+};
 struct llama_context_params {
     uint32_t n_ctx;
     uint32_t n_batch;
@@ -142,6 +147,7 @@ struct llama_context_params {
     void *abort_callback_data;
     bool embeddings;
     bool offload_kqv;
+    bool op_offload;
     bool swa_full;
     bool kv_unified;
     void *samplers;
@@ -191,6 +197,8 @@ NEVER_CALLED(float *, llama_get_embeddings_seq, struct llama_context *context, i
 typedef void *llama_memory_t;
 
 NEVER_CALLED(llama_memory_t, llama_get_memory, const struct llama_context *context)
+NEVER_CALLED(int32_t, llama_memory_seq_pos_min, llama_memory_t memory, int32_t sequence)
+NEVER_CALLED(int32_t, llama_memory_seq_pos_max, llama_memory_t memory, int32_t sequence)
 NEVER_CALLED(bool, llama_memory_can_shift, llama_memory_t memory)
 NEVER_CALLED(void, llama_memory_clear, llama_memory_t memory, bool data)
 NEVER_CALLED(void, llama_memory_seq_add, llama_memory_t memory, int32_t sequence, int32_t from, int32_t to, int32_t by)

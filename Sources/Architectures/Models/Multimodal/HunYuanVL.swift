@@ -58,7 +58,7 @@ public struct HunYuanVL: Architecture {
         let keys = k.rotated(rope).norm(.rms, normalization.epsilon)
         let keyCache = block.state(
             "cache_k", .cache, row: [k.shape[1], k.shape[2]], rotation: block.g.rotation(rope))
-        let valueCache = block.state("cache_v", .cache, row: [v.shape[1], v.shape[2]])
+        let valueCache = block.state("cache_v", .cache, row: [v.shape[1], v.shape[2]], holdsValues: true)
         let scale = block.weight("attn_k_norm.weight", [attention.keySize], .scale)
         return block.attention(
             queries, block.store(keys, keyCache) * scale, block.store(v, valueCache), block.g.cacheMask(traits.mask),

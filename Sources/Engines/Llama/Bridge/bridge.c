@@ -13,6 +13,19 @@
 #include "gguf.h"
 #include "llama.h"
 
+// Settings
+//
+// What a version lacks the bridge does not offer. `LLAMA_HAS_…` is defined where the headers have the word.
+
+static const char *const settings[] = {
+    "repackedWeights", "checksTensors", "valueCacheType", "flashAttention", "unifiedCache", "wholeWindowCaches",
+    "offloadsCaches",  "offloadsOps",   "batchRoom",      "threads",        "batchThreads", "outputAccess",
+#ifdef LLAMA_HAS_LLAMA_LOAD_MODE_DIRECT_IO
+    "reading",
+#endif
+    NULL,
+};
+
 // Layout
 //
 // Where the headers are of another version than the library, most of its API works all the same, and structures are
@@ -209,8 +222,13 @@ static struct parameters parameters_of(const struct llama_bridge_placement *plac
                                                                                : LLAMA_SPLIT_MODE_LAYER;
     result.model.tensor_split = result.parts;
     if (pattern_count > 0) result.model.tensor_buft_overrides = result.overrides;
-    // Weights as the file has them, not repacked: as models from memory are.
-    result.model.use_extra_bufts = false;
+    result.model.use_extra_bufts = placement->repacked;
+    result.model.check_tensors = placement->checks_tensors;
+#ifdef LLAMA_HAS_LLAMA_LOAD_MODE_DIRECT_IO
+    result.model.load_mode = strcmp(placement->reading, "direct") == 0 ? LLAMA_LOAD_MODE_DIRECT_IO
+                             : strcmp(placement->reading, "read") == 0 ? LLAMA_LOAD_MODE_NONE
+                                                                       : LLAMA_LOAD_MODE_MMAP;
+#endif
     return result;
 }
 
@@ -381,18 +399,22 @@ static void *open_context(void *model, const struct llama_bridge_session *sessio
     parameters.n_batch = session->batch;
     parameters.n_ubatch = session->micro_batch;
     parameters.n_seq_max = session->sequences;
-    parameters.n_threads = parameters.n_threads_batch = session->threads;
-    parameters.type_k = parameters.type_v = type_named(session->cache_type);
-    if (parameters.type_k == GGML_TYPE_COUNT) {
+    parameters.n_threads = session->threads;
+    parameters.n_threads_batch = session->batch_threads;
+    parameters.type_k = type_named(session->key_cache_type);
+    parameters.type_v = type_named(session->value_cache_type);
+    if (parameters.type_k == GGML_TYPE_COUNT || parameters.type_v == GGML_TYPE_COUNT) {
         write_log("no such type of cache\n");
         return NULL;
     }
-    parameters.flash_attn_type =
-        session->flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    parameters.flash_attn_type = session->flash_attention == LLAMA_BRIDGE_AUTO ? LLAMA_FLASH_ATTN_TYPE_AUTO
+                                 : session->flash_attention == LLAMA_BRIDGE_ON ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+                                                                               : LLAMA_FLASH_ATTN_TYPE_DISABLED;
     parameters.embeddings = session->embeddings;
     parameters.kv_unified = session->unified;
-    // A window's cache holds the window, as it is for long contexts.
-    parameters.swa_full = false;
+    parameters.swa_full = session->whole_window_caches;
+    parameters.offload_kqv = session->offloads_caches;
+    parameters.op_offload = session->offloads_ops;
     struct llama_context *context = llama_init_from_model(model, parameters);
     // Where its metadata do not say, who runs it does.
     if (context != NULL && takes_context(model)) llama_set_causal_attn(context, is_causal(model));
@@ -485,20 +507,34 @@ static bool is_pooled(void *context) { return llama_pooling_type(context) != LLA
 
 // Memory and state
 
+static bool extent(void *context, int sequence, int *least, int *greatest) {
+    llama_memory_t memory = llama_get_memory(context);
+    if (memory == NULL) return false;
+    *least = llama_memory_seq_pos_min(memory, sequence);
+    *greatest = llama_memory_seq_pos_max(memory, sequence);
+    return true;
+}
+
 static bool can_shift(void *context) { return llama_memory_can_shift(llama_get_memory(context)); }
 
 static bool remove_positions(void *context, int sequence, int from, int to) {
     return llama_memory_seq_rm(llama_get_memory(context), sequence, from, to);
 }
 
-static void copy(void *context, int source, int destination) {
-    llama_memory_seq_cp(llama_get_memory(context), source, destination, -1, -1);
+static void copy(void *context, int source, int destination, int from, int to) {
+    // A cache a sequence takes no part, and no number of a position for the whole.
+    if (from == 0 && to < 0) from = -1;
+    llama_memory_seq_cp(llama_get_memory(context), source, destination, from, to);
 }
 
 static void keep(void *context, int sequence) { llama_memory_seq_keep(llama_get_memory(context), sequence); }
 
 static void shift(void *context, int sequence, int from, int to, int delta) {
     llama_memory_seq_add(llama_get_memory(context), sequence, from, to, delta);
+}
+
+static void divide(void *context, int sequence, int from, int to, int divisor) {
+    llama_memory_seq_div(llama_get_memory(context), sequence, from, to, divisor);
 }
 
 static void clear(void *context) { llama_memory_clear(llama_get_memory(context), true); }
@@ -521,6 +557,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .version = LLAMA_BRIDGE_VERSION,
     .headers = LLAMA_BRIDGE_HEADERS,
     .fits_headers = fits_headers,
+    .settings = settings,
     .start = start,
     .ggml_version = ggml_version,
     .ggml_commit = ggml_commit,
@@ -548,11 +585,13 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .all_embeddings = all_embeddings,
     .pooled = pooled,
     .is_pooled = is_pooled,
+    .extent = extent,
     .can_shift = can_shift,
     .remove = remove_positions,
     .copy = copy,
     .keep = keep,
     .shift = shift,
+    .divide = divide,
     .clear = clear,
     .state_size = state_size,
     .save_state = save_state,

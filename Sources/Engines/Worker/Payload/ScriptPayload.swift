@@ -47,23 +47,40 @@ extension Script.Options: PayloadValue {
         self.init(
             context: try payload.read(), sequences: try payload.read(), microBatch: try payload.read(),
             cacheType: try payload.read())
-        flashAttention = try payload.read()
-        threads = try payload.read()
-        unifiedCache = try payload.read()
-        outputAccess = try payload.read()
+        settings = try payload.read()
         rounding = try payload.read()
         decisions = try payload.read()
     }
 
     func write(to payload: inout PayloadWriter) {
         payload.write(
-            context, sequences, microBatch, cacheType, flashAttention, threads, unifiedCache, outputAccess, rounding,
-            decisions)
+            context, sequences, microBatch, cacheType, settings, rounding, decisions)
     }
 }
 
 extension StateType: PayloadValue {}
-extension Script.OutputAccess: PayloadValue {}
+extension Setting: PayloadValue {}
+
+/// Pairs of names and values.
+extension Settings: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init()
+        for _ in 0..<(try payload.count()) {
+            let setting: Setting = try payload.read()
+            let start = payload.offset
+            let value = Setting.Value(try payload.text())
+            guard setting.isLegal(value) else {
+                throw payload.error("\(setting.rawValue) must be \(setting.legalValues)", at: start)
+            }
+            self[setting] = value
+        }
+    }
+
+    func write(to payload: inout PayloadWriter) {
+        payload.write(count)
+        for (setting, value) in all { payload.write(setting, value.description) }
+    }
+}
 
 extension Rounding: PayloadValue {
     init(reading payload: inout PayloadReader) throws {
@@ -146,8 +163,16 @@ extension Step: PayloadValue {
         case .process: self = .process(try payload.read())
         case .remove: self = .remove(sequence: try payload.read(), from: try payload.read(), to: try payload.read())
         case .keep: self = .keep(sequence: try payload.read())
-        case .copy: self = .copy(source: try payload.read(), destination: try payload.read())
-        case .shift: self = .shift(sequence: try payload.read(), from: try payload.read(), by: try payload.read())
+        case .copy:
+            self = .copy(
+                source: try payload.read(), destination: try payload.read(), from: try payload.read(),
+                to: try payload.read())
+        case .shift:
+            self = .shift(
+                sequence: try payload.read(), from: try payload.read(), to: try payload.read(), by: try payload.read())
+        case .divide:
+            self = .divide(
+                sequence: try payload.read(), from: try payload.read(), to: try payload.read(), by: try payload.read())
         case .save: self = .save(sequence: try payload.read())
         case .restore: self = .restore(sequence: try payload.read())
         case .clear: self = .clear
@@ -160,8 +185,9 @@ extension Step: PayloadValue {
         case .encode(let batch), .process(let batch): payload.write(batch)
         case .remove(let sequence, let from, let to): payload.write(sequence, from, to)
         case .keep(let sequence): payload.write(sequence)
-        case .copy(let source, let destination): payload.write(source, destination)
-        case .shift(let sequence, let from, let delta): payload.write(sequence, from, delta)
+        case .copy(let source, let destination, let from, let to): payload.write(source, destination, from, to)
+        case .shift(let sequence, let from, let to, let number), .divide(let sequence, let from, let to, let number):
+            payload.write(sequence, from, to, number)
         case .save(let sequence), .restore(let sequence): payload.write(sequence)
         case .clear: break
         }

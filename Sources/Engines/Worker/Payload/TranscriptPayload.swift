@@ -34,9 +34,18 @@ extension Transcript.Failure: PayloadValue {
 extension StepResult: PayloadValue {
     init(reading payload: inout PayloadReader) throws {
         self.init(isDone: try payload.read(), logits: try payload.read(), embeddings: try payload.read())
+        extents = try payload.read()
     }
 
-    func write(to payload: inout PayloadWriter) { payload.write(isDone, logits, embeddings) }
+    func write(to payload: inout PayloadWriter) { payload.write(isDone, logits, embeddings, extents) }
+}
+
+extension StepResult.Extent: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(least: try payload.read(), greatest: try payload.read())
+    }
+
+    func write(to payload: inout PayloadWriter) { payload.write(least, greatest) }
 }
 
 extension Rows: PayloadValue {
