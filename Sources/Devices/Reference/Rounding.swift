@@ -48,7 +48,7 @@ import GGUF
 public struct Rounding: Hashable, Sendable, Codable {
     public var seed: UInt64
     public var precision: Precision
-    /// Whether attention is computed as flash attention is.
+    /// Whether attention is computed as flash attention is; nil: it may be.
     public var usesFlashAttention: Bool?
     /// The most rows that are computed at once; nil: as many as an op is given.
     public var rows: Precision.RowCount?
@@ -69,7 +69,7 @@ final class Rounder {
     private let resultUnit: Double
     private let innerUnit: Double
     private let precision: Precision
-    private let usesFlashAttention: Bool
+    private let usesFlashAttention: Bool?
     private let rows: Precision.RowCount?
     /// Random numbers are hashes of this: of the seed, the run and how many were drawn before.
     private var counter: UInt64
@@ -80,7 +80,7 @@ final class Rounder {
         resultUnit = precision.storage.unit
         innerUnit = precision.accumulation.unit
         rows = rounding?.rows
-        usesFlashAttention = rounding?.usesFlashAttention ?? false
+        usesFlashAttention = rounding?.usesFlashAttention
         isExact = resultUnit == 0 && innerUnit == 0
         counter = Self.mixed(Self.mixed(rounding?.seed ?? 0) &+ run)
     }
@@ -175,7 +175,10 @@ final class Rounder {
     /// them.
     func arithmetic(_ cache: StateType?, rows count: Int) -> Precision.Arithmetic? {
         guard !isExact, !precision.attention.isEmpty else { return nil }
-        return precision.arithmetic(cache ?? .full, isFlash: usesFlashAttention, rows ?? Precision.RowCount(count))
+        let rows = rows ?? Precision.RowCount(count)
+        let kinds = usesFlashAttention.map { [$0] } ?? [false, true]
+        let arithmetics = kinds.compactMap { precision.arithmetic(cache ?? .full, isFlash: $0, rows) }
+        return arithmetics.dropFirst().reduce(arithmetics.first) { $0?.coarsest(with: $1) }
     }
 
     /// Gives `body` what a product multiplies with.
