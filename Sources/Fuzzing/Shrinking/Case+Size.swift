@@ -34,7 +34,7 @@ extension Step {
     fileprivate var magnitude: Int {
         switch self {
         case .encode(let batch), .process(let batch):
-            batch.tokens.reduce(0) { $0 + $1.id + $1.position + ($1.wantsOutput ? 0 : 1) }
+            batch.tokens.reduce(0) { $0 + $1.id + $1.position + ($1.wantsOutput ? 0 : 1) + $1.order.number }
         case .remove(_, let from, let to): from + (to ?? 0) + (to == nil ? 0 : 1)
         case .shift(_, let from, let delta): from + abs(delta)
         case .save(let sequence), .restore(let sequence): sequence == nil ? 0 : 1
