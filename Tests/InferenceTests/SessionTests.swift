@@ -206,6 +206,34 @@ struct SessionTests {
         #expect(session.fallbacks.contains { $0.op == "matmul" && $0.device == "other" && $0.reason == "refused" })
         #expect(throws: DeviceError.self) { try model.session(Placement("other"), devices: devices, isStrict: true) }
         #expect(throws: PlacementError.self) { try model.session(Placement("elsewhere"), devices: devices) }
+        // Without a cpu the error says what it would have been for.
+        let error = #expect(throws: DeviceError.self) {
+            try model.session(Placement("other"), devices: [OtherDevice(refusing: ["norm", "matmul"])])
+        }
+        #expect(error?.reason.contains(/cannot run (norm|matmul) \(refused\), and there is no cpu/) == true)
+    }
+
+    @Test("with a Vulkan device comes the cpu, which runs what it has no shader for", arguments: ["vulkan0", "vulkan3"])
+    func fallbackDevice(_ wanted: String) {
+        let found = DeviceSet.all { $0 == wanted }.devices.map(\.name)
+        #expect(found == [CPUDevice.name] + found.filter { $0 == wanted })
+        #expect(DeviceSet.all { $0 == "reference" }.devices.map(\.name) == ["reference"])
+    }
+
+    @Test(
+        "on a Vulkan device alone, what it has no shader for is listed and right",
+        .enabled(if: !VulkanDevice.all().devices.isEmpty), arguments: ["eagle3", "minimax-m3", "wavtokenizer-dec"])
+    func vulkanAlone(_ name: String) throws {
+        var fallbacks = 0
+        for seed in 0..<6 as Range<UInt64> {
+            let model = try Toy(architecture: ArchitectureCatalog.named(name), seed: seed).model()
+            let batch = model.batch(6)
+            let devices = DeviceSet.all { $0 == "vulkan0" }.devices
+            let session = try model.session(Placement("vulkan0"), devices: devices)
+            #expect(largestError(try session.process(batch).rows, try model.session().process(batch).rows) < 1e-6)
+            fallbacks += session.fallbacks.filter { $0.device == "vulkan0" }.count
+        }
+        #expect(fallbacks > 0)
     }
 
     @Test("a cache of half precision is close, and not the same", arguments: Toy.few)
