@@ -153,7 +153,13 @@ class Payload:
         return read() if self.boolean() else None
 
     def batch(self) -> list[Token]:
-        return self.many(lambda: Token(self.integer(), self.integer(), self._sequences(), self.boolean()))
+        return self.many(self._token)
+
+    def _token(self) -> Token:
+        token = Token(self.integer(), self.integer(), self._sequences(), self.boolean())
+        if self.integer() != 0:
+            raise Unsupported("questions that are decided on")
+        return token
 
     def step(self) -> Step:
         name = self.string()

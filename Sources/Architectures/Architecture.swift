@@ -33,10 +33,12 @@ public struct Traits: Hashable, Sendable {
     public var takesEmbeddings: Bool
     /// What a model that drafts another one's tokens is given of that one; nil: it drafts none.
     public var drafting: Drafting?
+    /// Whether it scores the options of the questions that a batch asks, a row each, in place of tokens.
+    public var decides: Bool
     public init(
         hasEncoder: Bool = false, isBidirectional: Bool = false, pooling: Pooling = .none,
         classifierPooling: Pooling = .cls, predictionBlocks: Int = 0, takesEmbeddings: Bool = false,
-        drafting: Drafting? = nil
+        drafting: Drafting? = nil, decides: Bool = false
     ) {
         self.hasEncoder = hasEncoder
         self.isBidirectional = isBidirectional
@@ -45,6 +47,7 @@ public struct Traits: Hashable, Sendable {
         self.predictionBlocks = predictionBlocks
         self.takesEmbeddings = takesEmbeddings
         self.drafting = drafting
+        self.decides = decides
     }
 
     /// Of a decoder, which its metadata may make one of texts rather than tokens.
@@ -70,9 +73,9 @@ public struct Traits: Hashable, Sendable {
     /// The graphs that the model has: those of prediction blocks too, which are not run.
     public var allStages: [BatchShape.Stage] { stages + (0..<predictionBlocks).map { .predict(block: $0) } }
 
-    /// Whether a batch is computed by itself and nothing kept for the next: its tokens see each other, or become one
-    /// embedding.
-    public var isOfWholeBatches: Bool { isBidirectional || pooling != .none }
+    /// Whether a batch is computed by itself and nothing kept for the next: its tokens see each other, become one
+    /// embedding, or ask what is decided.
+    public var isOfWholeBatches: Bool { isBidirectional || pooling != .none || decides }
     /// What a token sees of its own sequence.
     public var mask: Mask { Mask(causal: !isBidirectional) }
 

@@ -35,6 +35,7 @@ public enum ArchitectureCatalog {
         Family(name: "models that write several tokens at a time", members: diffusion),
         Family(name: "audio codes", members: audio),
         Family(name: "drafts of another model's tokens", members: drafting),
+        Family(name: "decisions on questions", members: deciding),
     ]
 
     public static let all: [any Architecture.Type] = families.flatMap { $0.members.map(\.type) }
@@ -211,6 +212,9 @@ public enum ArchitectureCatalog {
         Member(EAGLE3.self),
         Member(DFlash.self),
         Member(Gemma4Assistant.self, llama: ""),
+    ]
+    private static let deciding: [Member] = [
+        Member(Clef.self, llama: "11669"),
     ]
 
     /// - Throws: `MetadataError` that says which names are close.

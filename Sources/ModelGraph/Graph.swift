@@ -42,10 +42,23 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     /// `[T, …]` real: what tokens are given as in place of their ids: their rows of the residual stream, and what models
     /// add to it later.
     case embeddings
+    /// `[Q, T]` real: weight of each token in the mean of each question's text.
+    case questions
+    /// `[Q]` which kind each question is of, from 0.
+    case questionKinds
+    /// `[O, T]` real: weight of each token in the mean of each option's text.
+    case options
+    /// `[O]` the question of each option.
+    case optionQuestions
+    /// `[Q, O]` real: 0 where the option is the question's, −∞ elsewhere.
+    case ownOptions
     /// `[C]` by how much the position of each cell changes (only in the graph that shifts a cache).
     case shifts
 
-    public var element: Element { [.pooling, .encoderOutput, .hidden, .embeddings].contains(self) ? .real : .index }
+    public var element: Element {
+        let reals: Set<Input> = [.pooling, .encoderOutput, .hidden, .embeddings, .questions, .options, .ownOptions]
+        return reals.contains(self) ? .real : .index
+    }
 }
 
 /// A tensor of the model that a graph uses.

@@ -23,10 +23,13 @@ public struct BatchShape: Hashable, Sendable {
     public var pooledSequences: Int?
     /// Whether tokens are given as embeddings, and not by their ids.
     public var isEmbedded: Bool
+    /// `Q` and `O`: questions that the batch asks, and options of all of them.
+    public var questions: Int
+    public var options: Int
 
     public init(
         stage: Stage = .decode, tokens: Int, outputs: Int, cells: Int, encoderTokens: Int = 0,
-        context: Int = 0, pooledSequences: Int? = nil, isEmbedded: Bool = false
+        context: Int = 0, pooledSequences: Int? = nil, isEmbedded: Bool = false, questions: Int = 1, options: Int = 1
     ) {
         self.stage = stage
         self.tokens = tokens
@@ -36,6 +39,8 @@ public struct BatchShape: Hashable, Sendable {
         self.context = context
         self.pooledSequences = pooledSequences
         self.isEmbedded = isEmbedded
+        self.questions = questions
+        self.options = options
     }
 
     /// The smallest graph that names every weight: for the inventory.

@@ -40,6 +40,8 @@ enum CaseText {
                 // A star marks tokens whose output is wanted.
                 let ids = batch.tokens.map { "\($0.id)\($0.wantsOutput ? "*" : "")" }
                 Swift.print("     ids \(ids.joined(separator: " "))")
+                guard batch.tokens.contains(where: { $0.order != .none }) else { continue }
+                Swift.print("     orders \(batch.tokens.map { $0.order.number.description }.joined(separator: " "))")
             default: break
             }
         }

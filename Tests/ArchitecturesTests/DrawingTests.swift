@@ -27,6 +27,22 @@ struct DrawingTests {
         }
     }
 
+    @Test("a domain without a value is an error that names the key", arguments: [
+        Declaration.Domain.integer(valid: 1...9, fuzz: []), .real(valid: 0...1, fuzz: []), .boolean([]), .option([]),
+        .text([]), .labels(counts: [], areNames: true), .pattern(valid: 0...9, fuzz: [], count: 2),
+        .pattern(valid: 0...9, fuzz: [1], count: 0), .layouts([], of: .boolean([true]), count: 2),
+        .perLayer(.integer(valid: 1...9, fuzz: []), count: 2),
+    ])
+    func emptyDomains(_ domain: Declaration.Domain) {
+        for seed in 0..<8 as Range<UInt64> {
+            var drawer = MetadataDrawer(architecture: "llama", choices: Choices(seed: seed))
+            let error = #expect(throws: MetadataError.self) {
+                try drawer.value(of: Declaration(key: "rope.freq_base", about: "", domain: domain, absence: nil))
+            }
+            #expect(error?.description == "llama.rope.freq_base: has a domain without a value that could be drawn")
+        }
+    }
+
     @Test("the same seed draws the same model", arguments: names)
     func drawingIsDeterministic(_ name: String) throws {
         let type = try ArchitectureCatalog.named(name)

@@ -56,7 +56,7 @@ struct PayloadTests {
             placement: Placement("x", layers: [.init(first: 1, last: nil, device: "y")], split: .rows),
             options: .init(context: 64, sequences: 2, microBatch: 8, cacheType: .half),
             steps: [
-                .process(Batch([.init(id: 7, position: 3, sequences: [0, 2], wantsOutput: false)])),
+                .process(Batch([.init(id: 7, position: 3, sequences: [0, 2], wantsOutput: false, order: .option)])),
                 .remove(sequence: 1, from: 2, to: 5), .clear,
             ])
         script.options.settings[.threads] = .number(4)
@@ -64,7 +64,7 @@ struct PayloadTests {
         let placement = text("x") + int(1) + int(1) + [0] + text("y") + int(0) + [1] + text("rows")
         let options = int(64) + int(2) + int(8) + text("f16") + [0] + [1] + int(4) + [0] + [1] + text("array")
             + [0] + [0]
-        let process = text("process") + int(1) + int(7) + int(3) + int(5) + [0]
+        let process = text("process") + int(1) + int(7) + int(3) + int(5) + [0] + int(4)
         let remove = text("remove") + int(1) + int(2) + [1] + int(5)
         #expect(payload(script) == placement + options + int(3) + process + remove + text("clear"))
 
@@ -139,10 +139,11 @@ struct PayloadTests {
                 for _ in 0..<3 { $0.append(byte: 0x78) }
             }
             expectError([Int].self) { $0.write(count, 1, 2, 3) }
-            expectError(Batch.self) { $0.write(count, 7, 0, 1, true) }
+            expectError(Batch.self) { $0.write(count, 7, 0, 1, true, 0) }
             expectError([Step].self) { $0.write(count, "clear") }
         }
-        for bits in [-1, 1 << 32, .min] { expectError(Batch.Token.self) { $0.write(7, 0, bits, true) } }
+        for bits in [-1, 1 << 32, .min] { expectError(Batch.Token.self) { $0.write(7, 0, bits, true, 0) } }
+        for order in [-1, 5, .max] { expectError(Batch.Token.self) { $0.write(7, 0, 1, true, order) } }
         expectError(Bool.self) { $0.append(byte: 2) }
         expectError(Int?.self) {
             $0.append(byte: 0xFF)
@@ -274,7 +275,7 @@ struct PayloadTests {
                     .init(
                         id: $0.int(), position: $0.int(),
                         sequences: SequenceSet(bits: UInt32(truncatingIfNeeded: $0.stream.next())),
-                        wantsOutput: $0.bool())
+                        wantsOutput: $0.bool(), order: $0.of(DecisionOrder.allCases))
                 })
         }
 

@@ -8,7 +8,7 @@ import Testing
 struct ScriptTests {
     static let batch = Batch([
         .init(id: 3, position: 0), .init(id: 7, position: 1, sequences: [0, 2], wantsOutput: false),
-        .init(id: 0, position: 8190, sequences: [31]),
+        .init(id: 0, position: 8190, sequences: [31], order: .score),
     ])
     static let steps: [Step] = [
         .encode(Batch([1, 2])), .process(batch), .process(Batch([])), .remove(sequence: 1, from: 2, to: 5),

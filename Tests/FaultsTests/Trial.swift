@@ -38,9 +38,10 @@ struct Trial {
 
         let traits = drawn.architecture.traits
         let pooling: Pooling? =
-            traits.pooling == .rank || choices.integer(in: 0...3) < 3
+            traits.pooling == .rank || traits.decides || choices.integer(in: 0...3) < 3
             ? nil : choices.element(of: [.mean, .cls, .last])
         let seesBatch = traits.isBidirectional || traits.hasEncoder || (pooling ?? traits.pooling) != .none
+            || traits.decides
         options = SessionOptions(
             context: 64, sequences: 3, microBatch: seesBatch ? 64 : choices.element(of: [64, 1, 2, 3, 5, 16]),
             cacheType: choices.integer(in: 0...3) == 3 ? .half : .full, pooling: pooling,
@@ -118,6 +119,7 @@ struct Trial {
     }
 
     private func drawBatch(_ session: Session, _ choices: inout Choices, _ left: Int) -> Batch {
+        if model.architecture.traits.decides { return drawPrompt(session, &choices, max(2, left)) }
         let whole = choices.integer(in: 0...2) == 2
         let count = whole ? left : choices.integer(in: 1...left)
         let isMixed = choices.boolean()
@@ -133,6 +135,27 @@ struct Trial {
                     id: choices.integer(in: 0...model.architecture.dimensions.vocabulary - 1), position: next[sequence],
                     sequences: SequenceSet(sequence),
                     wantsOutput: wants == 0 || wants == 1 && index == count - 1 || wants == 2 && choices.boolean())
+            })
+    }
+
+    /// Two questions with two options each, as far as tokens suffice, at random places.
+    private func drawPrompt(_ session: Session, _ choices: inout Choices, _ count: Int) -> Batch {
+        let sequence = choices.integer(in: 0...2)
+        let first = choices.integer(in: 0...count - 2)
+        let kinds = [DecisionOrder.noul, .choice, .score]
+        return Batch(
+            (0..<count).map { index in
+                let place = index - first
+                let order: DecisionOrder = switch place {
+                case ..<0: .none
+                // What comes last asks nothing.
+                case 0, 4 where index + 1 < count: choices.element(of: kinds)
+                case 1, 3, 5: .option
+                default: choices.integer(in: 0...1) == 0 ? .none : .option
+                }
+                return Batch.Token(
+                    id: choices.integer(in: 0...model.architecture.dimensions.vocabulary - 1), position: index,
+                    sequences: SequenceSet(sequence), order: order)
             })
     }
 

@@ -18,7 +18,7 @@ struct ModelTests {
         #expect(loaded.metadata == model.metadata)
         #expect(loaded.weights.map(\.name) == model.weights.map(\.name))
         #expect(try loaded.savedBytes() == bytes)
-        let batch = Batch(model.tokens(6))
+        let batch = model.batch(6)
         #expect(try loaded.session().process(batch).rows == model.session().process(batch).rows)
     }
 

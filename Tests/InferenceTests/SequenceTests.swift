@@ -1,5 +1,6 @@
 import Architectures
 import Devices
+import PropertyTesting
 import Testing
 
 @testable import Inference
@@ -105,6 +106,24 @@ struct SequenceTests {
         #expect(throws: SessionError.self, "tokens that another sequence shares") { try session.shift(0, by: 1) }
         try session.shift(0, 2 ..< .max, by: 10)
         #expect(session.positions(of: 0) == 0...14)
+    }
+
+    // Results depend on positions there, and in a single layer keys on nothing else.
+    @Test(
+        "a key that is normed after its rotation is shifted as if it had been normed where it is",
+        arguments: ["hunyuan-dense", "hunyuan-moe", "hunyuan_vl", "maincoder"])
+    func shiftOfNormedKeys(_ name: String) throws {
+        var choices = Choices(replaying: [])
+        let metadata = try DrawnModel.draw(ArchitectureCatalog.named(name), &choices).metadata
+        let model = try Model(MemorySource(metadata, optional: .none, recipe: WeightRecipe(seed: 1)))
+        #expect(model.architecture.dimensions.layers == 1)
+        let shifted = try model.session()
+        try shifted.process(Batch([1, 2]))
+        try shifted.shift(0, by: 3)
+        let there = try model.session()
+        try there.process(Batch([1, 2], from: 3))
+        let next = Batch([3], from: 5)
+        #expect(largestError(try shifted.process(next).rows, try there.process(next).rows) < rounding)
     }
 
     @Test("a sequence that is not there is refused")

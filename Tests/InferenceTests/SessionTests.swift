@@ -94,13 +94,13 @@ struct SessionTests {
     @Test("the residual stream after each block is what the next one begins with", arguments: Toy.few)
     func blocks(_ toy: Toy) throws {
         let model = try toy.model()
-        let tokens = model.tokens(4)
+        let batch = model.batch(4)
         func output(wantsBlocks: Bool) throws -> Output {
             let session = try Session(
                 model, placement: Placement("reference"), devices: DeviceSet([ReferenceDevice(), CPUDevice()]),
                 options: SessionOptions(wantsBlocks: wantsBlocks))
-            if model.architecture.traits.hasEncoder { try session.encode(Batch(tokens)) }
-            return try session.process(Batch(tokens))
+            if model.architecture.traits.hasEncoder { try session.encode(batch) }
+            return try session.process(batch)
         }
         let (plain, all) = (try output(wantsBlocks: false), try output(wantsBlocks: true))
         #expect(plain.rows == all.rows && plain.blocks.isEmpty)
@@ -112,6 +112,8 @@ struct SessionTests {
     @Test("outputs can be wanted of any tokens", arguments: Toy.few)
     func subsets(_ toy: Toy) throws {
         let model = try toy.model()
+        // Its outputs are of no tokens.
+        if model.architecture.traits.decides { return }
         let all = try model.session().process(Batch(model.tokens(9)))
         var batch = Batch(model.tokens(9))
         for index in batch.tokens.indices { batch.tokens[index].wantsOutput = [0, 4, 7].contains(index) }
@@ -127,6 +129,8 @@ struct SessionTests {
     @Test("sequences in one batch do not affect each other", arguments: Toy.all)
     func isolation(_ toy: Toy) throws {
         let model = try toy.model()
+        // It takes one sequence a batch.
+        if model.architecture.traits.decides { return }
         let prompts = (0..<3).map { model.tokens([9, 5, 12][$0], seed: UInt64($0)) }
         let alone = try prompts.map { try model.session().process(Batch($0)).rows }
 
@@ -152,7 +156,7 @@ struct SessionTests {
     @Test("any placement of layers and tensors gives the same", arguments: Toy.all)
     func placement(_ toy: Toy) throws {
         let model = try toy.model()
-        let batch = Batch(model.tokens(12))
+        let batch = model.batch(12)
         let devices: [any Device] = [CPUDevice(), OtherDevice()]
         let whole = try model.session().process(batch).rows
         for text in ["other", "cpu,1-=other", "other,0=cpu,2=cpu", #"cpu,.*ffn.*=other,output.*=other"#, #"other,.*attn_k.*=cpu"#] {
@@ -165,7 +169,7 @@ struct SessionTests {
     @Test("cpu, and halves of a model on cpu and reference, agree with reference", arguments: Toy.all)
     func devices(_ toy: Toy) throws {
         let model = try toy.model()
-        let batch = Batch(model.tokens(24))
+        let batch = model.batch(24)
         let devices: [any Device] = [ReferenceDevice(), CPUDevice()]
         let expected = try model.session(Placement("reference"), devices: devices).process(batch).rows
         for text in ["cpu", "reference,0=cpu", "cpu,0=reference", #"reference,.*_norm\.weight=cpu"#] {
@@ -183,7 +187,7 @@ struct SessionTests {
         })
     func vulkan(_ toy: Toy) throws {
         let model = try toy.model()
-        let batch = Batch(model.tokens(12))
+        let batch = model.batch(12)
         let devices = DeviceSet.all().devices
         let expected = try model.session(Placement("reference"), devices: devices).process(batch).rows
         for text in ["vulkan0", "cpu,0=vulkan0"] {
@@ -195,13 +199,41 @@ struct SessionTests {
     @Test("what a device cannot run falls back to cpu, is listed, and is an error if strict", arguments: Toy.few)
     func fallback(_ toy: Toy) throws {
         let model = try toy.model()
-        let batch = Batch(model.tokens(12))
+        let batch = model.batch(12)
         let devices: [any Device] = [CPUDevice(), OtherDevice(refusing: ["norm", "store", "matmul"])]
         let session = try model.session(Placement("other"), devices: devices)
         #expect(try session.process(batch).rows == model.session().process(batch).rows)
         #expect(session.fallbacks.contains { $0.op == "matmul" && $0.device == "other" && $0.reason == "refused" })
         #expect(throws: DeviceError.self) { try model.session(Placement("other"), devices: devices, isStrict: true) }
         #expect(throws: PlacementError.self) { try model.session(Placement("elsewhere"), devices: devices) }
+        // Without a cpu the error says what it would have been for.
+        let error = #expect(throws: DeviceError.self) {
+            try model.session(Placement("other"), devices: [OtherDevice(refusing: ["norm", "matmul"])])
+        }
+        #expect(error?.reason.contains(/cannot run (norm|matmul) \(refused\), and there is no cpu/) == true)
+    }
+
+    @Test("with a Vulkan device comes the cpu, which runs what it has no shader for", arguments: ["vulkan0", "vulkan3"])
+    func fallbackDevice(_ wanted: String) {
+        let found = DeviceSet.all { $0 == wanted }.devices.map(\.name)
+        #expect(found == [CPUDevice.name] + found.filter { $0 == wanted })
+        #expect(DeviceSet.all { $0 == "reference" }.devices.map(\.name) == ["reference"])
+    }
+
+    @Test(
+        "on a Vulkan device alone, what it has no shader for is listed and right",
+        .enabled(if: !VulkanDevice.all().devices.isEmpty), arguments: ["eagle3", "minimax-m3", "wavtokenizer-dec"])
+    func vulkanAlone(_ name: String) throws {
+        var fallbacks = 0
+        for seed in 0..<6 as Range<UInt64> {
+            let model = try Toy(architecture: ArchitectureCatalog.named(name), seed: seed).model()
+            let batch = model.batch(6)
+            let devices = DeviceSet.all { $0 == "vulkan0" }.devices
+            let session = try model.session(Placement("vulkan0"), devices: devices)
+            #expect(largestError(try session.process(batch).rows, try model.session().process(batch).rows) < 1e-6)
+            fallbacks += session.fallbacks.filter { $0.device == "vulkan0" }.count
+        }
+        #expect(fallbacks > 0)
     }
 
     @Test("a cache of half precision is close, and not the same", arguments: Toy.few)
@@ -209,7 +241,7 @@ struct SessionTests {
         let model = try toy.model()
         let full = try model.session()
         guard full.hasCache else { return }
-        let batch = Batch(model.tokens(16))
+        let batch = model.batch(16)
         let error = largestError(
             try model.session(cacheType: .half).process(batch).rows, try full.process(batch).rows)
         #expect(error < 1e-2)
@@ -219,7 +251,7 @@ struct SessionTests {
     @Test("two sessions share weights, and the same work twice gives the same bits", arguments: Toy.few)
     func determinism(_ toy: Toy) throws {
         let model = try toy.model()
-        let batch = Batch(model.tokens(20))
+        let batch = model.batch(20)
         let first = try model.session()
         let expected = try first.process(batch).rows
         #expect(try model.session().process(batch).rows == expected)

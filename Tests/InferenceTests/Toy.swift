@@ -43,6 +43,17 @@ extension Model {
         return (0..<count).map { _ in Int(random.next(below: vocabulary)) }
     }
 
+    /// So many of them in one sequence; to a model that decides, they are questions and options in turn.
+    func batch(_ count: Int, seed: UInt64 = 0) -> Batch {
+        var batch = Batch(tokens(count, seed: seed))
+        if architecture.traits.decides {
+            let orders: [DecisionOrder] = [.choice, .option, .none, .option]
+            for index in 0..<count { batch.tokens[index].order = orders[index % 4] }
+            if batch.tokens[count - 1].order.isQuestion { batch.tokens[count - 1].order = .option }
+        }
+        return batch
+    }
+
     func session(
         _ placement: Placement = Placement("cpu"), devices: [any Device] = [CPUDevice()], context: Int = 64,
         sequences: Int = 4, microBatch: Int = 64, cacheType: StateType = .full, isStrict: Bool = false

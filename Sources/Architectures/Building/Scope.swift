@@ -39,9 +39,15 @@ public struct Scope {
     ///   - drawn: the numbers that models are drawn with.
     ///   - limit: of the numbers that files may have.
     public func rows(of name: String, drawn: [Int], upTo limit: Int) -> Int? {
-        guard has(name) else { return nil }
-        return drawn.dropLast().first { has(name, rows: $0) }
-            ?? (1...limit).first { has(OptionalTensor.name(name, rows: $0), presence: .unasked) } ?? drawn.last
+        guard has(name), let simplest = drawn.last else { return nil }
+        return rows(ofRequired: name, drawn: drawn.dropLast(), simplest: simplest, upTo: limit)
+    }
+
+    /// The same of a tensor that every model has.
+    /// - Parameter simplest: the number of most models that are drawn.
+    public func rows(ofRequired name: String, drawn: [Int], simplest: Int, upTo limit: Int) -> Int {
+        drawn.first { has(name, rows: $0) }
+            ?? (1...limit).first { has(OptionalTensor.name(name, rows: $0), presence: .unasked) } ?? simplest
     }
 
     /// `name.bias`, if it is there.

@@ -9,7 +9,7 @@ extension Declaration.Domain {
     /// - Parameters:
     ///   - target: the value, where it is given; `validate` accepts it.
     ///   - drawn: the values that are drawn; nil: all.
-    /// - Throws: `Unreachable`, `MetadataError`.
+    /// - Throws: `Unreachable`; `MetadataError` for a target that has no valid value, and where there is nothing to draw.
     func draw(
         _ choices: inout Choices, _ key: String, like target: MetadataValue? = nil, from drawn: [ModelDomain.Value]? = nil
     ) throws -> MetadataValue {
@@ -19,6 +19,7 @@ extension Declaration.Domain {
             let flagged = all.map { element in (element, isDrawn: drawn.contains { $0.isValue(value(element)) }) }
             return flagged.filter(\.isDrawn) + flagged.filter { !$0.isDrawn }
         }
+        guard !isEmpty else { throw MetadataError(keys: [key], reason: "has a domain without a value that could be drawn") }
         func isDrawn(_ value: MetadataValue) -> Bool { drawn.map { $0.contains { $0.isValue(value) } } ?? true }
         switch self {
         case .integer(let valid, let fuzz):
@@ -70,6 +71,22 @@ extension Declaration.Domain {
             return choices.boolean(like: target.map { $0.array != nil })
                 ? try domain.drawLayers(&choices, key, count, like: target, from: drawn)
                 : try domain.draw(&choices, key, like: target, from: drawn)
+        }
+    }
+
+    /// Whether it lists nothing to draw from: what an architecture filters may leave nothing.
+    private var isEmpty: Bool {
+        switch self {
+        case .integer(_, let fuzz): fuzz.isEmpty
+        case .real(_, let fuzz): fuzz.isEmpty
+        case .boolean(let allowed): allowed.isEmpty
+        case .option(let options): options.isEmpty
+        case .text(let options): options.isEmpty
+        case .labels(let counts, _): counts.isEmpty
+        case .pattern(_, let fuzz, let count): fuzz.isEmpty || count < 1
+        case .layouts(let layouts, _, _): layouts.isEmpty
+        case .perLayer(let domain, _): domain.isEmpty
+        case .information: false
         }
     }
 

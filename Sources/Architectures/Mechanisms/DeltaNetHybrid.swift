@@ -34,9 +34,10 @@ public struct DeltaNetHybrid: Hashable, Sendable {
     /// - Parameters:
     ///   - indexer: picks what attention sees.
     ///   - gate: the activation of the gate of delta nets.
+    ///   - keepsKeys: whether attention has a cache: without, tokens see those of their batch.
     public func mix(
         _ block: Scope, _ layer: Int, _ x: Value, _ normalization: Normalization, indexer: WindowIndexer? = nil,
-        gate: Unary = .silu
+        gate: Unary = .silu, keepsKeys: Bool = true
     ) -> Value {
         if isRecurrent[layer] { return deltaNet.mix(block, x, normalization, arrangement, gate: gate) }
         let (tokens, cells, heads) = (x.shape[0], block.g.batch.cells, attention.heads[layer])
@@ -47,9 +48,11 @@ public struct DeltaNetHybrid: Hashable, Sendable {
         let (queriesAndGates, k, v) = attention.project(block, layer, x, gated: true)
         let size = attention.keySize
         let q = block.norm("attn_q_norm", queriesAndGates.columns(0, size), normalization)
-        let mixed = block.cachedAttention(
-            q, block.norm("attn_k_norm", k, normalization), v, scale: attention.scale, rope: rotary.rope(),
-            bias: bias)
+        let (rope, keys) = (rotary.rope(), block.norm("attn_k_norm", k, normalization))
+        let mixed = keepsKeys
+            ? block.cachedAttention(q, keys, v, scale: attention.scale, rope: rope, bias: bias)
+            : block.batchAttention(
+                q.rotated(rope), keys.rotated(rope), v, scale: attention.scale, mask: Mask(causal: true))
         let gate = queriesAndGates.columns(size, size).reshaped(mixed.shape)
         return block.linear("attn_output", mixed * gate(.sigmoid), x.shape[1], bias: .rare)
     }

@@ -44,7 +44,8 @@ public struct DenseDecoder: Sendable {
         public init(pairing: Rope.Pairing) { self.pairing = pairing }
     }
 
-    /// Whether queries and keys of each head are normed, with weights that all heads share.
+    /// Whether queries and keys of each head are normed, with weights that all heads share; after their rotation in causal
+    /// models all of whose layers have positions.
     public enum QueryKeyNorms: Hashable, Sendable { case none, beforeRotation, afterRotation }
 
     public let dimensions: Dimensions
@@ -96,17 +97,21 @@ public struct DenseDecoder: Sendable {
     private func attend(_ block: Scope, _ layer: Int, _ x: Value, factors: Value?) -> Value {
         let rope = options.unrotatedStep.map { (layer + 1) % $0 == 0 } ?? false ? nil : rotary.rope(base: base)
         var (q, k, v) = attention.project(block, layer, x)
-        func norm() {
+        if options.queryKeyNorms == .beforeRotation {
             (q, k) = (block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization))
         }
-        if options.queryKeyNorms == .beforeRotation { norm() }
-        if let rope { (q, k) = (q.rotated(rope, factors: factors), k.rotated(rope, factors: factors)) }
-        if options.queryKeyNorms == .afterRotation { norm() }
-        let mixed = options.isBidirectional
-            ? block.batchAttention(q, k, v, scale: attention.scale)
-            : block.cachedAttention(
-                q, k, v, scale: attention.scale, mask: traits.mask,
-                rotation: rope.map { block.g.rotation($0, factors: factors) })
+        let mixed: Value
+        if options.isBidirectional {
+            if let rope { (q, k) = (q.rotated(rope, factors: factors), k.rotated(rope, factors: factors)) }
+            mixed = block.batchAttention(q, k, v, scale: attention.scale)
+        } else if options.queryKeyNorms == .afterRotation, let rope {
+            mixed = block.cachedAttention(
+                normedAfterRotation: q, k, v, normalization, scale: attention.scale, mask: traits.mask, rope: rope,
+                factors: factors)
+        } else {
+            mixed = block.cachedAttention(
+                q, k, v, scale: attention.scale, mask: traits.mask, rope: rope, factors: factors)
+        }
         return block.linear("attn_output", mixed, dimensions.embedding, bias: options.outputBias)
     }
 }

@@ -236,6 +236,22 @@ extension Scope {
             softcap: softcap, bias: bias, sinks: sinks)
     }
 
+    /// The same of queries and keys that are rotated and then normed, by `attn_q_norm` and `attn_k_norm`.
+    ///
+    /// A norm without its scale leaves a rotation as it is. Keys are cached like this, so that they can be turned on when
+    /// positions shift, and scaled afterwards: a rotation mixes elements of different scales.
+    public func cachedAttention(
+        normedAfterRotation queries: Value, _ keys: Value, _ values: Value, _ normalization: Normalization,
+        scale: Double, mask: Mask, rope: Rope, factors: Value? = nil
+    ) -> Value {
+        let turned = keys.rotated(rope, factors: factors).norm(normalization.kind, normalization.epsilon)
+        let (k, v) = cached(turned, values, rotation: g.rotation(rope, factors: factors))
+        return attention(
+            norm("attn_q_norm", queries.rotated(rope, factors: factors), normalization),
+            k * weight("attn_k_norm.weight", [keys.shape[2]], .scale), v, g.cacheMask(mask), scale: scale,
+            valueSize: values.shape[2])
+    }
+
     /// The keys and values of this block's cache, `[C, G, …]`, to which the batch's are added first.
     public func cached(
         _ keys: Value, _ values: Value, rotation: State.Rotation? = nil

@@ -68,6 +68,8 @@ struct llama_bridge_batch {
     int embedding_width;
     const uint64_t *sequences;
     const bool *wants_output;
+    // llama.cpp's decision order of each, of a prompt that is decided on; NULL where none has any.
+    const int32_t *orders;
 };
 
 typedef void (*llama_bridge_log)(const char *text);
@@ -115,6 +117,9 @@ struct llama_bridge {
     int (*embedding_width)(const void *model);
     // Whether a state is beside each token: it drafts another model's tokens.
     bool (*has_states)(const void *model);
+
+    // Whether tokens can have decision orders.
+    bool (*has_orders)(void);
 
     // NULL where it is refused; the log says why.
     void *(*open)(void *model, const struct llama_bridge_session *session);

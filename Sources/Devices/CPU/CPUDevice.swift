@@ -7,7 +7,8 @@ import ModelGraph
 ///
 /// Results depend neither on the number of threads nor on which other tokens a batch holds.
 public final class CPUDevice: Device {
-    public let name = "cpu"
+    public static let name = "cpu"
+    public let name: String = CPUDevice.name
     public let summary: String
     public let precision = Precision(storage: .float32, accumulation: .float32)
     let kernels: CPUKernelTable

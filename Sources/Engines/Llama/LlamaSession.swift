@@ -82,6 +82,7 @@ final class LlamaSession: ScriptSession {
     }
 
     private func processAtOnce(_ batch: Batch) throws -> StepResult {
+        if batch.tokens.contains(where: { $0.order != .none }) { return try decide(batch) }
         try submit(batch, functions.pointee.decode)
         if functions.pointee.is_pooled(context) {
             let sequences = batch.tokens.sequences.elements
@@ -94,6 +95,19 @@ final class LlamaSession: ScriptSession {
             : StepResult(embeddings: try embeddings(batch))
     }
 
+    private func decide(_ batch: Batch) throws -> StepResult {
+        guard functions.pointee.has_orders() else {
+            throw Unsupported("decision orders: this llama.cpp has no function that sets them")
+        }
+        let options = try Questions(batch.tokens).options.indices
+        try submit(batch, functions.pointee.decode)
+        // A row for each token, of which those of the first are the options'.
+        let scores = try outputs(
+            Array(options), count: batch.tokens.count, by: functions.pointee.embeddings,
+            all: functions.pointee.all_embeddings) { $0 }
+        return StepResult(embeddings: scores)
+    }
+
     private typealias Submission = @convention(c) (
         UnsafeMutableRawPointer?, UnsafePointer<llama_bridge_batch>?
     ) -> Int32
@@ -103,22 +117,30 @@ final class LlamaSession: ScriptSession {
         let positions = batch.tokens.map { Int32(clamping: $0.position) }
         let sequences = batch.tokens.map { UInt64($0.sequences.bits) }
         let outputs = batch.tokens.map(\.wantsOutput)
+        let isDecided = batch.tokens.contains { $0.order != .none }
+        let orders = isDecided ? batch.tokens.map { Int32($0.order.number) } : []
         let isEmbedded = batch.tokens.first?.isEmbedding ?? false
         if isEmbedded, hasStates { throw Unsupported("what a target made of tokens: no public function gives it mapped") }
         let embeddings = isEmbedded ? batch.tokens.flatMap { $0.embedding(width: embeddingWidth) }
             : hasStates ? batch.tokens.flatMap { $0.state(width: embeddingWidth) } : []
         LlamaLog.shared.clear()
+        var tokens = llama_bridge_batch()
+        tokens.count = Int32(batch.tokens.count)
+        tokens.embedding_width = Int32(clamping: embeddingWidth)
         let status = ids.withUnsafeBufferPointer { ids in
             positions.withUnsafeBufferPointer { positions in
                 sequences.withUnsafeBufferPointer { sequences in
                     outputs.withUnsafeBufferPointer { outputs in
                         embeddings.withUnsafeBufferPointer { embeddings in
-                            var tokens = llama_bridge_batch(
-                                count: Int32(batch.tokens.count), ids: ids.baseAddress, positions: positions.baseAddress,
-                                embeddings: embeddings.isEmpty ? nil : embeddings.baseAddress,
-                                embedding_width: Int32(clamping: embeddingWidth), sequences: sequences.baseAddress,
-                                wants_output: outputs.baseAddress)
-                            return function?(context, &tokens) ?? 0
+                            orders.withUnsafeBufferPointer { orders in
+                                tokens.ids = ids.baseAddress
+                                tokens.positions = positions.baseAddress
+                                tokens.sequences = sequences.baseAddress
+                                tokens.wants_output = outputs.baseAddress
+                                tokens.embeddings = embeddings.isEmpty ? nil : embeddings.baseAddress
+                                tokens.orders = orders.isEmpty ? nil : orders.baseAddress
+                                return function?(context, &tokens) ?? 0
+                            }
                         }
                     }
                 }
@@ -151,9 +173,17 @@ final class LlamaSession: ScriptSession {
         let wanted = batch.tokens.indices.filter { batch.tokens[$0].wantsOutput }
         guard !wanted.isEmpty else { return nil }
         let count = makesAllOutputs ? batch.tokens.count : wanted.count
-        return try rows(wanted) { place, width in
-            // Its number among the outputs.
-            let number = makesAllOutputs ? wanted[place] : place
+        return try outputs(wanted, count: count, by: row, all: all) { makesAllOutputs ? wanted[$0] : $0 }
+    }
+
+    /// - Parameters:
+    ///   - count: of all outputs that there are.
+    ///   - numbers: of those that are wanted among them, by their places in `wanted`.
+    private func outputs(
+        _ wanted: [Int], count: Int, by row: Row, all: AllRows, numbers: (Int) -> Int
+    ) throws -> Rows {
+        try rows(wanted) { place, width in
+            let number = numbers(place)
             switch outputAccess {
             case nil: return row(context, Int32(wanted[place]), &width)
             case .fromEnd: return row(context, Int32(number - count), &width)

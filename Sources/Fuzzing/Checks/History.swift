@@ -1,3 +1,4 @@
+import Architectures
 import Engines
 import Inference
 
@@ -18,7 +19,7 @@ struct History {
     /// - Precondition: the script preserves histories: see `ScriptState`.
     init(_ script: Script, _ traits: SessionTraits) {
         if traits.traits.isOfWholeBatches {
-            plain = Self.batches(script, isPooled: traits.traits.pooling != .none)
+            plain = Self.batches(script, traits.traits)
             return
         }
         var state = ScriptState(traits, script.options)
@@ -72,7 +73,7 @@ struct History {
     }
 
     /// Of a model that keeps nothing between batches: each sequence of each batch.
-    private static func batches(_ script: Script, isPooled: Bool) -> [Plain] {
+    private static func batches(_ script: Script, _ traits: Traits) -> [Plain] {
         script.steps.enumerated().flatMap { index, step -> [Plain] in
             guard case .process(let batch) = step else { return [] }
             return batch.tokens.sequences.elements.map { sequence in
@@ -82,12 +83,16 @@ struct History {
                 let tokens = members.map {
                     Batch.Token(
                         id: batch.tokens[$0].id, position: batch.tokens[$0].position,
-                        wantsOutput: batch.tokens[$0].wantsOutput)
+                        wantsOutput: batch.tokens[$0].wantsOutput, order: batch.tokens[$0].order)
                 }
-                let rows = isPooled
-                    ? [(key: 0, step: index, original: sequence)]
-                    : members.enumerated().filter { batch.tokens[$1].wantsOutput }
+                let rows = if traits.decides {
+                    ((try? Questions(tokens))?.options ?? []).indices.map { (key: $0, step: index, original: $0) }
+                } else if traits.pooling != .none {
+                    [(key: 0, step: index, original: sequence)]
+                } else {
+                    members.enumerated().filter { batch.tokens[$1].wantsOutput }
                         .map { (key: $0, step: index, original: $1) }
+                }
                 return Plain(
                     script: Script(placement: script.placement, options: options, steps: [.process(Batch(tokens))]),
                     rows: rows)

@@ -78,6 +78,7 @@ public struct LlamaTools: Hashable, Sendable {
         }
 
         if subject.check != .agrees { limits.append("the check \(subject.check.rawValue): \(subject.check.about)") }
+        if traits.traits.decides { limits.append("which tokens are of questions and options") }
         if own.count < tokens.count { limits.append("several sequences: the prompt is one of them") }
         if own.map(\.position) != Array(own.indices) { limits.append("positions other than 0, 1, 2, …") }
         if batches.count > 1 { limits.append("\(batches.count) batches: the prompt is one") }

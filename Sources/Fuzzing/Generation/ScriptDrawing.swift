@@ -169,7 +169,8 @@ struct ScriptDrawing {
         case nil:
             var batch: Batch?
             if case .process(let tokens)? = target { batch = tokens }
-            return .process(try drawBatch(&choices, like: batch))
+            return .process(try traits.traits.decides
+                ? drawPrompt(&choices, like: batch) : drawBatch(&choices, like: batch))
         case .remove: return try drawRemoval(&choices, like: target)
         case .keep:
             var sequence: Int?
@@ -335,6 +336,18 @@ struct ScriptDrawing {
             return drawn
         }.flatMap { $0 }
         return Batch(try drawOutputs(&choices, tokens, like: target))
+    }
+
+    /// One prompt of one sequence.
+    private func drawPrompt(_ choices: inout Choices, like target: Batch?) throws -> Batch {
+        let sequence = try choices.integer(
+            in: 0...(options.sequences - 1), like: target?.tokens.first?.sequences.first)
+        var drawing = PromptDrawing(
+            room: min(state.freeCells, options.microBatch, limit), vocabulary: traits.dimensions.vocabulary)
+        let tokens = try drawing.draw(&choices, like: target)
+        return Batch(tokens.enumerated().map { position, token in
+            Batch.Token(id: token.id, position: position, sequences: SequenceSet(sequence), order: token.order)
+        })
     }
 
     /// Which sequences a token may belong to: one, or several that hold the same.

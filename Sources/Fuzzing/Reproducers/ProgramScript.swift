@@ -118,6 +118,8 @@ struct ProgramScript {
         switch step {
         case .process(let batch) where batch.tokens.contains(where: \.isEmbedding):
             return ["unavailable(\"tokens that are given as embeddings\");"]
+        case .process where model.traits.decides:
+            return ["unavailable(\"tokens of questions that are decided on\");"]
         case .process where model.traits.drafting == .states:
             return ["unavailable(\"tokens with a state beside them\");"]
         case .encode(let batch): return process(batch, "llama_encode") + outputs(number, batch, hasLogits: false)

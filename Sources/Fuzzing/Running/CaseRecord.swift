@@ -48,6 +48,8 @@ extension Case {
         if batches.contains(where: { tokens in Set(tokens.filter { !$0.isEmbedding }.map(\.wantsOutput)).count > 1 }) {
             features.append("outputs of some")
         }
+        let orders = Set(batches.joined().map(\.order))
+        features += orders.filter(\.isQuestion).map { "question \($0.rawValue)" }
         let largest = batches.map { min($0.count, options.microBatch) }.max() ?? 0
         if largest > 64 { features.append("more than 64 tokens at once") }
         if let transformation { features.append("transformation \(transformation.kind.rawValue)") }

@@ -31,7 +31,7 @@ extension Step {
     fileprivate var magnitude: Int {
         switch self {
         case .encode(let batch), .process(let batch):
-            batch.tokens.reduce(0) { $0 + $1.id + $1.position + ($1.wantsOutput ? 0 : 1) }
+            batch.tokens.reduce(0) { $0 + $1.id + $1.position + ($1.wantsOutput ? 0 : 1) + $1.order.number }
         case .remove(_, let from, let to): from + (to ?? 0) + (to == nil ? 0 : 1)
         case .shift(_, let from, let to, let number), .divide(_, let from, let to, let number):
             from + (to ?? 0) + (to == nil ? 0 : 1) + abs(number)

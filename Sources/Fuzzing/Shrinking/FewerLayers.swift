@@ -40,8 +40,9 @@ extension Case {
         }
         result.optionalTensors = optionalTensors.compactMap { name in
             var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            // The blocks of a head that decides are none of these.
             guard let place = parts.firstIndex(of: "blk"), place + 1 < parts.count,
-                let number = Int(parts[place + 1])
+                let number = Int(parts[place + 1]), !traits.decides || place == 0
             else {
                 return name
             }

@@ -53,6 +53,11 @@ struct ScriptRules {
 
     private func objection(toTokensOf batch: Batch) -> String? {
         if batch.tokens.isEmpty { return "a batch of no tokens" }
+        if traits.traits.decides {
+            do { _ = try Questions(batch.tokens) } catch { return "\(error)" }
+        } else if batch.tokens.contains(where: { $0.order != .none }) {
+            return "a question to a model that does not decide"
+        }
         let vocabulary = traits.dimensions.vocabulary
         for token in batch.tokens {
             guard traits.takes(token.id), check.takesEmbeddings || !token.isEmbedding else {

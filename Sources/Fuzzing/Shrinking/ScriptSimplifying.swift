@@ -66,6 +66,8 @@ extension CaseSearch {
     private mutating func simplifyNumbers() {
         cut { $0.tokens } _: { $0.changingTokens($1) { $0.id = 0 } }
         cut { $0.tokens } _: { $0.changingTokens($1) { $0.wantsOutput = true } }
+        cut { $0.tokens } _: { $0.changingTokens($1) { $0.order = .none } }
+        cut { $0.tokens } _: { $0.changingTokens($1) { if $0.order.isQuestion { $0.order = .noul } } }
         cut { $0.tokens } _: { $0.closingGaps($1) }
         for number in best.script.steps.indices {
             for simpler in best.script.steps[number].simpler { edit { $0.script.steps[number] = simpler } }

@@ -31,8 +31,12 @@ struct Assignment {
             device.unsupported(node, in: graph, weightTypes: weightTypes)
         }
         func fallBack(_ node: Node, from device: any Device, _ reason: String) throws -> any Device {
+            guard let cpu = available.devices.first(where: { $0.name == DeviceSet.fallback }) else {
+                throw DeviceError(
+                    device: device.name,
+                    reason: "cannot run \(node.op.name) (\(reason)), and there is no \(DeviceSet.fallback) to run it instead")
+            }
             fallbacks.append(Fallback(device: device.name, op: node.op.name, layer: node.layer, reason: reason))
-            let cpu = try available.named("cpu")
             if let other = unsupported(node, on: cpu) {
                 throw DeviceError(
                     device: cpu.name,

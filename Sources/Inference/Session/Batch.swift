@@ -10,12 +10,17 @@ public struct Batch: Hashable, Sendable {
         public var sequences: SequenceSet
         /// Whether logits or embeddings of this token are wanted.
         public var wantsOutput: Bool
+        /// What it is part of, where the model decides on questions.
+        public var order: DecisionOrder
 
-        public init(id: Int, position: Int, sequences: SequenceSet = [0], wantsOutput: Bool = true) {
+        public init(
+            id: Int, position: Int, sequences: SequenceSet = [0], wantsOutput: Bool = true, order: DecisionOrder = .none
+        ) {
             self.id = id
             self.position = position
             self.sequences = sequences
             self.wantsOutput = wantsOutput
+            self.order = order
         }
 
         /// Whether it is given as an embedding (`BatchShape.isEmbedded`).
@@ -76,6 +81,8 @@ extension Batch: Codable {
         case ids, positions, sequences
         /// Indices of the tokens whose output is wanted.
         case outputs
+        /// Absent where no token has one.
+        case orders
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -84,6 +91,7 @@ extension Batch: Codable {
         try container.encode(tokens.map(\.position), forKey: .positions)
         try container.encode(tokens.map(\.sequences), forKey: .sequences)
         try container.encode(tokens.indices.filter { tokens[$0].wantsOutput }, forKey: .outputs)
+        if tokens.contains(where: { $0.order != .none }) { try container.encode(tokens.map(\.order), forKey: .orders) }
     }
 
     public init(from decoder: any Decoder) throws {
@@ -92,16 +100,19 @@ extension Batch: Codable {
         let positions = try container.decode([Int].self, forKey: .positions)
         let sequences = try container.decode([SequenceSet].self, forKey: .sequences)
         let outputs = Set(try container.decode([Int].self, forKey: .outputs))
-        guard positions.count == ids.count, sequences.count == ids.count,
+        let orders = try container.decodeIfPresent([DecisionOrder].self, forKey: .orders) ?? ids.map { _ in .none }
+        guard positions.count == ids.count, sequences.count == ids.count, orders.count == ids.count,
             outputs.allSatisfy(ids.indices.contains)
         else {
             throw DecodingError.dataCorruptedError(
                 forKey: .ids, in: container,
                 debugDescription: "\(ids.count) ids, \(positions.count) positions, "
-                    + "\(sequences.count) sets of sequences, outputs \(outputs.sorted())")
+                    + "\(sequences.count) sets of sequences, outputs \(outputs.sorted()), \(orders.count) orders")
         }
         tokens = ids.indices.map {
-            Token(id: ids[$0], position: positions[$0], sequences: sequences[$0], wantsOutput: outputs.contains($0))
+            Token(
+                id: ids[$0], position: positions[$0], sequences: sequences[$0], wantsOutput: outputs.contains($0),
+                order: orders[$0])
         }
     }
 }

@@ -4,15 +4,15 @@ import Devices
 public struct Output: Sendable {
     /// A row for each token whose output was wanted; nil for models without logits.
     public internal(set) var logits: Rows?
-    /// A row for each token whose output was wanted or, pooled, for each sequence; nil unless asked for
-    /// or all that the model gives.
+    /// A row for each token whose output was wanted or, pooled, for each sequence, or for each option that was decided
+    /// on; nil unless asked for or all that the model gives.
     public internal(set) var embeddings: Rows?
     /// The residual stream after each block, a row for each token; empty unless asked for.
     public internal(set) var blocks: [Rows] = []
 
     /// Rows of equal length, each with the number it belongs to.
     public struct Rows: Sendable, Hashable {
-        /// The token's index in the batch, or the sequence of a pooled row; ascending.
+        /// The token's index in the batch, the sequence of a pooled row, or the option's number; ascending.
         public internal(set) var keys: [Int]
         public internal(set) var width: Int
         /// `[keys.count, width]`, in the precision of the device that made them.

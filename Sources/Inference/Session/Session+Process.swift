@@ -34,9 +34,9 @@ extension Session {
         if !traits.isBidirectional { try checkPositions(batch) }
         if isOfWholeBatches {
             guard batch.tokens.count <= options.microBatch else {
+                let reason = traits.isBidirectional ? "see each other" : traits.decides ? "are one prompt" : "are pooled"
                 throw SessionError(
-                    "\(batch.tokens.count) tokens that \(traits.isBidirectional ? "see each other" : "are pooled") "
-                        + "in micro-batches of \(options.microBatch)")
+                    "\(batch.tokens.count) tokens that \(reason) in micro-batches of \(options.microBatch)")
             }
         }
         if hasCells, cells.freeCount < batch.tokens.count {
@@ -105,7 +105,9 @@ extension Session {
         _ tokens: ArraySlice<Batch.Token>, _ common: [Input: HostTensor], _ inPieces: Bool, _ take: (Output) -> Void
     ) throws {
         let pooled = pooling == .none ? nil : Pool(tokens, pooling == .rank ? traits.classifierPooling : pooling)
-        var rows = pooled == nil ? tokens.indices.filter { tokens[$0].wantsOutput } : Array(tokens.indices)
+        let questions = traits.decides ? try Questions(tokens) : nil
+        let isOfTokens = pooled == nil && questions == nil
+        var rows = isOfTokens ? tokens.indices.filter { tokens[$0].wantsOutput } : Array(tokens.indices)
         let isWanted = !rows.isEmpty
         // A graph has at least one output row: where none is wanted, the last token's is computed for nothing.
         if !isWanted { rows = [tokens.endIndex - 1] }
@@ -113,7 +115,8 @@ extension Session {
         let shape = BatchShape(
             tokens: tokens.count, outputs: rows.count, cells: hasCache ? cells.extent() : 0,
             encoderTokens: encoded?.sequences.count ?? 0, context: context, pooledSequences: pooled?.sequences.count,
-            isEmbedded: tokens.first?.isEmbedding ?? false)
+            isEmbedded: tokens.first?.isEmbedding ?? false, questions: questions?.all.count ?? 1,
+            options: questions?.options.count ?? 1)
         let plan = try plan(for: shape)
 
         var inputs = common
@@ -129,6 +132,7 @@ extension Session {
             inputs[.hidden] = .float(tokens.flatMap { $0.state(width: width) })
         }
         if let pooled { inputs[.pooling] = .double(pooled.weights) }
+        if let questions { inputs.merge(questions.inputs(tokens: tokens.count)) { $1 } }
         if let encoded {
             inputs[.encoderOutput] = encoded.elements
             inputs[.encoderPositions] = .index(encoded.sequences.indices.map { Int32($0) })
@@ -136,7 +140,7 @@ extension Session {
         }
 
         let wanted = wanted(of: plan.graph)
-        if inPieces, isWanted, pooled == nil, wanted.count == 1, let name = wanted.first,
+        if inPieces, isWanted, isOfTokens, wanted.count == 1, let name = wanted.first,
             let output = plan.graph.outputs[name]
         {
             let whole = plan.graph.values[output].shape
@@ -161,9 +165,10 @@ extension Session {
             }
             return Output.Rows(keys: keys, width: shape.last, elements: elements)
         }
+        let keys = questions.map { Array($0.options.indices) } ?? pooled?.sequences ?? rows
         take(
             Output(
-                logits: try found(.logits, rows), embeddings: try found(.embeddings, pooled?.sequences ?? rows),
+                logits: try found(.logits, rows), embeddings: try found(.embeddings, keys),
                 blocks: Self.blocks(results, of: Array(tokens.indices))))
     }
 
@@ -217,6 +222,7 @@ extension Session {
 
     private func check(_ batch: Batch) throws {
         guard !batch.tokens.isEmpty else { throw SessionError("a batch of no tokens") }
+        if traits.decides { _ = try Questions(batch.tokens) }
         let vocabulary = model.architecture.dimensions.vocabulary
         for (index, token) in batch.tokens.enumerated() {
             guard traits.takes(token.id, wholeBatches: isOfWholeBatches, vocabulary: vocabulary) else {
@@ -230,6 +236,9 @@ extension Session {
                 guard !isOfWholeBatches || index == 0 || traits.isContext(batch.tokens[index - 1].id) else {
                     throw SessionError("token \(index) is context for tokens that come before it")
                 }
+            }
+            guard traits.decides || token.order == .none else {
+                throw SessionError("token \(index) is part of a question, on which the model does not decide")
             }
             guard (0...Int(Int32.max)).contains(token.position) else {
                 throw SessionError("token \(index) has position \(token.position)")

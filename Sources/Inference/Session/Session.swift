@@ -62,6 +62,9 @@ public final class Session {
                 "the model \(pooling == .rank ? "classifies" : "does not classify"): "
                     + "\(options.pooling?.name ?? "") pooling is not possible")
         }
+        guard options.pooling == nil || !model.architecture.traits.decides else {
+            throw SessionError("the model decides on questions: no pooling is possible")
+        }
         guard weights == nil || weights?.model === model else {
             throw SessionError("the shared weights are another model's")
         }
@@ -97,7 +100,7 @@ public final class Session {
     var traits: Traits { model.architecture.traits }
     var pooling: Pooling { options.pooling ?? traits.pooling }
     /// Whether a batch is computed by itself: see `Traits`.
-    var isOfWholeBatches: Bool { traits.isBidirectional || pooling != .none }
+    var isOfWholeBatches: Bool { traits.isBidirectional || pooling != .none || traits.decides }
     var isRecurrent: Bool { states.has(.recurrent) }
     var hasCache: Bool { states.has(.cache) }
     /// Whether each token takes a cell; so it does even where no layer has a cache or any other memory.

@@ -34,9 +34,7 @@ public struct HunyuanMoE: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                block.norm("attn_q_norm", q.rotated(rope), normalization),
-                block.norm("attn_k_norm", k.rotated(rope), normalization), v,
-                scale: attention.scale, mask: traits.mask, rotation: g.rotation(rope))
+                normedAfterRotation: q, k, v, normalization, scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init(), beside: shared)
         }

@@ -45,23 +45,11 @@ public struct HunYuanVL: Architecture {
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
-            let mixed = attend(block, block.norm("attn_q_norm", q.rotated(rope), normalization), k, v, rope)
+            let mixed = block.cachedAttention(
+                normedAfterRotation: q, k, v, normalization, scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
         }
         g.logits(x, dimensions, normalization)
-    }
-
-    /// A norm without its scale leaves a rotation as it is. Keys are cached like this, so that they can be turned on when
-    /// positions shift, and scaled afterwards.
-    private func attend(_ block: Scope, _ queries: Value, _ k: Value, _ v: Value, _ rope: Rope) -> Value {
-        let keys = k.rotated(rope).norm(.rms, normalization.epsilon)
-        let keyCache = block.state(
-            "cache_k", .cache, row: [k.shape[1], k.shape[2]], rotation: block.g.rotation(rope))
-        let valueCache = block.state("cache_v", .cache, row: [v.shape[1], v.shape[2]], holdsValues: true)
-        let scale = block.weight("attn_k_norm.weight", [attention.keySize], .scale)
-        return block.attention(
-            queries, block.store(keys, keyCache) * scale, block.store(v, valueCache), block.g.cacheMask(traits.mask),
-            scale: attention.scale, valueSize: v.shape[2])
     }
 }

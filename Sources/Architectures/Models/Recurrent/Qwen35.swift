@@ -8,23 +8,37 @@ public struct Qwen35: Architecture {
 
     public let dimensions: Dimensions
     public let traits: Traits
-    let normalization: Normalization
-    let mixers: DeltaNetHybrid
-    let feedForward: Int
+    let blocks: Qwen35Blocks
 
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths, predictionBlocks: true)
         traits = try Traits(decoder: &h, bidirectional: false, predictionBlocks: dimensions.predictionBlocks)
+        blocks = try Qwen35Blocks(&h, dimensions)
+    }
+
+    public func build(_ g: GraphBuilder) {
+        g.decoder(dimensions, blocks.normalization) { blocks.transform($0, $1, $2) }
+    }
+}
+
+/// The blocks of Qwen3.5, and of what is made of it.
+struct Qwen35Blocks: Sendable {
+    let normalization: Normalization
+    let mixers: DeltaNetHybrid
+    let feedForward: Int
+
+    init(_ h: inout some Hyperparameters, _ dimensions: Dimensions) throws {
         normalization = try Normalization(&h, .rms, inner: Scope.unitEpsilon)
         mixers = try DeltaNetHybrid(&h, dimensions, .inTurns, sections: true)
         feedForward = try h.feedForwardLength()
     }
 
-    public func build(_ g: GraphBuilder) {
-        g.decoder(dimensions, normalization) { block, layer, x in
-            let x = x + mixers.mix(block, layer, block.norm("attn_norm", x, normalization), normalization)
-            return x + block.feedForward(
-                block.norm("post_attention_norm", x, normalization), size: feedForward, .gated(.swiglu))
-        }
+    /// `[T, D] → [T, D]`
+    /// - Parameter keepsKeys: see `DeltaNetHybrid.mix`.
+    func transform(_ block: Scope, _ layer: Int, _ x: Value, keepsKeys: Bool = true) -> Value {
+        let normed = block.norm("attn_norm", x, normalization)
+        let x = x + mixers.mix(block, layer, normed, normalization, keepsKeys: keepsKeys)
+        return x + block.feedForward(
+            block.norm("post_attention_norm", x, normalization), size: feedForward, .gated(.swiglu))
     }
 }

@@ -347,10 +347,11 @@ static bool has_encoder(const void *model) {
     return llama_model_has_encoder(model) && !has_states(model) && !takes_context(model);
 }
 
-// Of some families there are encoders only, whether their metadata say so or not; WavTokenizer has no logits either.
+// Of some families there are encoders only, whether their metadata say so or not; WavTokenizer has no logits either, and
+// Clef gives scores.
 static bool is_encoder(const void *model) {
     return is_only_encoder(model) || is_named(model, "bert") || is_named(model, "llama-embed") ||
-           is_named(model, "gemma-embedding") || is_named(model, "wavtokenizer-dec");
+           is_named(model, "gemma-embedding") || is_named(model, "wavtokenizer-dec") || is_named(model, "clef");
 }
 
 // As there are of those that write several tokens at a time.
@@ -463,11 +464,55 @@ static int process(
     return status;
 }
 
+// Decision orders
+//
+// They are of an interface that few headers have and fewer export: its functions are there or are not when the bridge is
+// opened. The one that sets an order has C++'s name.
+
+#define STRINGS(a, b) #a b
+#define SYMBOL(prefix, name) STRINGS(prefix, name)
+#define IMPORTED(name) __asm__(SYMBOL(__USER_LABEL_PREFIX__, name)) __attribute__((weak))
+
+struct llama_batch_ext;
+extern struct llama_batch_ext *prompt_init(struct llama_context *) IMPORTED("llama_batch_ext_init");
+extern void prompt_free(struct llama_batch_ext *) IMPORTED("llama_batch_ext_free");
+extern int32_t prompt_add(struct llama_batch_ext *, llama_seq_id, llama_token) IMPORTED("llama_batch_ext_add_token");
+extern bool prompt_set_position(struct llama_batch_ext *, int32_t, const llama_pos *) IMPORTED("llama_batch_ext_set_pos");
+extern bool prompt_set_output(struct llama_batch_ext *, int32_t, bool) IMPORTED("llama_batch_ext_set_output_embd");
+extern bool prompt_set_order(struct llama_batch_ext *, int32_t, int)
+    IMPORTED("_Z34llama_batch_ext_set_decision_orderP15llama_batch_exti20llama_decision_order");
+extern int32_t prompt_process(struct llama_context *, int, struct llama_batch_ext *) IMPORTED("llama_process");
+
+static bool has_orders(void) {
+    return prompt_init && prompt_free && prompt_add && prompt_set_position && prompt_set_output && prompt_set_order &&
+           prompt_process;
+}
+
+static int decide(void *context, const struct llama_bridge_batch *tokens) {
+    enum { DECODE = 1 };
+    struct llama_batch_ext *prompt = prompt_init(context);
+    int status = 0;
+    for (int i = 0; i < tokens->count && status == 0; i++) {
+        int sequence = 0;
+        while (sequence < 63 && !(tokens->sequences[i] >> sequence & 1)) sequence++;
+        int32_t index = prompt_add(prompt, sequence, tokens->ids[i]);
+        llama_pos position = tokens->positions[i];
+        bool is_set = index == i && prompt_set_position(prompt, index, &position) &&
+                      prompt_set_output(prompt, index, true) && prompt_set_order(prompt, index, tokens->orders[i]);
+        if (!is_set) status = -1;
+    }
+    if (status == 0) status = prompt_process(context, DECODE, prompt);
+    prompt_free(prompt);
+    if (status == 0) llama_synchronize(context);
+    return status;
+}
+
 static int encode(void *context, const struct llama_bridge_batch *batch) {
     return process(context, batch, llama_encode);
 }
 
 static int decode(void *context, const struct llama_bridge_batch *batch) {
+    if (batch->orders != NULL) return decide(context, batch);
     // T5's encoder by itself.
     return process(context, batch, is_only_encoder(llama_get_model(context)) ? llama_encode : llama_decode);
 }
@@ -575,6 +620,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .is_of_whole_batches = is_of_whole_batches,
     .embedding_width = embedding_width,
     .has_states = has_states,
+    .has_orders = has_orders,
     .open = open_context,
     .close = close_context,
     .encode = encode,

@@ -205,10 +205,19 @@ extension Batch.Token: PayloadValue {
     init(reading payload: inout PayloadReader) throws {
         self.init(
             id: try payload.read(), position: try payload.read(), sequences: try payload.read(),
-            wantsOutput: try payload.read())
+            wantsOutput: try payload.read(), order: try payload.read())
     }
 
-    func write(to payload: inout PayloadWriter) { payload.write(id, position, sequences, wantsOutput) }
+    func write(to payload: inout PayloadWriter) { payload.write(id, position, sequences, wantsOutput, order) }
+}
+
+/// As its number.
+extension DecisionOrder: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self = Self.allCases[try payload.integer(in: 0..<Self.allCases.count)]
+    }
+
+    func write(to payload: inout PayloadWriter) { payload.write(number) }
 }
 
 extension SequenceSet: PayloadValue {
