@@ -6,6 +6,7 @@ Importing this registers them in `authors.FAMILIES`, and the tokenizers that the
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from typing import Sequence
 
 import numpy as np
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 import authors
@@ -41,6 +43,16 @@ class OwnHead(Transformers):
         with float64():
             model.lm_head.weight = torch.nn.Parameter(parameters[self.HEAD].clone())
         return model
+
+
+class Published(Transformers):
+    """Classes of a package that authors publish for models that transformers has none of."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def model_class(self, configuration: Configuration) -> type[transformers.PreTrainedModel]:
+        return getattr(importlib.import_module(self.module), configuration.model_class)
 
 
 class Body(Transformers):
@@ -222,7 +234,8 @@ def prediction_blocks(configuration: Configuration, scratch: Path) -> dict[str, 
             joining = {f"{block}eh_proj": 2, f"{block}enorm": 1, f"{block}hnorm": 1, f"{block}shared_head.norm": 1}
     if "num_hidden_layers" in values:
         values["num_hidden_layers"] = layers + 1
-    larger = authors.class_of(configuration)(authors.config_of(configuration.with_values(**values)))
+    plain = Transformers()
+    larger = plain.model_class(configuration)(plain.config(configuration.with_values(**values)))
     larger.save_pretrained(scratch)
     tensors = {
         new + name.removeprefix(old): torch.full_like(tensor, math.nan)
@@ -322,6 +335,7 @@ def ranked_pairs(folder: Path) -> None:
 
 FAMILIES["bitnet"] = BitNet()
 FAMILIES["body"] = Body()
+FAMILIES["granite-switch"] = Published("granite_switch.hf")
 FAMILIES["own-head"] = OwnHead()
 # Kimi Linear's matrices of dense blocks have names that only experts have where published.
 FAMILIES["kimi-linear"] = Renamed({r"block_sparse_moe(?=\.(gate|up|down)_proj\.)": "mlp"})

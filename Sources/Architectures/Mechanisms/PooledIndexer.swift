@@ -17,7 +17,7 @@ public struct PooledIndexer: Hashable, Sendable {
         headSize = try h.integer(
             "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(1), isRare: true,
             "size of a head of the indexer")
-        let length = try h.integer("attention.indexer.kpool", 2...65536, fuzz: [4, 2, 3, 8, 16], "positions of a window of the indexer")
+        let length = try h.integer("attention.indexer.kpool", 1...65536, fuzz: [4, 2, 3, 8, 16, 1], "positions of a window of the indexer")
         let budget = try h.integer(
             "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 16].map { $0 * length }, "positions that each token attends to")
         try h.require(
