@@ -171,15 +171,18 @@ def glm5_next(draw: Draw) -> Configuration:
     }
     if rarely(draw):
         values[draw(st.sampled_from(["attention_bias", "tie_word_embeddings"]))] = True
+    predicting = draw(st.integers(0, 1))
     published = {
-        "first_k_dense_replace": dense, "mla_use_nope": True, "mhc": True, "num_nextn_predict_layers": 0,
+        "first_k_dense_replace": dense, "mla_use_nope": True, "mhc": True, "num_nextn_predict_layers": predicting,
         "linear_attn_config": {
             "num_heads": heads, "head_dim": values["linear_head_dim"],
             "short_conv_kernel_size": values["linear_conv_kernel_dim"],
             "gate_lower_bound": values["linear_lower_bound"], "safe_gate": values["linear_lower_bound"] is not None},
     }
     tokens = {name: 316 + number for number, name in enumerate(GLM5_TOKENS)}
-    return language_model("Glm5Next", draw, values, tokens, published, tokenizer="glm")
+    return language_model(
+        "Glm5Next", draw, values, tokens, published, tokenizer="glm",
+        family="with-prediction" if predicting else "transformers", converter={"no_mtp": draw(st.booleans())})
 
 
 GLM5_TOKENS = ("image_token_id", "video_token_id", "video_start_token_id", "video_end_token_id")
