@@ -68,6 +68,9 @@ def float64() -> Iterator[None]:
 class Family(Protocol):
     """Code of authors: what `compare` asks of it."""
 
+    gives_states: bool
+    """Whether a row has not only logits, but after them a state that a draft goes on from."""
+
     def build(self, configuration: Configuration, seed: int) -> torch.nn.Module:
         """A float32 model with random parameters."""
 
@@ -88,11 +91,20 @@ class Family(Protocol):
 class Transformers:
     """Classes of the package transformers."""
 
+    gives_states = False
+
+    def model_class(self, configuration: Configuration) -> type[transformers.PreTrainedModel]:
+        return getattr(transformers, configuration.model_class)
+
+    def config(self, configuration: Configuration) -> transformers.PreTrainedConfig:
+        """The class's configuration; it changes what it is given, so it is given a copy."""
+        return self.model_class(configuration).config_class(**copy.deepcopy(configuration.values))
+
     def build(self, configuration: Configuration, seed: int) -> torch.nn.Module:
         torch.manual_seed(seed)
-        config = config_of(configuration)
+        config = self.config(configuration)
         config.dtype = torch.float32
-        model = class_of(configuration)(config).float().eval()
+        model = self.model_class(configuration)(config).float().eval()
         randomise(model, seed, configuration.gain)
         return model
 
@@ -107,7 +119,7 @@ class Transformers:
             save_pooling(configuration.pooling, model.config.hidden_size, folder)
 
     def exact(self, configuration: Configuration, parameters: Parameters) -> torch.nn.Module:
-        return exact_model(class_of(configuration), config_of(configuration), parameters)
+        return exact_model(self.model_class(configuration), self.config(configuration), parameters)
 
     def answer(self, model: torch.nn.Module, configuration: Configuration,
                tokens: Sequence[int], source: Sequence[int]) -> np.ndarray:
@@ -136,7 +148,7 @@ def rows_of(model: transformers.PreTrainedModel, tokens: Sequence[int], source: 
     inputs = {"input_ids": torch.tensor([list(tokens)])}
     if model.config.is_encoder_decoder:
         inputs = {"input_ids": torch.tensor([list(source)]), "decoder_input_ids": inputs["input_ids"]}
-    if hasattr(model.config, "use_cache"):
+    if hasattr(model.config.get_text_config(), "use_cache"):
         inputs["use_cache"] = False
     output = model(**inputs)
     rows = output.logits if "logits" in output else output.last_hidden_state
@@ -150,15 +162,6 @@ FAMILIES: dict[str, Family] = {"transformers": Transformers()}
 
 def family(configuration: Configuration) -> Family:
     return FAMILIES[configuration.family]
-
-
-def class_of(configuration: Configuration) -> type[transformers.PreTrainedModel]:
-    return getattr(transformers, configuration.model_class)
-
-
-def config_of(configuration: Configuration) -> transformers.PreTrainedConfig:
-    """The class's configuration; it changes what it is given, so it is given a copy."""
-    return class_of(configuration).config_class(**copy.deepcopy(configuration.values))
 
 
 SPECIAL = (

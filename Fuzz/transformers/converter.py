@@ -12,6 +12,10 @@ from typing import Any
 import torch
 
 
+TARGET = "target"
+"""The folder, in that of a draft, of the model whose tokens it drafts: its configuration and its tokenizer."""
+
+
 class ConverterRefused(Exception):
     """It raised, and this is the last line of what it said."""
 
@@ -66,7 +70,10 @@ class Converter:
                 if not vocabulary:
                     own["set_vocab"] = without_vocabulary
                 model_class = type(model_class.__name__, (model_class,), own)
-                model = model_class(folder, self.gguf.LlamaFileType.ALL_F32, output, eager=True, **options)
+                target = folder / TARGET
+                model = model_class(
+                    folder, self.gguf.LlamaFileType.ALL_F32, output, eager=True,
+                    target_model_dir=target if target.is_dir() else None, **options)
                 model.write()
         except KeyboardInterrupt:
             raise

@@ -6,6 +6,7 @@ Importing this registers them in `authors.FAMILIES`, and the tokenizers that the
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from typing import Sequence
 
 import numpy as np
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 import authors
@@ -41,6 +43,16 @@ class OwnHead(Transformers):
         with float64():
             model.lm_head.weight = torch.nn.Parameter(parameters[self.HEAD].clone())
         return model
+
+
+class Published(Transformers):
+    """Classes of a package that authors publish for models that transformers has none of."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def model_class(self, configuration: Configuration) -> type[transformers.PreTrainedModel]:
+        return getattr(importlib.import_module(self.module), configuration.model_class)
 
 
 class Body(Transformers):
@@ -201,6 +213,7 @@ def prediction_blocks(configuration: Configuration, scratch: Path) -> dict[str, 
     They are blocks like the last ones, so a model that has one more is built to know their shapes.
     """
     values = dict(configuration.values)
+    left_out: tuple[str, ...] = ()
     match configuration.model_class:
         case "NemotronHForCausalLM":
             layers = len(values["layers_block_type"])
@@ -213,26 +226,41 @@ def prediction_blocks(configuration: Configuration, scratch: Path) -> dict[str, 
             values["layer_types"] = [*values["layer_types"], "full_attention"]
             moved = {f"model.layers.{layers}.": "mtp.layers.0."}
             joining = {"mtp.fc": 2, "mtp.pre_fc_norm_embedding": 1, "mtp.pre_fc_norm_hidden": 1, "mtp.norm": 1}
+        case "Glm5NextForConditionalGeneration":
+            text = dict(values["text_config"])
+            layers = text["num_hidden_layers"]
+            text |= {key: [*text[key], kind] for key, kind in (
+                ("layer_types", "indexed_attention"), ("indexer_types", "full"), ("mlp_layer_types", "sparse"))}
+            values["text_config"] = text | {"num_hidden_layers": layers + 1}
+            block = f"model.language_model.layers.{layers}."
+            moved, joining = {block: block}, joining_of(block)
+            # Their residuals are plain.
+            left_out = ("hc_attn_", "hc_ffn_")
         case _:
             layers = values["num_hidden_layers"]
             if "mlp_layer_types" in values:
                 values["mlp_layer_types"] = [*values["mlp_layer_types"], "sparse"]
             block = f"model.layers.{layers}."
-            moved = {block: block}
-            joining = {f"{block}eh_proj": 2, f"{block}enorm": 1, f"{block}hnorm": 1, f"{block}shared_head.norm": 1}
+            moved, joining = {block: block}, joining_of(block)
     if "num_hidden_layers" in values:
         values["num_hidden_layers"] = layers + 1
-    larger = authors.class_of(configuration)(authors.config_of(configuration.with_values(**values)))
+    plain = Transformers()
+    larger = plain.model_class(configuration)(plain.config(configuration.with_values(**values)))
     larger.save_pretrained(scratch)
     tensors = {
         new + name.removeprefix(old): torch.full_like(tensor, math.nan)
         for name, tensor in load_file(scratch / "model.safetensors").items()
-        for old, new in moved.items() if name.startswith(old)}
-    width = values["hidden_size"]
+        for old, new in moved.items() if name.startswith(old) and not name.removeprefix(old).startswith(left_out)}
+    width = values.get("text_config", values)["hidden_size"]
     for name, inputs in joining.items():
         shape = (width,) if inputs == 1 else (width, inputs * width)
         tensors[f"{name}.weight"] = torch.full(shape, math.nan)
     return tensors
+
+
+def joining_of(block: str) -> dict[str, int]:
+    """What joins a block's two inputs, and norms: names of tensors, and how many widths their inputs have."""
+    return {f"{block}eh_proj": 2, f"{block}enorm": 1, f"{block}hnorm": 1, f"{block}shared_head.norm": 1}
 
 
 def glm(folder: Path) -> None:
@@ -322,6 +350,7 @@ def ranked_pairs(folder: Path) -> None:
 
 FAMILIES["bitnet"] = BitNet()
 FAMILIES["body"] = Body()
+FAMILIES["granite-switch"] = Published("granite_switch.hf")
 FAMILIES["own-head"] = OwnHead()
 # Kimi Linear's matrices of dense blocks have names that only experts have where published.
 FAMILIES["kimi-linear"] = Renamed({r"block_sparse_moe(?=\.(gate|up|down)_proj\.)": "mlp"})

@@ -63,6 +63,7 @@ def arguments() -> argparse.Namespace:
     own.add_argument("--prompt", metavar="TEXT", help="a text for its own tokenizer instead")
     parts = parser.add_argument_group("parts, which CI/transformers finds itself")
     parts.add_argument("--converter", type=Path, required=True, metavar="FOLDER", help="a llama.cpp checkout")
+    parts.add_argument("--packages", type=Path, metavar="FOLDER", help="packages in which authors publish their code")
     parts.add_argument("--program", type=Path, required=True, metavar="FILE", help="gguf-fuzz")
     options = parser.parse_args()
     for name in ("examples", "jobs"):
@@ -82,6 +83,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
+    if options.packages is not None:
+        sys.path.append(str(options.packages.resolve()))
     # What else is imported wants the package gguf, which must be the converter's own: not before it is there.
     from converter import Converter
 

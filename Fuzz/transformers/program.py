@@ -50,7 +50,7 @@ class Program:
         """
         output = results_of(engine, model)
         output.unlink(missing_ok=True)
-        command = ["write", "--model", str(model), "--output", str(output), "--no-hash", "--tokens", listed(tokens),
+        command = ["write", "--model", str(model), "--output", str(output), "--no-hash", f"--tokens={listed(tokens)}",
                    *engine.options, *more]
         if source:
             command += ["--encoder-tokens", listed(source)]

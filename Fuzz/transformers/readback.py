@@ -49,7 +49,8 @@ class File:
 
     metadata: dict[str, object]
     tensors: dict[str, numpy.ndarray]
-    """In float64, axes outermost first. What is quantised means what the package `gguf` says."""
+    """In float64, axes outermost first. What is quantised means what the package `gguf` says; whole numbers are left
+    out, which are no parameters."""
 
     @staticmethod
     def read(path: Path) -> File:
@@ -62,7 +63,7 @@ class File:
             metadata={name: field.contents() for name, field in reader.fields.items()},
             tensors={
                 tensor.name: dequantize(tensor.data, tensor.tensor_type).astype(numpy.float64)
-                for tensor in reader.tensors})
+                for tensor in reader.tensors if tensor.tensor_type.name not in ("I8", "I16", "I32", "I64")})
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class Checkpoint(torch.nn.Module):
 class Rwkv7:
     """A family of `authors`: its configuration's values are those of flash-linear-attention's RWKV7Config."""
 
+    gives_states = False
+
     def build(self, configuration: Configuration, seed: int) -> Checkpoint:
         return Checkpoint(random_parameters(configuration.values, torch.Generator().manual_seed(seed)))
 

@@ -147,8 +147,8 @@ public enum ArchitectureCatalog {
         Member(Dots3Note.self),
         Member(HYV4.self, transformers: "HYV4ForCausalLM"),
         Member(MiniMax01.self),
-        Member(MiniMaxM3.self),
-        Member(GLM5Next.self),
+        Member(MiniMaxM3.self, transformers: "MiniMaxM3SparseForConditionalGeneration"),
+        Member(GLM5Next.self, transformers: "Glm5NextForConditionalGeneration"),
         Member(Qwen4Exp.self, transformers: "Qwen4ExpForCausalLM"),
         Member(DeepSeek4.self),
     ]
@@ -210,8 +210,8 @@ public enum ArchitectureCatalog {
     ]
     private static let drafting: [Member] = [
         Member(EAGLE3.self),
-        Member(DFlash.self),
-        Member(Gemma4Assistant.self, llama: ""),
+        Member(DFlash.self, transformers: "MuseGlimmerAssistantModel"),
+        Member(Gemma4Assistant.self, transformers: "Gemma4AssistantForCausalLM", llama: ""),
     ]
     private static let deciding: [Member] = [
         Member(Clef.self, llama: "11669"),

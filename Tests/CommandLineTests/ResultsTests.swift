@@ -38,6 +38,29 @@ struct ResultsTests {
         }
     }
 
+    @Test("hold the embeddings beside the logits if asked")
+    func embeddings() throws {
+        try withToy { folder in
+            let written = try write("--tokens", Self.tokens, "--embeddings", in: folder)
+            #expect(written.status == 0 && !written.output.contains(" block"), "\(written)")
+            let names = try GGUFFile(path: folder + "/r.gguf").tensors.map(\.name)
+            #expect(names == ["tokens", "logits", "embeddings"])
+            #expect(try check("--device", "reference", in: folder).status == 0)
+        }
+    }
+
+    @Test("of a draft's context there are none")
+    func context() throws {
+        try withToy("dflash") { folder in
+            let written = try write("--tokens=-1,-2,1,2,3", in: folder)
+            #expect(written.status == 0, "\(written)")
+            let tensors = try GGUFFile(path: folder + "/r.gguf").tensors
+            #expect(tensors.first { $0.name == "positions" }?.dimensions == [3])
+            #expect(tensors.first { $0.name == "logits" }?.dimensions.last == 3)
+            #expect(try check("--device", "reference", in: folder).status == 0)
+        }
+    }
+
     @Test("a tensor that the model makes no use of is refused, a key that nobody reads is named")
     func unused() throws {
         try withToy { folder in

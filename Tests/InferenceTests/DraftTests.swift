@@ -85,4 +85,19 @@ struct DraftTests {
         #expect(largestError(try last([1, 4, 3]), expected) > 1e-6)
         #expect(largestError(try last([1, 2, 3]), expected) == 0)
     }
+
+    @Test("a window of Gemma 4's draft reaches as many positions back as its length")
+    func gemma4AssistantWindow() throws {
+        let windowed = try model("gemma4-assistant", [
+            "attention.sliding_window": .uint32(2), "attention.sliding_window_pattern": .array(.bool([true, true])),
+        ])
+        let session = try windowed.session()
+        func last(_ tokens: [Int]) throws -> [[Double]] {
+            try session.clear()
+            return Array(try session.process(Batch(tokens)).rows.suffix(1))
+        }
+        let expected = try last([1, 2, 3, 4])
+        #expect(largestError(try last([5, 2, 3, 4]), expected) == 0, "three positions back")
+        #expect(largestError(try last([1, 5, 3, 4]), expected) > 1e-6, "two positions back")
+    }
 }

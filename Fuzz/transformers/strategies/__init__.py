@@ -41,6 +41,12 @@ class Configuration:
     """cls, mean or last: saved as sentence-transformers save it."""
     source: int = 0
     """The length of what an encoder-decoder's encoder is given."""
+    context: int = 0
+    """How many of a draft's tokens are given as what its target made of them: the first ones."""
+    target: dict[str, Any] = field(default_factory=dict)
+    """The `config.json` of the model whose tokens a draft drafts; empty: it drafts none."""
+    alphabet: list[int] = field(default_factory=list)
+    """The tokens that prompts are made of, of which the first comes first; empty: all that have no meaning."""
     gain: float = 1.3
     """How much larger than its input a random matrix's output is: large where residuals would hide a block."""
     family: str = "transformers"

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from strategies import (
-    PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_refuses, integers, rarely,
-    rope, strategy,
+    PROMPTS, THETAS, Configuration, Draw, converter_drops, converter_drops_parameters, converter_ignores,
+    converter_refuses, integers, rarely, rope, strategy,
 )
 from strategies.dense import activation, decoder
 from strategies.shared_experts import converter_unscales_rope
@@ -48,6 +48,7 @@ def falcon_h1(draw: Draw) -> Configuration:
 
 
 converter_unscales_rope("falcon-h1")
+converter_ignores("falcon-h1", "mamba_norm_before_gate", False)
 
 
 @converter_refuses("falcon-h1", "other activations than SiLU")

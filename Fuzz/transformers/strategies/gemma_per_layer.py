@@ -138,6 +138,12 @@ def gemma4_cap(configuration: Configuration) -> Configuration | None:
     return configuration.with_values(final_logit_softcapping=30.0)
 
 
+@converter_refuses("gemma4", "heads of one size in all layers: nothing is written of that")
+def gemma4_heads(configuration: Configuration) -> bool:
+    values = configuration.values
+    return values["head_dim"] == values["global_head_dim"]
+
+
 @converter_refuses("gemma4", "attention_bias: engines know none")
 def gemma4_bias(configuration: Configuration) -> bool:
     return configuration.values["attention_bias"]

@@ -16,14 +16,15 @@ struct Gemma4Attention: Sendable {
     let rotary: RotaryEmbedding
     let windowed: Rope
 
-    init(_ h: inout some Hyperparameters, _ dimensions: Dimensions) throws {
+    /// - Parameter further: positions that a window holds beyond what the metadata says.
+    init(_ h: inout some Hyperparameters, _ dimensions: Dimensions, further: Int = 0) throws {
         let layers = dimensions.layers
         // The last layer sees everything, and of several, one that is drawn does not.
         let layouts = (layers == 1 ? 0..<1 : 1..<1 << min(5, layers - 1)).reversed()
             .map { bits in (0..<layers).map { bits >> $0 & 1 == 1 } }
         isWindowed = try h.flags("attention.sliding_window_pattern", layouts: layouts, layers: layers, "the layers with a window")
         window = .sliding(try h.integer(
-            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds"))
+            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds") + further)
 
         let (isWindowed, count) = (isWindowed, try h.integer("attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 6, 8], "query heads"))
         heads = count

@@ -1,7 +1,8 @@
 import ModelGraph
 
 /// The indexer of GLM-5.3: as DeepSeek's, of windows of positions, whose keys are means by learned weights; each token
-/// attends to the best whole windows and to what follows the last of them.
+/// attends to the best whole windows and to what follows the last of them. Windows of one position, of which llama.cpp
+/// makes an end, are read and not drawn.
 ///
 /// Source: `Glm5NextTextIndexer`, the code of its authors in transformers.
 public struct PooledIndexer: Hashable, Sendable {
@@ -17,7 +18,7 @@ public struct PooledIndexer: Hashable, Sendable {
         headSize = try h.integer(
             "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(1), isRare: true,
             "size of a head of the indexer")
-        let length = try h.integer("attention.indexer.kpool", 2...65536, fuzz: [4, 2, 3, 8, 16], "positions of a window of the indexer")
+        let length = try h.integer("attention.indexer.kpool", 1...65536, fuzz: [4, 2, 3, 8, 16], "positions of a window of the indexer")
         let budget = try h.integer(
             "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 16].map { $0 * length }, "positions that each token attends to")
         try h.require(

@@ -59,6 +59,10 @@ extension ResultsCommand {
         var context: Int?
         @Flag(help: "Also write the residual stream of all tokens after each block: layer.0, layer.1, … (builtin engine).")
         var layers = false
+        @Flag(help: ArgumentHelp(
+            "Also write the embeddings behind the logits, of a draft the states that it goes on from: embeddings "
+                + "(builtin engine)."))
+        var embeddings = false
         @Flag(help: "Do not work out the model's SHA-256.")
         var noHash = false
         @OptionGroup var engine: EngineOptions
@@ -85,11 +89,14 @@ extension ResultsCommand {
             let engine = try engine.open()
             let hash = try file.read(hashing: !noHash)
             let rows = try RowFile(top: top, beside: output)
+            var more: ResultsFile.More = []
+            if layers { more.insert(.layers) }
+            if embeddings { more.insert(.embeddings) }
             var blocks: [BlockRows] = []
             try engine.check(
-                layers
-                    ? evaluation.write(rows, blocks: &blocks, of: file, on: engine)
-                    : evaluation.write(rows, of: file, on: engine))
+                more.isEmpty
+                    ? evaluation.write(rows, of: file, on: engine)
+                    : evaluation.write(rows, more, blocks: &blocks, of: file, on: engine))
             guard rows.tops == nil || rows.kind == .logits else {
                 throw CommandError("--top: \(model) gives embeddings, of which all elements count")
             }
@@ -101,7 +108,8 @@ extension ResultsCommand {
             try ResultsFile.write(
                 rows, blocks: blocks, of: evaluation, model: file, hash: hash, engine: engine, to: output)
             let width = rows.tops == nil ? "\(rows.width)" : "the top \(rows.width) of \(rows.modelWidth)"
-            let layers = blocks.isEmpty ? "" : ", \(Format.amount(blocks.count, "block"))"
+            let count = blocks.count { $0.name != "embeddings" }
+            let layers = count == 0 ? "" : ", \(Format.amount(count, "block"))"
             print("\(output): \(rows.kind.rawValue), \(rows.keys.count) × \(width)\(layers), \(engine.device.name)")
         }
     }

@@ -9,7 +9,8 @@ struct Evaluation {
     var tokens: [Int]
     /// Of a model with an encoder and a decoder; else empty.
     var encoderTokens: [Int]
-    /// The tokens whose results are wanted, ascending; nil: all, or the one row of a model that pools.
+    /// The tokens whose results are wanted, ascending; nil: all, or the one row of a model that pools. Of what a draft is
+    /// given as context there are none.
     var positions: [Int]?
     var cacheType: StateType
     /// Of engines that have the choice; nil: as they like.
@@ -49,7 +50,8 @@ struct Evaluation {
         }
         self.tokens = tokens
         self.encoderTokens = hasEncoder ? encoderTokens ?? tokens : []
-        self.positions = positions
+        let outputs = tokens.indices.filter { traits?.isContext(tokens[$0]) != true }
+        self.positions = positions ?? (outputs.count < tokens.count ? outputs : nil)
         self.cacheType = cacheType
         self.flashAttention = flashAttention
         self.context = context
@@ -109,21 +111,25 @@ struct Evaluation {
         }
     }
 
-    /// The same, with the residual stream after each block, which only the builtin engine gives.
-    /// - Parameter blocks: takes those of each block, the encoder's first.
+    /// The same, with what only the builtin engine gives.
+    /// - Parameters:
+    ///   - more: what else than rows is wanted.
+    ///   - blocks: takes the residual stream after each block, the encoder's first, and the embeddings beside logits.
     /// - Throws: as `results`.
     func write(
-        _ rows: RowFile, blocks: inout [BlockRows], of model: ModelFile, on engine: PlacedEngine
+        _ rows: RowFile, _ more: ResultsFile.More, blocks: inout [BlockRows], of model: ModelFile,
+        on engine: PlacedEngine
     ) throws -> [String] {
         guard let builtin = engine.engine as? BuiltinEngine else {
-            throw CommandError("--layers: only the builtin engine says what its blocks make")
+            throw CommandError("--layers, --embeddings: only the builtin engine says what its blocks make")
         }
         return try CommandError.naming(model.path) {
             let script = script(engine.placement, threads: engine.threads)
             let session = try builtin.open(
                 Model(model.source), placement: engine.placement,
                 options: SessionOptions(
-                    context: context, microBatch: script.options.microBatch, cacheType: cacheType, wantsBlocks: true))
+                    context: context, microBatch: script.options.microBatch, cacheType: cacheType,
+                    wantsEmbeddings: more.contains(.embeddings), wantsBlocks: more.contains(.layers)))
             var start = 0
             for step in script.steps {
                 let output: Output
@@ -137,6 +143,9 @@ struct Evaluation {
                     continue
                 }
                 BlockRows.append(output.blocks, of: step.processed == nil ? "encoder_layer" : "layer", to: &blocks)
+                if output.logits != nil, let embeddings = output.embeddings {
+                    BlockRows.append(embeddings, named: "embeddings", to: &blocks)
+                }
             }
             try rows.finish()
             return session.fallbacks.map(\.description)
@@ -165,9 +174,9 @@ struct Evaluation {
     }
 }
 
-/// The residual stream after one block.
+/// The residual stream after one block, or what else a model gives beside its results.
 struct BlockRows {
-    /// As the results file names it: `layer.3`, `encoder_layer.0`.
+    /// As the results file names it: `layer.3`, `encoder_layer.0`, `embeddings`.
     var name: String
     var width: Int
     /// `[tokens, width]`
@@ -177,12 +186,14 @@ struct BlockRows {
     ///   - outputs: of the blocks of one stack, the first block first.
     ///   - stack: what their names begin with.
     static func append(_ outputs: [Output.Rows], of stack: String, to blocks: inout [BlockRows]) {
-        for (number, rows) in outputs.enumerated() {
-            let name = "\(stack).\(number)"
-            let index = blocks.firstIndex { $0.name == name } ?? blocks.count
-            if index == blocks.count { blocks.append(BlockRows(name: name, width: rows.width)) }
-            blocks[index].elements += rows.elements.doubles.map { Float($0) }
-        }
+        for (number, rows) in outputs.enumerated() { append(rows, named: "\(stack).\(number)", to: &blocks) }
+    }
+
+    /// Appends rows to those of that name.
+    static func append(_ rows: Output.Rows, named name: String, to blocks: inout [BlockRows]) {
+        let index = blocks.firstIndex { $0.name == name } ?? blocks.count
+        if index == blocks.count { blocks.append(BlockRows(name: name, width: rows.width)) }
+        blocks[index].elements += rows.elements.doubles.map { Float($0) }
     }
 }
 

@@ -16,16 +16,19 @@ extension ResultsFile {
         // `llama-results` writes nothing but that.
         let isOurs = file.metadata.keys.contains { $0.hasPrefix("results.") }
         origin = isOurs ? try reader.origin() : .llamaResults
-        guard let tokens = try reader.indices("tokens")?.map(Int.init), !tokens.isEmpty else {
+        // Those below 0 are embeddings, of which only files of ours say the number.
+        guard let tokens = try reader.indices("tokens", least: isOurs ? .min : 0)?.map(Int.init), !tokens.isEmpty else {
             throw reader.failure("there are no tokens")
         }
         self.tokens = tokens
         encoderTokens = try reader.indices("encoder_tokens")?.map(Int.init) ?? []
         positions = try reader.indices("positions")?.map(Int.init)
 
-        let found = try ["logits", "embeddings", "top_logits"].compactMap { name in
+        var found = try ["logits", "embeddings", "top_logits"].compactMap { name in
             try reader.floats(name).map { (name: name, tensor: $0) }
         }
+        // Beside logits they are more than is compared.
+        if isOurs, found.count > 1 { found.removeAll { $0.name == "embeddings" } }
         guard found.count == 1, let (name, rows) = found.first else {
             throw reader.failure("it must hold one of logits, embeddings and top_logits")
         }
@@ -89,12 +92,12 @@ private struct ResultsReader {
     }
 
     /// - Returns: nil where there is no such tensor.
-    func indices(_ name: String) throws -> [Int32]? {
+    func indices(_ name: String, least: Int32 = 0) throws -> [Int32]? {
         guard let tensor = file.tensor(named: name) else { return nil }
         guard tensor.type == .i32 else { throw failure("\(name) are \(tensor.type.name), must be I32") }
         // Whatever is no index is refused here; doubles hold all of them.
         let indices = try file.doubles(of: tensor)
-        guard indices.allSatisfy({ $0 >= 0 }) else { throw failure("\(name) hold a negative number") }
+        guard indices.allSatisfy({ $0 >= Double(least) }) else { throw failure("\(name) hold a negative number") }
         return indices.map { Int32($0) }
     }
 

@@ -10,7 +10,7 @@ import GGUF
 /// as `results.*` metadata; `encoder_tokens` (I32), of models with an encoder and a decoder; `positions` (I32), where
 /// there are results of some tokens only; `layer.N` (F32, a row for each token), the residual stream after block N, and
 /// `encoder_layer.N`, where they were asked for; `embeddings` instead of `logits`, of models that have no logits, one row if
-/// they pool; `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are kept.
+/// they pool, or beside them, where they were asked for; `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are kept.
 struct ResultsFile {
     /// As it was named on the command line, which `llama-results` compares.
     var modelPath: String
@@ -25,6 +25,13 @@ struct ResultsFile {
     var elements: [Float]
     /// `[rows, width]`: the tokens that the logits are of, the greatest logit first; nil: of the whole vocabulary.
     var tops: [Int32]?
+
+    /// What is kept beside the rows of results where it is asked for.
+    struct More: OptionSet {
+        let rawValue: Int
+        static let layers = More(rawValue: 1)
+        static let embeddings = More(rawValue: 2)
+    }
 
     /// Where results come from. `llama-results` says nothing of this.
     struct Origin {

@@ -1,7 +1,8 @@
 import ModelGraph
 
 /// Granite 4, dense, with low-rank adapters of all its linear maps, between which control tokens switch.
-/// Source: `GraniteSwitchForCausalLM` of IBM's granite-switch.
+/// Source: `GraniteSwitchForCausalLM` of IBM's package granite-switch 0.1.0, the last whose switch is `SingleSwitch`, which
+/// it is held against.
 public struct GraniteSwitch: Architecture {
     public static let name = "graniteswitch"
 

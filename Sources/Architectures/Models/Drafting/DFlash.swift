@@ -5,11 +5,13 @@ import ModelGraph
 ///
 /// Tokens of a block see each other, later ones too, unless the file says that they do not; windows reach as far either
 /// way then. A file cannot say of single layers that they are causal, as its authors' code has those with a window
-/// where a configuration is silent; Muse Glimmer's code, which writes the same files, has none so.
-/// Sources: Chen et al. 2026; its authors' code (`Qwen3DFlashAttention`), where logits are scaled and bounded too; the
-/// options of Gemma 4's drafts (values that are keys, norms after each part, scales) follow `Gemma4ForCausalLM` of
-/// transformers. Convolutions and selectors of DFlash 2, the Markov heads of DSpark and its DeepSeek-V4 blocks are
-/// other models, of which tensors say that they are there: they are refused.
+/// where a configuration is silent; Muse Glimmer's code, which writes the same files, has none so, and its windows hold a
+/// token more to each side.
+/// Sources: Chen et al. 2026; its authors' code, the package dflash, where logits are scaled and bounded too, and
+/// `MuseGlimmerAssistantModel` of transformers, against both of which it is held; the options of Gemma 4's drafts (values
+/// that are keys, norms after each part, scales) follow `Gemma4ForCausalLM` of transformers. Convolutions and selectors
+/// of DFlash 2, the Markov heads of DSpark and its DeepSeek-V4 blocks are other models, of which tensors say that they
+/// are there: they are refused.
 public struct DFlash: Architecture {
     public static let name = "dflash"
 

@@ -5,9 +5,9 @@ import ModelGraph
 ///
 /// The block's queries, keys and values see both, joined; its residual stream goes on from the state alone. The last
 /// norm is for the logits only, and the next state is what comes before it.
-/// Sources: Li et al. 2025, section 3.1, and its authors' code (`cnets.py`); vLLM's `llama_eagle3.py` for the two
-/// options about norms, which later drafts have. A draft that looks its tokens up in its target is not a model by
-/// itself.
+/// Sources: Li et al. 2025, section 3.1, and its authors' code (`cnets.py`), which is no package; the package speculators
+/// of vLLM's authors, against whose block it is held, for the two options about norms, which later drafts have. A draft
+/// that looks its tokens up in its target is not a model by itself.
 public struct EAGLE3: Architecture {
     public static let name = "eagle3"
 

@@ -5,8 +5,8 @@ import ModelGraph
 ///
 /// It goes on from the target's embedding of a token and from its state, and so all that it knows of a token is given:
 /// the two, then the keys, not yet rotated, and values of each kind of layer. Its other result is a state of the
-/// target's width. Logits that are computed for the tokens of the best clusters only lose their tensors when a file is
-/// made.
+/// target's width. A window reaches as many positions back as its length says, one more than the target's own do. Logits
+/// that are computed for the tokens of the best clusters only lose their tensors when a file is made.
 /// Source: `Gemma4AssistantForCausalLM` of transformers, which the authors wrote.
 public struct Gemma4Assistant: Architecture {
     public static let name = "gemma4-assistant"
@@ -22,7 +22,7 @@ public struct Gemma4Assistant: Architecture {
         dimensions = try Dimensions(&h, layers: [2, 3, 4, 1], isDraft: true)
         targetWidth = try h.integer("embedding_length_out", 1...(1 << 20), fuzz: Domains.sizes, "width of the target")
         normalization = try Normalization(&h, .rms)
-        attention = try Gemma4Attention(&h, dimensions)
+        attention = try Gemma4Attention(&h, dimensions, further: 1)
         let attention = attention
         for isWindowed in [false, true] {
             let groups = Set(zip(attention.keyValueHeads, attention.isWindowed).filter { $1 == isWindowed }.map(\.0))
