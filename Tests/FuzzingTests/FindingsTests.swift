@@ -51,6 +51,39 @@ struct FindingsTests {
         #expect(findings.first?.cause?.needs.contains("step copy") ?? false)
     }
 
+    @Test("name the step without which a case passes, also where later tokens follow from it")
+    func shift() throws {
+        let findings = try findings("shift-rotates-twice", [Llama.self], cases: 300)
+        #expect(findings.count == 1)
+        #expect(findings.first?.cause?.needs.contains("step shift") ?? false)
+    }
+
+    @Test("of which nothing but sizes is needed are one only where the same mechanisms of the model are meant")
+    func mechanisms() {
+        func cause(_ ops: String..., needs: [String] = ["key attention.head_count"]) -> Cause {
+            Cause(needs: needs, tensors: ["blk.\(ops).weight", "b", "c"], ops: ops + ["matmul"])
+        }
+        // What four architectures of llama.cpp do wrong, each in its own way.
+        let causes = [
+            cause("attention", "rope"), cause("attention", "divide", "pool", "rope", needs: []),
+            cause("attention", "rope", "topBlocks"), cause("affine", "attention", "convolution", "gatedDeltaRule", "silu"),
+        ]
+        for (index, one) in causes.enumerated() {
+            for (other, another) in causes.enumerated() {
+                #expect(one.includes(another) == (index == other), "\(one), \(another)")
+            }
+        }
+        // Rotation and normalisation of what attention takes make no other cause of it, nor does an activation.
+        #expect(cause("attention").includes(cause("attention", "rope", needs: [])))
+        #expect(cause("swiglu").includes(cause("swiglu", "topExperts")))
+        #expect(!cause("swiglu", "topExperts").includes(cause("swiglu")))
+        // What many architectures have shown is in what they have in common.
+        #expect(causes[0].includes(causes[2], isWidespread: true) && !causes[2].includes(causes[0], isWidespread: true))
+        // A step or a type says more than ops.
+        let (one, other) = (cause("attention", needs: ["step shift"]), cause("attention", "topCells", needs: ["step shift"]))
+        #expect(one.includes(other) && other.includes(one))
+    }
+
     // MARK: Signatures
 
     private func signature(_ kind: String, _ frames: [String] = [], device: String = "llama:CUDA0") -> Signature {

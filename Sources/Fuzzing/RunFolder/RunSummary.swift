@@ -15,6 +15,8 @@ public struct RunSummary: Hashable, Sendable, Codable {
     /// How long cases were judged, of all sessions and shards together; what is cut down after the last case takes time
     /// of its own.
     public var seconds: Double
+    /// How much sooner pairs of features were seen than without steering; nil: there is none, or it is not over.
+    public var steering: SteeringGain?
     /// Whether all that was planned is done, cutting down what failed too.
     public var isComplete: Bool
     /// Failures of which it is not known yet what they are of: the run was killed, or is at it now.

@@ -107,7 +107,6 @@ public struct FuzzRun: Sendable {
         let before = Duration.milliseconds(past?.elapsed ?? 0)
         let report = ReportBox(FuzzReport(plan: plan, tally: past?.tally ?? Tally(), duration: before))
         let findings = past.map { Findings($0, corpus) } ?? Findings()
-        let isCancelled: @Sendable () -> Bool = { [log] in isCancelled() || log?.problem != nil }
         let common = CommonFindings(known, plan)
         let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
             Job(number: $0, judge: Judge(try engines(), known: known))
@@ -146,7 +145,7 @@ public struct FuzzRun: Sendable {
                 }
             }
             let duration = before + (.now - start)
-            guard log?.append(judged.record, explained: explained, after: duration) ?? true else { return [] }
+            log?.append(judged.record, explained: explained, after: duration)
             report.value.tally.add(judged.record)
             report.value.duration = duration
             try handle(.judged(judged.record))
@@ -163,7 +162,7 @@ public struct FuzzRun: Sendable {
                     let dropped = findings.join(number, with: other)
                 {
                     note(.joined(.init(number: number, with: other)), isCancelled)
-                    dropped.path.map { corpus?.remove($0) }
+                    removeFile(of: dropped)
                     continue
                 }
                 var shrunk = shrink(finding, budget, patience, job, isCancelled)
@@ -174,12 +173,12 @@ public struct FuzzRun: Sendable {
         }
         if measuresJobs { report.value.measuredJobs = working }
         report.value.wasInterrupted = isCancelled()
-        log?.finish(isComplete: !isCancelled())
         report.value.findings = findings.all.map { finding in
             var finding = finding
             keep(&finding)
             return finding
         }
+        log?.finish(isComplete: !isCancelled())
         return report.value
     }
 
@@ -295,11 +294,11 @@ public struct FuzzRun: Sendable {
         // The run that goes on begins with what the log has.
         if log != nil, isCancelled(), let before = findings[number] { return before }
         var finding = finding
-        let old = finding.path
+        let old = finding
         keep(&finding)
         let replacement = findings.replace(number, by: finding)
-        for path in [old] + replacement.dropped.map(\.finding.path) where path != replacement.kept.path {
-            path.map { corpus?.remove($0) }
+        for dropped in [old] + replacement.dropped.map(\.finding) where dropped.path != replacement.kept.path {
+            removeFile(of: dropped)
         }
         note(findings.state(of: replacement.number).map(LogLine.finding), isCancelled)
         for dropped in replacement.dropped {
@@ -384,12 +383,22 @@ public struct FuzzRun: Sendable {
     private func keep(_ finding: inout Finding) {
         finding.entry?.occurrences = finding.occurrences
         guard let corpus, let entry = finding.entry else { return }
+        let (path, name) = (corpus.path(of: entry), Corpus.name(of: entry))
+        if path != finding.path {
+            finding.ownsFile = !FileManager.default.fileExists(atPath: path) || log?.hasAnnounced(file: name) ?? false
+        }
+        if finding.ownsFile { log?.announce(file: name) }
         do {
             finding.path = try corpus.keep(entry)
             finding.problem = nil
         } catch {
             finding.problem = "\(error)"
         }
+    }
+
+    /// What was there before the run stays.
+    private func removeFile(of finding: Finding) {
+        if finding.ownsFile, let path = finding.path { corpus?.remove(path) }
     }
 
     private final class ReportBox: @unchecked Sendable {
