@@ -22,7 +22,7 @@ extension RunFinding {
         let signature = finding.failure.signature
         title = finding.title
         self.signature = signature
-        words = finding.caseLines + finding.needLines
+        (words, needs) = (finding.caseLines, finding.needLines)
         seen = finding.failure.seen
         frames = signature.frames
         index = finding.index

@@ -32,8 +32,10 @@ public struct RunFinding: Hashable, Sendable, Codable {
     public var title: String
     /// Of the smallest case.
     public var signature: Signature
-    /// The smallest case in words: its size and steps, what is peculiar to it, what of that matters; a line each.
+    /// The smallest case in words: its size and steps, what is peculiar to it; a line each.
     public var words: [String]
+    /// What of it matters; a line each.
+    public var needs: [String]
     /// What was seen of it.
     public var seen: String
     /// Of a death: the functions of its stack, innermost first.

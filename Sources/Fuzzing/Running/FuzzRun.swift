@@ -51,6 +51,8 @@ public struct FuzzRun: Sendable {
         case judged(CaseRecord)
         /// A failure that no finding of this run explains; it is kept before it is cut down.
         case found(Finding)
+        /// A failure more of one that there is.
+        case met(Finding)
         /// Cutting down what case `index` showed has come this far. Where it turns out to be of the cause of another
         /// finding, that is the one.
         case shrunk(index: UInt64, Finding)
@@ -144,11 +146,13 @@ public struct FuzzRun: Sendable {
                     unexplained.append(failure)
                 }
             }
+            let met = explained.values.compactMap { findings[$0] }
             let duration = before + (.now - start)
             log?.append(judged.record, explained: explained, after: duration)
             report.value.tally.add(judged.record)
             report.value.duration = duration
             try handle(.judged(judged.record))
+            for finding in met { try handle(.met(finding)) }
             return unexplained.map { failure in
                 { add(failure, of: judged, job, findings, handle, isCancelled) }
             }
