@@ -358,9 +358,9 @@ struct RunTests {
                 let full = try Tool("/bin/bash", ["-c", shell], in: folder)
                 #expect(full.status == 2)
                 #expect(
-                    full.errors == "gguf-fuzz: night/log.jsonl: cannot be written: File too large; the run goes on, and "
-                        + "tries again\ngguf-fuzz: night/log.jsonl: cannot be written: File too large; what it has stays, "
-                        + "and the same command goes on from there\n")
+                    full.errors == "gguf-fuzz: night/log.jsonl: cannot be written: File too large; the run goes on, "
+                        + "and tries again\ngguf-fuzz: night/log.jsonl: cannot be written: File too large; what it "
+                        + "has stays, and the same command goes on from there\n")
                 let count = try Record.read(folder + "/night/log.jsonl").count
                 #expect(count > 0 && count < 30 && full.output.contains("\n30 cases of seed 1, "), "\(full)")
                 let program = try Program(arguments: arguments, in: folder)

@@ -66,7 +66,8 @@ struct FindingsTests {
         // What four architectures of llama.cpp do wrong, each in its own way.
         let causes = [
             cause("attention", "rope"), cause("attention", "divide", "pool", "rope", needs: []),
-            cause("attention", "rope", "topBlocks"), cause("affine", "attention", "convolution", "gatedDeltaRule", "silu"),
+            cause("attention", "rope", "topBlocks"),
+            cause("affine", "attention", "convolution", "gatedDeltaRule", "silu"),
         ]
         for (index, one) in causes.enumerated() {
             for (other, another) in causes.enumerated() {
@@ -80,8 +81,37 @@ struct FindingsTests {
         // What many architectures have shown is in what they have in common.
         #expect(causes[0].includes(causes[2], isWidespread: true) && !causes[2].includes(causes[0], isWidespread: true))
         // A step or a type says more than ops.
-        let (one, other) = (cause("attention", needs: ["step shift"]), cause("attention", "topCells", needs: ["step shift"]))
+        let one = cause("attention", needs: ["step shift"])
+        let other = cause("attention", "topCells", needs: ["step shift"])
         #expect(one.includes(other) && other.includes(one))
+    }
+
+    @Test("that were apart before one was widespread are joined with it in the end")
+    func widespread() {
+        func finding(_ ops: [String], index: UInt64, architectures: [String]) -> Finding {
+            var signature = signature("mismatch", device: "cpu")
+            var finding = Finding(
+                Failure(signature: signature, seen: ""), nil, index: index, found: .init(seed: 1, index: index, version: ""))
+            finding.causes = [Cause(needs: [], tensors: ["blk.ffn_down_exps.weight", "a", "b"], ops: ops)]
+            for architecture in architectures {
+                signature.architecture = architecture
+                finding.occurrences.add(signature)
+            }
+            return finding
+        }
+        let findings = Findings()
+        _ = findings.add(finding(["attention", "topExperts"], index: 1, architectures: ["deepseek4"])) { _ in }
+        let few = findings.add(finding(["topExperts"], index: 2, architectures: ["llama", "hy_v3"])) { _ in }
+        _ = findings.add(finding(["attention", "rope"], index: 3, architectures: ["hunyuan_vl"])) { _ in }
+        #expect(findings.joinWidespread().isEmpty && findings.all.count == 3)
+        for architecture in ["qwen3moe", "deepseek2"] {
+            var signature = signature("mismatch", device: "cpu")
+            signature.architecture = architecture
+            findings.count(signature, for: few)
+        }
+        #expect(findings.joinWidespread().map { $0.dropped.map(\.finding.index) } == [[1]])
+        #expect(findings.all.map(\.index) == [2, 3] && findings.all.first?.occurrences.cases == 5)
+        #expect(findings.joinWidespread().isEmpty)
     }
 
     // MARK: Signatures

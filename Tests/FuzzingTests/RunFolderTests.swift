@@ -230,7 +230,8 @@ struct RunFolderTests {
             // A plan, and a corpus of somebody's.
             _ = try RunFolder(folder + "/second").open(setting.plan)
             let corpus = Corpus(folder: folder + "/second/corpus")
-            let entry = try CorpusEntry(path: folder + "/first/corpus/" + (try #require(self.corpus(folder + "/first").keys.first)))
+            let name = try #require(self.corpus(folder + "/first").keys.first)
+            let entry = try CorpusEntry(path: "\(folder)/first/corpus/\(name)")
             try FileManager.default.createDirectory(atPath: corpus.folder, withIntermediateDirectories: true)
             try entry.write(to: "\(corpus.folder)/\(early)")
             try setting.run(in: folder + "/second")
@@ -345,7 +346,7 @@ struct RunFolderTests {
             func names() throws -> Set<String> { Set(try FileManager.default.contentsOfDirectory(atPath: folder)) }
             let before = try names()
             #expect(!before.contains { $0.hasPrefix(".") })
-            // Nor of one that is interrupted, which removes what one has left that was killed, and what is not its own not.
+            // Nor of one that is interrupted, which removes what one has left that was killed, and nothing else.
             for name in [".gguf-fuzz-merge-killed", ".gguf-fuzz-merge-going-on"] {
                 try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
                 try Data().write(to: URL(fileURLWithPath: "\(folder)/\(name)/log.jsonl"))

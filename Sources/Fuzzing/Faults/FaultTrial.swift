@@ -57,7 +57,8 @@ public struct FaultTrial: Sendable {
             plain.isSteered = false
             unsteeredCases = try Self.firstFailure(of: plain, judge, limits, isCancelled).map { $0.index + 1 }
         }
-        guard let (index, recording, failure) = try Self.firstFailure(of: plan, judge, limits, isCancelled) else { return }
+        let found = try Self.firstFailure(of: plan, judge, limits, isCancelled)
+        guard let (index, recording, failure) = found else { return }
         cases = index + 1
         let start = ContinuousClock.now
         let drawing = plan.drawing(of: index)

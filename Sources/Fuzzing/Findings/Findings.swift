@@ -240,6 +240,26 @@ final class Findings: @unchecked Sendable {
         }
     }
 
+    /// Joins findings that were cut down before another was widespread, of whose cause they are.
+    /// - Returns: for each that others became part of, what became of them.
+    func joinWidespread() -> [Replacement] {
+        lock.withLock {
+            let ordered = findings.keys.sorted { (findings[$0]?.index ?? 0, $0) < (findings[$1]?.index ?? 0, $1) }
+            return ordered.compactMap { number in
+                guard let finding = findings[number], finding.isWidespread else { return nil }
+                var replacement = Replacement(number: number, kept: finding)
+                for other in ordered where other != number {
+                    guard let found = findings[other], !found.causes.isEmpty, replacement.kept.includes(found) else {
+                        continue
+                    }
+                    replacement.kept = join(number, replacement.kept, with: other, found)
+                    replacement.dropped.append((other, found))
+                }
+                return replacement.dropped.isEmpty ? nil : replacement
+            }
+        }
+    }
+
     /// Makes a finding part of another, which explains it.
     func join(_ number: UInt64, with kept: UInt64) -> Finding? {
         lock.withLock {

@@ -123,6 +123,8 @@ public struct RunFolder: Hashable, Sendable {
         let wanted = Set(entries.map { Corpus.name(of: $0) })
         for name in past.files.subtracting(wanted) { corpus.remove("\(corpusPath)/\(name)") }
         // What cannot be written now is said when the run ends.
-        for entry in entries where (try? CorpusEntry(path: corpus.path(of: entry))) == nil { _ = try? corpus.keep(entry) }
+        for entry in entries where (try? CorpusEntry(path: corpus.path(of: entry))) == nil {
+            _ = try? corpus.keep(entry)
+        }
     }
 }

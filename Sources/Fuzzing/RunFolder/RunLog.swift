@@ -2,14 +2,14 @@ import Foundation
 
 /// The log of a run's folder, to which the run appends whole lines.
 ///
-/// What cannot be written waits while the run goes on, and is tried again now and then: failures and what becomes of them
-/// as lines, cases that did not fail counted. If the run ends before there is room, or too much waits, it goes on from what
-/// the log has another time.
+/// What cannot be written waits while the run goes on, and is tried again now and then: failures and what becomes of
+/// them as lines, cases that did not fail counted. If the run ends before there is room, or too much waits, it goes on
+/// from what the log has another time.
 public final class RunLog: @unchecked Sendable {
     public let folder: RunFolder
     public let plan: RunPlan
-    /// Told, by whatever thread writes, why nothing can be written any more, and nil once it can again. Set it before the
-    /// run begins.
+    /// Told, by whatever thread writes, why nothing can be written any more, and nil once it can again. Set it before
+    /// the run begins.
     public var tell: @Sendable (CorpusError?) -> Void = { _ in }
     /// What there was when the log was opened.
     let past: PastRun
@@ -78,7 +78,8 @@ public final class RunLog: @unchecked Sendable {
         lock.withLock {
             let now = max(elapsed, Int(duration / .milliseconds(1)))
             defer { elapsed = now }
-            guard plan.log == .failures || failure != nil, !record.verdicts.contains(where: { $0.failure != nil }) else {
+            let hasFailed = record.verdicts.contains { $0.failure != nil }
+            guard plan.log == .failures || failure != nil, !hasFailed else {
                 var line = CaseLine(record, seed: plan.seed)
                 line.elapsed = now - elapsed
                 for index in line.verdicts.indices {

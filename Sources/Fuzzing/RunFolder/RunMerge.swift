@@ -150,7 +150,9 @@ public struct RunMerge: Sendable {
     private func joining(_ past: PastRun) -> [LogLine] {
         var kept: [(number: UInt64, finding: Finding)] = []
         var lines: [LogLine] = []
-        for (number, finding) in past.findings.sorted(by: { ($0.value.index, $0.key) < ($1.value.index, $1.key) }) {
+        for (number, found) in past.findings.sorted(by: { ($0.value.index, $0.key) < ($1.value.index, $1.key) }) {
+            var finding = found
+            finding.occurrences = past.sightings[number].map(Finding.Occurrences.init) ?? .init()
             guard let place = kept.firstIndex(where: { $0.finding.isOne(with: finding) }) else {
                 kept.append((number, finding))
                 continue

@@ -175,6 +175,12 @@ public struct FuzzRun: Sendable {
                 try exclusively { try handle(.shrunk(index: finding.index, kept)) }
             }
         }
+        for replacement in isCancelled() ? [] : findings.joinWidespread() {
+            settle(replacement, isCancelled)
+            for dropped in replacement.dropped {
+                try handle(.shrunk(index: dropped.finding.index, replacement.kept))
+            }
+        }
         if measuresJobs { report.value.measuredJobs = working }
         report.value.wasInterrupted = isCancelled()
         report.value.findings = findings.all.map { finding in
@@ -301,14 +307,20 @@ public struct FuzzRun: Sendable {
         let old = finding
         keep(&finding)
         let replacement = findings.replace(number, by: finding)
-        for dropped in [old] + replacement.dropped.map(\.finding) where dropped.path != replacement.kept.path {
-            removeFile(of: dropped)
+        if old.path != replacement.kept.path { removeFile(of: old) }
+        settle(replacement, isCancelled)
+        return replacement.kept
+    }
+
+    /// Keeps no file of what is a part of another finding now, and has the log say so.
+    private func settle(_ replacement: Findings.Replacement, _ isCancelled: () -> Bool) {
+        for dropped in replacement.dropped where dropped.finding.path != replacement.kept.path {
+            removeFile(of: dropped.finding)
         }
         note(findings.state(of: replacement.number).map(LogLine.finding), isCancelled)
         for dropped in replacement.dropped {
             note(.joined(.init(number: dropped.number, with: replacement.number)), isCancelled)
         }
-        return replacement.kept
     }
 
     struct Judged: Sendable {

@@ -74,7 +74,9 @@ struct Report: ParsableCommand {
 
     /// Other steps have written theirs.
     private static func append(_ text: String, to path: String) throws {
-        func failure() -> CommandError { CommandError("\(path): cannot be written: \(String(cString: strerror(errno)))") }
+        func failure() -> CommandError {
+            CommandError("\(path): cannot be written: \(String(cString: strerror(errno)))")
+        }
         guard let file = fopen(path, "a") else { throw failure() }
         let isWritten = fputs(text, file) >= 0 && fflush(file) == 0
         let error = failure()

@@ -24,8 +24,8 @@ struct Worker: ParsableCommand {
     var llamaLibraries: String?
 
     func run() throws {
-        // An interrupt from the keyboard goes to the whole process group, and so does the end of the terminal; when this
-        // process ends is up to its supervisor, whose end of the pipe says it.
+        // An interrupt from the keyboard goes to the whole process group, and so does the end of the terminal; when
+        // this process ends is up to its supervisor, whose end of the pipe says it.
         for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
         csystem_keep_freed_memory()
         if let llamaBridge {

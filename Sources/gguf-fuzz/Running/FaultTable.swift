@@ -8,7 +8,9 @@ final class FaultTable: @unchecked Sendable {
     private let seed: UInt64
     private let cases: UInt64
     private var trials: [FaultTrial] = []
-    private static let titles = ["fault", "cases", "unsteered", "runs", "time", "layers", "tokens", "smallest", "found by"]
+    private static let titles = [
+        "fault", "cases", "unsteered", "runs", "time", "layers", "tokens", "smallest", "found by",
+    ]
     private static let widths = [38, 5, 9, 5, 7, 6, 6, 8, 0]
 
     private let isSteered: Bool
@@ -38,7 +40,9 @@ final class FaultTable: @unchecked Sendable {
 
     private static func cells(_ trial: FaultTrial) -> [String] {
         let unsteered = trial.unsteeredCases.map { "\($0)" } ?? "-"
-        guard let cases = trial.cases else { return [trial.fault.name, "-", unsteered, "", "", "", "", "", "not found"] }
+        guard let cases = trial.cases else {
+            return [trial.fault.name, "-", unsteered, "", "", "", "", "", "not found"]
+        }
         guard let shrunk = trial.shrunk else {
             return [trial.fault.name, "\(cases)", unsteered, "", "", "", "", "", "did not fail again"]
         }
@@ -99,7 +103,8 @@ final class FaultTable: @unchecked Sendable {
             "*smallest*: `yes`: no model can show the fault with fewer layers or tokens; "
                 + "`yes*`: none of hundreds of random",
             "cases of that architecture and check that have fewer fails; `no`: one does.", "",
-            "| fault | what goes wrong | cases | \(isSteered ? "unsteered | " : "")runs | layers | tokens | smallest | found by |",
+            "| fault | what goes wrong | cases | \(isSteered ? "unsteered | " : "")"
+                + "runs | layers | tokens | smallest | found by |",
             "|---|---|--:|\(isSteered ? "--:|" : "")--:|--:|--:|---|---|",
         ]
         lines += trials.map { trial in

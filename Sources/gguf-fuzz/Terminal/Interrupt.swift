@@ -2,8 +2,8 @@ import Dispatch
 import Engines
 import Foundation
 
-/// An interrupt from the keyboard, a request to end, or the end of the terminal: the first asks long work to stop and print what there is, and says
-/// so at once.
+/// An interrupt from the keyboard, a request to end, or the end of the terminal: the first asks long work to stop and
+/// print what there is, and says so at once.
 enum Interrupt {
     /// What becomes of work that has begun.
     enum Manner {
@@ -42,7 +42,8 @@ enum Interrupt {
         for number in [SIGINT, SIGTERM, SIGHUP] {
             let former = signal(number, SIG_IGN)
             // Whoever starts it by nohup wants it to stay.
-            if number == SIGHUP, unsafeBitCast(former, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { continue }
+            let wasIgnored = unsafeBitCast(former, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+            if number == SIGHUP, wasIgnored { continue }
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
                 take(number)
