@@ -89,13 +89,14 @@ struct FindingsTests {
     @Test("that were apart before one was widespread are joined with it in the end")
     func widespread() {
         func finding(_ ops: [String], index: UInt64, architectures: [String]) -> Finding {
-            var signature = signature("mismatch", device: "cpu")
+            var sighting = signature("mismatch", device: "cpu")
             var finding = Finding(
-                Failure(signature: signature, seen: ""), nil, index: index, found: .init(seed: 1, index: index, version: ""))
+                Failure(signature: sighting, seen: ""), nil, index: index,
+                found: .init(seed: 1, index: index, version: ""))
             finding.causes = [Cause(needs: [], tensors: ["blk.ffn_down_exps.weight", "a", "b"], ops: ops)]
             for architecture in architectures {
-                signature.architecture = architecture
-                finding.occurrences.add(signature)
+                sighting.architecture = architecture
+                finding.occurrences.add(sighting)
             }
             return finding
         }
@@ -105,9 +106,9 @@ struct FindingsTests {
         _ = findings.add(finding(["attention", "rope"], index: 3, architectures: ["hunyuan_vl"])) { _ in }
         #expect(findings.joinWidespread().isEmpty && findings.all.count == 3)
         for architecture in ["qwen3moe", "deepseek2"] {
-            var signature = signature("mismatch", device: "cpu")
-            signature.architecture = architecture
-            findings.count(signature, for: few)
+            var sighting = signature("mismatch", device: "cpu")
+            sighting.architecture = architecture
+            findings.count(sighting, for: few)
         }
         #expect(findings.joinWidespread().map { $0.dropped.map(\.finding.index) } == [[1]])
         #expect(findings.all.map(\.index) == [2, 3] && findings.all.first?.occurrences.cases == 5)
