@@ -21,7 +21,8 @@ let package = Package(
     targets: [
         // What the bytes of each tensor type mean.
         .target(name: "CQuants"),
-        .target(name: "GGUF", dependencies: ["CQuants"]),
+        .target(name: "CSystem"),
+        .target(name: "GGUF", dependencies: ["CQuants", "CSystem"]),
         .target(name: "Tokenizers", dependencies: ["GGUF"]),
         .target(name: "PropertyTesting"),
         .target(name: "ModelGraph", dependencies: ["GGUF"]),
@@ -40,7 +41,6 @@ let package = Package(
         .target(name: "Inference", dependencies: ["Architectures", "Devices", "VulkanDevice", "CWeights"]),
         // The table of functions by which llama.cpp is called; a header.
         .target(name: "CLlama"),
-        .target(name: "CSystem"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
             name: "Engines",

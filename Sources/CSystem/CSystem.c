@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,10 +57,15 @@ void csystem_use_huge_pages(size_t size) {
 #endif
 }
 
-int csystem_finish_output(void) {
+int csystem_flush_output(void) {
+    // What was lost once is not in what is written next.
+    static atomic_int failure;
     errno = 0;
-    if (fflush(stdout) != 0 && errno != 0) return errno;
-    return ferror(stdout) ? EIO : 0;
+    int error = fflush(stdout) != 0 ? errno : 0;
+    if (error == 0 && ferror(stdout)) error = EIO;
+    int none = 0;
+    if (error != 0) atomic_compare_exchange_strong(&failure, &none, error);
+    return atomic_load(&failure);
 }
 
 int csystem_fork(int *end) {

@@ -14,7 +14,8 @@ enum ExitStatus {
     static func exit(for error: any Error) -> Never {
         switch GGUFFuzz.exitCode(for: error) {
         case .success:
-            GGUFFuzz.exit(withError: error)
+            print(GGUFFuzz.fullMessage(for: error))
+            end(.success, because: nil)
         case .validationFailure:
             end(badInput, because: GGUFFuzz.message(for: error) + " (see gguf-fuzz --help)")
         case let code where error is ExitCode:
@@ -31,7 +32,7 @@ enum ExitStatus {
 
     /// What was printed and could not be written is bad output, whatever else happened.
     private static func end(_ code: ExitCode, because reason: String?) -> Never {
-        let failure = csystem_finish_output()
+        let failure = csystem_flush_output()
         if let reason {
             Terminal.error("gguf-fuzz: \(Terminal.printable(CommandError.line(reason)))")
         }

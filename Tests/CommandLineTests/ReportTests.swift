@@ -134,6 +134,24 @@ struct ReportTests {
     }
 }
 
+#if os(Linux)
+    extension ReportTests {
+        @Test("what of a report cannot be written does not keep the rest from it, and devices are written to")
+        func fullDisk() throws {
+            try Self.withNight { folder in
+                let program = try Program("report", "night", "-o", "/dev/full", "--junit", "night.xml", in: folder)
+                #expect(program.status == 2 && program.output.isEmpty, "\(program)")
+                #expect(program.errors == "gguf-fuzz: /dev/full: cannot be written: No space left on device\n")
+                #expect(try Self.text(folder + "/night.xml").contains("<testsuite"))
+                let page = try Program("report", "night", "-o", "/dev/stdout", in: folder)
+                #expect(page.status == 0 && page.output.contains("</html>"), "\(page)")
+                let both = try Program("report", "night", "-o", "nowhere/a", "--junit", "nowhere/b", in: folder)
+                #expect(both.status == 2 && both.errors.count { $0 == "\n" } == 2, "\(both)")
+            }
+        }
+    }
+#endif
+
 private final class ElementCounter: NSObject, XMLParserDelegate {
     var counts: [String: Int] = [:]
 

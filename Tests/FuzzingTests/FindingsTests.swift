@@ -51,6 +51,70 @@ struct FindingsTests {
         #expect(findings.first?.cause?.needs.contains("step copy") ?? false)
     }
 
+    @Test("name the step without which a case passes, also where later tokens follow from it")
+    func shift() throws {
+        let findings = try findings("shift-rotates-twice", [Llama.self], cases: 300)
+        #expect(findings.count == 1)
+        #expect(findings.first?.cause?.needs.contains("step shift") ?? false)
+    }
+
+    @Test("of which nothing but sizes is needed are one only where the same mechanisms of the model are meant")
+    func mechanisms() {
+        func cause(_ ops: String..., needs: [String] = ["key attention.head_count"]) -> Cause {
+            Cause(needs: needs, tensors: ["blk.\(ops).weight", "b", "c"], ops: ops + ["matmul"])
+        }
+        // What four architectures of llama.cpp do wrong, each in its own way.
+        let causes = [
+            cause("attention", "rope"), cause("attention", "divide", "pool", "rope", needs: []),
+            cause("attention", "rope", "topBlocks"),
+            cause("affine", "attention", "convolution", "gatedDeltaRule", "silu"),
+        ]
+        for (index, one) in causes.enumerated() {
+            for (other, another) in causes.enumerated() {
+                #expect(one.includes(another) == (index == other), "\(one), \(another)")
+            }
+        }
+        // Rotation and normalisation of what attention takes make no other cause of it, nor does an activation.
+        #expect(cause("attention").includes(cause("attention", "rope", needs: [])))
+        #expect(cause("swiglu").includes(cause("swiglu", "topExperts")))
+        #expect(!cause("swiglu", "topExperts").includes(cause("swiglu")))
+        // What many architectures have shown is in what they have in common.
+        #expect(causes[0].includes(causes[2], isWidespread: true) && !causes[2].includes(causes[0], isWidespread: true))
+        // A step or a type says more than ops.
+        let one = cause("attention", needs: ["step shift"])
+        let other = cause("attention", "topCells", needs: ["step shift"])
+        #expect(one.includes(other) && other.includes(one))
+    }
+
+    @Test("that were apart before one was widespread are joined with it in the end")
+    func widespread() {
+        func finding(_ ops: [String], index: UInt64, architectures: [String]) -> Finding {
+            var sighting = signature("mismatch", device: "cpu")
+            var finding = Finding(
+                Failure(signature: sighting, seen: ""), nil, index: index,
+                found: .init(seed: 1, index: index, version: ""))
+            finding.causes = [Cause(needs: [], tensors: ["blk.ffn_down_exps.weight", "a", "b"], ops: ops)]
+            for architecture in architectures {
+                sighting.architecture = architecture
+                finding.occurrences.add(sighting)
+            }
+            return finding
+        }
+        let findings = Findings()
+        _ = findings.add(finding(["attention", "topExperts"], index: 1, architectures: ["deepseek4"])) { _ in }
+        let few = findings.add(finding(["topExperts"], index: 2, architectures: ["llama", "hy_v3"])) { _ in }
+        _ = findings.add(finding(["attention", "rope"], index: 3, architectures: ["hunyuan_vl"])) { _ in }
+        #expect(findings.joinWidespread().isEmpty && findings.all.count == 3)
+        for architecture in ["qwen3moe", "deepseek2"] {
+            var sighting = signature("mismatch", device: "cpu")
+            sighting.architecture = architecture
+            findings.count(sighting, for: few)
+        }
+        #expect(findings.joinWidespread().map { $0.dropped.map(\.finding.index) } == [[1]])
+        #expect(findings.all.map(\.index) == [2, 3] && findings.all.first?.occurrences.cases == 5)
+        #expect(findings.joinWidespread().isEmpty)
+    }
+
     // MARK: Signatures
 
     private func signature(_ kind: String, _ frames: [String] = [], device: String = "llama:CUDA0") -> Signature {

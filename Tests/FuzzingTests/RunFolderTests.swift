@@ -198,6 +198,89 @@ struct RunFolderTests {
         }
     }
 
+    @Test("going on takes away what the run has made, and nothing of anybody else's")
+    func foreignFiles() throws {
+        try withTemporaryFolder { folder in
+            let setting = Setting()
+            try setting.run(in: folder)
+            let files = try corpus(folder)
+            let name = try #require(files.keys.first)
+            // One of the run's is there under an earlier name, as when it was killed; others are somebody's.
+            let log = URL(fileURLWithPath: folder + "/log.jsonl")
+            let data = try Data(contentsOf: log)
+            try (data + Data("{\"file\":\"earlier.json\"}\n".utf8)).write(to: log)
+            for other in ["earlier.json", "copy of \(name)", "notes.txt"] {
+                try #require(files[name]).write(to: URL(fileURLWithPath: "\(folder)/corpus/\(other)"))
+            }
+            try setting.run(in: folder)
+            #expect(try corpus(folder).keys.sorted() == [name, "copy of \(name)", "notes.txt"].sorted())
+            try (data + Data("{\"file\":\"../plan.json\"}\n".utf8)).write(to: log)
+            #expect(throws: CorpusError.self) { try setting.run(in: folder) }
+        }
+    }
+
+    @Test("a corpus file that was there before the run is not taken away when the finding gets another name")
+    func filesThatWereThere() throws {
+        try withTemporaryFolder { folder in
+            let setting = Setting()
+            try setting.run(in: folder + "/first")
+            let lines = try lines(folder + "/first").filter { $0.hasPrefix("{\"file\"") }
+            #expect(lines.count == 2)
+            let early = try #require(lines.first?.split(separator: "\"").last { $0.hasSuffix(".json") })
+            // A plan, and a corpus of somebody's.
+            _ = try RunFolder(folder + "/second").open(setting.plan)
+            let corpus = Corpus(folder: folder + "/second/corpus")
+            let name = try #require(self.corpus(folder + "/first").keys.first)
+            let entry = try CorpusEntry(path: "\(folder)/first/corpus/\(name)")
+            try FileManager.default.createDirectory(atPath: corpus.folder, withIntermediateDirectories: true)
+            try entry.write(to: "\(corpus.folder)/\(early)")
+            try setting.run(in: folder + "/second")
+            #expect(try self.corpus(folder + "/second").keys.contains(String(early)))
+        }
+    }
+
+    #if os(Linux)
+        @Test("what cannot be written waits, and is written once there is room")
+        func fullDisk() throws {
+            try withTemporaryFolder { folder in
+                let setting = Setting(cases: 8)
+                // A disk that is full, until another one is put in its place.
+                let path = folder + "/full"
+                _ = try RunFolder(path).open(setting.plan)
+                let descriptor = open("/dev/full", O_WRONLY | O_CLOEXEC)
+                let log = RunLog(RunFolder(path), setting.plan, PastRun(setting.plan), descriptor: descriptor, length: 0)
+                let told = Told()
+                log.tell = { told.add($0?.reason ?? "again") }
+                for index in 0..<8 as Range<UInt64> {
+                    var record = CaseRecord(index: index, architecture: "gpt2")
+                    record.check = .agrees
+                    let failure = Failure(
+                        signature: Signature(
+                            check: .agrees, device: "cpu", architecture: "gpt2", stage: "process", kind: "SIGSEGV",
+                            frames: ["f"]), seen: "")
+                    record.verdicts = [Verdict(device: "cpu", outcome: index == 5 ? .failed(failure) : .passed)]
+                    log.append(record, explained: [:], after: .milliseconds(index))
+                }
+                #expect(log.problem?.reason == "cannot be written: No space left on device")
+                let room = open(path + "/log.jsonl", O_WRONLY | O_APPEND)
+                #expect(dup2(room, descriptor) == descriptor)
+                close(room)
+                log.finish(isComplete: true)
+                #expect(log.problem == nil && told.all == ["cannot be written: No space left on device", "again"])
+                let all = try read(path)
+                #expect(all.tally.cases == 8 && all.tally.failures == 1 && all.isComplete && all.unexplained == 1)
+                // Only what failed, and what was to be written when it was first tried, has a line of its own.
+                #expect(try lines(path).filter { $0.hasPrefix("{\"architecture") }.count == 2)
+            }
+        }
+
+        private final class Told: @unchecked Sendable {
+            // Of one thread.
+            private(set) var all: [String] = []
+            func add(_ reason: String) { all.append(reason) }
+        }
+    #endif
+
     // MARK: Merging
 
     @Test("those of all shards, merged, are that of the whole run", arguments: [RunPlan.LogDetail.all, .failures])
@@ -260,8 +343,21 @@ struct RunFolderTests {
             #expect(throws: CorpusError(path: folder + "/all", reason: "is there already")) {
                 try RunMerge([first, second]).write(to: RunFolder(folder + "/all"))
             }
-            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
-            #expect(!names.contains { $0.hasSuffix(".partial") })
+            func names() throws -> Set<String> { Set(try FileManager.default.contentsOfDirectory(atPath: folder)) }
+            let before = try names()
+            #expect(!before.contains { $0.hasPrefix(".") })
+            // Nor of one that is interrupted, which removes what one has left that was killed, and nothing else.
+            for name in [".gguf-fuzz-merge-killed", ".gguf-fuzz-merge-going-on"] {
+                try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
+                try Data().write(to: URL(fileURLWithPath: "\(folder)/\(name)/log.jsonl"))
+            }
+            let held = Foundation.open(folder + "/.gguf-fuzz-merge-going-on/log.jsonl", O_RDONLY)
+            defer { close(held) }
+            #expect(flock(held, LOCK_EX) == 0)
+            #expect(throws: RunMerge.Interrupted.self) {
+                try RunMerge([first, second]).write(to: RunFolder(folder + "/more")) { true }
+            }
+            #expect(try names() == before.union([".gguf-fuzz-merge-going-on"]))
         }
     }
 

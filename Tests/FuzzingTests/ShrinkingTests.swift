@@ -128,6 +128,28 @@ struct ShrinkingTests {
         ])
     }
 
+    @Test("without a step, what comes later is moved along, and nothing else goes")
+    func removedSteps() throws {
+        let steps: [Step] = [
+            .process(Batch([1, 2, 3])), .shift(sequence: 0, from: 0, by: 4), .process(Batch([4, 5], from: 7)),
+            .save(sequence: nil), .remove(sequence: 0, from: 8, to: nil), .process(Batch([6], from: 8)),
+            .restore(sequence: nil), .process(Batch([7], from: 9)),
+        ]
+        let subject = Toy.subject(.agrees, steps)
+        #expect(try subject.objection() == nil)
+        let unshifted = subject.removing(.step("shift"))
+        #expect(try unshifted.objection() == nil)
+        #expect(unshifted.script.steps == [
+            steps[0], .process(Batch([4, 5], from: 3)), steps[3], .remove(sequence: 0, from: 4, to: nil),
+            .process(Batch([6], from: 4)), steps[6], .process(Batch([7], from: 5)),
+        ])
+        let whole = subject.removing(.step("remove"))
+        #expect(try whole.objection() == nil && whole.script.steps.count == 7)
+        #expect(whole.script.steps[4] == .process(Batch([6], from: 9)))
+        // Nothing can be restored that was not saved: that says nothing of saving.
+        #expect(try subject.removing(.step("save")).objection() != nil)
+    }
+
     @Test("every script that is drawn is legal, and so is what is left of it", arguments: Samples.architectures)
     func legality(_ name: String) throws {
         for (seed, subject) in try Samples.cases(of: name, 3) where subject.check != .rejects {
@@ -135,7 +157,7 @@ struct ShrinkingTests {
             let traits = try subject.sessionTraits()
             func left(_ cut: ScriptCut) -> Script { subject.script.removing(cut, traits, subject.check) }
             #expect(left(ScriptCut()) == subject.script, "seed \(seed)")
-            let steps = subject.script.steps.indices.map { ScriptCut(steps: $0..<$0 + 1) }
+            let steps = subject.script.steps.indices.map { ScriptCut(steps: [$0]) }
             let tokens = (0..<min(subject.tokens, 12)).map { ScriptCut(tokens: $0..<$0 + 1) }
             let sequences = subject.script.options.sequences > 1
                 ? (0..<subject.script.options.sequences).map { ScriptCut(sequence: $0) } : []

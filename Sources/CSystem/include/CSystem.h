@@ -23,7 +23,14 @@ void csystem_return_freed_memory(void);
 void csystem_use_huge_pages(size_t size);
 
 // Writes what standard output still holds. The error, now or at any time before, of what could not be written; 0: all was.
-int csystem_finish_output(void);
+int csystem_flush_output(void);
+
+// A file that goes with this process, where that exits or a signal ends it that can be caught and has no handler. A
+// number for `csystem_keep_at_end`; negative where there are too many.
+int csystem_remove_at_end(const char *path);
+
+// The file stays, or is gone already. With a negative number, nothing happens.
+void csystem_keep_at_end(int file);
 
 // As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
 // `end` is a descriptor for the parent that hangs up when the child has ended.

@@ -82,7 +82,7 @@ final class LlamaLog: @unchecked Sendable {
 
     func append(_ text: String) {
         // The supervisor reads it if the worker dies.
-        FileHandle.standardError.write(Data(text.utf8))
+        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
         let line = text.trimmingCharacters(in: .whitespacesAndNewlines)
         lock.withLock { if !line.isEmpty && errors.count < 100 { errors.append(line) } }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 
 /// An installed or built llama.cpp, and the bridge to it: a small library that is compiled against its headers.
 public struct LlamaInstallation: Sendable {
@@ -65,10 +66,12 @@ public struct LlamaInstallation: Sendable {
             for (name, bytes) in [
                 ("bridge.c", PackageResources.bridge_c), ("CLlama.h", PackageResources.CLlama_h),
             ] {
-                try Data(bytes).write(to: folder.appendingPathComponent(name), options: .atomic)
+                try ReplacementFile.save(bytes, to: folder.appendingPathComponent(name).path)
             }
+        } catch let error as GGUFError {
+            throw EngineStartError("\(error)")
         } catch {
-            throw EngineStartError("\(folder.path): cannot be written: \(error.localizedDescription)")
+            throw EngineStartError("\(folder.path): cannot be made a folder: \(error.localizedDescription)")
         }
         try compile(folder, to: library)
         return library.path

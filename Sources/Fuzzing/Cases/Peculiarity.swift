@@ -134,7 +134,7 @@ extension Case {
                     result.recipe.rules[index].type = .f32
                 }
             case .weights(let adversity): result.recipe.rules.removeAll { adversity.rules.contains($0) }
-            case .step(let name): result.script.steps.removeAll { $0.name == name }
+            case .step(let name): result.removeSteps(name)
             case .sequences: result.script.becomeOfOneSequence()
             case .microBatch: result.script.options.microBatch = max(64, result.tokens)
             case .cacheType: result.script.options.cacheType = .full
@@ -142,6 +142,23 @@ extension Case {
             }
         }
         return result
+    }
+}
+
+extension Case {
+    /// What comes later is moved along: tokens follow those that their sequence holds now. Where another step could no
+    /// longer be asked for, it stays all the same, and there is no such case.
+    fileprivate mutating func removeSteps(_ name: String) {
+        let numbers = Set(script.steps.indices.filter { script.steps[$0].name == name })
+        let others = script.steps.map(\.name).filter { $0 != name }
+        if let traits = try? sessionTraits() {
+            let left = script.removing(ScriptCut(steps: numbers), traits, check)
+            if left.steps.map(\.name) == others {
+                script = left
+                return
+            }
+        }
+        script.steps.removeAll { $0.name == name }
     }
 }
 

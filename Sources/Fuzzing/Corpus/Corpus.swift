@@ -28,13 +28,17 @@ public struct Corpus: Sendable {
     }
 
     /// Writes an entry, unless the folder has a simpler one of the same name. The file is replaced as a whole or not at
-    /// all.
+    /// all; what somebody has said of it, that it is known, stays.
     /// - Returns: the path of the entry's file.
     /// - Throws: `CorpusError`.
     @discardableResult
     public func keep(_ entry: CorpusEntry) throws -> String {
         let path = path(of: entry)
-        if let other = try? CorpusEntry(path: path), other.isSimpler(than: entry) { return path }
+        var entry = entry
+        if let other = try? CorpusEntry(path: path) {
+            if other.isSimpler(than: entry) { return path }
+            entry.known = entry.known ?? other.known
+        }
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {

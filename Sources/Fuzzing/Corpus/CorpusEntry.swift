@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 
 /// A case that failed once, as its file has it: complete, so that it replays whatever becomes of the generator.
 public struct CorpusEntry: Hashable, Sendable, Codable {
@@ -89,9 +90,9 @@ public struct CorpusEntry: Hashable, Sendable, Codable {
     /// - Throws: `CorpusError`.
     public func write(to path: String) throws {
         do {
-            try Data(text().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw CorpusError(path: path, reason: "cannot be written: \(CorpusError.reason(error))")
+            try ReplacementFile.save(text().utf8, to: path)
+        } catch let error as GGUFError {
+            throw CorpusError(path: path, reason: error.reason)
         }
     }
 }
@@ -120,8 +121,15 @@ public struct CorpusError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The system's own word for what went wrong.
     static func reason(_ error: any Error) -> String {
         let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        guard let underlying, underlying.domain == NSPOSIXErrorDomain else { return error.localizedDescription }
-        return String(cString: strerror(Int32(underlying.code)))
+        let number: Int32? = switch (underlying, (error as? CocoaError)?.code) {
+        case (let underlying?, _) where underlying.domain == NSPOSIXErrorDomain: Int32(underlying.code)
+        case (_, .fileWriteVolumeReadOnly): EROFS
+        case (_, .fileWriteNoPermission): EACCES
+        case (_, .fileWriteOutOfSpace): ENOSPC
+        case (_, .fileWriteFileExists): EEXIST
+        default: nil
+        }
+        return number.map { String(cString: strerror($0)) } ?? error.localizedDescription
     }
 }
 

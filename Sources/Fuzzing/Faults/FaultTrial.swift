@@ -9,6 +9,8 @@ public struct FaultTrial: Sendable {
     public var fault: Fault
     /// Cases until it was found, the one that found it included; nil: it was not.
     public private(set) var cases: UInt64?
+    /// The same without steering, of a plan that steers.
+    public private(set) var unsteeredCases: UInt64?
     public private(set) var shrunk: ShrunkCase?
     /// What shrinking took.
     public private(set) var duration = Duration.zero
@@ -50,21 +52,34 @@ public struct FaultTrial: Sendable {
     ) throws {
         self.fault = fault
         let judge = Judge(engines)
-        for index in 0..<limits.cases {
-            if isCancelled() { return }
-            let (subject, recording) = try plan.draw(index)
-            guard let failure = judge.judge(subject).compactMap(\.failure).first else { continue }
-            cases = index + 1
-            let start = ContinuousClock.now
-            let drawing = plan.drawing(of: index)
-            shrunk = CaseShrinker(drawing, judge, budget: limits.shrinking)
-                .shrink(recording, failure, isCancelled: isCancelled)
-            duration = .now - start
-            if let shrunk {
-                minimality = try Self.minimality(of: shrunk.case, fault, drawing, judge, limits, isCancelled)
-            }
-            return
+        if plan.isSteered {
+            var plain = plan
+            plain.isSteered = false
+            unsteeredCases = try Self.firstFailure(of: plain, judge, limits, isCancelled).map { $0.index + 1 }
         }
+        let found = try Self.firstFailure(of: plan, judge, limits, isCancelled)
+        guard let (index, recording, failure) = found else { return }
+        cases = index + 1
+        let start = ContinuousClock.now
+        let drawing = plan.drawing(of: index)
+        shrunk = CaseShrinker(drawing, judge, budget: limits.shrinking)
+            .shrink(recording, failure, isCancelled: isCancelled)
+        duration = .now - start
+        if let shrunk {
+            minimality = try Self.minimality(of: shrunk.case, fault, drawing, judge, limits, isCancelled)
+        }
+    }
+
+    /// - Throws: as `init`.
+    private static func firstFailure(
+        of plan: FuzzPlan, _ judge: Judge, _ limits: Limits, _ isCancelled: () -> Bool
+    ) throws -> (index: UInt64, recording: Choices.Recording, failure: Failure)? {
+        for index in 0..<limits.cases {
+            if isCancelled() { return nil }
+            let (subject, recording) = try plan.draw(index)
+            if let failure = judge.judge(subject).compactMap(\.failure).first { return (index, recording, failure) }
+        }
+        return nil
     }
 
     /// - Throws: as `init`.

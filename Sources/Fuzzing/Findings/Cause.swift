@@ -32,8 +32,9 @@ public struct Cause: Hashable, Sendable, Codable {
 
     /// Whether the other is this cause too. Sizes and weights are an architecture's own way to show it; all else that the
     /// other needs this needs as well, or if there is nothing else, the same ops of the model are meant.
-    func includes(_ other: Cause) -> Bool {
-        Set(strongNeeds) == Set(other.strongNeeds) && (namesType || meets(other))
+    /// - Parameter isWidespread: whether many architectures have shown this cause, see `meets`.
+    func includes(_ other: Cause, isWidespread: Bool = false) -> Bool {
+        Set(strongNeeds) == Set(other.strongNeeds) && (namesType || meets(other, isWidespread: isWidespread))
     }
 
     /// What it needs other than sizes and weights.
@@ -50,15 +51,25 @@ public struct Cause: Hashable, Sendable, Codable {
 
     /// Whether the same ops may be meant: those that not every model has everywhere; or, of matrices of certain extents,
     /// those that all of them go through.
-    func meets(_ other: Cause) -> Bool {
+    ///
+    /// Where nothing but sizes is needed, what both have in common may be no more than what most models have, attention
+    /// for one, while each is wrong in a way of its own. So the other must have the same mechanisms there; or more, if
+    /// this has none, or many architectures have shown that it is not one's own.
+    func meets(_ other: Cause, isWidespread: Bool = false) -> Bool {
         let common = Set(ops).intersection(other.ops)
         let needExtents = [self, other].allSatisfy { $0.needs.contains(where: \.isExtent) && $0.tensors.count <= 2 }
         if isOutside && other.isOutside || ops == other.ops && tensors == other.tensors { return true }
         // What no part of the model shows by itself is in all of them.
         if ops.isEmpty && other.isOutside || isOutside && other.ops.isEmpty { return true }
+        if needExtents && !common.isEmpty { return true }
+        if hasSizesOnly && other.hasSizesOnly {
+            let (own, others) = (mechanisms, other.mechanisms)
+            guard own == others || (own.isEmpty || isWidespread) && own.isSubset(of: others) else { return false }
+        }
         return !common.subtracting(Op.namesOfPlumbing).isEmpty
-            || needExtents && !common.isEmpty
     }
+
+    private var mechanisms: Set<String> { Op.namesOfMechanisms.intersection(ops) }
 }
 
 extension String {

@@ -11,6 +11,8 @@ public struct Finding: Sendable {
     public var entry: CorpusEntry?
     /// The corpus file.
     public var path: String?
+    /// Whether the run has made that file, and may take it away again.
+    var ownsFile = false
     /// Why there is no corpus file.
     public var problem: String?
     /// Where it was seen.
@@ -156,8 +158,11 @@ public struct Finding: Sendable {
         guard failure.signature.backend == other.failure.signature.backend else { return false }
         if isSame(as: other.failure.signature) { return true }
         guard happensLike(other.failure.signature) else { return false }
-        return causes.contains { own in other.causes.contains { own.includes($0) } }
+        return causes.contains { own in other.causes.contains { own.includes($0, isWidespread: isWidespread) } }
     }
+
+    /// Whether so many architectures have shown it that it is no matter of one of them.
+    var isWidespread: Bool { occurrences.architectures.count >= 4 }
 
     /// Whether one cause may show in both ways: what damages memory changes numbers too.
     func happensLike(_ signature: Signature) -> Bool {

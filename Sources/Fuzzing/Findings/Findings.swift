@@ -12,8 +12,9 @@ final class Findings: @unchecked Sendable {
     private var taken: Set<UInt64> = []
     /// How often a finding was shown to explain failures of an architecture.
     private var proofs: [Proof: Int] = [:]
-    /// Whether the simplest case of an architecture shows a cause that needs nothing.
-    private var simplest: [Proof: Bool] = [:]
+    /// Whether the simplest case of an architecture shows a cause that needs nothing, and whether that was asked of one
+    /// that is widespread.
+    private var simplest: [Proof: (shows: Bool, isWidespread: Bool)] = [:]
     /// Cases that were judged to cut others down.
     private var spent = 0
 
@@ -37,6 +38,7 @@ final class Findings: @unchecked Sendable {
         for (number, finding) in past.findings {
             var finding = finding
             finding.path = finding.entry.flatMap { corpus?.path(of: $0) }
+            finding.ownsFile = finding.entry.map { past.files.contains(Corpus.name(of: $0)) } ?? false
             finding.occurrences = past.sightings[number].map(Finding.Occurrences.init) ?? .init()
             findings[number] = finding
         }
@@ -113,9 +115,11 @@ final class Findings: @unchecked Sendable {
                     return number
                 }
                 let tokens = finding.entry?.case.tokens ?? 0
+                let isWidespread = finding.isWidespread
                 let explains = cause.needs.isEmpty
-                    ? simplestShows(cause, proof, subject, failure, tokens, judge)
-                    : fails(subject, onlyWith: cause, judge) && isPlaced(subject, failure, like: cause, proof, judge)
+                    ? simplestShows(cause, isWidespread, proof, subject, failure, tokens, judge)
+                    : fails(subject, onlyWith: cause, judge)
+                        && isPlaced(subject, failure, like: cause, isWidespread, proof, judge)
                 guard explains else { continue }
                 lock.withLock { proofs[proof, default: 0] += 1 }
                 return number
@@ -142,20 +146,24 @@ final class Findings: @unchecked Sendable {
 
     /// Whether a failure is in the same part of the model, as far as that has not been seen of the architecture.
     private func isPlaced(
-        _ subject: Case, _ failure: Failure, like cause: Cause, _ proof: Proof, _ judge: Judge
+        _ subject: Case, _ failure: Failure, like cause: Cause, _ isWidespread: Bool, _ proof: Proof, _ judge: Judge
     ) -> Bool {
         if cause.namesType || Happening(kind: failure.signature.kind) != .numbers { return true }
         if lock.withLock({ proofs[proof] ?? 0 }) > 0 { return true }
         var evaluations = 0
         let tensors = CauseSearch(judge: judge).tensors(of: subject, &evaluations)
-        return cause.meets(Cause(needs: cause.needs, tensors: tensors, ops: subject.ops(between: tensors)))
+        return cause.meets(
+            Cause(needs: cause.needs, tensors: tensors, ops: subject.ops(between: tensors)), isWidespread: isWidespread)
     }
 
     /// Whether the simplest case of the architecture fails by the same part of the model: then all of its cases do.
     private func simplestShows(
-        _ cause: Cause, _ proof: Proof, _ subject: Case, _ failure: Failure, _ tokens: Int, _ judge: Judge
+        _ cause: Cause, _ isWidespread: Bool, _ proof: Proof, _ subject: Case, _ failure: Failure, _ tokens: Int,
+        _ judge: Judge
     ) -> Bool {
-        if let known = lock.withLock({ simplest[proof] }) { return known }
+        if let known = lock.withLock({ simplest[proof] }), known.shows || known.isWidespread == isWidespread {
+            return known.shows
+        }
         let candidate = subject.simplestOfArchitecture(tokens: tokens)
         var result = false
         if case .failed(let other)? = judge.judge(candidate).first?.outcome,
@@ -164,9 +172,10 @@ final class Findings: @unchecked Sendable {
             var evaluations = 0
             let isOfNumbers = Happening(kind: other.signature.kind) == .numbers
             let tensors = isOfNumbers ? CauseSearch(judge: judge).tensors(of: candidate, &evaluations) : []
-            result = cause.meets(Cause(needs: [], tensors: tensors, ops: candidate.ops(between: tensors)))
+            result = cause.meets(
+                Cause(needs: [], tensors: tensors, ops: candidate.ops(between: tensors)), isWidespread: isWidespread)
         }
-        lock.withLock { simplest[proof] = result }
+        lock.withLock { simplest[proof] = (result, isWidespread) }
         return result
     }
 
@@ -228,6 +237,26 @@ final class Findings: @unchecked Sendable {
                 replacement.dropped.append((other, found))
             }
             return replacement
+        }
+    }
+
+    /// Joins findings that were cut down before another was widespread, of whose cause they are.
+    /// - Returns: for each that others became part of, what became of them.
+    func joinWidespread() -> [Replacement] {
+        lock.withLock {
+            let ordered = findings.keys.sorted { (findings[$0]?.index ?? 0, $0) < (findings[$1]?.index ?? 0, $1) }
+            return ordered.compactMap { number in
+                guard let finding = findings[number], finding.isWidespread else { return nil }
+                var replacement = Replacement(number: number, kept: finding)
+                for other in ordered where other != number {
+                    guard let found = findings[other], !found.causes.isEmpty, replacement.kept.includes(found) else {
+                        continue
+                    }
+                    replacement.kept = join(number, replacement.kept, with: other, found)
+                    replacement.dropped.append((other, found))
+                }
+                return replacement.dropped.isEmpty ? nil : replacement
+            }
         }
     }
 

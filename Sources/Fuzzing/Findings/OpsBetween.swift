@@ -81,6 +81,13 @@ extension Op {
 
     /// What moves values.
     fileprivate static let namesOfMoves: Set = ["reshape", "slice", "concatenate", "broadcast"]
+    /// What makes one architecture another: what tokens see of each other, which of several things is computed, and
+    /// what is remembered.
+    static let namesOfMechanisms: Set = [
+        "attention", "alibi", "relativePositionBias", "indexScores", "topCells", "topBlocks", "windowPosition",
+        "replace", "topExperts", "takeExperts", "expertGroups", "convolution", "tokenShift", "selectiveScan",
+        "gatedDeltaRule", "linearAttention", "wkv7", "spread", "pool",
+    ]
     /// And what every model does everywhere.
     static let namesOfPlumbing = namesOfMoves.union([
         "rows", "matmul", "expertMatmul", "headMatmul", "add", "multiply", "store", "load",

@@ -5,6 +5,10 @@ enum LogLine: Sendable {
     case finding(FindingState)
     case joined(Joined)
     case explained(Explained)
+    /// The name of a corpus file that the run is about to make: it is the run's, to take away again.
+    case file(String)
+    /// What steering has brought, once the run is over.
+    case steering(SteeringGain)
     /// All that was planned is done.
     case complete
 
@@ -85,7 +89,7 @@ extension FindingState {
 
 extension LogLine: Codable {
     private enum CodingKeys: String, CodingKey {
-        case index, counts, finding, joined, explained, complete
+        case index, counts, finding, joined, explained, file, steering, complete
     }
 
     init(from decoder: any Decoder) throws {
@@ -100,6 +104,10 @@ extension LogLine: Codable {
             self = .joined(try values.decode(Joined.self, forKey: .joined))
         } else if values.contains(.explained) {
             self = .explained(try values.decode(Explained.self, forKey: .explained))
+        } else if values.contains(.file) {
+            self = .file(try values.decode(String.self, forKey: .file))
+        } else if values.contains(.steering) {
+            self = .steering(try values.decode(SteeringGain.self, forKey: .steering))
         } else if values.contains(.complete) {
             self = .complete
         } else {
@@ -117,6 +125,8 @@ extension LogLine: Codable {
         case .finding(let state): try values.encode(state, forKey: .finding)
         case .joined(let joined): try values.encode(joined, forKey: .joined)
         case .explained(let explained): try values.encode(explained, forKey: .explained)
+        case .file(let name): try values.encode(name, forKey: .file)
+        case .steering(let gain): try values.encode(gain, forKey: .steering)
         case .complete: try values.encode(true, forKey: .complete)
         }
     }

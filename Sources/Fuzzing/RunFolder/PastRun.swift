@@ -19,6 +19,9 @@ struct PastRun: Sendable {
     private(set) var next: UInt64 = 0
     /// Those after it that are.
     private(set) var ahead: Set<UInt64> = []
+    /// Names of the corpus files that the run has made.
+    private(set) var files: Set<String> = []
+    private(set) var steering: SteeringGain?
     private var completions = 0
     private var open: [FailurePlace: OpenFailure] = [:]
     /// Failures of findings of which no more is known: the run was killed before it was written.
@@ -88,6 +91,10 @@ struct PastRun: Sendable {
             var signature = failure.failure.signature
             signature.check = explained.check
             sightings[root(explained.finding), default: Sightings()].add(signature)
+        case .file(let name):
+            guard !name.contains("/") else { throw Contradiction(reason: "names a file outside of the corpus") }
+            files.insert(name)
+        case .steering(let gain): steering = gain
         case .complete: completions += 1
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import GGUF
 
 /// A run as a folder: `plan.json`, `log.jsonl`, which is only ever appended to, and `corpus`, with a file for each
 /// finding.
@@ -29,9 +30,14 @@ public struct RunFolder: Hashable, Sendable {
     /// - Throws: `CorpusError` where there is none, or it is no plan.
     func plan() throws -> RunPlan {
         guard FileManager.default.fileExists(atPath: planPath) else {
-            let isThere = FileManager.default.fileExists(atPath: path)
+            var isFolder: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+                throw CorpusError(path: path, reason: "no such folder")
+            }
+            let isClosed = isFolder.boolValue && access(path, X_OK) != 0
             throw CorpusError(
-                path: path, reason: isThere ? "is no folder of a run: there is no plan.json" : "no such folder")
+                path: path,
+                reason: isClosed ? "cannot be read: \(SystemError())" : "is no folder of a run: there is no plan.json")
         }
         do {
             return try JSONText.decode(RunPlan.self, from: CorpusError.contents(of: planPath))
@@ -103,30 +109,22 @@ public struct RunFolder: Hashable, Sendable {
 
     /// The file appears as a whole or not at all.
     func write(_ plan: RunPlan) throws {
-        let temporary = planPath + ".new"
-        let data = Data(try JSONText.encode(plan).utf8)
-        guard Self.write(data, to: temporary), rename(temporary, planPath) == 0 else {
-            let error = SystemError()
-            unlink(temporary)
-            throw CorpusError(path: planPath, reason: "cannot be written: \(error)")
+        do {
+            try ReplacementFile.save(JSONText.encode(plan).utf8, to: planPath)
+        } catch let error as GGUFError {
+            throw CorpusError(path: planPath, reason: error.reason)
         }
     }
 
-    private static func write(_ data: Data, to path: String) -> Bool {
-        let descriptor = Foundation.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { return false }
-        let count = data.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-        let isWritten = count == data.count && fsync(descriptor) == 0
-        return close(descriptor) == 0 && isWritten
-    }
-
-    /// Files of which the log does not know were being written when the run was killed, and are found again.
+    /// What the run has made and is of no finding in the log was being written when it was killed, and is found again.
+    /// What else is there is somebody's.
     private func restoreCorpus(_ past: PastRun) {
         let entries = past.findings.values.compactMap(\.entry)
         let wanted = Set(entries.map { Corpus.name(of: $0) })
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: corpusPath)) ?? []
-        for name in names where !wanted.contains(name) { corpus.remove("\(corpusPath)/\(name)") }
+        for name in past.files.subtracting(wanted) { corpus.remove("\(corpusPath)/\(name)") }
         // What cannot be written now is said when the run ends.
-        for entry in entries where !names.contains(Corpus.name(of: entry)) { _ = try? corpus.keep(entry) }
+        for entry in entries where (try? CorpusEntry(path: corpus.path(of: entry))) == nil {
+            _ = try? corpus.keep(entry)
+        }
     }
 }

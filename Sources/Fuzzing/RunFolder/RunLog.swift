@@ -1,10 +1,16 @@
 import Foundation
 
-/// The log of a run's folder, to which the run appends whole lines. What cannot be written ends the run: what the log
-/// has stays, and the run goes on from there another time.
+/// The log of a run's folder, to which the run appends whole lines.
+///
+/// What cannot be written waits while the run goes on, and is tried again now and then: failures and what becomes of
+/// them as lines, cases that did not fail counted. If the run ends before there is room, or too much waits, it goes on
+/// from what the log has another time.
 public final class RunLog: @unchecked Sendable {
     public let folder: RunFolder
     public let plan: RunPlan
+    /// Told, by whatever thread writes, why nothing can be written any more, and nil once it can again. Set it before
+    /// the run begins.
+    public var tell: @Sendable (CorpusError?) -> Void = { _ in }
     /// What there was when the log was opened.
     let past: PastRun
     private let descriptor: Int32
@@ -18,13 +24,25 @@ public final class RunLog: @unchecked Sendable {
     private var uncounted: LogLine.Counts?
     private var lastCount = ContinuousClock.now
     private var lastSync = ContinuousClock.now
+    /// The files that the run has said it makes.
+    private var files: Set<String>
+    /// Lines that could not be written yet.
+    private var waiting: [Data] = []
+    private var waitingBytes = 0
+    /// Why they could not, and when that was tried last.
     private var failure: CorpusError?
+    private var lastTry = ContinuousClock.now
+    /// Whether too much waited: what comes later would not follow from what the log has.
+    private var isGivenUp = false
 
     /// Cases that are counted together, and how long they may wait for it: a run that is killed does these again.
     private static let countEvery: UInt64 = 10_000
     private static let longestWait = Duration.seconds(30)
     /// How long lines may wait for the disk.
     private static let syncEvery = Duration.seconds(5)
+    /// How long it takes until what could not be written is tried again, and how many bytes of it are kept.
+    private static let tryEvery = Duration.seconds(5)
+    private static let mostWaiting = 64 << 20
 
     /// - Parameters:
     ///   - descriptor: of the log, open for appending and locked; closed with this object.
@@ -36,6 +54,7 @@ public final class RunLog: @unchecked Sendable {
         self.descriptor = descriptor
         self.length = length
         elapsed = past.elapsed
+        files = past.files
     }
 
     deinit { close(descriptor) }
@@ -49,38 +68,52 @@ public final class RunLog: @unchecked Sendable {
     /// Whether all that was planned was done then.
     public var wasComplete: Bool { past.isComplete }
 
-    /// Why the log ends before the run does.
+    /// Why the log does not have all that there is; nil: it has.
     public var problem: CorpusError? { lock.withLock { failure } }
 
     /// - Parameters:
     ///   - explained: of its failures by device, the numbers of the findings that explain them.
     ///   - duration: of the run so far.
-    /// - Returns: false where it cannot be written: the case does not count.
-    func append(_ record: CaseRecord, explained: [String: UInt64], after duration: Duration) -> Bool {
+    func append(_ record: CaseRecord, explained: [String: UInt64], after duration: Duration) {
         lock.withLock {
-            guard failure == nil else { return false }
             let now = max(elapsed, Int(duration / .milliseconds(1)))
-            let number = record.index / plan.shardCount
-            guard plan.log == .all || record.verdicts.contains(where: { $0.failure != nil }) else {
-                var counts = uncounted ?? LogLine.Counts(from: number, to: number, tally: Tally(), elapsed: 0)
-                counts.to = number + 1
-                counts.tally.add(record)
-                counts.elapsed += now - elapsed
-                elapsed = now
-                uncounted = counts
-                let isDue = counts.to - counts.from >= Self.countEvery || .now - lastCount > Self.longestWait
-                return isDue ? count() : true
+            defer { elapsed = now }
+            let hasFailed = record.verdicts.contains { $0.failure != nil }
+            guard plan.log == .failures || failure != nil, !hasFailed else {
+                var line = CaseLine(record, seed: plan.seed)
+                line.elapsed = now - elapsed
+                for index in line.verdicts.indices {
+                    line.verdicts[index].finding = explained[line.verdicts[index].device]
+                }
+                return write(.judged(line))
             }
-            var line = CaseLine(record, seed: plan.seed)
-            line.elapsed = now - elapsed
-            for index in line.verdicts.indices { line.verdicts[index].finding = explained[line.verdicts[index].device] }
-            elapsed = now
-            return write(.judged(line))
+            let number = record.index / plan.shardCount
+            var counts = uncounted ?? LogLine.Counts(from: number, to: number, tally: Tally(), elapsed: 0)
+            counts.to = number + 1
+            counts.tally.add(record)
+            counts.elapsed += now - elapsed
+            uncounted = counts
+            if failure != nil {
+                retry()
+            } else if counts.to - counts.from >= Self.countEvery || .now - lastCount > Self.longestWait {
+                count()
+            }
         }
     }
 
     /// What became of a finding.
-    func note(_ line: LogLine) { lock.withLock { _ = write(line) } }
+    func note(_ line: LogLine) { lock.withLock { write(line) } }
+
+    /// What steering has brought, of a run that is over.
+    public func note(_ gain: SteeringGain) { if past.steering == nil { note(.steering(gain)) } }
+
+    /// Whether the run has made a file of this name in its corpus.
+    func hasAnnounced(file name: String) -> Bool { lock.withLock { files.contains(name) } }
+
+    /// Says that a file is the run's, before it is there.
+    func announce(file name: String) {
+        lock.withLock { if files.insert(name).inserted { write(.file(name)) } }
+    }
 
     /// Appends a line of another log.
     /// - Throws: `CorpusError`.
@@ -99,36 +132,68 @@ public final class RunLog: @unchecked Sendable {
     /// - Parameter isComplete: whether all that was planned is done.
     func finish(isComplete: Bool) {
         lock.withLock {
-            guard count() else { return }
-            if isComplete, !past.isComplete { _ = write(.complete) }
+            retry(isDue: true)
+            if failure == nil { count() }
+            if isComplete, !past.isComplete, failure == nil { write(.complete) }
             fsync(descriptor)
         }
     }
 
-    private func count() -> Bool {
+    private func count() {
         lastCount = .now
-        guard let counts = uncounted else { return failure == nil }
+        guard let counts = uncounted else { return }
         uncounted = nil
-        return write(.counted(counts))
+        write(.counted(counts))
     }
 
-    /// A line is written whole or not at all.
-    private func write(_ line: LogLine) -> Bool {
-        guard failure == nil else { return false }
+    private func write(_ line: LogLine) {
+        guard !isGivenUp else { return }
         do {
             let data = try JSONLine.encode(line)
-            try data.withUnsafeBytes(write)
-            length += UInt64(data.count)
+            waiting.append(data)
+            waitingBytes += data.count
+        } catch {
+            return giveUp(CorpusError(path: folder.logPath, reason: "cannot be written: \(error)"))
+        }
+        retry(isDue: failure == nil)
+        guard failure == nil else { return }
+        if case .judged = line, .now - lastSync < Self.syncEvery { return }
+        fsync(descriptor)
+        lastSync = .now
+    }
+
+    /// Writes what waits, each line whole or not at all.
+    private func retry(isDue: Bool = false) {
+        guard !isGivenUp, isDue || .now - lastTry > Self.tryEvery else { return }
+        lastTry = .now
+        var done = 0
+        do {
+            for data in waiting {
+                try data.withUnsafeBytes(write)
+                length += UInt64(data.count)
+                waitingBytes -= data.count
+                done += 1
+            }
         } catch {
             // No half a line stays. If it does, it is dropped when the run goes on.
             _ = ftruncate(descriptor, off_t(length))
-            failure = CorpusError(path: folder.logPath, reason: "cannot be written: \(error)")
-            return false
+            waiting.removeFirst(done)
+            let problem = CorpusError(path: folder.logPath, reason: "cannot be written: \(error)")
+            if waitingBytes > Self.mostWaiting { return giveUp(problem) }
+            if failure == nil { tell(problem) }
+            failure = problem
+            return
         }
-        if case .judged = line, .now - lastSync < Self.syncEvery { return true }
-        fsync(descriptor)
-        lastSync = .now
-        return true
+        waiting = []
+        guard failure != nil else { return }
+        failure = nil
+        tell(nil)
+        if plan.log == .all { count() }
+    }
+
+    private func giveUp(_ problem: CorpusError) {
+        if failure == nil { tell(problem) }
+        (failure, isGivenUp, waiting, uncounted) = (problem, true, [], nil)
     }
 
     private func write(_ bytes: UnsafeRawBufferPointer) throws {

@@ -30,21 +30,35 @@ public struct RunMerge: Sendable {
         self.plan = plan
     }
 
+    /// Merging was interrupted, and nothing is left of it.
+    public struct Interrupted: Error {}
+
     /// Writes the folder, which appears as a whole or not at all.
+    /// - Parameter isCancelled: asked before each line.
     /// - Returns: what the run came to.
-    /// - Throws: `CorpusError` where there is one already, for a line of a log that is none, or what cannot be written.
+    /// - Throws: `CorpusError` where there is one already, for a line of a log that is none, or what cannot be written;
+    ///   `Interrupted`.
     @discardableResult
-    public func write(to folder: RunFolder) throws -> RunSummary {
+    public func write(to folder: RunFolder, isCancelled: () -> Bool = { false }) throws -> RunSummary {
         guard !FileManager.default.fileExists(atPath: folder.path) else {
             throw CorpusError(path: folder.path, reason: "is there already")
         }
-        let path = folder.path.hasSuffix("/") ? String(folder.path.dropLast()) : folder.path
-        let partial = RunFolder(path + ".partial")
-        try? FileManager.default.removeItem(atPath: partial.path)
+        let url = URL(fileURLWithPath: folder.path)
+        let parent = url.deletingLastPathComponent().path
+        let name = Self.prefix + url.lastPathComponent
+        let partial = RunFolder("\(parent)/\(name)")
+        Self.removeAbandoned(in: parent, named: name)
+        let log: RunLog
+        do {
+            log = try partial.open(plan)
+        } catch let error as CorpusError {
+            Self.removeAbandoned(in: parent, named: name)
+            throw CorpusError(path: folder.path, reason: error.reason)
+        }
         defer { try? FileManager.default.removeItem(atPath: partial.path) }
-        let log = try partial.open(plan)
         var past = PastRun(plan)
         try mergeLogs { line, data in
+            if isCancelled() { throw Interrupted() }
             try past.take(line)
             try log.copy(data)
         }
@@ -59,10 +73,26 @@ public struct RunMerge: Sendable {
         }
         log.finish(isComplete: false)
         if let problem = log.problem { throw problem }
-        guard rename(partial.path, path) == 0 else {
+        guard rename(partial.path, url.path) == 0 else {
             throw CorpusError(path: folder.path, reason: "cannot be written: \(SystemError())")
         }
         return RunSummary(plan, past, in: folder)
+    }
+
+    /// What a folder is called until it is complete begins with this.
+    private static let prefix = ".gguf-fuzz-merge-"
+
+    /// Removes what others left that were killed: what nobody holds the log of any more.
+    /// - Parameter own: what this one is to be called. Of others that have no log yet, somebody is about to begin it.
+    private static func removeAbandoned(in folder: String, named own: String) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        for name in names where name.hasPrefix(prefix) {
+            let path = "\(folder)/\(name)"
+            let descriptor = open(RunFolder(path).logPath, O_RDONLY | O_CLOEXEC)
+            defer { if descriptor >= 0 { close(descriptor) } }
+            let isLeft = descriptor < 0 ? name == own : flock(descriptor, LOCK_EX | LOCK_NB) == 0
+            if isLeft { try? FileManager.default.removeItem(atPath: path) }
+        }
     }
 
     // MARK: Logs
@@ -120,7 +150,9 @@ public struct RunMerge: Sendable {
     private func joining(_ past: PastRun) -> [LogLine] {
         var kept: [(number: UInt64, finding: Finding)] = []
         var lines: [LogLine] = []
-        for (number, finding) in past.findings.sorted(by: { ($0.value.index, $0.key) < ($1.value.index, $1.key) }) {
+        for (number, found) in past.findings.sorted(by: { ($0.value.index, $0.key) < ($1.value.index, $1.key) }) {
+            var finding = found
+            finding.occurrences = past.sightings[number].map(Finding.Occurrences.init) ?? .init()
             guard let place = kept.firstIndex(where: { $0.finding.isOne(with: finding) }) else {
                 kept.append((number, finding))
                 continue
@@ -164,7 +196,7 @@ extension LogLine {
         case .explained(var explained):
             explained.finding = number(explained.finding)
             return .explained(explained)
-        case .counted, .complete: return nil
+        case .counted, .file, .steering, .complete: return nil
         }
     }
 }

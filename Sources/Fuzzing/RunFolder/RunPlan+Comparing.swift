@@ -59,12 +59,16 @@ extension RunPlan.EngineUnderTest {
 extension RunPlan.Machine {
     /// This one.
     public static var current: Self {
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, name.count - 1)
+        let name = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+            buffer.initialize(repeating: 0)
+            guard let start = buffer.baseAddress else { return "" }
+            gethostname(start, buffer.count - 1)
+            return String(cString: start)
+        }
         let information = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
         let model = information.split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last
         return Self(
-            name: String(cString: name), system: ProcessInfo.processInfo.operatingSystemVersionString,
+            name: name, system: ProcessInfo.processInfo.operatingSystemVersionString,
             processor: model.map { $0.trimmingCharacters(in: .whitespaces) } ?? "",
             cores: ProcessInfo.processInfo.activeProcessorCount)
     }

@@ -5,6 +5,7 @@ extension RunSummary {
         self.plan = plan
         tally = past.tally
         seconds = Double(past.elapsed) / 1000
+        steering = past.steering
         isComplete = past.isComplete
         unexplained = past.openFailures.count { $0.finding == nil }
         let ordered = past.findings.sorted { ($0.value.index, $0.key) < ($1.value.index, $1.key) }
@@ -21,7 +22,7 @@ extension RunFinding {
         let signature = finding.failure.signature
         title = finding.title
         self.signature = signature
-        words = finding.caseLines + finding.needLines
+        (words, needs) = (finding.caseLines, finding.needLines)
         seen = finding.failure.seen
         frames = signature.frames
         index = finding.index

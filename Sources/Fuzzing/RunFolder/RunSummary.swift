@@ -15,6 +15,8 @@ public struct RunSummary: Hashable, Sendable, Codable {
     /// How long cases were judged, of all sessions and shards together; what is cut down after the last case takes time
     /// of its own.
     public var seconds: Double
+    /// How much sooner pairs of features were seen than without steering; nil: there is none, or it is not over.
+    public var steering: SteeringGain?
     /// Whether all that was planned is done, cutting down what failed too.
     public var isComplete: Bool
     /// Failures of which it is not known yet what they are of: the run was killed, or is at it now.
@@ -30,8 +32,10 @@ public struct RunFinding: Hashable, Sendable, Codable {
     public var title: String
     /// Of the smallest case.
     public var signature: Signature
-    /// The smallest case in words: its size and steps, what is peculiar to it, what of that matters; a line each.
+    /// The smallest case in words: its size and steps, what is peculiar to it; a line each.
     public var words: [String]
+    /// What of it matters; a line each.
+    public var needs: [String]
     /// What was seen of it.
     public var seen: String
     /// Of a death: the functions of its stack, innermost first.

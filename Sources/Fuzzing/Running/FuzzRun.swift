@@ -51,6 +51,8 @@ public struct FuzzRun: Sendable {
         case judged(CaseRecord)
         /// A failure that no finding of this run explains; it is kept before it is cut down.
         case found(Finding)
+        /// A failure more of one that there is.
+        case met(Finding)
         /// Cutting down what case `index` showed has come this far. Where it turns out to be of the cause of another
         /// finding, that is the one.
         case shrunk(index: UInt64, Finding)
@@ -107,7 +109,6 @@ public struct FuzzRun: Sendable {
         let before = Duration.milliseconds(past?.elapsed ?? 0)
         let report = ReportBox(FuzzReport(plan: plan, tally: past?.tally ?? Tally(), duration: before))
         let findings = past.map { Findings($0, corpus) } ?? Findings()
-        let isCancelled: @Sendable () -> Bool = { [log] in isCancelled() || log?.problem != nil }
         let common = CommonFindings(known, plan)
         let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
             Job(number: $0, judge: Judge(try engines(), known: known))
@@ -145,11 +146,13 @@ public struct FuzzRun: Sendable {
                     unexplained.append(failure)
                 }
             }
+            let met = explained.values.compactMap { findings[$0] }
             let duration = before + (.now - start)
-            guard log?.append(judged.record, explained: explained, after: duration) ?? true else { return [] }
+            log?.append(judged.record, explained: explained, after: duration)
             report.value.tally.add(judged.record)
             report.value.duration = duration
             try handle(.judged(judged.record))
+            for finding in met { try handle(.met(finding)) }
             return unexplained.map { failure in
                 { add(failure, of: judged, job, findings, handle, isCancelled) }
             }
@@ -163,7 +166,7 @@ public struct FuzzRun: Sendable {
                     let dropped = findings.join(number, with: other)
                 {
                     note(.joined(.init(number: number, with: other)), isCancelled)
-                    dropped.path.map { corpus?.remove($0) }
+                    removeFile(of: dropped)
                     continue
                 }
                 var shrunk = shrink(finding, budget, patience, job, isCancelled)
@@ -172,14 +175,20 @@ public struct FuzzRun: Sendable {
                 try exclusively { try handle(.shrunk(index: finding.index, kept)) }
             }
         }
+        for replacement in isCancelled() ? [] : findings.joinWidespread() {
+            settle(replacement, isCancelled)
+            for dropped in replacement.dropped {
+                try handle(.shrunk(index: dropped.finding.index, replacement.kept))
+            }
+        }
         if measuresJobs { report.value.measuredJobs = working }
         report.value.wasInterrupted = isCancelled()
-        log?.finish(isComplete: !isCancelled())
         report.value.findings = findings.all.map { finding in
             var finding = finding
             keep(&finding)
             return finding
         }
+        log?.finish(isComplete: !isCancelled())
         return report.value
     }
 
@@ -295,17 +304,23 @@ public struct FuzzRun: Sendable {
         // The run that goes on begins with what the log has.
         if log != nil, isCancelled(), let before = findings[number] { return before }
         var finding = finding
-        let old = finding.path
+        let old = finding
         keep(&finding)
         let replacement = findings.replace(number, by: finding)
-        for path in [old] + replacement.dropped.map(\.finding.path) where path != replacement.kept.path {
-            path.map { corpus?.remove($0) }
+        if old.path != replacement.kept.path { removeFile(of: old) }
+        settle(replacement, isCancelled)
+        return replacement.kept
+    }
+
+    /// Keeps no file of what is a part of another finding now, and has the log say so.
+    private func settle(_ replacement: Findings.Replacement, _ isCancelled: () -> Bool) {
+        for dropped in replacement.dropped where dropped.finding.path != replacement.kept.path {
+            removeFile(of: dropped.finding)
         }
         note(findings.state(of: replacement.number).map(LogLine.finding), isCancelled)
         for dropped in replacement.dropped {
             note(.joined(.init(number: dropped.number, with: replacement.number)), isCancelled)
         }
-        return replacement.kept
     }
 
     struct Judged: Sendable {
@@ -384,12 +399,22 @@ public struct FuzzRun: Sendable {
     private func keep(_ finding: inout Finding) {
         finding.entry?.occurrences = finding.occurrences
         guard let corpus, let entry = finding.entry else { return }
+        let (path, name) = (corpus.path(of: entry), Corpus.name(of: entry))
+        if path != finding.path {
+            finding.ownsFile = !FileManager.default.fileExists(atPath: path) || log?.hasAnnounced(file: name) ?? false
+        }
+        if finding.ownsFile { log?.announce(file: name) }
         do {
             finding.path = try corpus.keep(entry)
             finding.problem = nil
         } catch {
             finding.problem = "\(error)"
         }
+    }
+
+    /// What was there before the run stays.
+    private func removeFile(of finding: Finding) {
+        if finding.ownsFile, let path = finding.path { corpus?.remove(path) }
     }
 
     private final class ReportBox: @unchecked Sendable {

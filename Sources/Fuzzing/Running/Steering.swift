@@ -56,7 +56,7 @@ final class Steering: @unchecked Sendable {
 }
 
 /// How much sooner pairs of features are seen with steering than without.
-public struct SteeringGain: Sendable {
+public struct SteeringGain: Hashable, Sendable, Codable {
     /// Of which both were drawn.
     public let cases: UInt64
     /// Different pairs that were drawn with steering.

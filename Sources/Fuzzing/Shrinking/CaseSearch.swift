@@ -45,7 +45,7 @@ extension CaseSearch {
             subject.script = subject.script.removing(cut, traits, subject.check)
             return subject
         }
-        cut(least: isRough ? 3 : 1) { $0.script.steps.count } _: { removing(ScriptCut(steps: $1), $0) }
+        cut(least: isRough ? 3 : 1) { $0.script.steps.count } _: { removing(ScriptCut(steps: Set($1)), $0) }
         cut(least: isRough ? 8 : 1) { $0.tokens } _: { removing(ScriptCut(tokens: $1), $0) }
     }
 

@@ -4,7 +4,7 @@ import Inference
 /// What is taken out of a script.
 struct ScriptCut {
     /// Numbers of steps.
-    var steps: Range<Int> = 0..<0
+    var steps: Set<Int> = []
     /// Numbers of tokens, those of all batches counted together.
     var tokens: Range<Int> = 0..<0
     var sequence: Int?

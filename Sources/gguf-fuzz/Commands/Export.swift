@@ -68,11 +68,7 @@ struct Export: ParsableCommand {
         let program = try CommandError.naming(file) {
             try LlamaProgram(entry, files, precision: { asked?.precision(of: $0) })
         }
-        do {
-            try Data(program.text.utf8).write(to: URL(fileURLWithPath: files.program), options: .atomic)
-        } catch {
-            throw CommandError("\(files.program): cannot be written: \(error.localizedDescription)")
-        }
+        try ReplacementFile.save(program.text.utf8, to: files.program)
         try program.transformed?.save(to: files.transformed)
         print("\(files.program): shows it by llama.cpp's API")
         print(files.compilation)

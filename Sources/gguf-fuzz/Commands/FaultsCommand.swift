@@ -3,6 +3,7 @@ import Engines
 import Faults
 import Foundation
 import Fuzzing
+import GGUF
 import Inference
 
 struct FaultsCommand: ParsableCommand {
@@ -86,13 +87,7 @@ struct FaultsCommand: ParsableCommand {
         Terminal.progress("")
         for line in table.summary { print(line) }
         if steer { print(try SteeringGain(plan, cases: cases).words) }
-        if let output {
-            do {
-                try Data(table.markdown.utf8).write(to: URL(fileURLWithPath: output), options: .atomic)
-            } catch {
-                throw CommandError("\(output): cannot be written")
-            }
-        }
+        if let output { try ReplacementFile.save(table.markdown.utf8, to: output) }
         if let status = Interrupt.status { throw ExitCode(status) }
         if table.found < table.count { throw ExitStatus.propertyFailed }
     }

@@ -73,7 +73,7 @@ struct Generate: ParsableCommand {
         Interrupt.watch()
         for architecture in architectures {
             for index in index..<index + cases {
-                if Interrupt.isRequested { return }
+                if let status = Interrupt.status { throw ExitCode(status) }
                 let name = "\(architecture.name)-\(seed)-\(index).gguf"
                 try generate(
                     architecture, index, to: URL(fileURLWithPath: output).appendingPathComponent(name).relativePath)

@@ -3,6 +3,7 @@ import Devices
 import Engines
 import Foundation
 import Fuzzing
+import GGUF
 
 struct ListDevices: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -66,11 +67,7 @@ struct ListDevices: ParsableCommand {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         let precisions = Dictionary(probes.map { ($0.key, $0.value.precision) }) { first, _ in first }
-        do {
-            try encoder.encode(precisions).write(to: URL(fileURLWithPath: json), options: .atomic)
-        } catch {
-            throw CommandError("\(json): cannot be written")
-        }
+        try ReplacementFile.save(encoder.encode(precisions), to: json)
     }
 }
 

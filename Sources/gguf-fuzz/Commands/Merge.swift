@@ -21,7 +21,15 @@ struct Merge: ParsableCommand {
     var output: String
 
     func run() throws {
-        let summary = try RunMerge(folders.map { RunFolder($0) }).write(to: RunFolder(output))
+        let merge = try RunMerge(folders.map { RunFolder($0) })
+        Interrupt.watch()
+        let summary: RunSummary
+        do {
+            summary = try merge.write(to: RunFolder(output)) { Interrupt.isRequested }
+        } catch is RunMerge.Interrupted {
+            Terminal.note("interrupted; \(output) is not made")
+            throw ExitCode(Interrupt.status ?? 130)
+        }
         let (plan, tally) = (summary.plan, summary.tally)
         let shards = "\(plan.shards.count) of \(Format.amount(Int(clamping: plan.shardCount), "shard")), "
         print(

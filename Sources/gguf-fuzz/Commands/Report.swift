@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Fuzzing
+import GGUF
 
 struct Report: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -42,32 +43,44 @@ struct Report: ParsableCommand {
         let other = try since.map { (summary: try Self.summary($0), folder: $0) }
         let page = try ReportPage(run, folder: folder, since: other)
 
+        // What cannot be written does not keep the rest from it.
+        var problems: [any Error] = []
+        func attempt(_ body: () throws -> Void) { do { try body() } catch { problems.append(error) } }
         let path = output ?? (folder.hasSuffix("/") ? folder : folder + "/") + "report.html"
-        try Self.write(ReportTemplates.page.text(of: page), to: path)
-        if let junit { try Self.write(ReportTemplates.junit.text(of: JUnitReport(run, page)), to: junit) }
+        let text = try ReportTemplates.page.text(of: page)
+        attempt { try ReplacementFile.save(text.utf8, to: path) }
+        let isWritten = problems.isEmpty
+        if let junit {
+            let text = try ReportTemplates.junit.text(of: JUnitReport(run, page))
+            attempt { try ReplacementFile.save(text.utf8, to: junit) }
+        }
         if github {
             for finding in page.findings { print(GitHubAnnotation.line(finding)) }
             let summary = try ReportTemplates.summary.text(of: page)
             if let path = ProcessInfo.processInfo.environment["GITHUB_STEP_SUMMARY"], !path.isEmpty {
-                // Other steps have written theirs.
-                let before = FileManager.default.contents(atPath: path) ?? Data()
-                try Self.write(String(decoding: before, as: UTF8.self) + summary, to: path)
+                attempt { try Self.append(summary, to: path) }
             } else {
                 print(summary, terminator: "")
             }
         }
-        print("\(path): \(page.headline)")
+        if isWritten { print("\(path): \(page.headline)") }
+        for problem in problems.dropLast() { Terminal.error("gguf-fuzz: \(problem)") }
+        if let problem = problems.last { throw problem }
     }
 
     private static func summary(_ folder: String) throws -> RunSummary {
         try CommandError.naming(folder) { try RunFolder.read(URL(fileURLWithPath: folder)).summary }
     }
 
-    private static func write(_ text: String, to path: String) throws {
-        do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw CommandError("\(path): cannot be written: \(error.localizedDescription)")
+    /// Other steps have written theirs.
+    private static func append(_ text: String, to path: String) throws {
+        func failure() -> CommandError {
+            CommandError("\(path): cannot be written: \(String(cString: strerror(errno)))")
         }
+        guard let file = fopen(path, "a") else { throw failure() }
+        let isWritten = fputs(text, file) >= 0 && fflush(file) == 0
+        let error = failure()
+        fclose(file)
+        guard isWritten else { throw error }
     }
 }

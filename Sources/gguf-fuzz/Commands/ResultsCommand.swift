@@ -2,6 +2,7 @@ import ArgumentParser
 import Devices
 import Foundation
 import Fuzzing
+import GGUF
 
 struct ResultsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -199,9 +200,9 @@ extension ResultsCommand {
             }
 
             let report = ComparisonReport(comparison: comparison, limit: limit, expected: expected, found: engine)
-            if let json { try write(report.json(model: model, hash: hash), to: json) }
             if !quiet { report.printRows(all: all) }
             print(report.line)
+            if let json { try ReplacementFile.save(report.json(model: model, hash: hash), to: json) }
             if report.verdict == .differs { throw ExitStatus.propertyFailed }
         }
 
@@ -214,14 +215,6 @@ extension ResultsCommand {
             let text = "\(input): is of another model, \(expected.modelPath), whose SHA-256 is \(own)"
             if sameModel { throw CommandError(text) }
             Terminal.note("note: \(text)")
-        }
-
-        private func write(_ data: Data, to path: String) throws {
-            do {
-                try data.write(to: URL(fileURLWithPath: path))
-            } catch {
-                throw CommandError("\(path): cannot be written: \(error.localizedDescription)")
-            }
         }
     }
 }

@@ -19,9 +19,10 @@ struct Run: ParsableCommand {
             by an interrupt, by kill -9, for want of disk, the same command goes on with it: what the log has is not \
             done again. Shards have a folder each; merge makes one of them.
 
-            Exit status: 0 nothing failed, 1 something did, 2 bad input or usage, or what cannot be written. An interrupt ends the run with the \
-            summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). Cases \
-            that run have a second to finish, and none after a second interrupt.
+            Exit status: 0 nothing failed, 1 something did, 2 bad input or usage, or what cannot be written. An \
+            interrupt ends the run with the summary of what there is: status 1 if something failed, else 130 (143 \
+            where it was asked to terminate, 129 where its terminal is gone). Cases that run have a second to finish, \
+            and none after a second interrupt.
 
             Examples:
               gguf-fuzz run
@@ -79,6 +80,11 @@ struct Run: ParsableCommand {
         let folder = options.run.map { RunFolder($0) }
         fuzzing.corpus = Corpus(folder: folder?.corpusPath ?? options.corpus ?? "Corpus")
         if let folder, let runPlan { fuzzing.log = try folder.open(runPlan) }
+        fuzzing.log?.tell = { problem in
+            Terminal.note(
+                problem.map { "gguf-fuzz: \($0); the run goes on, and tries again" }
+                    ?? "\(folder?.logPath ?? ""): can be written again, and has all that there is")
+        }
         if let log = fuzzing.log, log.casesBefore > 0 {
             let done = log.wasComplete ? "is done" : "goes on"
             Terminal.note("\(log.folder.path): \(done) after \(Format.amount(log.casesBefore, "case"))")
@@ -95,7 +101,12 @@ struct Run: ParsableCommand {
         }
         display.end()
         let changes = try fuzzing.changesOfKnown { Interrupt.isRequested }
-        RunText(report: report, shard: shard, absences: absences, changesOfKnown: changes).print()
+        // Drawing so many cases again takes a while, which an interrupt does not wait for.
+        let steering = plan.isSteered && !Interrupt.isRequested
+            ? try SteeringGain(plan, cases: UInt64(min(report.cases, 1000))) : nil
+        steering.map { fuzzing.log?.note($0) }
+        RunText(
+            report: report, shard: shard, absences: absences, changesOfKnown: changes, steering: steering).print()
         if let problem = fuzzing.log?.problem {
             throw CommandError("\(problem); what it has stays, and the same command goes on from there")
         }

@@ -24,9 +24,9 @@ struct Worker: ParsableCommand {
     var llamaLibraries: String?
 
     func run() throws {
-        // An interrupt from the keyboard goes to the whole process group; when this process ends is up to its
-        // supervisor, whose end of the pipe says it.
-        for number in [SIGINT, SIGTERM] { signal(number, SIG_IGN) }
+        // An interrupt from the keyboard goes to the whole process group, and so does the end of the terminal; when
+        // this process ends is up to its supervisor, whose end of the pipe says it.
+        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
         csystem_keep_freed_memory()
         if let llamaBridge {
             let engine = try LlamaEngine(bridge: llamaBridge, libraryFolder: llamaLibraries ?? "")

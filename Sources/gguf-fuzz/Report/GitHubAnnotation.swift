@@ -5,7 +5,8 @@ import Fuzzing
 enum GitHubAnnotation {
     /// New findings are errors; those that were there before are warnings.
     static func line(_ finding: ReportedFinding) -> String {
-        let text = (finding.smallest + [finding.seen, finding.whereSeen] + finding.commands.flatMap(\.lines))
+        let lines = finding.smallest + finding.needs + [finding.seen, finding.whereSeen]
+        let text = (lines + finding.commands.flatMap(\.lines))
             .joined(separator: "\n")
         let level = finding.status == nil || finding.isNew ? "error" : "warning"
         return "::\(level) title=\(property("\(finding.number). \(finding.title)"))::\(data(text))"

@@ -73,7 +73,7 @@ extension JUnitReport.Failure {
         let commands = finding.commands.flatMap { ["", $0.purpose + ":"] + $0.lines.map { "  \($0)" } }
         var frames = (finding.frames + finding.outerFrames).map { "  \($0)" }
         if !frames.isEmpty { frames = ["", "Stack, innermost first:"] + frames }
-        text = (finding.smallest + [finding.seen, finding.whereSeen] + frames + commands)
+        text = (finding.smallest + finding.needs + [finding.seen, finding.whereSeen] + frames + commands)
             .map(\.withoutControls).joined(separator: "\n")
     }
 }

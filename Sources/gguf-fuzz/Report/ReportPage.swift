@@ -152,6 +152,7 @@ struct ReportPage {
                 ? "all" : plan.shards.map(String.init).joined(separator: ", ")
             facts.append(Fact(name: "Shards", value: "\(numbers) of \(plan.shardCount)"))
         }
+        if let steering = run.steering { facts.append(Fact(name: "Steering", value: steering.sentence)) }
         facts.append(Fact(name: "Checks", value: plan.checks.joined(separator: ", ")))
         for engine in plan.engines {
             let parts = [engine.version].filter { !$0.isEmpty }

@@ -17,6 +17,8 @@ struct ReportedFinding {
     var badges: [String]
     /// The smallest case, a line each.
     var smallest: [String]
+    /// What of it matters, a line each.
+    var needs: [String]
     var seen: String
     /// The innermost, which say most, and who called them.
     var frames: [String]
@@ -60,7 +62,7 @@ struct ReportedFinding {
             finding.isFlaky ? "passes at times" : nil, finding.isLost ? "did not fail again" : nil,
             finding.isUnfinished && !finding.isLost ? "not cut down to the end" : nil,
         ].compactMap { $0 }
-        smallest = finding.words
+        (smallest, needs) = (finding.words, finding.needs)
         seen = finding.seen
         frames = Array(finding.frames.prefix(Self.innerFrames))
         outerFrames = Array(finding.frames.dropFirst(Self.innerFrames))

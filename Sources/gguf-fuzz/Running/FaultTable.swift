@@ -8,8 +8,10 @@ final class FaultTable: @unchecked Sendable {
     private let seed: UInt64
     private let cases: UInt64
     private var trials: [FaultTrial] = []
-    private static let titles = ["fault", "cases", "runs", "time", "layers", "tokens", "smallest", "found by"]
-    private static let widths = [38, 5, 5, 7, 6, 6, 8, 0]
+    private static let titles = [
+        "fault", "cases", "unsteered", "runs", "time", "layers", "tokens", "smallest", "found by",
+    ]
+    private static let widths = [38, 5, 9, 5, 7, 6, 6, 8, 0]
 
     private let isSteered: Bool
 
@@ -22,23 +24,27 @@ final class FaultTable: @unchecked Sendable {
     var count: Int { trials.count }
     var found: Int { trials.count { $0.cases != nil } }
 
-    func printTitles() { Terminal.line(Self.line(Self.titles)) }
+    func printTitles() { Terminal.line(line(Self.titles)) }
 
     func add(_ trial: FaultTrial) {
         trials.append(trial)
-        Terminal.line(Self.line(Self.cells(trial)))
+        Terminal.line(line(Self.cells(trial)))
     }
 
-    private static func line(_ cells: [String]) -> String {
-        zip(cells, widths).enumerated().map { index, cell in
-            cell.0.padded(to: cell.1, alignsRight: (1...5).contains(index))
+    /// What is compared with not steering is left out where nothing steers.
+    private func line(_ cells: [String]) -> String {
+        zip(cells, Self.widths).enumerated().compactMap { index, cell in
+            index == 2 && !isSteered ? nil : cell.0.padded(to: cell.1, alignsRight: (1...6).contains(index))
         }.joined(separator: "  ")
     }
 
     private static func cells(_ trial: FaultTrial) -> [String] {
-        guard let cases = trial.cases else { return [trial.fault.name, "-", "", "", "", "", "", "not found"] }
+        let unsteered = trial.unsteeredCases.map { "\($0)" } ?? "-"
+        guard let cases = trial.cases else {
+            return [trial.fault.name, "-", unsteered, "", "", "", "", "", "not found"]
+        }
         guard let shrunk = trial.shrunk else {
-            return [trial.fault.name, "\(cases)", "", "", "", "", "", "did not fail again"]
+            return [trial.fault.name, "\(cases)", unsteered, "", "", "", "", "", "did not fail again"]
         }
         let smallest = switch trial.minimality {
         case .least?: "yes"
@@ -47,7 +53,7 @@ final class FaultTable: @unchecked Sendable {
         }
         let signature = shrunk.failure.signature
         return [
-            trial.fault.name, "\(cases)", "\(shrunk.evaluations)", Format.duration(trial.duration),
+            trial.fault.name, "\(cases)", unsteered, "\(shrunk.evaluations)", Format.duration(trial.duration),
             "\(shrunk.case.layers)", "\(shrunk.case.tokens)", smallest,
             "\(signature.check.rawValue) of \(signature.architecture): \(signature.kind)",
         ]
@@ -68,7 +74,18 @@ final class FaultTable: @unchecked Sendable {
                 + "the median after \(median(trials.compactMap(\.cases)))",
             "smallest: \(smallest) of \(shrunk.count)\(share(smallest, of: shrunk.count))",
             "runs to shrink a case: median \(median(shrunk.compactMap { $0.shrunk.map { UInt64($0.evaluations) } }))",
-        ]
+        ] + (isSteered ? [steeringWords(median)] : [])
+    }
+
+    /// How much sooner faults are found with steering: what is not found counts as found right after all cases.
+    private func steeringWords(_ median: ([UInt64]) -> String) -> String {
+        func count(_ cases: UInt64?) -> UInt64 { cases ?? self.cases + 1 }
+        let pairs = trials.map { (with: count($0.cases), without: count($0.unsteeredCases)) }
+        let sooner = pairs.count { $0.with < $0.without }, later = pairs.count { $0.with > $0.without }
+        func total(_ numbers: [UInt64]) -> String { Format.count(Int(clamping: numbers.reduce(0, +))) }
+        return "with steering \(sooner) are found sooner than without, \(later) later; the median after "
+            + "\(median(pairs.map(\.with))) cases and \(median(pairs.map(\.without))), all together after "
+            + "\(total(pairs.map(\.with))) and \(total(pairs.map(\.without)))"
     }
 
     var markdown: String {
@@ -86,12 +103,13 @@ final class FaultTable: @unchecked Sendable {
             "*smallest*: `yes`: no model can show the fault with fewer layers or tokens; "
                 + "`yes*`: none of hundreds of random",
             "cases of that architecture and check that have fewer fails; `no`: one does.", "",
-            "| fault | what goes wrong | cases | runs | layers | tokens | smallest | found by |",
-            "|---|---|--:|--:|--:|--:|---|---|",
+            "| fault | what goes wrong | cases | \(isSteered ? "unsteered | " : "")"
+                + "runs | layers | tokens | smallest | found by |",
+            "|---|---|--:|\(isSteered ? "--:|" : "")--:|--:|--:|---|---|",
         ]
         lines += trials.map { trial in
             let cells = Self.cells(trial)
-            let columns = [1, 2, 4, 5, 6, 7].map { cells[$0] }.joined(separator: " | ")
+            let columns = ([1] + (isSteered ? [2] : []) + [3, 5, 6, 7, 8]).map { cells[$0] }.joined(separator: " | ")
             return "| \(cells[0]) | \(trial.fault.about) | \(columns) |"
         }
         return lines.joined(separator: "\n") + "\n"

@@ -46,6 +46,7 @@ final class RunDisplay: @unchecked Sendable {
             case .found(let finding):
                 hear(of: finding)
                 Terminal.note("failed: \(finding.failure.signature), case \(finding.index)", .alarming)
+            case .met(let finding): hear(of: finding)
             case .shrunk(let index, let finding):
                 // What is of the cause of another has been said.
                 if finding.index == index {

@@ -7,6 +7,8 @@ struct RunText {
     let shard: Shard
     let absences: [String]
     let changesOfKnown: [(finding: KnownFindings.Finding, now: Verdict)]
+    /// nil: it does not steer, or was interrupted.
+    let steering: SteeringGain?
 
     func print() {
         table.print()
@@ -55,10 +57,7 @@ struct RunText {
         for absence in absences { Swift.print("not found: \(absence)") }
         let (features, pairs) = (Format.count(report.coverage.features.count), Format.count(report.coverage.pairCount))
         Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
-        // Drawing so many cases again takes a while, which an interrupt does not wait for.
-        if report.plan.isSteered, !report.wasInterrupted, let gain = try? SteeringGain(report.plan, cases: UInt64(min(report.cases, 1000))) {
-            Swift.print(gain.words)
-        }
+        if let steering { Swift.print(steering.words) }
     }
 
     private func percentage(_ count: Int) -> String {
@@ -113,9 +112,11 @@ extension Verdict {
 }
 
 extension SteeringGain {
-    /// `steering: 41,200 pairs of features in the first 1,000 cases, 36,100 without, which take 710 with it`
-    var words: String {
-        "steering: \(Format.amount(steered, "pair")) of features in the first \(Format.amount(Int(cases), "case")), "
+    var words: String { "steering: \(sentence)" }
+
+    /// `41,200 pairs of features in the first 1,000 cases, 36,100 without; as many are seen in 710 cases`
+    var sentence: String {
+        "\(Format.amount(steered, "pair")) of features in the first \(Format.amount(Int(cases), "case")), "
             + "\(Format.count(plain)) without"
             + (sooner.map { "; as many are seen in \(Format.amount(Int($0), "case"))" } ?? "")
     }

@@ -2,8 +2,8 @@ import Dispatch
 import Engines
 import Foundation
 
-/// An interrupt from the keyboard or a request to end: the first asks long work to stop and print what there is, and says
-/// so at once.
+/// An interrupt from the keyboard, a request to end, or the end of the terminal: the first asks long work to stop and
+/// print what there is, and says so at once.
 enum Interrupt {
     /// What becomes of work that has begun.
     enum Manner {
@@ -39,8 +39,11 @@ enum Interrupt {
     private static let state = State()
     private static let queue = DispatchQueue(label: "interrupt")
     private static let watching: Void = {
-        for number in [SIGINT, SIGTERM] {
-            signal(number, SIG_IGN)
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            let former = signal(number, SIG_IGN)
+            // Whoever starts it by nohup wants it to stay.
+            let wasIgnored = unsafeBitCast(former, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+            if number == SIGHUP, wasIgnored { continue }
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
                 take(number)
@@ -70,6 +73,6 @@ enum Interrupt {
         watching
     }
     static var isRequested: Bool { state.signal != nil }
-    /// How a program ends that was interrupted, as shells say it: 130 or 143; nil where it was not.
+    /// How a program ends that was interrupted, as shells say it: 130, 143 or 129; nil where it was not.
     static var status: Int32? { state.signal.map { 128 + $0 } }
 }

@@ -1,3 +1,4 @@
+import CSystem
 import Foundation
 
 /// Standard error, for a person who watches.
@@ -28,9 +29,7 @@ enum Terminal {
         }
     }
 
-    static func error(_ line: String) {
-        FileHandle.standardError.write(Data((line + "\n").utf8))
-    }
+    static func error(_ line: String) { write(line + "\n") }
 
     /// A name from a file on one line, whatever it does to a terminal: control characters by their numbers.
     static func printable(_ name: String) -> String {
@@ -61,10 +60,11 @@ enum Terminal {
     static func line(_ text: String) {
         progress("")
         print(text)
-        fflush(nil)
+        csystem_flush_output()
     }
 
-    private static func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    /// Nobody can be told that standard error cannot be written; that is no reason to end.
+    private static func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
     private static let drawing = Drawing()
 
