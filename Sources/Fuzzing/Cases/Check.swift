@@ -20,9 +20,14 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     case metamorphic
     /// Metadata that contradicts itself is refused with an error that names the key.
     case rejects
+    /// The reference's gradient is the slope of its loss, and the device's matches it within the noise floor.
+    case gradients
 
-    /// Whether tokens may be given as embeddings, which nothing permutes with the model.
-    var takesEmbeddings: Bool { self != .metamorphic }
+    /// Those that are drawn unless others are asked for. Most engines give no gradients.
+    public static let usual = allCases.filter { $0 != .gradients }
+
+    /// Whether tokens may be given as embeddings, which nothing permutes with the model, and which are no weights.
+    var takesEmbeddings: Bool { self != .metamorphic && self != .gradients }
 
     /// One line for help and listings.
     public var about: String {
@@ -37,6 +42,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         case .determinism: "the same case again on the same device gives the same bits"
         case .metamorphic: "permuted experts or heads, split or fused projections give the same logits"
         case .rejects: "metadata that contradicts itself is refused with an error that names the key"
+        case .gradients: "the gradient of a batch's loss is the loss's slope, and a device's matches the reference's"
         }
     }
 
@@ -48,7 +54,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         switch self {
         case .agrees: 12
         case .chunking, .isolation, .state, .metamorphic: 2
-        case .placement, .roundtrip, .loaders, .determinism, .rejects: 1
+        case .placement, .roundtrip, .loaders, .determinism, .rejects, .gradients: 1
         }
     }
 }

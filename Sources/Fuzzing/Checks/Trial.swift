@@ -6,7 +6,7 @@ import Inference
 
 /// A case on one device, from loading the model to the comparison.
 struct Trial {
-    private let loaded: LoadedCase
+    let loaded: LoadedCase
     let device: String
     let reference: Reference
     var precision = Precision(storage: .float32, accumulation: .float32)
@@ -89,9 +89,22 @@ struct Trial {
             let changed = try transformation.applied(to: source)
             let other = try load { try engine.load(changed) }
             try compare(try play(script, on: other), with: first)
+        case .gradients:
+            guard engine.traits.differentiates == true else { throw Unsupported("gradients") }
+            stage = "gradient"
+            try reference.checkSlopes()
+            let transcript = try survive { try model.differentiate(script) }
+            note(transcript.fallbacks)
+            if let failure = transcript.failure {
+                throw Wrong(
+                    stage: stage, kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
+            }
+            try compareWithReference(transcript)
         case .rejects: break
         }
     }
+
+    private mutating func note(_ found: [String]) { fallbacks += found.filter { !fallbacks.contains($0) } }
 
     /// Those of a model in memory and of its file: the same bits, or where kernels depend on which tensors there are, the
     /// same numbers.
@@ -134,7 +147,7 @@ struct Trial {
     private mutating func play(_ script: Script, on model: any EngineModel) throws -> Transcript {
         stage = "session"
         let transcript = try survive(steps: script.steps) { try model.run(script) }
-        fallbacks += transcript.fallbacks.filter { !fallbacks.contains($0) }
+        note(transcript.fallbacks)
         if let failure = transcript.failure {
             throw Wrong(
                 stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil } ?? "session",

@@ -44,7 +44,7 @@ struct ScriptDrawing {
             ? 1 : try choices.integer(in: (check == .isolation ? 2 : 1)...4, like: target?.sequences)
         // Tokens that see each other are computed together; an encoder has a few for each sequence.
         let large = largeMicroBatches.filter { $0 < traits.positionLimit ?? .max }
-        options.microBatch = traits.traits.isOfWholeBatches
+        options.microBatch = traits.traits.isOfWholeBatches || check == .gradients
             ? 64
             : try choices.weighted(
                 microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences }.map { ($0, 100) }
@@ -57,7 +57,8 @@ struct ScriptDrawing {
         let unit = max(engine.contextUnit, 32)
         options.context = try choices.element(
             of: contexts.isEmpty ? [(least + unit - 1) / unit * unit] : contexts, like: target?.context)
-        options.cacheType = traits.hasCache
+        // What a narrower cache keeps has no slope.
+        options.cacheType = traits.hasCache && check != .gradients
             ? try choices.weighted(cacheTypes(traits, engine), like: target?.cacheType) : .full
         if engine.choosesFlashAttention {
             // Values in blocks can be read by flash attention only.
@@ -100,9 +101,9 @@ struct ScriptDrawing {
         let kinds = check == .state ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
         var drawing = self
         // An encoder's own output is worth a case.
-        let least = traits.traits.hasEncoder ? 0 : 1
+        let least = traits.traits.hasEncoder && check != .gradients ? 0 : 1
         let drawn = try choices.list(
-            count: least...8, usually: kinds.count > 2 ? 6 : 4, like: target
+            count: least...(check == .gradients ? 1 : 8), usually: kinds.count > 2 ? 6 : 4, like: target
         ) { choices, target in
             let step = try drawing.drawStep(&choices, kinds, like: target)
             drawing.state.apply(step)
@@ -156,7 +157,7 @@ struct ScriptDrawing {
     }
 
     private func drawStep(_ choices: inout Choices, _ hinted: [Kind], like target: Step?) throws -> Step {
-        let legal = check == .chunking ? [] : Kind.allCases.filter(isLegal)
+        let legal = check == .chunking || check == .gradients ? [] : Kind.allCases.filter(isLegal)
         let ends = (0..<options.sequences).map { state.end(of: $0) }
         var alternatives: [(Kind?, Int)] = legal.map { ($0, hinted.contains($0) ? $0.weight : 0) }
         if state.freeCells > 0, !sets(state, ends).isEmpty { alternatives.insert((nil, 6), at: 0) }
@@ -253,7 +254,7 @@ struct ScriptDrawing {
         var later = state
         // What sees nothing but its batch begins anew with each.
         let remembers = !traits.traits.isOfWholeBatches
-        var free = min(later.freeCells, remembers ? max(64, options.microBatch + 1) : options.microBatch)
+        var free = min(later.freeCells, remembers && check != .gradients ? max(64, options.microBatch + 1) : options.microBatch)
         var ends = (0..<options.sequences).map { remembers ? later.end(of: $0) : 0 }
         let most = check == .chunking ? 1 : 4
         let isDraft = traits.traits.drafting != nil

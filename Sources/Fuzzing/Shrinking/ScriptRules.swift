@@ -138,6 +138,9 @@ extension Script {
     /// is nothing of the kind.
     func objection(_ traits: SessionTraits, _ check: Check) -> String? {
         if steps.isEmpty { return "steps: there are none" }
+        if check == .gradients, onlyBatch?.batch.tokens.parts(of: options.microBatch).count != 1 {
+            return "steps: a gradient is of one batch, in one micro-batch"
+        }
         var rules = ScriptRules(traits, options, check)
         for (number, step) in steps.enumerated() {
             if let reason = rules.objection(to: step) { return "steps[\(number)].\(step.name): \(reason)" }

@@ -27,6 +27,7 @@ public final class Session {
     /// Positions that the model has learned embeddings for; nil where positions are not looked up.
     private(set) var positionLimit: Int?
     private var plans = ShapeCache<Plan>()
+    private var derivativePlans: [Derivative: ShapeCache<Plan>] = [:]
 
     /// What cross-attention reads.
     struct EncoderOutput {
@@ -121,7 +122,7 @@ public final class Session {
     func wanted(of graph: Graph) -> [Graph.Output] {
         graph.outputs.keys.filter { output in
             switch output {
-            case .logits, .block: true
+            case .logits, .block, .loss, .gradient, .cotangent: true
             case .embeddings: graph.outputs[.logits] == nil || options.wantsEmbeddings
             }
         }
@@ -136,6 +137,24 @@ public final class Session {
         let graph = try model.graph(shape)
         let plan = try compile(options.wantsBlocks ? graph.withBlocks : graph)
         plans.insert(plan, plan.graph, for: shape)
+        return plan
+    }
+
+    /// What stands in a graph's place where its loss is asked for.
+    enum Derivative: Hashable {
+        case loss
+        case gradient(Graph.Objective)
+    }
+
+    func plan(for shape: BatchShape, _ derivative: Derivative) throws -> Plan {
+        if let plan = derivativePlans[derivative]?[shape] { return plan }
+        let graph = try model.graph(shape)
+        let derived = switch derivative {
+        case .loss: try graph.withLoss()
+        case .gradient(let objective): try graph.differentiated(objective)
+        }
+        let plan = try compile(derived)
+        derivativePlans[derivative, default: ShapeCache()].insert(plan, plan.graph, for: shape)
         return plan
     }
 }

@@ -1,0 +1,215 @@
+import Devices
+import Engines
+import Foundation
+import GGUF
+import Inference
+import ModelGraph
+import PropertyTesting
+
+/// Whether the reference's gradient is the slope of its loss, as differences of losses in float64 have it, in random
+/// directions of all weights.
+///
+/// Choices (of experts, cells, blocks) stay as they are, as the gradient has them. Differences across a kink (of a ReLU, a
+/// clamp) say nothing: shorter ones are taken until they agree with each other.
+struct Slopes {
+    private let loaded: LoadedCase
+    private let script: Script
+
+    init(_ loaded: LoadedCase, _ script: Script) {
+        self.loaded = loaded
+        self.script = script
+    }
+
+    /// How far a slope may be from the difference, as a part of what a random direction of this gradient typically has.
+    private static let tolerance = 1e-6
+    /// What differences must tell apart before they accuse or acquit, likewise.
+    private static let resolution = 1e-4
+    /// How far the longest differences reach, as parts of the size of the weights.
+    private static let reaches = [0x1p-6, 0x1p-12, 0x1p-18, 0x1p-24]
+
+    /// - Parameter transcript: as `EngineModel.differentiate` gives it.
+    /// - Throws: `Wrong`, or `Discard` where there is nothing to compare with.
+    func check(_ transcript: Transcript) throws {
+        let line = try Landscape(loaded, script, transcript)
+        guard line.loss.isFinite else { throw Discard(reason: "the loss is not finite") }
+        if let name = line.notFinite {
+            throw Wrong(stage: "gradient", kind: "reference not finite", seen: "the gradient of \(name) is not finite")
+        }
+        var random = RandomStream(seed: loaded.subject.recipe.seed, stream: 0x61AD)
+        let all = line.direction(&random) { _ in true }
+        // What has a small part in the whole is seen by itself.
+        let one = Int(random.next(below: UInt64(max(1, line.count))))
+        for direction in [all, line.direction(&random) { $0 == one }] {
+            guard try !isSlope(direction, of: line) else { continue }
+            let wrong = try (0..<line.count).filter { tensor in
+                try !isSlope(line.direction(&random) { $0 == tensor }, of: line)
+            }.map(line.name)
+            throw Wrong(
+                stage: "gradient", kind: "reference has no slope" + (wrong.first.map { " of \($0.withoutBlock)" } ?? ""),
+                seen: "the reference's gradient is not the slope of its loss"
+                    + (wrong.isEmpty ? "" : ", of \(wrong.prefix(8).joined(separator: ", "))"))
+        }
+    }
+
+    /// - Throws: `Discard` where differences do not say.
+    private func isSlope(_ direction: Landscape.Direction, of line: Landscape) throws -> Bool {
+        let size = direction.typicalSlope
+        var mismatch: Double?
+        for reach in Self.reaches {
+            let found = try line.difference(direction, reach: reach, enough: Self.tolerance / 16 * size)
+            guard found.value.isFinite else { continue }
+            let distance = abs(found.value - direction.slope)
+            // Losses err by roundings.
+            let noise = found.error + 0x1p-48 * abs(line.loss) / reach
+            guard noise <= Self.resolution * max(size, abs(found.value)) || size == 0 else { continue }
+            if distance <= Self.tolerance * size + 8 * noise { return true }
+            mismatch = min(mismatch ?? .infinity, distance)
+        }
+        guard let mismatch else { throw Discard(reason: "kinks: differences of losses say nothing of the slope") }
+        let sides = try line.sides(direction, reach: 0x1p-20)
+        if abs(sides.above - sides.below) > mismatch / 2 { throw Discard(reason: "kinks: the loss has one at these very weights") }
+        return false
+    }
+}
+
+/// The loss of a batch as a function of the weights.
+private struct Landscape {
+    struct Direction {
+        /// By tensor; nil where nothing changes.
+        var displacement: [[Double]?]
+        /// What the loss changes by along it, if the gradient is right.
+        var slope: Double
+        /// The root mean square of that, if each element went up or down at random.
+        var typicalSlope: Double
+    }
+
+    private struct Tensor {
+        var info: TensorInfo
+        var elements: [Double]
+        /// nil: the loss does not depend on it.
+        var gradient: ArraySlice<Double>?
+        /// Whether its elements stand for numbers that have no slope.
+        var isFixed: Bool
+    }
+
+    let loss: Double
+    private let source: any TensorSource
+    private let script: Script
+    private let decisions: [[Int]]
+    private var tensors: [Tensor] = []
+
+    init(_ loaded: LoadedCase, _ script: Script, _ transcript: Transcript) throws {
+        source = try loaded.source()
+        self.script = script
+        decisions = transcript.decisions.map(\.taken)
+        loss = transcript.results.first?.rows?.elements.first ?? .nan
+        let roles = Dictionary(try Model(source).weights.map { ($0.name, $0.role) }) { first, _ in first }
+        for (info, result) in zip(source.tensors, transcript.results.dropFirst()) {
+            let data = try source.data(of: info)
+            let elements = try [Double](unsafeUninitializedCapacity: info.shape.count) { elements, count in
+                try data.bytes.withBytes {
+                    try data.type.decode($0, order: data.byteOrder, into: .init(rebasing: elements[..<info.shape.count]))
+                }
+                count = info.shape.count
+            }
+            let gradient = result.rows?.row(at: 0)
+            guard gradient == nil || gradient?.count == elements.count else {
+                throw Wrong(stage: "gradient", kind: "wrong size", seen: "the gradient of \(info.name) has another size")
+            }
+            tensors.append(
+                Tensor(info: info, elements: elements, gradient: gradient, isFixed: roles[info.name] == .places))
+        }
+    }
+
+    var count: Int { tensors.count }
+    func name(_ tensor: Int) -> String { tensors[tensor].info.name }
+    var notFinite: String? { tensors.first { !($0.gradient?.allSatisfy(\.isFinite) ?? true) }?.info.name }
+
+    /// - Parameter changes: whether a tensor does.
+    func direction(_ random: inout RandomStream, _ changes: (Int) -> Bool) -> Direction {
+        var result = Direction(displacement: [], slope: 0, typicalSlope: 0)
+        for (index, tensor) in tensors.enumerated() {
+            guard changes(index), !tensor.isFixed else {
+                result.displacement.append(nil)
+                continue
+            }
+            let squares = tensor.elements.reduce(0) { $0 + $1 * $1 } / Double(max(1, tensor.elements.count))
+            let size = squares > 0 && squares.isFinite ? squares.squareRoot() : 0x1p-6
+            let displacement = tensor.elements.map { _ in size * (Double(random.next() >> 11) * 0x1p-52 - 1) }
+            for (a, b) in zip(displacement, tensor.gradient ?? []) {
+                result.slope += a * b
+                result.typicalSlope += a * b * a * b
+            }
+            result.displacement.append(displacement)
+        }
+        result.typicalSlope = result.typicalSlope.squareRoot()
+        return result
+    }
+
+    /// The loss where the weights are displaced.
+    private func loss(_ direction: Direction, _ step: Double) throws -> Double {
+        let displaced = Dictionary(zip(tensors, direction.displacement).map { ($0.info.name, ($0, $1)) }) { first, _ in first }
+        let moved = try MemorySource(
+            source.metadata, optional: .of(source.tensors), type: { weight in
+                displaced[weight.name].flatMap { $0.0.isFixed ? $0.0.info.type : nil } ?? .f64
+            }
+        ) { [source] tensor in
+            guard let (known, displacement) = displaced[tensor.name] else {
+                throw ModelError(subject: tensor.name, reason: "is missing")
+            }
+            if known.isFixed {
+                var data = try source.data(of: known.info)
+                data.shape = tensor.shape
+                return data
+            }
+            let bytes = TensorBytes(count: 8 * known.elements.count) { bytes in
+                for index in known.elements.indices {
+                    let element = known.elements[index] + step * (displacement?[index] ?? 0)
+                    bytes.storeBytes(of: element.bitPattern.littleEndian, toByteOffset: 8 * index, as: UInt64.self)
+                }
+            }
+            return TensorData(name: tensor.name, shape: tensor.shape, type: .f64, bytes: bytes)
+        }
+        guard let (encoded, batch) = script.onlyBatch else { throw Discard(reason: "a gradient is of one batch") }
+        let reference = ReferenceDevice(decisions: DecisionLog(prescribed: decisions))
+        let session = try Session(
+            Model(moved), placement: Placement(reference.name), devices: DeviceSet([reference]),
+            options: SessionOptions(
+                context: script.options.context, sequences: script.options.sequences, microBatch: script.options.microBatch,
+                cacheType: script.options.cacheType))
+        return try session.loss(of: batch, encoding: encoded)
+    }
+
+    /// The slope by central differences, of ever shorter ones extrapolated to none.
+    ///
+    /// Sources: Richardson 1911, "The approximate arithmetical solution by finite differences"; Ridders 1982, "Accurate
+    /// computation of F′(x) and F′(x) F″(x)", for the estimate of the error.
+    /// - Parameters:
+    ///   - reach: the longest step.
+    ///   - enough: an error that is small enough.
+    func difference(_ direction: Direction, reach: Double, enough: Double) throws -> (value: Double, error: Double) {
+        var best = (value: Double.nan, error: Double.infinity)
+        var last: [Double] = []
+        for level in 0..<6 {
+            let step = reach * pow(2, -Double(level))
+            var row = [(try loss(direction, step) - loss(direction, -step)) / (2 * step)]
+            for (order, before) in last.enumerated() {
+                let value = row[order] + (row[order] - before) / (pow(4, Double(order + 1)) - 1)
+                let error = max(abs(value - row[order]), abs(value - before))
+                row.append(value)
+                if error <= best.error { best = (value, error) }
+            }
+            if best.error <= enough { break }
+            // What gets worse does so by roundings, or since it passes a kink.
+            if let (a, b) = row.last.flatMap({ a in last.last.map { (a, $0) } }), level > 2, abs(a - b) > 2 * best.error { break }
+            last = row
+        }
+        return best
+    }
+
+    /// The slopes to either side.
+    func sides(_ direction: Direction, reach: Double) throws -> (below: Double, above: Double) {
+        let middle = try loss(direction, 0)
+        return ((middle - (try loss(direction, -reach))) / reach, (try loss(direction, reach) - middle) / reach)
+    }
+}
