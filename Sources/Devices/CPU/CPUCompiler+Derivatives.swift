@@ -34,9 +34,8 @@ extension CPUCompiler {
             var sum = 0.0
             for (row, target) in counted {
                 let logits = UnsafeBufferPointer(start: run[x] + row * columns, count: columns)
-                let greatest = logits.max() ?? 0
-                let total = logits.reduce(0.0) { $0 + Double(exp($1 - greatest)) }
-                sum += log(total) - Double(logits[target] - greatest)
+                let (greatest, own, others) = shares(logits, target)
+                sum += own == 1 ? log1p(others) : log(own + others) - Double(logits[target] - greatest)
             }
             run[y][0] = counted.isEmpty ? 0 : Float(sum / Double(counted.count))
         }
@@ -50,12 +49,10 @@ extension CPUCompiler {
             for (row, target) in counted {
                 let logits = UnsafeBufferPointer(start: run[x] + row * columns, count: columns)
                 let given = run[y] + row * columns
-                let greatest = logits.max() ?? 0
-                let total = logits.reduce(0.0) { $0 + Double(exp($1 - greatest)) }
-                let share = run[d][0] / Float(counted.count)
+                let (greatest, own, others) = shares(logits, target)
+                let share = Double(run[d][0]) / Double(counted.count) / (own + others)
                 for i in 0..<columns {
-                    let probability = Float(Double(exp(logits[i] - greatest)) / total)
-                    given[i] = share * (i == target ? probability - 1 : probability)
+                    given[i] = Float(share * (i == target ? -others : Double(exp(logits[i] - greatest))))
                 }
             }
         }
@@ -293,6 +290,16 @@ extension CPUCompiler {
             }
         }
     }
+}
+
+/// Exponentials of logits, less the greatest: of the target, and of all others together.
+private func shares(
+    _ logits: UnsafeBufferPointer<Float>, _ target: Int
+) -> (greatest: Float, own: Double, others: Double) {
+    let greatest = logits.max() ?? 0
+    var others = 0.0
+    for (i, logit) in logits.enumerated() where i != target { others += Double(exp(logit - greatest)) }
+    return (greatest, Double(exp(logits[target] - greatest)), others)
 }
 
 private func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Float {

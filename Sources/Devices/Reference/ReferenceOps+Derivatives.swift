@@ -6,15 +6,14 @@ import ModelGraph
 extension ReferenceOps {
     /// `(logits [R, V], targets [R]) → [1]`: `Σ_r −ln softmax(x[r])[targets[r]] / count`, over the `count` rows that count.
     static func crossEntropy(_ x: ReferenceValue, _ targets: ReferenceValue, _ y: Doubles, _ rounder: Rounder) throws {
-        var terms: [Double] = []
         var powers = [Double](repeating: 0, count: x.shape[1])
-        try powers.withUnsafeMutableBufferPointer { powers in
-            guard let powers = powers.baseAddress else { return }
-            for (row, target) in try countedRows(x, targets) {
-                powers.update(from: x.row(row), count: x.shape[1])
-                let origin = greatest(powers, x.shape[1])
-                let total = exponentials(powers, x.shape[1], from: origin, rounder)
-                terms.append(rounder.inner(log(total)) - rounder.inner(x.row(row)[target] - origin))
+        let terms = try powers.withUnsafeMutableBufferPointer { powers in
+            guard let powers = powers.baseAddress else { return [Double]() }
+            return try countedRows(x, targets).map { row, target in
+                let (origin, own, others) = shares(x.row(row), target, powers, count: x.shape[1], rounder)
+                // Of what is next to certain, the logarithm is next to 0.
+                return own == 1
+                    ? rounder.inner(log1p(others)) : rounder.inner(log(own + others)) - rounder.inner(x.row(row)[target] - origin)
             }
         }
         y[0] = terms.isEmpty ? 0 : (terms.reduce(0, +) + rounder.sumError(terms, count: terms.count)) / Double(terms.count)
@@ -29,13 +28,24 @@ extension ReferenceOps {
         y.update(repeating: 0, count: x.count)
         for (row, target) in rows {
             let y = y + row * columns
-            y.update(from: x.row(row), count: columns)
-            let total = exponentials(y, columns, from: greatest(y, columns), rounder)
-            for i in 0..<columns { y[i] /= total }
-            rounder.inner(y, count: columns)
-            y[target] -= 1
-            for i in 0..<columns { y[i] *= d[0] / Double(rows.count) }
+            let (_, own, others) = shares(x.row(row), target, y, count: columns, rounder)
+            // Without the cancellation next to certainty.
+            y[target] = -others
+            let factor = rounder.inner(d[0] / Double(rows.count) / (own + others))
+            for i in 0..<columns { y[i] *= factor }
         }
+    }
+
+    /// Exponentials of a row, less its greatest element (the origin): of the target, and of all others together.
+    private static func shares(
+        _ row: UnsafePointer<Double>, _ target: Int, _ powers: Doubles, count: Int, _ rounder: Rounder
+    ) -> (origin: Double, own: Double, others: Double) {
+        let origin = greatest(row, count)
+        powers.update(from: row, count: count)
+        _ = exponentials(powers, count, from: origin, rounder)
+        var others = 0.0
+        for i in 0..<count where i != target { others += powers[i] }
+        return (origin, row[target] == origin ? 1 : powers[target], rounder.inner(others))
     }
 
     private static func countedRows(_ x: ReferenceValue, _ targets: ReferenceValue) throws -> [(row: Int, target: Int)] {

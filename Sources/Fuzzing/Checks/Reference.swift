@@ -27,6 +27,8 @@ final class Reference {
             return transcript
         } catch let wrong as Wrong {
             throw wrong
+        } catch let unsupported as Unsupported {
+            throw unsupported
         } catch {
             throw Wrong(stage: EngineSet.reference, kind: "error", seen: "the reference failed: \(error)")
         }

@@ -40,35 +40,41 @@ struct Slopes {
         // What has a small part in the whole is seen by itself.
         let one = Int(random.next(below: UInt64(max(1, line.count))))
         for direction in [all, line.direction(&random) { $0 == one }] {
-            guard try !isSlope(direction, of: line) else { continue }
+            guard let mismatch = try mismatch(direction, of: line, least: all.typicalSlope * Self.tolerance) else { continue }
             let wrong = try (0..<line.count).filter { tensor in
-                try !isSlope(line.direction(&random) { $0 == tensor }, of: line)
+                let direction = line.direction(&random) { $0 == tensor }
+                do { return try self.mismatch(direction, of: line, least: all.typicalSlope * Self.tolerance) != nil } catch is Discard { return false }
             }.map(line.name)
             throw Wrong(
                 stage: "gradient", kind: "reference has no slope" + (wrong.first.map { " of \($0.withoutBlock)" } ?? ""),
                 seen: "the reference's gradient is not the slope of its loss"
-                    + (wrong.isEmpty ? "" : ", of \(wrong.prefix(8).joined(separator: ", "))"))
+                    + (wrong.isEmpty ? "" : ", of \(wrong.prefix(8).joined(separator: ", "))") + ": " + mismatch)
         }
     }
 
+    /// What differs, if the gradient is not the slope.
+    /// - Parameter least: slopes below this are none.
     /// - Throws: `Discard` where differences do not say.
-    private func isSlope(_ direction: Landscape.Direction, of line: Landscape) throws -> Bool {
-        let size = direction.typicalSlope
-        var mismatch: Double?
+    private func mismatch(_ direction: Landscape.Direction, of line: Landscape, least: Double) throws -> String? {
+        let size = max(direction.typicalSlope, least)
+        var closest: (distance: Double, difference: Double)?
         for reach in Self.reaches {
             let found = try line.difference(direction, reach: reach, enough: Self.tolerance / 16 * size)
             guard found.value.isFinite else { continue }
-            let distance = abs(found.value - direction.slope)
             // Losses err by roundings.
-            let noise = found.error + 0x1p-48 * abs(line.loss) / reach
-            guard noise <= Self.resolution * max(size, abs(found.value)) || size == 0 else { continue }
-            if distance <= Self.tolerance * size + 8 * noise { return true }
-            mismatch = min(mismatch ?? .infinity, distance)
+            let noise = found.error + 0x1p-46 * abs(line.loss) / reach
+            let isExact = found.error == 0 && found.value == direction.slope
+            guard isExact || noise <= Self.resolution * max(size, abs(found.value)) else { continue }
+            let distance = abs(found.value - direction.slope)
+            if distance <= Self.tolerance * size + 8 * noise { return nil }
+            if distance < closest?.distance ?? .infinity { closest = (distance, found.value) }
         }
-        guard let mismatch else { throw Discard(reason: "kinks: differences of losses say nothing of the slope") }
+        guard let closest else { throw Discard(reason: "kinks: differences of losses say nothing of the slope") }
         let sides = try line.sides(direction, reach: 0x1p-20)
-        if abs(sides.above - sides.below) > mismatch / 2 { throw Discard(reason: "kinks: the loss has one at these very weights") }
-        return false
+        if abs(sides.above - sides.below) > closest.distance / 2 {
+            throw Discard(reason: "kinks: the loss has one at these very weights")
+        }
+        return "\(direction.slope), where differences are \(closest.difference)"
     }
 }
 

@@ -50,6 +50,8 @@ public struct FaultTrial: Sendable {
     ) throws {
         self.fault = fault
         let judge = Judge(engines)
+        var plan = plan
+        if fault.isOfGradients { plan.checks = [.gradients] }
         for index in 0..<limits.cases {
             if isCancelled() { return }
             let (subject, recording) = try plan.draw(index)
