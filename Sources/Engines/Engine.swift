@@ -75,7 +75,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         cacheTypes: [StateType] = [.full, .half], choosesFlashAttention: Bool = false, choosesThreads: Bool = false,
         choosesUnifiedCache: Bool = false, choosesOutputAccess: Bool = false, splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
-        takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, differentiates: Bool? = nil, models: ModelDomain? = nil
+        takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, differentiates: Bool? = nil,
+        models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.choosesFlashAttention = choosesFlashAttention
@@ -135,9 +136,10 @@ public protocol EngineModel: AnyObject {
     ///     a gap; those that begin later have greater keys.
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
 
-    /// The loss of the one batch that a script processes, after what it encodes, and its gradient: a result of one row for
-    /// the loss, and then one for each tensor of the model, in their order, which has no row where the loss does not depend
-    /// on it. The loss is that of `Session.loss(of:encoding:)`, and weights are differentiated as they are decoded.
+    /// The loss of the one batch that a script processes, after what it encodes, and its gradient: a result of one row
+    /// for the loss, and then one for each tensor of the model, in their order, which has no row where the loss does
+    /// not depend on it. The loss is that of `Session.loss(of:encoding:)`, and weights are differentiated as they are
+    /// decoded.
     /// - Throws: as `run`.
     func differentiate(_ script: Script) throws -> Transcript
 

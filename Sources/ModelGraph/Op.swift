@@ -3,10 +3,10 @@ import GGUF
 
 /// What a node computes. Attributes are here, operands are in `Node.operands`, in the order given.
 ///
-/// Notation: `T` tokens of the batch, `C` cells of a cache (or tokens, where there is no cache),
-/// `H` heads, `E` experts, `k` experts used. All values are dense and row-major. A device is an
-/// exhaustive switch over this enum; `ReferenceDevice` is the definition of each case, and `Gradients/Op+Adjoints.swift` has
-/// the derivative of each in terms of others.
+/// Notation: `T` tokens of the batch, `C` cells of a cache (or tokens, where there is no cache), `H` heads, `E`
+/// experts, `k` experts used. All values are dense and row-major. A device is an exhaustive switch over this enum;
+/// `ReferenceDevice` is the definition of each case, and `Gradients/Op+Adjoints.swift` has the derivative of each in
+/// terms of others.
 public enum Op: Hashable, Sendable {
     // MARK: Tables and products with weights
 
@@ -156,39 +156,42 @@ public enum Op: Hashable, Sendable {
 
     // MARK: Loss and derivatives
 
-    /// `(logits [R, V], targets [R]) → [1]`: the mean over the rows of `−ln softmax(logits[r])[targets[r]]`. Rows whose target
-    /// is −1, or has a logit of −∞, do not count; where none does, it is 0.
+    /// `(logits [R, V], targets [R]) → [1]`: the mean over the rows of `−ln softmax(logits[r])[targets[r]]`. Rows whose
+    /// target is −1, or can never be (`leastLogit`), do not count; where none does, it is 0.
     case crossEntropy
     /// `(logits [R, V], targets [R], d [1]) → [R, V]`: what `d` times the cross-entropy changes by with each logit.
     case crossEntropyAdjoint
     /// `(x [R…, …D], indices [R…]) → [N, …D]`: each row added to the row of its index: the adjoint of `rows`.
     case scatterRows(count: Int)
-    /// `(a [R, N], b [R, K], indices [R]) → [E, N, K]`: the outer product of each pair of rows, added to the matrix of its
-    /// index.
+    /// `(a [R, N], b [R, K], indices [R]) → [E, N, K]`: the outer product of each pair of rows, added to the matrix of
+    /// its index.
     case scatterProducts(count: Int)
-    /// `(scores [T, H, C], mask [T, C], [sinks [H]]) → [T, H, C]`: what attention weighs the cells' values with, the softmax of
-    /// scores and mask, with the sink as one more score. Cells of mask −∞ weigh 0, whatever their score.
+    /// `(scores [T, H, C], mask [T, C], [sinks [H]]) → [T, H, C]`: what attention weighs the cells' values with, the
+    /// softmax of scores and mask, with the sink as one more score. Cells of mask −∞ weigh 0, whatever their score.
     case attentionWeights(sinks: Bool)
     /// `(x […, D], d […, D]) → […, D]`: the adjoint of the norm without weights, where `d` is that of its result.
     case normAdjoint(Norm, epsilon: Double)
     /// `(x [T, D], sequences [T], d [T, D]) → [T, D]`: the adjoint of the group norm.
     case groupNormAdjoint(groups: Int, epsilon: Double)
-    /// `(y [T, H, D], d [T, H, D], positions [T] or [S, T], factors [dimensions / 2]) → [dimensions / 2]`: what a rotation whose
-    /// result is `y` gives to its factors.
+    /// `(y [T, H, D], d [T, H, D], positions [T] or [S, T], factors [dimensions / 2]) → [dimensions / 2]`: what a
+    /// rotation whose result is `y` gives to its factors.
     case ropeFactorsAdjoint(Rope)
     /// `(d [H, T, C], positions [T], cellPositions [C]) → [buckets, H]`: the adjoint of `relativePositionBias`.
     case relativePositionBiasAdjoint(buckets: Int, bidirectional: Bool, maxDistance: Int)
-    /// `(slots [T]) → [T]` indices: the token that comes `distance` before each token of its sequence, after it where that is
-    /// negative; `T` where there is none.
+    /// `(slots [T]) → [T]` indices: the token that comes `distance` before each token of its sequence, after it where
+    /// that is negative; `T` where there is none.
     case neighbours(distance: Int)
-    /// `(r, w, k [T, H, N], v [T, H, P], a, b [T, H, N], d [T, H, P], slots [T]) → [T, H, 5 N + P]`: the adjoints of `r`, `w`, `k`,
-    /// `a`, `b` and `v`, side by side, where `d` is that of `y` in the recurrence that begins with zeros,
-    /// `M ← M Diag(w) + (M a) bᵀ + v kᵀ`, `y = M r`, with `M [P, N]`; `y` is taken before `M` changes if `readsBefore`.
-    /// Every recurrence but the convolution is of this form.
+    /// `(r, w, k [T, H, N], v [T, H, P], a, b [T, H, N], d [T, H, P], slots [T]) → [T, H, 5 N + P]`: the adjoints of
+    /// `r`, `w`, `k`, `a`, `b` and `v`, side by side, where `d` is that of `y` in the recurrence that begins with
+    /// zeros, `M ← M Diag(w) + (M a) bᵀ + v kᵀ`, `y = M r`, with `M [P, N]`; `y` is taken before `M` changes if
+    /// `readsBefore`. Every recurrence but the convolution is of this form.
     case recurrenceAdjoint(readsBefore: Bool)
 }
 
 extension Op {
+    /// Logits that are not above it, −∞ among them, are of what can never be.
+    public static let leastLogit = -1e30
+
     /// The state that the op reads or writes.
     public var state: StateID? {
         switch self {

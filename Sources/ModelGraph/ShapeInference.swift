@@ -332,8 +332,10 @@ extension Op {
             try check.rank(0, 3)
             try check.require(shapes[0] == shapes[1], "an adjoint of \(shapes[1]) for \(shapes[0])")
             try check.require(
-                operands[2].element == .index && shapes[2].last == shapes[0][0], "positions \(shapes[2]) of \(shapes[0][0]) tokens")
-            try check.require(shapes[3] == [rope.dimensions / 2], "factors \(shapes[3]) for \(rope.dimensions / 2) pairs")
+                operands[2].element == .index && shapes[2].last == shapes[0][0],
+                "positions \(shapes[2]) of \(shapes[0][0]) tokens")
+            let pairs = rope.dimensions / 2
+            try check.require(shapes[3] == [pairs], "factors \(shapes[3]) for \(pairs) pairs")
             return (shapes[3], .real)
         case .relativePositionBiasAdjoint(let buckets, _, _):
             try check.count(3)

@@ -70,9 +70,9 @@ extension Lowering {
 
         case .reshape, .load: break
         // These are refused.
-        case .groupNorm, .topBlocks, .spread, .permute, .crossEntropy, .crossEntropyAdjoint, .scatterRows, .scatterProducts,
-            .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint, .relativePositionBiasAdjoint, .neighbours,
-            .recurrenceAdjoint:
+        case .groupNorm, .topBlocks, .spread, .permute, .crossEntropy, .crossEntropyAdjoint, .scatterRows,
+            .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint,
+            .relativePositionBiasAdjoint, .neighbours, .recurrenceAdjoint:
             break
         case .slice(let axis, let start, _):
             copy(

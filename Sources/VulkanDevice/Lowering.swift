@@ -136,9 +136,9 @@ struct Lowering {
             }
         case .unary(let function):
             if number(function) == nil { return "no shader for \(function.rawValue)" }
-        case .groupNorm, .topBlocks, .spread, .permute, .crossEntropy, .crossEntropyAdjoint, .scatterRows, .scatterProducts,
-            .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint, .relativePositionBiasAdjoint, .neighbours,
-            .recurrenceAdjoint:
+        case .groupNorm, .topBlocks, .spread, .permute, .crossEntropy, .crossEntropyAdjoint, .scatterRows,
+            .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint,
+            .relativePositionBiasAdjoint, .neighbours, .recurrenceAdjoint:
             return "no shader"
         default: break
         }

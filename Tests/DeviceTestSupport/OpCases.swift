@@ -678,7 +678,9 @@ private let outputCases: [OpCase] = cases {
 // MARK: Loss and derivatives
 
 private let derivativeCases: [OpCase] = cases {
-    for (shape, axes) in [([7], [0]), ([3, 65], [1, 0]), ([2, 3, 5], [2, 0, 1]), ([2, 3, 4, 5], [0, 2, 1, 3])] as [(Shape, [Int])] {
+    for (shape, axes) in [
+        ([7], [0]), ([3, 65], [1, 0]), ([2, 3, 5], [2, 0, 1]), ([2, 3, 4, 5], [0, 2, 1, 3]),
+    ] as [(Shape, [Int])] {
         OpCase("permute \(shape) by \(axes)") { [$0.graph.apply(.permute(axes: axes), $0.real(shape))] }
     }
     OpCase("permute of indices") {
@@ -707,7 +709,9 @@ private let derivativeCases: [OpCase] = cases {
             return [$0.graph.apply(op, [logits, $0.index(.targets, [2]) { _ in [-1, -1] }] + given)]
         }
     }
-    for (shape, indices, count) in [([1], [1], 1), ([7, 33], [7], 3), ([3, 2, 5], [3, 2], 4), ([6, 3, 5], [6], 2)] as [(Shape, Shape, Int)] {
+    for (shape, indices, count) in [
+        ([1], [1], 1), ([7, 33], [7], 3), ([3, 2, 5], [3, 2], 4), ([6, 3, 5], [6], 2),
+    ] as [(Shape, Shape, Int)] {
         OpCase("scatterRows \(shape) by \(indices) over \(count)") {
             let x = $0.real(shape)
             return [$0.graph.apply(.scatterRows(count: count), x, $0.index(.tokens, indices, below: count))]

@@ -33,7 +33,8 @@ import Testing
                 switch graph.values[id].source {
                 case .input(let input): inputs[input] = tensor
                 case .node(let node):
-                    guard case .weight(let weight) = graph.values[graph.nodes[node].operands[0]].source else { continue }
+                    let operand = graph.nodes[node].operands[0]
+                    guard case .weight(let weight) = graph.values[operand].source else { continue }
                     outside[weight] = tensor
                 case .weight: break
                 }
@@ -41,9 +42,8 @@ import Testing
             weights = try opCase.weights.enumerated().map { index, data in
                 guard let data else { return outside[index]?.doubles ?? [] }
                 return try [Double](unsafeUninitializedCapacity: data.shape.count) { elements, count in
-                    try data.bytes.withBytes {
-                        try data.type.decode($0, order: data.byteOrder, into: .init(rebasing: elements[..<data.shape.count]))
-                    }
+                    let room = UnsafeMutableBufferPointer(rebasing: elements[..<data.shape.count])
+                    try data.bytes.withBytes { try data.type.decode($0, order: data.byteOrder, into: room) }
                     count = data.shape.count
                 }
             }
@@ -64,7 +64,8 @@ import Testing
                         name: weight.name, shape: weight.shape, type: .f64,
                         bytes: TensorBytes(count: 8 * elements.count) { bytes in
                             for (i, element) in elements.enumerated() {
-                                bytes.storeBytes(of: element.bitPattern.littleEndian, toByteOffset: 8 * i, as: UInt64.self)
+                                bytes.storeBytes(
+                                    of: element.bitPattern.littleEndian, toByteOffset: 8 * i, as: UInt64.self)
                             }
                         }))
             }
@@ -98,9 +99,8 @@ import Testing
         var fixed: Set<Int> {
             Set(
                 forward.nodes.compactMap { node in
-                    guard case .spread = node.op, case .weight(let weight) = forward.values[node.operands[1]].source else {
-                        return nil
-                    }
+                    guard case .spread = node.op, case .weight(let weight) = forward.values[node.operands[1]].source
+                    else { return nil }
                     return weight
                 })
         }

@@ -164,7 +164,9 @@ extension CPUCompiler {
                         var sum = 0.0
                         for member in members {
                             let first = member * width + group * columns
-                            for place in first..<first + columns { sum += term(place, sets[member] == set ? Double(d[place]) : 0) }
+                            for place in first..<first + columns {
+                                sum += term(place, sets[member] == set ? Double(d[place]) : 0)
+                            }
                         }
                         return sum
                     }
@@ -318,7 +320,7 @@ extension CPURun {
             let target = Int(indices(targets)[row])
             guard target >= 0 else { return nil }
             guard target < columns else { throw CPUDevice.error("target \(target) is not in 0 ..< \(columns)") }
-            return self[x][row * columns + target] > -.infinity ? (row, target) : nil
+            return self[x][row * columns + target] > Float(Op.leastLogit) ? (row, target) : nil
         }
     }
 }

@@ -234,8 +234,8 @@ extension Op {
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
             .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution,
-            .selectiveScan, .gatedDeltaRule, .linearAttention, .wkv7, .pool, .crossEntropy, .crossEntropyAdjoint, .scatterRows,
-            .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint,
+            .selectiveScan, .gatedDeltaRule, .linearAttention, .wkv7, .pool, .crossEntropy, .crossEntropyAdjoint,
+            .scatterRows, .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint,
             .relativePositionBiasAdjoint, .recurrenceAdjoint:
             true
         }

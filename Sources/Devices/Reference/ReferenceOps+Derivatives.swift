@@ -4,7 +4,8 @@ import ModelGraph
 
 /// Loss and derivatives. In the formulas, `d` is what the loss changes by with an op's result.
 extension ReferenceOps {
-    /// `(logits [R, V], targets [R]) → [1]`: `Σ_r −ln softmax(x[r])[targets[r]] / count`, over the `count` rows that count.
+    /// `(logits [R, V], targets [R]) → [1]`: `Σ_r −ln softmax(x[r])[targets[r]] / count`, over the `count` rows that
+    /// count.
     static func crossEntropy(_ x: ReferenceValue, _ targets: ReferenceValue, _ y: Doubles, _ rounder: Rounder) throws {
         var powers = [Double](repeating: 0, count: x.shape[1])
         let terms = try powers.withUnsafeMutableBufferPointer { powers in
@@ -13,14 +14,16 @@ extension ReferenceOps {
                 let (origin, own, others) = shares(x.row(row), target, powers, count: x.shape[1], rounder)
                 // Of what is next to certain, the logarithm is next to 0.
                 return own == 1
-                    ? rounder.inner(log1p(others)) : rounder.inner(log(own + others)) - rounder.inner(x.row(row)[target] - origin)
+                    ? rounder.inner(log1p(others))
+                    : rounder.inner(log(own + others)) - rounder.inner(x.row(row)[target] - origin)
             }
         }
-        y[0] = terms.isEmpty ? 0 : (terms.reduce(0, +) + rounder.sumError(terms, count: terms.count)) / Double(terms.count)
+        let sum = terms.reduce(0, +) + rounder.sumError(terms, count: terms.count)
+        y[0] = terms.isEmpty ? 0 : sum / Double(terms.count)
     }
 
-    /// `(logits [R, V], targets [R], d [1]) → [R, V]`: `d · (softmax(x[r]) − (1 at the target)) / count`, and 0 in rows that do
-    /// not count.
+    /// `(logits [R, V], targets [R], d [1]) → [R, V]`: `d · (softmax(x[r]) − (1 at the target)) / count`, and 0 in rows
+    /// that do not count.
     static func crossEntropyAdjoint(
         _ x: ReferenceValue, _ targets: ReferenceValue, _ d: ReferenceValue, _ y: Doubles, _ rounder: Rounder
     ) throws {
@@ -48,11 +51,13 @@ extension ReferenceOps {
         return (origin, row[target] == origin ? 1 : powers[target], rounder.inner(others))
     }
 
-    private static func countedRows(_ x: ReferenceValue, _ targets: ReferenceValue) throws -> [(row: Int, target: Int)] {
+    private static func countedRows(
+        _ x: ReferenceValue, _ targets: ReferenceValue
+    ) throws -> [(row: Int, target: Int)] {
         try (0..<x.shape[0]).compactMap { row in
             guard targets[row] >= 0 else { return nil }
             let target = try targets.index(row, of: "target", below: x.shape[1])
-            return x.row(row)[target] > -.infinity ? (row, target) : nil
+            return x.row(row)[target] > Op.leastLogit ? (row, target) : nil
         }
     }
 
@@ -72,7 +77,8 @@ extension ReferenceOps {
 
     /// `(a [R, N], b [R, K], indices [R]) → [E, N, K]`: `y[indices[r], n, k] += a[r, n] · b[r, k]`.
     static func scatterProducts(
-        _ a: ReferenceValue, _ b: ReferenceValue, _ indices: ReferenceValue, _ count: Int, _ y: Doubles, _ rounder: Rounder
+        _ a: ReferenceValue, _ b: ReferenceValue, _ indices: ReferenceValue, _ count: Int, _ y: Doubles,
+        _ rounder: Rounder
     ) throws {
         let (outer, inner) = (a.shape[1], b.shape[1])
         let matrices = try (0..<indices.count).map { try indices.index($0, of: "matrix", below: count) }
@@ -156,13 +162,15 @@ extension ReferenceOps {
             case .l2: break
             case .unit: if squares.squareRoot() <= epsilon { share = 0 }
             }
-            for i in 0..<count { y[i] = (rounder.inner(given[i] - mostly) - rounder.inner(normed[i] * share)) / divisor }
+            for i in 0..<count {
+                y[i] = (rounder.inner(given[i] - mostly) - rounder.inner(normed[i] * share)) / divisor
+            }
         }
     }
 
-    /// `(x [T, D], sequences [T], d [T, D]) → [T, D]`. Of a group of the `n` elements of all tokens that share a sequence with
-    /// those of a set, which alone take their results from it, with `r` its divisor and `z` its normed elements:
-    /// `y[j] += (d[j] (of those) − Σ d / n − z[j] · Σ d z / n) / r`.
+    /// `(x [T, D], sequences [T], d [T, D]) → [T, D]`. Of a group of the `n` elements of all tokens that share a
+    /// sequence with those of a set, which alone take their results from it, with `r` its divisor and `z` its normed
+    /// elements: `y[j] += (d[j] (of those) − Σ d / n − z[j] · Σ d z / n) / r`.
     static func groupNormAdjoint(
         _ groups: Int, _ epsilon: Double, _ x: ReferenceValue, _ sequences: ReferenceValue, _ d: ReferenceValue,
         _ y: Doubles, _ rounder: Rounder
@@ -176,7 +184,9 @@ extension ReferenceOps {
                 let places = members.flatMap { token in (0..<columns).map { token * width + group * columns + $0 } }
                 let values = places.map { x[$0] }, given = places.map { sets[$0 / width] == set ? d[$0] : 0 }
                 let count = Double(values.count)
-                func sum(_ terms: [Double]) -> Double { terms.reduce(0, +) + rounder.sumError(terms, count: terms.count) }
+                func sum(_ terms: [Double]) -> Double {
+                    terms.reduce(0, +) + rounder.sumError(terms, count: terms.count)
+                }
                 let mean = sum(values) / count
                 let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
                 let divisor = rounder.inner((squares / count + epsilon).squareRoot())
@@ -189,9 +199,9 @@ extension ReferenceOps {
         }
     }
 
-    /// `(y [T, H, D], d [T, H, D], positions [T] or [S, T], factors [dimensions / 2]) → [dimensions / 2]`. With `(a, b)` a pair
-    /// of `y`, its angle gives `d_b a − d_a b`, and the angle is `position · frequency`, which is inverse to the factor:
-    /// `y[i] = −frequency(i) / factors[i] · Σ_t position[t] Σ_h (d_b a − d_a b)`.
+    /// `(y [T, H, D], d [T, H, D], positions [T] or [S, T], factors [dimensions / 2]) → [dimensions / 2]`. With `(a,
+    /// b)` a pair of `y`, its angle gives `d_b a − d_a b`, and the angle is `position · frequency`, which is inverse to
+    /// the factor: `y[i] = −frequency(i) / factors[i] · Σ_t position[t] Σ_h (d_b a − d_a b)`.
     static func ropeFactorsAdjoint(
         _ rope: Rope, _ turned: ReferenceValue, _ d: ReferenceValue, _ positions: ReferenceValue,
         _ factors: ReferenceValue, _ y: Doubles, _ rounder: Rounder
@@ -241,7 +251,8 @@ extension ReferenceOps {
         Set(slots).sorted().map { slot in slots.indices.filter { slots[$0] == slot } }
     }
 
-    /// `(slots [T]) → [T]`: the token that comes `distance` before, among those of the same slot; `T` where there is none.
+    /// `(slots [T]) → [T]`: the token that comes `distance` before, among those of the same slot; `T` where there is
+    /// none.
     static func neighbours(_ distance: Int, _ slots: ReferenceValue, _ y: Doubles) throws {
         for members in membersOfSlots(try slots.integers()) {
             for (i, token) in members.enumerated() {
@@ -251,14 +262,14 @@ extension ReferenceOps {
         }
     }
 
-    /// `(r, w, k [T, H, N], v [T, H, P], a, b [T, H, N], d [T, H, P], slots [T]) → [T, H, 5 N + P]`: the adjoints of `r`, `w`,
-    /// `k`, `a`, `b` and `v` in
+    /// `(r, w, k [T, H, N], v [T, H, P], a, b [T, H, N], d [T, H, P], slots [T]) → [T, H, 5 N + P]`: the adjoints of
+    /// `r`, `w`, `k`, `a`, `b` and `v` in
     ///
     ///     M[i, j] ← M[i, j] · w[j] + (Σ_l M[i, l] · a[l]) · b[j] + v[i] · k[j]
     ///     y[i] = Σ_j M[i, j] · r[j]
     ///
-    /// where `M` is zero before a slot's first token. With `D` that of `M` after a token, to which later tokens and, where
-    /// `y` is taken from it, `d rᵀ` have given, and `M₀` the memory before it:
+    /// where `M` is zero before a slot's first token. With `D` that of `M` after a token, to which later tokens and,
+    /// where `y` is taken from it, `d rᵀ` have given, and `M₀` the memory before it:
     ///
     ///     r̄ = Mᵀ d      v̄ = D k      k̄ = Dᵀ v      b̄ = Dᵀ M₀ a      ā = M₀ᵀ D b      w̄[j] = Σ_i D[i, j] M₀[i, j]
     ///     D ← D Diag(w) + (D b) aᵀ
@@ -298,7 +309,9 @@ extension ReferenceOps {
                         }
                         given.update(repeating: 0, count: count)
                         func read(_ row: Int) {
-                            for i in 0..<values { reference_add(d[row * values + i], r.row(row), given + i * size, nil, size) }
+                            for i in 0..<values {
+                                reference_add(d[row * values + i], r.row(row), given + i * size, nil, size)
+                            }
                         }
                         for (step, row) in rows.enumerated().reversed() {
                             let (old, new) = (memories + step * count, memories + (step + 1) * count)

@@ -4,17 +4,21 @@ import ModelGraph
 extension FaultCatalogue {
     static let gradients: [Fault] = [
         .ofGradients(
-            "gradient-mask-forgotten", "going back through attention, a token gives to cells that it does not see", tokens: 2
+            "gradient-mask-forgotten", "going back through attention, a token gives to cells that it does not see",
+            tokens: 2
         ) { site in
             guard case .attentionWeights = site.op else { return nil }
             return .operand(1) { mask in mask.map { $0 == -.infinity ? 0 : $0 } }
         },
-        .ofGradients("gradient-scale-squared", "going back through attention, scores are scaled twice", tokens: 2) { site in
+        .ofGradients(
+            "gradient-scale-squared", "going back through attention, scores are scaled twice", tokens: 2
+        ) { site in
             guard case .affine(let scale, 0) = site.op, site.producer(0)?.isOfScores ?? false else { return nil }
             return .op(.affine(scale: scale * scale, bias: 0), of: site)
         },
         .ofGradients(
-            "gradient-of-softmax-without-mean", "going back through attention, the mean over the cells is not taken off", tokens: 2
+            "gradient-of-softmax-without-mean", "going back through attention, the mean is not taken off",
+            tokens: 2
         ) { site in
             guard site.isOfScores, let difference = site.producer(0) else { return nil }
             return .op(site.op, [difference.operands[0], site.operands[1]])
@@ -23,7 +27,9 @@ extension FaultCatalogue {
             guard case .scatterProducts(let count) = site.op else { return nil }
             return .result { y, _ in y.zeroBlocks(from: count - 1) }
         },
-        .ofGradients("gradient-of-expert-of-first-use", "an expert's weights have the gradient of its first token only", tokens: 2) { site in
+        .ofGradients(
+            "gradient-of-first-expert-only", "the weights of the first token's first expert alone have a gradient", tokens: 2
+        ) { site in
             guard case .scatterProducts = site.op, site.shape(2)[0] > 1 else { return nil }
             return .operand(0) { a in
                 // Whoever comes later gives nothing.
@@ -31,14 +37,19 @@ extension FaultCatalogue {
             }
         },
         .ofGradients(
-            "gradient-of-row-overwritten", "of a table's row that is looked up twice, the last gradient counts alone", tokens: 2
+            "gradient-of-row-overwritten", "of a row that is looked up twice, the last gradient counts alone",
+            tokens: 2
         ) { site in
             guard case .scatterRows = site.op, site.shape(1)[0] > 1 else { return nil }
             return .result { y, x in
-                for (block, row) in x[1].values.enumerated() where x[1].shape.rank == 1 { y[block: Int(row)] = x[0][block: block] }
+                for (block, row) in x[1].values.enumerated() where x[1].shape.rank == 1 {
+                    y[block: Int(row)] = x[0][block: block]
+                }
             }
         },
-        .ofGradients("gradient-rotated-forward", "going back through a rotation, pairs are turned on, not back", tokens: 2) { site in
+        .ofGradients(
+            "gradient-rotated-forward", "going back through a rotation, pairs are turned on, not back", tokens: 2
+        ) { site in
             guard case .rope(var rope, let factors) = site.op, rope.isReversed else { return nil }
             rope.isReversed = false
             return .op(.rope(rope, factors: factors), of: site)
@@ -51,13 +62,18 @@ extension FaultCatalogue {
             guard case .recurrenceAdjoint = site.op else { return nil }
             return .operand(7) { slots in for token in slots.values.indices { slots[token] = Double(token) } }
         },
-        .ofGradients("gradient-to-the-wrong-neighbour", "going back to the token before, it is the one after", tokens: 2) { site in
+        .ofGradients(
+            "gradient-to-the-wrong-neighbour", "going back to the token before, it is the one after", tokens: 2
+        ) { site in
             guard case .neighbours(let distance) = site.op else { return nil }
             return .op(.neighbours(distance: -distance), of: site)
         },
-        .ofGradients("gradient-of-sum-of-losses", "the gradient is that of the sum of the losses, not of their mean", tokens: 2) { site in
+        .ofGradients(
+            "gradient-of-sum-of-losses", "the gradient is that of the sum of the losses, not of their mean", tokens: 2
+        ) { site in
             guard case .crossEntropyAdjoint = site.op else { return nil }
-            return .result { y, _ in y.map { $0 * Double(y.shape[0]) } }
+            let rows = Double(site.shape[0])
+            return .result { y, _ in y.map { $0 * rows } }
         },
         .ofGradients("gradient-through-closed-relu", "going back through a ReLU, what it has cut passes too") { site in
             guard case .unary(.step) = site.op else { return nil }

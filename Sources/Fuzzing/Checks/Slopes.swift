@@ -9,8 +9,8 @@ import PropertyTesting
 /// Whether the reference's gradient is the slope of its loss, as differences of losses in float64 have it, in random
 /// directions of all weights.
 ///
-/// Choices (of experts, cells, blocks) stay as they are, as the gradient has them. Differences across a kink (of a ReLU, a
-/// clamp) say nothing: shorter ones are taken until they agree with each other.
+/// Choices (of experts, cells, blocks) stay as they are, as the gradient has them. Differences across a kink (of a
+/// ReLU, a clamp) say nothing: shorter ones are taken until they agree with each other.
 struct Slopes {
     private let loaded: LoadedCase
     private let script: Script
@@ -35,18 +35,27 @@ struct Slopes {
         if let name = line.notFinite {
             throw Wrong(stage: "gradient", kind: "reference not finite", seen: "the gradient of \(name) is not finite")
         }
+        guard line.loss != 0 || !line.isFlat else {
+            throw Discard(reason: "nothing that the batch is to predict can ever be")
+        }
         var random = RandomStream(seed: loaded.subject.recipe.seed, stream: 0x61AD)
         let all = line.direction(&random) { _ in true }
         // What has a small part in the whole is seen by itself.
         let one = Int(random.next(below: UInt64(max(1, line.count))))
+        let least = all.typicalSlope * Self.tolerance
         for direction in [all, line.direction(&random) { $0 == one }] {
-            guard let mismatch = try mismatch(direction, of: line, least: all.typicalSlope * Self.tolerance) else { continue }
+            guard let mismatch = try mismatch(direction, of: line, least: least) else { continue }
             let wrong = try (0..<line.count).filter { tensor in
                 let direction = line.direction(&random) { $0 == tensor }
-                do { return try self.mismatch(direction, of: line, least: all.typicalSlope * Self.tolerance) != nil } catch is Discard { return false }
+                do {
+                    return try self.mismatch(direction, of: line, least: least) != nil
+                } catch is Discard {
+                    return false
+                }
             }.map(line.name)
             throw Wrong(
-                stage: "gradient", kind: "reference has no slope" + (wrong.first.map { " of \($0.withoutBlock)" } ?? ""),
+                stage: "gradient",
+                kind: "reference has no slope" + (wrong.first.map { " of \($0.withoutBlock)" } ?? ""),
                 seen: "the reference's gradient is not the slope of its loss"
                     + (wrong.isEmpty ? "" : ", of \(wrong.prefix(8).joined(separator: ", "))") + ": " + mismatch)
         }
@@ -91,44 +100,82 @@ private struct Landscape {
 
     private struct Tensor {
         var info: TensorInfo
+        /// In which graphs know it.
+        var shape: Shape
         var elements: [Double]
         /// nil: the loss does not depend on it.
         var gradient: ArraySlice<Double>?
         /// Whether its elements stand for numbers that have no slope.
         var isFixed: Bool
+
+        /// In float64, in the shape that the graph knows it by.
+        func data(_ element: (Int) -> Double) -> TensorData {
+            let bytes = TensorBytes(count: 8 * elements.count) { bytes in
+                for index in elements.indices {
+                    bytes.storeBytes(
+                        of: element(index).bitPattern.littleEndian, toByteOffset: 8 * index, as: UInt64.self)
+                }
+            }
+            return TensorData(name: info.name, shape: shape, type: .f64, bytes: bytes)
+        }
     }
 
     let loss: Double
-    private let source: any TensorSource
     private let script: Script
     private let decisions: [[Int]]
-    private var tensors: [Tensor] = []
+    private let tensors: [Tensor]
+    /// Of the model with weights of float64, which change from loss to loss.
+    private let session: Session
+    private let device: ReferenceDevice
 
     init(_ loaded: LoadedCase, _ script: Script, _ transcript: Transcript) throws {
-        source = try loaded.source()
+        let source = try loaded.source()
         self.script = script
         decisions = transcript.decisions.map(\.taken)
         loss = transcript.results.first?.rows?.elements.first ?? .nan
-        let roles = Dictionary(try Model(source).weights.map { ($0.name, $0.role) }) { first, _ in first }
-        for (info, result) in zip(source.tensors, transcript.results.dropFirst()) {
+        let weights = Dictionary(try Model(source).weights.map { ($0.name, $0) }) { first, _ in first }
+        let tensors = try zip(source.tensors, transcript.results.dropFirst()).map { info, result in
             let data = try source.data(of: info)
             let elements = try [Double](unsafeUninitializedCapacity: info.shape.count) { elements, count in
-                try data.bytes.withBytes {
-                    try data.type.decode($0, order: data.byteOrder, into: .init(rebasing: elements[..<info.shape.count]))
-                }
+                let room = UnsafeMutableBufferPointer(rebasing: elements[..<info.shape.count])
+                try data.bytes.withBytes { try data.type.decode($0, order: data.byteOrder, into: room) }
                 count = info.shape.count
             }
             let gradient = result.rows?.row(at: 0)
             guard gradient == nil || gradient?.count == elements.count else {
-                throw Wrong(stage: "gradient", kind: "wrong size", seen: "the gradient of \(info.name) has another size")
+                throw Wrong(
+                    stage: "gradient", kind: "wrong size", seen: "the gradient of \(info.name) has another size")
             }
-            tensors.append(
-                Tensor(info: info, elements: elements, gradient: gradient, isFixed: roles[info.name] == .places))
+            let weight = weights[info.name]
+            return Tensor(
+                info: info, shape: weight?.shape ?? info.shape, elements: elements, gradient: gradient,
+                isFixed: weight?.role == .places)
         }
+        self.tensors = tensors
+
+        let known = Dictionary(tensors.map { ($0.info.name, $0) }) { first, _ in first }
+        let wide = try MemorySource(
+            source.metadata, optional: .of(source.tensors),
+            type: { weight in known[weight.name].flatMap { $0.isFixed ? $0.info.type : nil } ?? .f64 }
+        ) { tensor in
+            guard let own = known[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is missing") }
+            if !own.isFixed { return own.data { own.elements[$0] } }
+            var data = try source.data(of: own.info)
+            data.shape = tensor.shape
+            return data
+        }
+        device = ReferenceDevice(decisions: DecisionLog())
+        session = try Session(
+            Model(wide), placement: Placement(device.name), devices: DeviceSet([device]),
+            options: SessionOptions(
+                context: script.options.context, sequences: script.options.sequences,
+                microBatch: script.options.microBatch, cacheType: script.options.cacheType))
     }
 
     var count: Int { tensors.count }
     func name(_ tensor: Int) -> String { tensors[tensor].info.name }
+    /// Whether no gradient has an element that is not zero.
+    var isFlat: Bool { tensors.allSatisfy { $0.gradient?.allSatisfy { $0 == 0 } ?? true } }
     var notFinite: String? { tensors.first { !($0.gradient?.allSatisfy(\.isFinite) ?? true) }?.info.name }
 
     /// - Parameter changes: whether a tensor does.
@@ -154,35 +201,13 @@ private struct Landscape {
 
     /// The loss where the weights are displaced.
     private func loss(_ direction: Direction, _ step: Double) throws -> Double {
-        let displaced = Dictionary(zip(tensors, direction.displacement).map { ($0.info.name, ($0, $1)) }) { first, _ in first }
-        let moved = try MemorySource(
-            source.metadata, optional: .of(source.tensors), type: { weight in
-                displaced[weight.name].flatMap { $0.0.isFixed ? $0.0.info.type : nil } ?? .f64
-            }
-        ) { [source] tensor in
-            guard let (known, displacement) = displaced[tensor.name] else {
-                throw ModelError(subject: tensor.name, reason: "is missing")
-            }
-            if known.isFixed {
-                var data = try source.data(of: known.info)
-                data.shape = tensor.shape
-                return data
-            }
-            let bytes = TensorBytes(count: 8 * known.elements.count) { bytes in
-                for index in known.elements.indices {
-                    let element = known.elements[index] + step * (displacement?[index] ?? 0)
-                    bytes.storeBytes(of: element.bitPattern.littleEndian, toByteOffset: 8 * index, as: UInt64.self)
-                }
-            }
-            return TensorData(name: tensor.name, shape: tensor.shape, type: .f64, bytes: bytes)
-        }
         guard let (encoded, batch) = script.onlyBatch else { throw Discard(reason: "a gradient is of one batch") }
-        let reference = ReferenceDevice(decisions: DecisionLog(prescribed: decisions))
-        let session = try Session(
-            Model(moved), placement: Placement(reference.name), devices: DeviceSet([reference]),
-            options: SessionOptions(
-                context: script.options.context, sequences: script.options.sequences, microBatch: script.options.microBatch,
-                cacheType: script.options.cacheType))
+        var moved: [String: TensorData] = [:]
+        for (tensor, displacement) in zip(tensors, direction.displacement) where !tensor.isFixed {
+            moved[tensor.info.name] = tensor.data { tensor.elements[$0] + step * (displacement?[$0] ?? 0) }
+        }
+        try session.replaceWeights(by: moved)
+        device.restart(rounding: nil, prescribed: decisions)
         return try session.loss(of: batch, encoding: encoded)
     }
 
@@ -207,7 +232,7 @@ private struct Landscape {
             }
             if best.error <= enough { break }
             // What gets worse does so by roundings, or since it passes a kink.
-            if let (a, b) = row.last.flatMap({ a in last.last.map { (a, $0) } }), level > 2, abs(a - b) > 2 * best.error { break }
+            if level > 2, let a = row.last, let b = last.last, abs(a - b) > 2 * best.error { break }
             last = row
         }
         return best

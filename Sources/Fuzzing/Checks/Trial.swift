@@ -29,7 +29,7 @@ struct Trial {
     }
 
     var subject: Case { loaded.subject }
-    private var script: Script { subject.script.on(device) }
+    var script: Script { subject.script.on(device) }
     /// The most that is read of a file that an engine saved. No toy is as long.
     private static let longestFile = 1 << 30
     /// An engine may need so many times the memory that a model's weights take; what takes more has no bounds.
@@ -37,6 +37,7 @@ struct Trial {
 
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
+        if subject.check == .trains { return try expectText(of: engine) }
         let source = try loaded.source()
         let model = try load { [loaded, subject] in
             try loaded.model(of: engine, isInMemory: subject.check.isOfLoaders)
@@ -100,7 +101,7 @@ struct Trial {
                     stage: stage, kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
             }
             try compareWithReference(transcript)
-        case .rejects: break
+        case .rejects, .trains: break
         }
     }
 
@@ -122,7 +123,7 @@ struct Trial {
 
     /// Loads a model that is valid.
     /// - Parameter isTaken: whether the engine has taken this very model before.
-    private mutating func load(isTaken: Bool = false, _ body: () throws -> any EngineModel) throws -> any EngineModel {
+    mutating func load(isTaken: Bool = false, _ body: () throws -> any EngineModel) throws -> any EngineModel {
         stage = "load"
         do {
             return try survive(body)
@@ -144,7 +145,7 @@ struct Trial {
         return transcript
     }
 
-    private mutating func play(_ script: Script, on model: any EngineModel) throws -> Transcript {
+    mutating func play(_ script: Script, on model: any EngineModel) throws -> Transcript {
         stage = "session"
         let transcript = try survive(steps: script.steps) { try model.run(script) }
         note(transcript.fallbacks)

@@ -89,6 +89,7 @@ extension Check {
         switch self {
         case .agrees, .isolation, .roundtrip, .loaders, .determinism, .metamorphic, .rejects, .gradients: true
         case .chunking, .state: !traits.traits.isOfWholeBatches
+        case .trains: Lesson.applies(to: traits)
         case .placement: placeable > 1
         }
     }

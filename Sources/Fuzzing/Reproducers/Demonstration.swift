@@ -41,7 +41,7 @@ struct Demonstration {
         case _ where kind == "not finite": try compareWithReference()
         case .agrees where kind == "mismatch", .placement where kind == "mismatch": try compareWithReference()
         // Engines that give no gradients are asked for none.
-        case .agrees, .placement, .gradients: run()
+        case .agrees, .placement, .gradients, .trains: run()
         case .chunking, .isolation, .state: try compareWithPlainScripts()
         case .determinism: runAgain()
         case .roundtrip: try compareWithSavedModel()

@@ -138,8 +138,14 @@ extension Script {
     /// is nothing of the kind.
     func objection(_ traits: SessionTraits, _ check: Check) -> String? {
         if steps.isEmpty { return "steps: there are none" }
-        if check == .gradients, onlyBatch?.batch.tokens.parts(of: options.microBatch).count != 1 {
+        if check.isOfLosses, onlyBatch?.batch.tokens.parts(of: options.microBatch).count != 1 {
             return "steps: a gradient is of one batch, in one micro-batch"
+        }
+        if check == .trains, let tokens = onlyBatch?.batch.tokens {
+            let isText = tokens.count > 1 && tokens.enumerated().allSatisfy { index, token in
+                token.wantsOutput && token.position == index && token.sequences == tokens[0].sequences
+            }
+            if !isText { return "steps: a text is one sequence of two tokens or more, all of whose outputs are wanted" }
         }
         var rules = ScriptRules(traits, options, check)
         for (number, step) in steps.enumerated() {

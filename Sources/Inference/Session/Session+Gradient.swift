@@ -5,15 +5,15 @@ import ModelGraph
 public struct Gradient: Sendable {
     /// The mean cross-entropy of the rows; see `Session.gradient(of:encoding:)`.
     public internal(set) var loss: Double
-    /// What the loss changes by with each element of a weight, as it is decoded, by the weight's name. Weights that are not
-    /// there have no part in the loss.
+    /// What the loss changes by with each element of a weight, as it is decoded, by the weight's name. Weights that are
+    /// not there have no part in the loss.
     public internal(set) var weights: [String: HostTensor]
 }
 
 extension Session {
-    /// The mean cross-entropy of a batch's outputs: each is to predict the next token of its sequence in the batch, or, the
-    /// last, the first one. Of a model that has no logits, embeddings are taken for logits of as many tokens as they have
-    /// elements. The session begins anew.
+    /// The mean cross-entropy of a batch's outputs: each is to predict the next token of its sequence in the batch, or,
+    /// the last, the first one. Of a model that has no logits, embeddings are taken for logits of as many tokens as
+    /// they have elements. The session begins anew.
     /// - Parameters:
     ///   - batch: of one kind of tokens, in one micro-batch.
     ///   - source: what is encoded first, of a model with an encoder.
@@ -53,7 +53,9 @@ extension Session {
         let tokens = batch.tokens[...]
         var common = Self.inputs(tokens)
         if hasCells {
-            guard let taken = cells.take(tokens) else { throw SessionError("\(tokens.count) tokens do not fit in \(context) cells") }
+            guard let taken = cells.take(tokens) else {
+                throw SessionError("\(tokens.count) tokens do not fit in \(context) cells")
+            }
             common[.cells] = .index(taken.map { Int32($0) })
         }
         let layout = layout(of: tokens)

@@ -140,6 +140,14 @@ public final class Session {
         return plan
     }
 
+    /// Goes on with other elements in place of weights', of the same shapes and types, by name. What the session
+    /// remembers was made with the old ones; it shares its weights with no other session.
+    public func replaceWeights(by new: [String: TensorData]) throws {
+        weights.replace(by: new)
+        try plans.update { try $0.reload(weights) }
+        for derivative in derivativePlans.keys { try derivativePlans[derivative]?.update { try $0.reload(weights) } }
+    }
+
     /// What stands in a graph's place where its loss is asked for.
     enum Derivative: Hashable {
         case loss

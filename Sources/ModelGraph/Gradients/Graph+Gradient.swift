@@ -1,15 +1,15 @@
-/// Losses of a graph, and their derivatives, in reverse mode: for each op from the last to the first, what the loss changes
-/// by with its operands, in terms of ops again (`Op.adjoints`).
+/// Losses of a graph, and their derivatives, in reverse mode: for each op from the last to the first, what the loss
+/// changes by with its operands, in terms of ops again (`Op.adjoints`).
 ///
 /// Source: Griewank and Walther 2008, "Evaluating Derivatives", chapter 3.
 extension Graph {
     /// What is differentiated.
     public enum Objective: Hashable, Sendable {
-        /// The mean cross-entropy of the output's rows, of which `Input.targets` says what each is to predict: of the logits,
-        /// or, of a graph that has none, of the embeddings as if they were logits.
+        /// The mean cross-entropy of the output's rows, of which `Input.targets` says what each is to predict: of the
+        /// logits, or, of a graph that has none, of the embeddings as if they were logits.
         case crossEntropy
-        /// The sum of the embeddings' elements times those of `Input.cotangent`: of an encoder, whose decoder says what its loss
-        /// gives to them.
+        /// The sum of the embeddings' elements times those of `Input.cotangent`: of an encoder, whose decoder says what
+        /// its loss gives to them.
         case cotangent
     }
 
@@ -23,9 +23,10 @@ extension Graph {
         return result.pruned
     }
 
-    /// The graph with the loss, and its gradient with respect to every weight that it depends on and to the encoder's output,
-    /// as its only outputs. Weights are differentiated as they are decoded; choices (of experts, cells, blocks) are constant,
-    /// and so is what caches and recurrent states hold at first: these must be empty, since some ops run again from there.
+    /// The graph with the loss, and its gradient with respect to every weight that it depends on and to the encoder's
+    /// output, as its only outputs. Weights are differentiated as they are decoded; choices (of experts, cells, blocks)
+    /// are constant, and so is what caches and recurrent states hold at first: these must be empty, since some ops run
+    /// again from there.
     /// - Throws: `GraphError` of a graph without an output, or of an op that has no derivative.
     public func differentiated(_ objective: Objective = .crossEntropy) throws -> Graph {
         let builder = GraphBuilder(continuing: self)
@@ -41,7 +42,8 @@ extension Graph {
         var targets: [Output: ValueID] = [:]
         for (id, info) in values.enumerated() {
             switch info.source {
-            case .weight(let index) where weights[index].role != .places: targets[.gradient(weight: weights[index].name)] = id
+            case .weight(let index) where weights[index].role != .places:
+                targets[.gradient(weight: weights[index].name)] = id
             case .input(.encoderOutput): targets[.cotangent(.encoderOutput)] = id
             default: break
             }
@@ -88,7 +90,8 @@ extension GraphBuilder {
 
     /// What values give to targets on which they depend, from what is given to the values.
     /// - Parameters:
-    ///   - seeds: values, and what the loss changes by with each of their elements. A value may be there more than once.
+    ///   - seeds: values, and what the loss changes by with each of their elements. A value may be there more than
+    ///     once.
     ///   - targets: of which the gradient is wanted.
     ///   - first: the first node that is gone back through; all that make the values of targets come before it.
     /// - Returns: a gradient of the target's shape; none where no seed depends on it.
@@ -105,7 +108,9 @@ extension GraphBuilder {
             if case .store(let state, _) = node.op { stores[state] = node.result }
             if case .load(let state, _) = node.op { loaded[node.result] = stores[state] }
             let operands = node.operands + [loaded[node.result]].compactMap { $0 }
-            if element(of: node.result) == .real, operands.contains(where: depends.contains) { depends.insert(node.result) }
+            if element(of: node.result) == .real, operands.contains(where: depends.contains) {
+                depends.insert(node.result)
+            }
         }
 
         var cotangents: [ValueID: Value] = [:]

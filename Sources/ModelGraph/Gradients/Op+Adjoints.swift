@@ -38,7 +38,8 @@ struct AdjointCall {
 
 extension Op {
     /// What the loss changes by with each operand, where the cotangent says what it changes by with the result: nil for
-    /// operands with which the result does not change, or changes in steps only. The one declaration of each derivative.
+    /// operands with which the result does not change, or changes in steps only. The one declaration of each
+    /// derivative.
     /// - Throws: `GraphError` where none is declared.
     func adjoints(_ call: AdjointCall) throws -> [Value?] {
         let (x, y, d, g) = (call.operands, call.result, call.cotangent, call.builder)
@@ -46,16 +47,19 @@ extension Op {
         // MARK: Tables and products with weights
         case .rows: return [g.apply(.scatterRows(count: x[0].shape[0]), d, x[1]), nil]
         case .matmul:
-            let rows = x[0].reshaped([x[0].shape.rows, x[0].shape.last]), given = d.reshaped([d.shape.rows, d.shape.last])
+            let rows = x[0].reshaped([x[0].shape.rows, x[0].shape.last])
+            let given = d.reshaped([d.shape.rows, d.shape.last])
             return [
-                given.matmul(x[1].permuted(1, 0)).reshaped(x[0].shape), given.permuted(1, 0).matmul(rows.permuted(1, 0)),
+                given.matmul(x[1].permuted(1, 0)).reshaped(x[0].shape),
+                given.permuted(1, 0).matmul(rows.permuted(1, 0)),
             ]
         case .expertMatmul:
             let (experts, used) = (x[2], x[2].shape[1])
             let rows = g.apply(.expertMatmul, d, x[1].permuted(0, 2, 1), experts)
             let all = x[0].broadcast([d.shape[0], used, x[0].shape[2]])
             let products = g.apply(
-                .scatterProducts(count: x[1].shape[0]), d.joinedRows, all.joinedRows, experts.reshaped([experts.shape.count]))
+                .scatterProducts(count: x[1].shape[0]), d.joinedRows, all.joinedRows,
+                experts.reshaped([experts.shape.count]))
             return [rows.reduced(to: x[0].shape), products, nil]
         case .headMatmul:
             return [
@@ -153,8 +157,8 @@ extension Op {
             let first = g.nodeCount
             let (heads, steps) = (x[0].shape[1], x[1](.softplus).inRows)
             let (b, c) = (x[3].repeatedHeads(heads), x[4].repeatedHeads(heads))
-            let recurrence = Recurrence(
-                r: c, w: (steps.broadcast(b.shape) * x[2])(.exp), k: b, v: x[0] * steps, a: g.zeros(b.shape), b: g.zeros(b.shape))
+            let (decay, none) = ((steps.broadcast(b.shape) * x[2])(.exp), g.zeros(b.shape))
+            let recurrence = Recurrence(r: c, w: decay, k: b, v: x[0] * steps, a: none, b: none)
             return try call.pulledBack(recurrence.adjoints(d, slots: x[5]), from: first)
         case .gatedDeltaRule(_, let scale):
             let first = g.nodeCount
@@ -177,7 +181,8 @@ extension Op {
         // MARK: Output
         case .spread(let columns):
             // A row for each column of `x`: 1 at its place.
-            let places = g.apply(.spread(columns: columns), g.identity(x[1].shape[0], outside: -.infinity, on: 0), x[1])(.exp)
+            let ones = g.identity(x[1].shape[0], outside: -.infinity, on: 0)
+            let places = g.apply(.spread(columns: columns), ones, x[1])(.exp)
             return [d.matmul(places), nil]
         case .pool: return [g.apply(.pool, d, x[1].permuted(1, 0)), d.matmul(x[0])]
 
@@ -233,7 +238,8 @@ extension GatedActivation {
         case .swiglu: gate(.silu) * up
         case .geglu: gate(.gelu) * up
         case .clampedSwiGLU(let alpha, let limit):
-            gate.clamped(-.infinity, limit) * (gate.clamped(-.infinity, limit) * alpha)(.sigmoid) * (up.clamped(-limit, limit) + 1)
+            gate.clamped(-.infinity, limit) * (gate.clamped(-.infinity, limit) * alpha)(.sigmoid)
+                * (up.clamped(-limit, limit) + 1)
         }
     }
 }
@@ -246,7 +252,8 @@ extension Attention {
         let ratio = heads / groups
         /// `[T, H, …] → [T · R, G, …]`
         func grouped(_ x: Value) -> Value {
-            x.reshaped([tokens, groups, ratio, x.shape[2]]).permuted(0, 2, 1, 3).reshaped([tokens * ratio, groups, x.shape[2]])
+            x.reshaped([tokens, groups, ratio, x.shape[2]]).permuted(0, 2, 1, 3)
+                .reshaped([tokens * ratio, groups, x.shape[2]])
         }
         /// `[T · R, G, …] → [T, H, …]`
         func ungrouped(_ x: Value) -> Value {
@@ -294,7 +301,9 @@ extension Value {
     fileprivate func reduced(to target: Shape) -> Value {
         var sum = self
         let missing = shape.rank - target.rank
-        for axis in 0..<shape.rank where shape[axis] > 1 && (axis < missing || target[axis - missing] == 1) { sum = sum.sum(axis) }
+        for axis in 0..<shape.rank where shape[axis] > 1 && (axis < missing || target[axis - missing] == 1) {
+            sum = sum.sum(axis)
+        }
         return sum.reshaped(target)
     }
 

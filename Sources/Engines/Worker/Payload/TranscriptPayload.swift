@@ -13,7 +13,9 @@ extension Transcript {
         }
         let done = failure.map { $0.step ?? 0 } ?? steps
         let count = try isOfSteps ? payload.integer() : payload.count()
-        guard count == done || !isOfSteps else { throw payload.error("\(count) results, where \(done) steps were done") }
+        guard count == done || !isOfSteps else {
+            throw payload.error("\(count) results, where \(done) steps were done")
+        }
         results = try payload.list(count, StepResult.init(reading:))
         fallbacks = try payload.read()
         decisions = try payload.read()
