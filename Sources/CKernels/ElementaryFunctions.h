@@ -64,18 +64,18 @@ INLINE vf v_gelu(vf x) {
     return x / (splat(1) + v_exp(-u));
 }
 
-/// With z = |x|/√2, small z: x/2·(1 + erf z), (erf z / z − 2/√π) / z² by a polynomial in z². Else by
-/// erfc z = t·exp(p(t) − z²), t = 1 / (1 + z/2), p(t) = ln(erfc z / t) + z², which does not cancel where erf is near −1.
-INLINE vf v_gelu_erf(vf x) {
-    const vf z = (x < splat(0) ? -x : x) * splat(0.70710678118654752f);
+/// erf z, 0 ≤ z < 1/2: (erf z / z − 2/√π) / z² by a polynomial in z².
+INLINE vf erf_near(vf z) {
     const vf s = z * z;
     vf q = splat(0.004818088596f);
     q = q * s + splat(-0.02680410701f);
     q = q * s + splat(0.1128348759f);
     q = q * s + splat(-0.3761263668f);
-    const vf error = z * (splat(1.1283791670955126f) + s * q);
-    const vf half = splat(0.5f) * x;
+    return z * (splat(1.1283791670955126f) + s * q);
+}
 
+/// 1 − erf z, z ≥ 1/2: erfc z = t·exp(p(t) − z²), t = 1 / (1 + z/2), p(t) = ln(erfc z / t) + z².
+INLINE vf erfc_far(vf z) {
     const vf t = splat(1) / (splat(1) + splat(0.5f) * z);
     vf p = splat(-0.1700734879f);
     p = p * t + splat(0.4340793452f);
@@ -86,6 +86,19 @@ INLINE vf v_gelu_erf(vf x) {
     p = p * t + splat(0.3786498323f);
     p = p * t + splat(0.9997113378f);
     p = p * t + splat(-1.265503306f);
-    const vf tail = half * (t * v_exp(p - s));
+    return t * v_exp(p - z * z);
+}
+
+INLINE vf v_erf(vf x) {
+    const vf z = x < splat(0) ? -x : x;
+    const vf y = z < splat(0.5f) ? erf_near(z) : splat(1) - erfc_far(z);
+    return x < splat(0) ? -y : y;
+}
+
+/// x/2·(1 + erf(x/√2)); by erfc where erf is near −1, which does not cancel.
+INLINE vf v_gelu_erf(vf x) {
+    const vf z = (x < splat(0) ? -x : x) * splat(0.70710678118654752f);
+    const vf half = splat(0.5f) * x;
+    const vf error = erf_near(z), tail = half * erfc_far(z);
     return z < splat(0.5f) ? half + half * (x < splat(0) ? -error : error) : (x < splat(0) ? tail : x - tail);
 }

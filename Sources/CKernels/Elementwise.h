@@ -15,6 +15,8 @@ static void unary(CPUUnary function, const float *x, float *y, long count) {
     case CPU_EXP: MAP(v_exp(v)) break;
     case CPU_SOFTPLUS: MAP(v_softplus(v)) break;
     case CPU_ROOT_OF_SOFTPLUS: MAP(__builtin_elementwise_sqrt(v_softplus(v))) break;
+    case CPU_ERF: MAP(v_erf(v)) break;
+    case CPU_STEP: MAP(v > splat(0) ? splat(1) : splat(0)) break;
     }
 }
 

@@ -64,13 +64,16 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     /// Whether tokens that have a state beside them may be given as what another model made of them (`Drafting.states`).
     /// Absent: they may not.
     public var fusesFeatures: Bool?
+    /// Whether it gives losses and gradients (`EngineModel.differentiate`). Absent: it does not.
+    public var differentiates: Bool?
     /// Which models it can be asked for; nil: whatever an architecture allows.
     public var models: ModelDomain?
 
     public init(
         cacheTypes: [StateType] = [.full, .half], settings: Set<Setting> = [], splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
-        takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, models: ModelDomain? = nil
+        takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, differentiates: Bool? = nil,
+        models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.settings = settings
@@ -80,6 +83,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.boundsSizes = boundsSizes
         self.takesEmbeddings = takesEmbeddings
         self.fusesFeatures = fusesFeatures
+        self.differentiates = differentiates
         self.models = models
     }
 
@@ -97,6 +101,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
             takesEmbeddings: takesEmbeddings == true && other.takesEmbeddings == true,
             fusesFeatures: fusesFeatures == true && other.fusesFeatures == true,
+            differentiates: differentiates == true && other.differentiates == true,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
     }
 }
@@ -122,12 +127,21 @@ public protocol EngineModel: AnyObject {
     ///     a gap; those that begin later have greater keys.
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
 
+    /// The loss of the one batch that a script processes, after what it encodes, and its gradient: a result of one row
+    /// for the loss, and then one for each tensor of the model, in their order, which has no row where the loss does
+    /// not depend on it. The loss is that of `Session.loss(of:encoding:)`, and weights are differentiated as they are
+    /// decoded.
+    /// - Throws: as `run`.
+    func differentiate(_ script: Script) throws -> Transcript
+
     /// Writes the model as a GGUF file.
     /// - Parameter path: of a file that is there, whose contents it replaces.
     func save(to path: String) throws
 }
 
 extension EngineModel {
+    public func differentiate(_ script: Script) throws -> Transcript { throw Unsupported("gradients") }
+
     public func run(_ script: Script) throws -> Transcript { try run(script) { _ in } }
 
     public func run(

@@ -41,6 +41,15 @@ public struct Script: Hashable, Sendable, Codable {
         }
     }
 
+    /// The only batch that it processes, and what it encodes before; nil where it does anything else.
+    public var onlyBatch: (source: Batch?, batch: Batch)? {
+        switch (steps.first, steps.last, steps.count) {
+        case (.process(let batch)?, _, 1): (nil, batch)
+        case (.encode(let source)?, .process(let batch)?, 2): (source, batch)
+        default: nil
+        }
+    }
+
     /// The same script with everything on one device.
     public func on(_ device: String) -> Script {
         var script = self

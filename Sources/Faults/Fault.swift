@@ -19,6 +19,8 @@ public struct Fault: Sendable, Identifiable {
     public let extraLayers: Int
     /// How a run ends that meets the fault.
     public let symptom: Symptom
+    /// Whether it shows in gradients only, which few checks ask for.
+    public private(set) var isOfGradients = false
     let effect: Effect
 
     public var id: String { name }
@@ -66,6 +68,15 @@ public struct Fault: Sendable, Identifiable {
         at change: @escaping @Sendable (Site) -> Change?
     ) {
         self.init(name, about, tokens, extraLayers, symptom, .node(change))
+    }
+
+    /// A fault in how gradients are computed.
+    static func ofGradients(
+        _ name: String, _ about: String, tokens: Int = 1, at change: @escaping @Sendable (Site) -> Change?
+    ) -> Fault {
+        var fault = Fault(name, about, tokens: tokens, at: change)
+        fault.isOfGradients = true
+        return fault
     }
 
     /// All results of products with a tensor are multiplied by a factor: how small an error is still caught.

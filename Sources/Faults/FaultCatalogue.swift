@@ -3,7 +3,7 @@ public enum FaultCatalogue {
     public static let all: [Fault] =
         products + elementwise + norms + positions + attention + routing + mixtures + caches + recurrentStates
             + outputs + denseDecoders + gatesAndGroups + sections + linearAttention + blocks + windows + adapters
-            + indexers + decoders + drafts + decisions + process
+            + indexers + decoders + drafts + decisions + gradients + process
 
     private static let byName = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
 

@@ -54,9 +54,15 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     case ownOptions
     /// `[C]` by how much the position of each cell changes (only in the graph that shifts a cache).
     case shifts
+    /// `[R]` what each row of the output is to predict, −1 where nothing (only where there is a loss).
+    case targets
+    /// `[X, D]` real: what the loss of a decoder gives to the encoder's output (only in the graph of its gradient).
+    case cotangent
 
     public var element: Element {
-        let reals: Set<Input> = [.pooling, .encoderOutput, .hidden, .embeddings, .questions, .options, .ownOptions]
+        let reals: Set<Input> = [
+            .pooling, .encoderOutput, .hidden, .embeddings, .questions, .options, .ownOptions, .cotangent,
+        ]
         return reals.contains(self) ? .real : .index
     }
 }
@@ -172,12 +178,21 @@ public struct Graph: Sendable {
         case logits, embeddings
         /// The residual stream after a block, of all tokens of the batch.
         case block(Int)
+        /// `[1]`: see `Graph.withLoss`.
+        case loss
+        /// What the loss changes by with each element of a weight.
+        case gradient(weight: String)
+        /// And with each element of an input.
+        case cotangent(Input)
 
         public var name: String {
             switch self {
             case .logits: "logits"
             case .embeddings: "embeddings"
             case .block(let number): "block \(number)"
+            case .loss: "loss"
+            case .gradient(let weight): "gradient of \(weight)"
+            case .cotangent(let input): "gradient of \(input.rawValue)"
             }
         }
     }

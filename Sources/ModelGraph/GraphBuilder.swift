@@ -79,6 +79,13 @@ public final class GraphBuilder {
         self.init(batch: batch) { name, _ in hasTensor(name) }
     }
 
+    /// Goes on with a graph that is built already.
+    init(continuing graph: Graph) {
+        batch = BatchShape(tokens: 0, outputs: 0, cells: 0)
+        hasTensor = { _, _ in false }
+        self.graph = graph
+    }
+
     private struct SharedKey: Hashable {
         var op: Op
         var operands: [ValueID]
@@ -188,6 +195,13 @@ public final class GraphBuilder {
     public func fail(_ op: String, _ reason: String) {
         if error == nil { error = GraphError(op: op, layer: layer, reason: reason) }
     }
+
+    // MARK: What is recorded already, for derivatives
+
+    var nodeCount: Int { graph.nodes.count }
+    func node(_ index: Int) -> Node { graph.nodes[index] }
+    func existing(_ id: ValueID) -> Value { value(id) }
+    func element(of id: ValueID) -> Element { graph.values[id].element }
 
     private func append(_ shape: Shape, _ element: Element, _ source: Source) -> ValueID {
         graph.values.append(.init(shape: shape, element: element, source: source))

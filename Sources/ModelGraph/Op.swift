@@ -3,9 +3,10 @@ import GGUF
 
 /// What a node computes. Attributes are here, operands are in `Node.operands`, in the order given.
 ///
-/// Notation: `T` tokens of the batch, `C` cells of a cache (or tokens, where there is no cache),
-/// `H` heads, `E` experts, `k` experts used. All values are dense and row-major. A device is an
-/// exhaustive switch over this enum; `ReferenceDevice` is the definition of each case.
+/// Notation: `T` tokens of the batch, `C` cells of a cache (or tokens, where there is no cache), `H` heads, `E`
+/// experts, `k` experts used. All values are dense and row-major. A device is an exhaustive switch over this enum;
+/// `ReferenceDevice` is the definition of each case, and `Gradients/Op+Adjoints.swift` has the derivative of each in
+/// terms of others.
 public enum Op: Hashable, Sendable {
     // MARK: Tables and products with weights
 
@@ -46,6 +47,8 @@ public enum Op: Hashable, Sendable {
     case broadcast(Shape)
     /// `() → [n]`: numbers that the architecture fixes.
     case constant([Double])
+    /// `(x) → y` of which axis `i` is axis `axes[i]` of `x`.
+    case permute(axes: [Int])
 
     // MARK: Reductions and norms
 
@@ -150,9 +153,45 @@ public enum Op: Hashable, Sendable {
     case spread(columns: Int)
     /// `(x [T, D], weights [S, T]) → [S, D]`: `y = weights · x`; pools the tokens of each sequence.
     case pool
+
+    // MARK: Loss and derivatives
+
+    /// `(logits [R, V], targets [R]) → [1]`: the mean over the rows of `−ln softmax(logits[r])[targets[r]]`. Rows whose
+    /// target is −1, or can never be (`leastLogit`), do not count; where none does, it is 0.
+    case crossEntropy
+    /// `(logits [R, V], targets [R], d [1]) → [R, V]`: what `d` times the cross-entropy changes by with each logit.
+    case crossEntropyAdjoint
+    /// `(x [R…, …D], indices [R…]) → [N, …D]`: each row added to the row of its index: the adjoint of `rows`.
+    case scatterRows(count: Int)
+    /// `(a [R, N], b [R, K], indices [R]) → [E, N, K]`: the outer product of each pair of rows, added to the matrix of
+    /// its index.
+    case scatterProducts(count: Int)
+    /// `(scores [T, H, C], mask [T, C], [sinks [H]]) → [T, H, C]`: what attention weighs the cells' values with, the
+    /// softmax of scores and mask, with the sink as one more score. Cells of mask −∞ weigh 0, whatever their score.
+    case attentionWeights(sinks: Bool)
+    /// `(x […, D], d […, D]) → […, D]`: the adjoint of the norm without weights, where `d` is that of its result.
+    case normAdjoint(Norm, epsilon: Double)
+    /// `(x [T, D], sequences [T], d [T, D]) → [T, D]`: the adjoint of the group norm.
+    case groupNormAdjoint(groups: Int, epsilon: Double)
+    /// `(y [T, H, D], d [T, H, D], positions [T] or [S, T], factors [dimensions / 2]) → [dimensions / 2]`: what a
+    /// rotation whose result is `y` gives to its factors.
+    case ropeFactorsAdjoint(Rope)
+    /// `(d [H, T, C], positions [T], cellPositions [C]) → [buckets, H]`: the adjoint of `relativePositionBias`.
+    case relativePositionBiasAdjoint(buckets: Int, bidirectional: Bool, maxDistance: Int)
+    /// `(slots [T]) → [T]` indices: the token that comes `distance` before each token of its sequence, after it where
+    /// that is negative; `T` where there is none.
+    case neighbours(distance: Int)
+    /// `(r, w, k [T, H, N], v [T, H, P], a, b [T, H, N], d [T, H, P], slots [T]) → [T, H, 5 N + P]`: the adjoints of
+    /// `r`, `w`, `k`, `a`, `b` and `v`, side by side, where `d` is that of `y` in the recurrence that begins with
+    /// zeros, `M ← M Diag(w) + (M a) bᵀ + v kᵀ`, `y = M r`, with `M [P, N]`; `y` is taken before `M` changes if
+    /// `readsBefore`. Every recurrence but the convolution is of this form.
+    case recurrenceAdjoint(readsBefore: Bool)
 }
 
 extension Op {
+    /// Logits that are not above it, −∞ among them, are of what can never be.
+    public static let leastLogit = -1e30
+
     /// The state that the op reads or writes.
     public var state: StateID? {
         switch self {
@@ -162,7 +201,9 @@ extension Op {
         case .rows, .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .clamp, .softcap, .xielu, .gated, .reshape,
             .slice, .concatenate, .broadcast, .constant, .sum, .norm, .groupNorm, .softmax, .rope, .mask, .alibi,
             .relativePositionBias, .attention, .attentionTemperature, .windowPosition, .replace, .indexScores, .topCells,
-            .topBlocks, .topExperts, .takeExperts, .expertGroups, .spread, .pool:
+            .topBlocks, .topExperts, .takeExperts, .expertGroups, .spread, .pool, .permute, .crossEntropy,
+            .crossEntropyAdjoint, .scatterRows, .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint,
+            .ropeFactorsAdjoint, .relativePositionBiasAdjoint, .neighbours, .recurrenceAdjoint:
             nil
         }
     }
@@ -185,6 +226,10 @@ public enum Unary: String, Hashable, Sendable, CaseIterable {
     case softplus
     /// `√ln(1 + eˣ)`
     case rootOfSoftplus
+    /// `2/√π · ∫₀ˣ exp(−t²) dt`
+    case erf
+    /// 1 where `x > 0`, else 0.
+    case step
 }
 
 /// `positive · x² + beta · x` where `x > 0`, else `negative · (exp(min(x, epsilon)) − 1 − x) + beta · x`.
@@ -256,6 +301,8 @@ public struct Rope: Hashable, Sendable {
     public var originalContext: Int
     /// Which pairs turn by which position, where a token has several.
     public var sections: Sections?
+    /// Whether pairs turn the other way, which is the adjoint.
+    public var isReversed = false
 
     /// Of the positions that a token may have in place of one: of an image's, its time, row and column (M-RoPE).
     /// Sources: Qwen2-VL (2024), section 2.1; Qwen3-VL (2025), section 2, which interleaves them.
@@ -339,12 +386,12 @@ public struct Rope: Hashable, Sendable {
     /// - Parameter factor: the pair's frequency factor, 1 where the model has none.
     public func frequency(pair i: Int, factor: Double) -> Double {
         let theta = pow(base, -2 * Double(i) / Double(dimensions)) / factor
-        let interpolated = frequencyScale * theta
-        guard extrapolation != 0 else { return interpolated }
+        let interpolated = frequencyScale * theta, sign = isReversed ? -1.0 : 1
+        guard extrapolation != 0 else { return sign * interpolated }
         let (low, high) = ramp
         let y = (Double(i) - low) / max(0.001, high - low)
         let mix = (1 - min(1, max(0, y))) * extrapolation
-        return interpolated * (1 - mix) + theta * mix
+        return sign * (interpolated * (1 - mix) + theta * mix)
     }
 }
 

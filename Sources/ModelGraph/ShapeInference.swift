@@ -282,6 +282,78 @@ extension Op {
             try check.ranks(2, 2)
             try check.equal(shapes[0][0], shapes[1][1], "tokens")
             return ([shapes[1][0], shapes[0][1]], .real)
+
+        case .permute(let axes):
+            try check.count(1)
+            try check.require(axes.sorted() == Array(0..<shapes[0].rank), "axes \(axes) of \(shapes[0])")
+            return (Shape(axes.map { shapes[0][$0] }), operands[0].element)
+        case .crossEntropy, .crossEntropyAdjoint:
+            let isAdjoint = self == .crossEntropyAdjoint
+            try check.count(isAdjoint ? 3 : 2)
+            try check.rank(0, 2)
+            try check.tokens(1, shapes[0][0])
+            if isAdjoint { try check.require(shapes[2] == [1], "\(shapes[2]) for one number") }
+            return (isAdjoint ? shapes[0] : [1], .real)
+        case .scatterRows(let count):
+            try check.count(2)
+            let (x, indices) = (shapes[0].dimensions, shapes[1].dimensions)
+            try check.require(
+                operands[1].element == .index && x.count >= indices.count && Array(x.prefix(indices.count)) == indices,
+                "indices \(shapes[1]) of rows \(shapes[0])")
+            try check.require(count > 0, "\(count) rows")
+            return (Shape([count] + x.dropFirst(indices.count)), .real)
+        case .scatterProducts(let count):
+            try check.count(3)
+            try check.ranks(2, 2, 1)
+            try check.equal(shapes[0][0], shapes[1][0], "rows")
+            try check.tokens(2, shapes[0][0])
+            try check.require(count > 0, "\(count) matrices")
+            return ([count, shapes[0][1], shapes[1][1]], .real)
+        case .attentionWeights(let sinks):
+            try check.reals(sinks ? 3 : 2)
+            try check.ranks(3, 2)
+            let scores = shapes[0]
+            try check.require(shapes[1] == [scores[0], scores[2]], "mask \(shapes[1]) for scores \(scores)")
+            if sinks { try check.require(shapes[2] == [scores[1]], "sinks \(shapes[2]) for \(scores[1]) heads") }
+            return (scores, .real)
+        case .normAdjoint:
+            try check.reals(2)
+            try check.require(shapes[0] == shapes[1], "an adjoint of \(shapes[1]) for \(shapes[0])")
+            return (shapes[0], .real)
+        case .groupNormAdjoint(let groups, _):
+            try check.count(3)
+            try check.rank(0, 2)
+            try check.tokens(1, shapes[0][0])
+            try check.require(groups > 0 && shapes[0][1] % groups == 0, "\(groups) groups of \(shapes[0][1]) columns")
+            try check.require(shapes[0] == shapes[2], "an adjoint of \(shapes[2]) for \(shapes[0])")
+            return (shapes[0], .real)
+        case .ropeFactorsAdjoint(let rope):
+            try check.count(4)
+            try check.rank(0, 3)
+            try check.require(shapes[0] == shapes[1], "an adjoint of \(shapes[1]) for \(shapes[0])")
+            try check.require(
+                operands[2].element == .index && shapes[2].last == shapes[0][0],
+                "positions \(shapes[2]) of \(shapes[0][0]) tokens")
+            let pairs = rope.dimensions / 2
+            try check.require(shapes[3] == [pairs], "factors \(shapes[3]) for \(pairs) pairs")
+            return (shapes[3], .real)
+        case .relativePositionBiasAdjoint(let buckets, _, _):
+            try check.count(3)
+            try check.ranks(3, 1, 1)
+            try check.require(shapes[0].dropFirst() == [shapes[1][0], shapes[2][0]], "an adjoint of \(shapes[0])")
+            return ([buckets, shapes[0][0]], .real)
+        case .neighbours:
+            try check.indices(1)
+            try check.rank(0, 1)
+            return (shapes[0], .index)
+        case .recurrenceAdjoint:
+            try check.count(8)
+            let (r, v) = (shapes[0], shapes[3])
+            try check.require(
+                r.rank == 3 && [1, 2, 4, 5].allSatisfy { shapes[$0] == r } && v.rank == 3 && shapes[6] == v
+                    && v[0] == r[0] && v[1] == r[1], "operands differ in shape")
+            try check.tokens(7, r[0])
+            return ([r[0], r[1], 5 * r[2] + v[2]], .real)
         }
     }
 

@@ -42,5 +42,6 @@ public struct Value {
     public func joined(_ others: Value...) -> Value {
         builder.apply(.concatenate(axis: shape.rank - 1), [self] + others)
     }
+    public func permuted(_ axes: Int...) -> Value { builder.apply(.permute(axes: axes), self) }
     public func broadcast(_ shape: Shape) -> Value { shape == self.shape ? self : builder.apply(.broadcast(shape), self) }
 }

@@ -48,7 +48,7 @@ extension Lowering {
                 Product(m: shapes[1][0], n: n, k: k, xRow: k, yRow: n, weightRow: 1, weightColumn: n))
 
         case .unary(let function):
-            try unary(node, Self.number(function))
+            if let number = Self.number(function) { try unary(node, number) }
         case .affine(let scale, let bias):
             try unary(node, 8, scale, bias)
         case .clamp(let lower, let upper):
@@ -68,8 +68,11 @@ extension Lowering {
         case .gated(.clampedSwiGLU(let alpha, let limit)):
             try binary(node, 6, alpha, limit)
 
-        // The last two are refused.
-        case .reshape, .load, .topBlocks, .spread:
+        case .reshape, .load: break
+        // These are refused.
+        case .groupNorm, .topBlocks, .spread, .permute, .crossEntropy, .crossEntropyAdjoint, .scatterRows,
+            .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint,
+            .relativePositionBiasAdjoint, .neighbours, .recurrenceAdjoint:
             break
         case .slice(let axis, let start, _):
             copy(
@@ -99,7 +102,6 @@ extension Lowering {
                     try read(0), try read(weight ? 1 : 0), try read(bias ? (weight ? 2 : 1) : 0), try result(),
                 ],
                 rows: shape.rows, [shape.rows, shape.last], reals: [epsilon])
-        case .groupNorm: throw Refusal(reason: "groupNorm: no shader")
         case .softmax:
             rowwise(
                 .softmax, [try read(0), try result()], rows: shape.rows, [shape.rows, shape.last])
@@ -252,7 +254,8 @@ extension Lowering {
 
     // MARK: Numbers that the shaders know
 
-    private static func number(_ function: Unary) -> UInt32 {
+    /// Nil where no shader knows it.
+    static func number(_ function: Unary) -> UInt32? {
         switch function {
         case .silu: 0
         case .gelu: 1
@@ -264,6 +267,7 @@ extension Lowering {
         case .softplus: 7
         case .geluErf: 11
         case .rootOfSoftplus: 12
+        case .erf, .step: nil
         }
     }
 

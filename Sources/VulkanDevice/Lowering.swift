@@ -134,7 +134,11 @@ struct Lowering {
             if factors, case .weight = graph.values[operands[2]].source {} else if factors {
                 return "frequency factors that are no weight"
             }
-        case .groupNorm, .topBlocks, .spread:
+        case .unary(let function):
+            if number(function) == nil { return "no shader for \(function.rawValue)" }
+        case .groupNorm, .topBlocks, .spread, .permute, .crossEntropy, .crossEntropyAdjoint, .scatterRows,
+            .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint,
+            .relativePositionBiasAdjoint, .neighbours, .recurrenceAdjoint:
             return "no shader"
         default: break
         }

@@ -52,7 +52,7 @@ struct NameList: ExpressibleByArgument, CustomStringConvertible {
                 throw CommandError("--check \(name): no such check; there are \(all)")
             }
             return check
-        } ?? Check.allCases
+        } ?? Check.usual
     }
 }
 

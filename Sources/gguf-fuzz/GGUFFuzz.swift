@@ -25,7 +25,7 @@ struct GGUFFuzz: ParsableCommand {
         version: version,
         subcommands: [
             Run.self, Merge.self, Report.self, Replay.self, Shrink.self, Triage.self, Export.self, Generate.self,
-            Show.self, Archs.self, ListDevices.self, FaultsCommand.self, ResultsCommand.self, Bisect.self,
+            Train.self, Show.self, Archs.self, ListDevices.self, FaultsCommand.self, ResultsCommand.self, Bisect.self,
             Tokenize.self, Bench.self, Worker.self,
         ])
 

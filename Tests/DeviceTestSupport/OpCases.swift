@@ -5,7 +5,7 @@ import ModelGraph
 /// Every op with every variant of its attributes, at sizes on and beside the edges of tiles.
 public let opCases: [OpCase] =
     productCases + elementwiseCases + shapeCases + reductionCases + positionCases + attentionCases + indexCases
-    + routingCases + cacheCases + recurrentCases + outputCases
+    + routingCases + cacheCases + recurrentCases + outputCases + derivativeCases
 
 /// The types in which a product's weights come: all but those of whole numbers, and of numbers that floats cannot hold.
 public let weightTypes: [TensorType] = [.f32, .f16, .bf16] + TensorType.allCases.filter(\.isQuantized)
@@ -671,6 +671,125 @@ private let outputCases: [OpCase] = cases {
             let x = $0.real([t, d])
             let weights = $0.real([s, t])
             return [$0.graph.apply(.pool, x, weights)]
+        }
+    }
+}
+
+// MARK: Loss and derivatives
+
+private let derivativeCases: [OpCase] = cases {
+    for (shape, axes) in [
+        ([7], [0]), ([3, 65], [1, 0]), ([2, 3, 5], [2, 0, 1]), ([2, 3, 4, 5], [0, 2, 1, 3]),
+    ] as [(Shape, [Int])] {
+        OpCase("permute \(shape) by \(axes)") { [$0.graph.apply(.permute(axes: axes), $0.real(shape))] }
+    }
+    OpCase("permute of indices") {
+        [$0.graph.apply(.permute(axes: [1, 0]), $0.index(.tokens, [3, 5], below: 9))]
+    }
+    for (rows, columns) in [(1, 1), (1, 65), (5, 33)] {
+        OpCase("crossEntropy \(rows)x\(columns)") {
+            let logits = $0.real([rows, columns], in: -5...5)
+            return [$0.graph.apply(.crossEntropy, logits, $0.index(.targets, [rows], below: columns))]
+        }
+        OpCase("crossEntropyAdjoint \(rows)x\(columns)") {
+            let logits = $0.real([rows, columns], in: -5...5), given = $0.real([1])
+            return [$0.graph.apply(.crossEntropyAdjoint, logits, $0.index(.targets, [rows], below: columns), given)]
+        }
+    }
+    for op in [Op.crossEntropy, .crossEntropyAdjoint] {
+        OpCase("\(op.name) of rows that do not count") {
+            let logits = $0.real([4, 3]) { _ in [1, 2, 3, 1, -.infinity, 2, 5, 4, 3, 0, 0, 0] }
+            let given = op == .crossEntropy ? [] : [$0.real([1])]
+            let targets = $0.index(.targets, [4]) { _ in [2, 1, -1, 0] }
+            return [$0.graph.apply(op, [logits, targets] + given)]
+        }
+        OpCase("\(op.name) where no row counts") {
+            let logits = $0.real([2, 3])
+            let given = op == .crossEntropy ? [] : [$0.real([1])]
+            return [$0.graph.apply(op, [logits, $0.index(.targets, [2]) { _ in [-1, -1] }] + given)]
+        }
+    }
+    for (shape, indices, count) in [
+        ([1], [1], 1), ([7, 33], [7], 3), ([3, 2, 5], [3, 2], 4), ([6, 3, 5], [6], 2),
+    ] as [(Shape, Shape, Int)] {
+        OpCase("scatterRows \(shape) by \(indices) over \(count)") {
+            let x = $0.real(shape)
+            return [$0.graph.apply(.scatterRows(count: count), x, $0.index(.tokens, indices, below: count))]
+        }
+    }
+    for (rows, n, k, count) in [(1, 1, 1, 1), (7, 5, 33, 3), (33, 31, 3, 5)] {
+        OpCase("scatterProducts \(rows) of \(n)x\(k) over \(count)") {
+            let a = $0.real([rows, n]), b = $0.real([rows, k])
+            return [$0.graph.apply(.scatterProducts(count: count), a, b, $0.index(.tokens, [rows], below: count))]
+        }
+    }
+    for (t, h, c, sinks) in [(1, 1, 1, false), (1, 1, 1, true), (5, 3, 33, false), (3, 2, 7, true)] {
+        OpCase("attentionWeights T\(t) H\(h) C\(c)\(sinks ? " sinks" : "")") {
+            let scores = $0.real([t, h, c], in: -3...3)
+            // The last token sees nothing.
+            let mask = $0.real([t, c]) { _ in
+                (0..<t * c).map { $0 / c == t - 1 && t > 1 || $0 % 3 == 1 ? -.infinity : Float($0 % 2) }
+            }
+            return [$0.graph.apply(.attentionWeights(sinks: sinks), [scores, mask] + (sinks ? [$0.real([h])] : []))]
+        }
+    }
+    for kind in Norm.allCases {
+        for shape in [[1, 1], [3, 33], [2, 3, 64]] as [Shape] {
+            OpCase("normAdjoint \(kind.rawValue) \(shape)") {
+                let x = $0.real(shape)
+                return [$0.graph.apply(.normAdjoint(kind, epsilon: 1e-3), x, $0.real(shape))]
+            }
+        }
+    }
+    OpCase("normAdjoint of rows that are too short") {
+        let x = $0.real([2, 4], in: -0.1...0.1)
+        return [$0.graph.apply(.normAdjoint(.unit, epsilon: 1), x, $0.real([2, 4]))]
+    }
+    for (width, groups) in [(1, 1), (33, 3), (64, 32)] {
+        OpCase("groupNormAdjoint \(width) in \(groups)") {
+            let x = $0.real([5, width])
+            let given = $0.real([5, width])
+            let sequences = $0.index(.sequences, [5]) { _ in [1, 2, 1, 3, 2] }
+            return [$0.graph.apply(.groupNormAdjoint(groups: groups, epsilon: 1e-3), x, sequences, given)]
+        }
+    }
+    for pairing in [Rope.Pairing.normal, .neox] {
+        OpCase("ropeFactorsAdjoint \(pairing.rawValue)") {
+            let rope = Rope(pairing: pairing, dimensions: 6, offset: 1, base: 100, frequencyScale: 0.5)
+            let turned = $0.real([5, 2, 8]), given = $0.real([5, 2, 8])
+            let positions = $0.index(.positions, [5]) { _ in [0, 1, 7, 3, 12] }
+            return [$0.graph.apply(.ropeFactorsAdjoint(rope), turned, given, positions, $0.weight([3], in: 0.5...2))]
+        }
+        OpCase("rope \(pairing.rawValue) reversed") {
+            var rope = Rope(pairing: pairing, dimensions: 6, offset: 1, base: 100)
+            rope.isReversed = true
+            let x = $0.real([5, 2, 8])
+            return [$0.graph.apply(.rope(rope, factors: false), x, $0.index(.positions, [5]) { _ in [0, 1, 7, 3, 12] })]
+        }
+    }
+    for bidirectional in [false, true] {
+        OpCase("relativePositionBiasAdjoint\(bidirectional ? " bidirectional" : "")") {
+            let given = $0.real([3, 5, 7])
+            let positions = $0.index(.positions, [5]) { _ in [0, 1, 7, 30, 12] }
+            let cells = $0.index(.cellPositions, [7]) { _ in [0, 1, 7, 30, 12, 2, 90] }
+            let op = Op.relativePositionBiasAdjoint(buckets: 8, bidirectional: bidirectional, maxDistance: 20)
+            return [$0.graph.apply(op, given, positions, cells)]
+        }
+    }
+    for (what, slots) in slotPatterns {
+        for distance in [-2, -1, 1, 3] {
+            OpCase("neighbours at \(distance), \(what)") {
+                [$0.graph.apply(.neighbours(distance: distance), $0.index(.slots, [slots.count]) { _ in slots })]
+            }
+        }
+        for (h, n, p, readsBefore) in [(1, 1, 1, false), (3, 5, 7, true), (2, 33, 5, false)] {
+            OpCase("recurrenceAdjoint H\(h) N\(n) P\(p)\(readsBefore ? " read before" : ""), \(what)") {
+                let (keys, values): (Shape, Shape) = ([slots.count, h, n], [slots.count, h, p])
+                let r = $0.real(keys), w = $0.real(keys, in: 0.5...1), k = $0.real(keys), v = $0.real(values)
+                let a = $0.real(keys, in: -0.2...0.2), b = $0.real(keys, in: -0.2...0.2), given = $0.real(values)
+                let slot = $0.index(.slots, [slots.count]) { _ in slots }
+                return [$0.graph.apply(.recurrenceAdjoint(readsBefore: readsBefore), r, w, k, v, a, b, given, slot)]
+            }
         }
     }
 }

@@ -19,6 +19,9 @@ import Testing
                 "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "replace", "indexScores",
                 "topCells", "topBlocks", "topExperts", "takeExperts", "expertGroups", "store", "load", "convolution",
                 "tokenShift", "selectiveScan", "gatedDeltaRule", "linearAttention", "wkv7", "spread", "pool",
+                "permute", "crossEntropy", "crossEntropyAdjoint", "scatterRows", "scatterProducts", "attentionWeights",
+                "normAdjoint", "groupNormAdjoint", "ropeFactorsAdjoint", "relativePositionBiasAdjoint", "neighbours",
+                "recurrenceAdjoint",
             ])
     }
 

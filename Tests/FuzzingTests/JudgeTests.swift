@@ -101,7 +101,10 @@ struct JudgeTests {
         .process(Batch([4, 5], from: 3)),
     ]
 
-    @Test("an engine that is right passes every check", arguments: Check.allCases)
+    @Test("an engine that gives no gradients is not asked for them")
+    func gradients() { #expect(discard(.gradients) { _ in } == "unsupported: gradients") }
+
+    @Test("an engine that is right passes every check", arguments: Check.usual)
     func passes(_ check: Check) throws {
         var subject = Toy.subject(check, Self.steps, placement: Placement("fake:x"))
         if check == .metamorphic { subject.transformation = Transformation(kind: .heads, seed: 1) }

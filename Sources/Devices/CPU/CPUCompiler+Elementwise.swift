@@ -17,6 +17,8 @@ extension CPUCompiler {
             case .exp: CPU_EXP
             case .softplus: CPU_SOFTPLUS
             case .rootOfSoftplus: CPU_ROOT_OF_SOFTPLUS
+            case .erf: CPU_ERF
+            case .step: CPU_STEP
             }
         step { kernel(code, $0[x], $0[y], count) }
     }

@@ -138,6 +138,28 @@ struct CPUCompiler {
             let (x, weights, tokens) = (floats(operands[0]), floats(operands[1]), shape(operands[0])[0])
             let (shape, kernel) = (shape(y), kernels.weighted_sum)
             step { kernel($0[weights], tokens, $0[x], shape[1], $0[y], shape[1], shape[0], shape[1], tokens) }
+
+        case .permute(let axes): permute(axes, floats(operands[0]), y)
+        case .crossEntropy: crossEntropy(floats(operands[0]), operands[1], y)
+        case .crossEntropyAdjoint: crossEntropyAdjoint(floats(operands[0]), operands[1], floats(operands[2]), y)
+        case .scatterRows(let count): scatterRows(count, floats(operands[0]), operands[1], y)
+        case .scatterProducts(let count):
+            scatterProducts(count, floats(operands[0]), floats(operands[1]), operands[2], y)
+        case .attentionWeights(let sinks):
+            let sinks = sinks ? floats(operands[2]) : nil
+            attentionWeights(floats(operands[0]), mask: floats(operands[1]), sinks: sinks, y)
+        case .normAdjoint(let kind, let epsilon):
+            normAdjoint(kind, epsilon, floats(operands[0]), floats(operands[1]), y)
+        case .groupNormAdjoint(let groups, let epsilon):
+            groupNormAdjoint(groups, epsilon, floats(operands[0]), operands[1], floats(operands[2]), y)
+        case .ropeFactorsAdjoint(let rope):
+            ropeFactorsAdjoint(rope, floats(operands[0]), floats(operands[1]), operands[2], floats(operands[3]), y)
+        case .relativePositionBiasAdjoint(let buckets, let bidirectional, let maxDistance):
+            relativePositionBiasAdjoint(
+                buckets, bidirectional, maxDistance, floats(operands[0]), operands[1], operands[2], y)
+        case .neighbours(let distance): neighbours(distance, operands[0], y)
+        case .recurrenceAdjoint(let readsBefore):
+            recurrenceAdjoint(operands[0..<7].map { floats($0) }, slots: operands[7], readsBefore: readsBefore, y)
         }
     }
 

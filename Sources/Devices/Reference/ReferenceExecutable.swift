@@ -164,6 +164,21 @@ final class ReferenceExecutable: Executable {
 
         case .spread(let columns): try Ops.spread(x[0], x[1], columns, y)
         case .pool: Ops.pool(x[0], x[1], y, rounder)
+
+        case .permute(let axes): Ops.permute(x[0], axes, y)
+        case .crossEntropy: try Ops.crossEntropy(x[0], x[1], y, rounder)
+        case .crossEntropyAdjoint: try Ops.crossEntropyAdjoint(x[0], x[1], x[2], y, rounder)
+        case .scatterRows(let count): try Ops.scatterRows(x[0], x[1], count, y, rounder)
+        case .scatterProducts(let count): try Ops.scatterProducts(x[0], x[1], x[2], count, y, rounder)
+        case .attentionWeights(let sinks): Ops.attentionWeights(x[0], x[1], sinks: sinks ? x[2] : nil, y, rounder)
+        case .normAdjoint(let kind, let epsilon): Ops.normAdjoint(kind, epsilon, x[0], x[1], y, rounder)
+        case .groupNormAdjoint(let groups, let epsilon):
+            try Ops.groupNormAdjoint(groups, epsilon, x[0], x[1], x[2], y, rounder)
+        case .ropeFactorsAdjoint(let rope): Ops.ropeFactorsAdjoint(rope, x[0], x[1], x[2], x[3], y, rounder)
+        case .relativePositionBiasAdjoint(let buckets, let bidirectional, let maxDistance):
+            try Ops.relativePositionBiasAdjoint(buckets, bidirectional, maxDistance, x[0], x[1], x[2], y, rounder)
+        case .neighbours(let distance): try Ops.neighbours(distance, x[0], y)
+        case .recurrenceAdjoint(let readsBefore): try Ops.recurrenceAdjoint(x, readsBefore: readsBefore, y, rounder)
         }
     }
 
@@ -216,11 +231,13 @@ extension Op {
         switch self {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .windowPosition,
             .replace, .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .spread,
-            .unary(.relu):
+            .unary(.relu), .unary(.step), .permute, .neighbours:
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
             .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution,
-            .selectiveScan, .gatedDeltaRule, .linearAttention, .wkv7, .pool:
+            .selectiveScan, .gatedDeltaRule, .linearAttention, .wkv7, .pool, .crossEntropy, .crossEntropyAdjoint,
+            .scatterRows, .scatterProducts, .attentionWeights, .normAdjoint, .groupNormAdjoint, .ropeFactorsAdjoint,
+            .relativePositionBiasAdjoint, .recurrenceAdjoint:
             true
         }
     }

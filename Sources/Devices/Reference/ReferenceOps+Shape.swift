@@ -60,4 +60,19 @@ extension ReferenceOps {
         }
         _ = fill(0, from: x.elements, y)
     }
+
+    /// `(x) → y` of which axis `i` is axis `axes[i]` of `x`.
+    static func permute(_ x: ReferenceValue, _ axes: [Int], _ y: Doubles) {
+        let extents = axes.map { x.shape[$0] }, strides = axes.map { x.shape.count(after: $0) }
+        var y = y
+        func fill(_ axis: Int, from source: UnsafePointer<Double>) {
+            guard axis < axes.count else {
+                y[0] = source[0]
+                y += 1
+                return
+            }
+            for i in 0..<extents[axis] { fill(axis + 1, from: source + i * strides[axis]) }
+        }
+        fill(0, from: x.elements)
+    }
 }

@@ -4,11 +4,12 @@ import Faults
 import Foundation
 import GGUF
 import Inference
+import ModelGraph
 
 /// The engine of this project, in the process of the caller.
 public final class BuiltinEngine: Engine {
     public let name = "builtin"
-    public let traits = EngineTraits(takesEmbeddings: true, fusesFeatures: true)
+    public let traits = EngineTraits(takesEmbeddings: true, fusesFeatures: true, differentiates: true)
     public let devices: [EngineDevice]
     private let deviceSet: DeviceSet
 
@@ -78,6 +79,23 @@ private final class BuiltinModel: EngineModel {
 
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript {
         try run(script) { open in try script.play(willBegin: willBegin, didGive: didGive, on: open) }
+    }
+
+    func differentiate(_ script: Script) throws -> Transcript {
+        guard let (source, batch) = script.onlyBatch else { throw Unsupported("gradients of other than one batch") }
+        return try run(script) { open in
+            var transcript = Transcript()
+            do {
+                guard let session = try open() as? BuiltinSession else { return transcript }
+                transcript.results = try session.gradient(of: batch, encoding: source, model.weights)
+                transcript.fallbacks = session.fallbacks
+            } catch let error as Unsupported {
+                throw error
+            } catch {
+                transcript.failure = .init(step: script.steps.count - 1, reason: "\(error)")
+            }
+            return transcript
+        }
     }
 
     private func run(
@@ -182,6 +200,17 @@ private final class BuiltinSession: ScriptSession {
     }
     func clear() throws { try session.clear() }
     var fallbacks: [String] { session.fallbacks.map(\.description) }
+
+    /// As `EngineModel.differentiate` has it.
+    func gradient(of batch: Batch, encoding source: Batch?, _ weights: [Weight]) throws -> [StepResult] {
+        let gradient = try session.gradient(of: batch, encoding: source)
+        func result(_ elements: [Double]) -> StepResult {
+            StepResult(logits: Rows(keys: [0], width: elements.count, elements: elements))
+        }
+        return [result([gradient.loss])] + weights.map { weight in
+            gradient.weights[weight.name].map { result($0.doubles) } ?? StepResult()
+        }
+    }
 }
 
 extension StepResult {

@@ -7,6 +7,7 @@ struct Frame {
         case describe = "d"
         case load = "l"
         case run = "r"
+        case differentiate = "g"
         case save = "s"
         /// What has been sent up to here was for the process that died.
         case resume = "c"

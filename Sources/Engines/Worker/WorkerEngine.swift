@@ -143,6 +143,13 @@ private final class WorkerModel: EngineModel {
         return try engine.answer(Frame(.run, script)) { try Transcript(reading: &$0, steps: script.steps.count) }
     }
 
+    func differentiate(_ script: Script) throws -> Transcript {
+        if engine.loaded !== self { try load() }
+        return try engine.answer(Frame(.differentiate, script)) {
+            try Transcript(reading: &$0, steps: script.steps.count, isOfSteps: false)
+        }
+    }
+
     func save(to path: String) throws {
         if engine.loaded !== self { try load() }
         try engine.answer(Frame(.save, path)) { _ in }

@@ -112,7 +112,8 @@ final class WorkerProcess {
                 case .answer, .refused, .unsupported, .error: return frame
                 case .process: computing = try frame.read { Int32(try $0.integer(in: 1...Int(Int32.max))) }
                 case .death: throw try deathOfChild(frame.read())
-                case .describe, .load, .run, .save, .resume: throw ProtocolError("a request from a worker")
+                case .describe, .load, .run, .differentiate, .save, .resume:
+                    throw ProtocolError("a request from a worker")
                 }
             }
         } catch let death as EngineDeath {

@@ -106,6 +106,10 @@ public enum WorkerServer {
                 let script = try request.read(Script.self)
                 let transcript = try loaded().run(script) { note(Frame(.begin, $0)) }
                 return Frame(.answer, writing: transcript.write)
+            case .differentiate:
+                let script = try request.read(Script.self)
+                let transcript = try loaded().differentiate(script)
+                return Frame(.answer, writing: transcript.write)
             case .save:
                 let path = try request.read(String.self)
                 try loaded().save(to: path)

@@ -22,9 +22,20 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     case metamorphic
     /// Metadata that contradicts itself is refused with an error that names the key.
     case rejects
+    /// The reference's gradient is the slope of its loss, and the device's matches it within the noise floor.
+    case gradients
 
-    /// Whether tokens may be given as embeddings, which nothing permutes with the model.
-    var takesEmbeddings: Bool { self != .metamorphic }
+    /// A model that has learned a short text says it.
+    case trains
+
+    /// Those that are drawn unless others are asked for. Most engines give no gradients, and learning takes long.
+    public static let usual = allCases.filter { ![.gradients, .trains].contains($0) }
+
+    /// Whether tokens may be given as embeddings, which nothing permutes with the model, and which are no weights.
+    var takesEmbeddings: Bool { ![.metamorphic, .gradients, .trains].contains(self) }
+
+    /// Whether a script is one batch that is differentiated.
+    var isOfLosses: Bool { self == .gradients || self == .trains }
 
     /// One line for help and listings.
     public var about: String {
@@ -40,6 +51,8 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         case .determinism: "the same case again on the same device gives the same bits"
         case .metamorphic: "permuted experts or heads, split or fused projections give the same logits"
         case .rejects: "metadata that contradicts itself is refused with an error that names the key"
+        case .trains: "a model that has learned a short text says it, in one batch and token by token"
+        case .gradients: "the gradient of a batch's loss is the loss's slope, and a device's matches the reference's"
         }
     }
 
@@ -51,7 +64,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         switch self {
         case .agrees: 12
         case .chunking, .isolation, .state, .metamorphic, .settings: 2
-        case .placement, .roundtrip, .loaders, .determinism, .rejects: 1
+        case .placement, .roundtrip, .loaders, .determinism, .rejects, .gradients, .trains: 1
         }
     }
 }

@@ -8,6 +8,7 @@ final class LoadedCase {
 
     private final class Made {
         var source: (any TensorSource)?
+        var trained: (any TensorSource)?
         var models: [ModelKey: any EngineModel] = [:]
         var transcripts: [TranscriptKey: Transcript] = [:]
     }
@@ -32,6 +33,19 @@ final class LoadedCase {
         let source = try made.source ?? subject.source()
         made.source = source
         return source
+    }
+
+    /// The model when it has learned the text that the script processes.
+    /// - Throws: `Discard` where it does not.
+    func trained() throws -> any TensorSource {
+        if let trained = made.trained { return trained }
+        do {
+            let trained = try Lesson(subject.script).learned(by: source()).model
+            made.trained = trained
+            return trained
+        } catch let unlearned as Lesson.Unlearned {
+            throw Discard(reason: unlearned.description)
+        }
     }
 
     /// Of the model's weights, in the types that they have.

@@ -7,6 +7,7 @@ final class Reference {
     private let oracle: any Engine
     private var exact: Transcript?
     private var floors: [Precision: NoiseFloor] = [:]
+    private var hasCheckedSlopes = false
 
     init(_ loaded: LoadedCase, _ oracle: any Engine) {
         self.loaded = loaded
@@ -18,13 +19,16 @@ final class Reference {
     /// - Throws: `Wrong` where the reference itself fails: that is a defect of this program.
     private func run(_ script: Script) throws -> Transcript {
         do {
-            let transcript = try loaded.model(of: oracle).run(script)
+            let model = try loaded.model(of: oracle)
+            let transcript = try loaded.subject.check == .gradients ? model.differentiate(script) : model.run(script)
             if let failure = transcript.failure {
                 throw Wrong(stage: EngineSet.reference, kind: "error", seen: "the reference failed: \(failure.reason)")
             }
             return transcript
         } catch let wrong as Wrong {
             throw wrong
+        } catch let unsupported as Unsupported {
+            throw unsupported
         } catch {
             throw Wrong(stage: EngineSet.reference, kind: "error", seen: "the reference failed: \(error)")
         }
@@ -46,6 +50,13 @@ final class Reference {
     }
 
     func addSample(to floor: NoiseFloor) throws { try floor.addSample(reference: run) }
+
+    /// - Throws: as `transcript`; `Wrong` where the gradient is not the slope, `Discard` where the loss has none.
+    func checkSlopes() throws {
+        if hasCheckedSlopes { return }
+        try Slopes(loaded, script).check(try transcript())
+        hasCheckedSlopes = true
+    }
 
     /// Whether rows that differ from the exact ones are right for another way in which narrow decisions may go.
     func explain(_ rows: [Ways.Row], _ floor: NoiseFloor) throws -> Ways.Answer {

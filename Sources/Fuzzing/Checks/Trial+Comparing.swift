@@ -20,12 +20,12 @@ extension Trial {
         for (step, (a, b)) in zip(found.results, expected.results).enumerated() {
             guard a.isDone == b.isDone else {
                 throw Wrong(
-                    stage: subject.script.steps[step].name, kind: "refused step",
+                    stage: name(ofStep: step), kind: "refused step",
                     seen: "step \(step): the \(a.isDone ? "other" : "one") session says that it cannot do this")
             }
             guard a.rows?.keys == b.rows?.keys, a.rows?.width == b.rows?.width else {
                 throw Wrong(
-                    stage: subject.script.steps[step].name, kind: "wrong rows",
+                    stage: name(ofStep: step), kind: "wrong rows",
                     seen: "step \(step): rows \(a.rows?.keys ?? []) of \(a.rows?.width ?? 0), "
                         + "expected \(b.rows?.keys ?? []) of \(b.rows?.width ?? 0)")
             }
@@ -48,7 +48,7 @@ extension Trial {
         let pairs = try rows.map { row in
             guard let a = found.results[row.step].rows?.row(of: row.original) else {
                 throw Wrong(
-                    stage: subject.script.steps[row.step].name, kind: "wrong rows",
+                    stage: name(ofStep: row.step), kind: "wrong rows",
                     seen: "step \(row.step): no row \(row.original)")
             }
             let isPooled = plain.results.last?.rows?.keys == [0] && plain.results.last?.rows?.row(of: row.key) == nil
@@ -58,6 +58,19 @@ extension Trial {
             return Pair(step: row.step, key: row.original, found: a, expected: b)
         }
         try judge(pairs, isExact: false)
+    }
+
+    /// What a result is of, for signatures: a step of the script, if it is no gradient.
+    private func name(ofStep step: Int) -> String {
+        subject.check == .gradients ? "gradient" : subject.script.steps[step].name
+    }
+
+    /// A row, for a person.
+    private func words(_ step: Int, _ key: Int) -> String {
+        guard subject.check == .gradients else { return "row \(key) of step \(step)" }
+        guard step > 0 else { return "the loss" }
+        let tensors = (try? loaded.source().tensors) ?? []
+        return "the gradient of " + (tensors.indices.contains(step - 1) ? tensors[step - 1].name : "tensor \(step - 1)")
     }
 
     private struct Pair {
@@ -130,12 +143,12 @@ extension Trial {
         let isFinite = failed.pair.found.allSatisfy(\.isFinite)
         let (step, key) = (failed.pair.step, failed.pair.key)
         return Wrong(
-            stage: subject.script.steps[step].name,
+            stage: name(ofStep: step),
             kind: isFinite || !failed.pair.expected.allSatisfy(\.isFinite) ? "mismatch" : "not finite",
             seen: isFinite
-                ? "row \(key) of step \(step): error \(Self.text(failed.ratio)) times its noise floor, "
+                ? "\(words(step, key)): error \(Self.text(failed.ratio)) times its noise floor, "
                     + "limit \(Int(limit)); \(Self.text(relativeError(failed.pair))) of the row's length"
-                : "row \(key) of step \(step): not finite")
+                : "\(words(step, key)): not finite")
     }
 
     /// The error of each row, as a multiple of its noise floor: of twice that, where what is expected has an error too.
@@ -188,7 +201,7 @@ extension Trial {
             }
             guard isSame else {
                 throw Wrong(
-                    stage: subject.script.steps[step].name, kind: "other bits",
+                    stage: name(ofStep: step), kind: "other bits",
                     seen: "\(what) gives other bits in step \(step)")
             }
         }

@@ -6,7 +6,7 @@ import Inference
 
 /// A case on one device, from loading the model to the comparison.
 struct Trial {
-    private let loaded: LoadedCase
+    let loaded: LoadedCase
     let device: String
     let reference: Reference
     var precision = Precision(storage: .float32, accumulation: .float32)
@@ -29,7 +29,7 @@ struct Trial {
     }
 
     var subject: Case { loaded.subject }
-    private var script: Script { subject.script.on(device) }
+    var script: Script { subject.script.on(device) }
     /// The most that is read of a file that an engine saved. No toy is as long.
     private static let longestFile = 1 << 30
     /// An engine may need so many times the memory that a model's weights take; what takes more has no bounds.
@@ -37,6 +37,7 @@ struct Trial {
 
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
+        if subject.check == .trains { return try expectText(of: engine) }
         let source = try loaded.source()
         let model = try load { [loaded, subject] in
             try loaded.model(of: engine, isInMemory: subject.check.isOfLoaders)
@@ -92,9 +93,22 @@ struct Trial {
             let changed = try transformation.applied(to: source)
             let other = try load { try engine.load(changed) }
             try compare(try play(script, on: other), with: first)
-        case .rejects: break
+        case .gradients:
+            guard engine.traits.differentiates == true else { throw Unsupported("gradients") }
+            stage = "gradient"
+            try reference.checkSlopes()
+            let transcript = try survive { try model.differentiate(script) }
+            note(transcript.fallbacks)
+            if let failure = transcript.failure {
+                throw Wrong(
+                    stage: stage, kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
+            }
+            try compareWithReference(transcript)
+        case .rejects, .trains: break
         }
     }
+
+    private mutating func note(_ found: [String]) { fallbacks += found.filter { !fallbacks.contains($0) } }
 
     /// Those of a model in memory and of its file: the same bits, or where kernels depend on which tensors there are, or
     /// on how they could be laid out, the same numbers.
@@ -113,7 +127,7 @@ struct Trial {
 
     /// Loads a model that is valid.
     /// - Parameter isTaken: whether the engine has taken this very model before.
-    private mutating func load(isTaken: Bool = false, _ body: () throws -> any EngineModel) throws -> any EngineModel {
+    mutating func load(isTaken: Bool = false, _ body: () throws -> any EngineModel) throws -> any EngineModel {
         stage = "load"
         do {
             return try survive(body)
@@ -135,10 +149,10 @@ struct Trial {
         return transcript
     }
 
-    private mutating func play(_ script: Script, on model: any EngineModel) throws -> Transcript {
+    mutating func play(_ script: Script, on model: any EngineModel) throws -> Transcript {
         stage = "session"
         let transcript = try survive(steps: script.steps) { try model.run(script) }
-        fallbacks += transcript.fallbacks.filter { !fallbacks.contains($0) }
+        note(transcript.fallbacks)
         if let failure = transcript.failure {
             throw Wrong(
                 stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil } ?? "session",

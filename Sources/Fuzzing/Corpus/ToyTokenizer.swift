@@ -9,11 +9,12 @@ public enum ToyTokenizer {
     /// - Parameters:
     ///   - metadata: without a tokenizer.
     ///   - vocabulary: tokens of the model.
-    public static func added(to metadata: Metadata, vocabulary: Int) -> Metadata {
+    ///   - texts: of the first of them, no more than there are, which have text of their own.
+    public static func added(to metadata: Metadata, vocabulary: Int, texts: [String] = []) -> Metadata {
         var result = metadata
         let prefix = "tokenizer.ggml."
         result[prefix + "model"] = .string("llama")
-        result[prefix + "tokens"] = .array(.string((0..<vocabulary).map { "<\($0)>" }))
+        result[prefix + "tokens"] = .array(.string((0..<vocabulary).map { $0 < texts.count ? texts[$0] : "<\($0)>" }))
         result[prefix + "scores"] = .array(.float32(Array(repeating: 0, count: vocabulary)))
         let userDefined: Int32 = 4
         result[prefix + "token_type"] = .array(.int32(Array(repeating: userDefined, count: vocabulary)))

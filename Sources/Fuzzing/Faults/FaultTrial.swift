@@ -52,6 +52,8 @@ public struct FaultTrial: Sendable {
     ) throws {
         self.fault = fault
         let judge = Judge(engines)
+        var plan = plan
+        if fault.isOfGradients { plan.checks = [.gradients] }
         if plan.isSteered {
             var plain = plan
             plain.isSteered = false

@@ -17,7 +17,7 @@ public struct CaseDrawing: Sendable {
 
     public init(
         _ architecture: any Architecture.Type, devices: [String], placeable: [String],
-        checks: [Check] = Check.allCases, traits: EngineTraits = EngineTraits()
+        checks: [Check] = Check.usual, traits: EngineTraits = EngineTraits()
     ) {
         self.architecture = architecture
         self.devices = devices
@@ -90,8 +90,9 @@ extension Check {
     /// Whether models of this kind can be asked.
     func applies(to traits: SessionTraits, placeable: Int) -> Bool {
         switch self {
-        case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects: true
+        case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects, .gradients: true
         case .chunking, .state: !traits.traits.isOfWholeBatches
+        case .trains: Lesson.applies(to: traits)
         case .placement: placeable > 1
         }
     }

@@ -44,13 +44,13 @@ struct ScriptDrawing {
         like target: Script.Options?
     ) throws -> Script.Options {
         var options = Script.Options()
-        options.sequences = check == .chunking
+        options.sequences = check == .chunking || check == .trains
             ? 1
             : try choices.weighted(
                 Self.sequences.filter { $0.0 > 1 || check != .isolation }, like: target?.sequences)
         // Tokens that see each other are computed together; an encoder has a few for each sequence.
         let large = largeMicroBatches.filter { $0 < traits.positionLimit ?? .max }
-        options.microBatch = traits.traits.isOfWholeBatches
+        options.microBatch = traits.traits.isOfWholeBatches || check.isOfLosses
             ? 64
             : try choices.weighted(
                 microBatches.filter { !traits.traits.hasEncoder || $0 >= options.sequences }.map { ($0, 100) }
@@ -63,7 +63,8 @@ struct ScriptDrawing {
         let unit = max(engine.contextUnit, 32)
         options.context = try choices.element(
             of: contexts.isEmpty ? [(least + unit - 1) / unit * unit] : contexts, like: target?.context)
-        options.cacheType = traits.hasCache
+        // What a narrower cache keeps has no slope.
+        options.cacheType = traits.hasCache && !check.isOfLosses
             ? try choices.weighted(cacheTypes(traits, engine), like: target?.cacheType) : .full
         for setting in Setting.allCases where engine.settings.contains(setting) {
             let values = setting.declaration.values.filter { setting.declaration.allows($0.value, traits, options) }
@@ -100,9 +101,10 @@ struct ScriptDrawing {
         isGenerating = !traits.traits.isOfWholeBatches && choices.chance(1, in: 24)
         var drawing = self
         // An encoder's own output is worth a case.
-        let least = traits.traits.hasEncoder ? 0 : 1
+        let least = traits.traits.hasEncoder && !check.isOfLosses ? 0 : 1
         let drawn = try choices.list(
-            count: least...32, usually: isGenerating ? 28 : kinds.count > 2 ? 6 : 4, like: target
+            count: least...(check.isOfLosses ? 1 : 32), usually: isGenerating ? 28 : kinds.count > 2 ? 6 : 4,
+            like: target
         ) { choices, target in
             let step = try drawing.drawStep(&choices, kinds, like: target)
             drawing.state.apply(step)
@@ -158,7 +160,7 @@ struct ScriptDrawing {
     }
 
     private func drawStep(_ choices: inout Choices, _ hinted: [Kind], like target: Step?) throws -> Step {
-        let legal = check == .chunking ? [] : Kind.allCases.filter(isLegal)
+        let legal = check == .chunking || check.isOfLosses ? [] : Kind.allCases.filter(isLegal)
         let ends = (0..<options.sequences).map { state.end(of: $0) }
         var alternatives: [(Kind?, Int)] = legal.map { ($0, hinted.contains($0) ? $0.weight : 0) }
         if state.freeCells > 0, !sets(state, ends).isEmpty { alternatives.insert((nil, 6), at: 0) }
@@ -290,6 +292,9 @@ struct ScriptDrawing {
 
     // MARK: Batches
 
+    /// Tokens that a toy learns by heart in a hundred steps or two.
+    static let longestText = 8
+
     /// Which tokens of a batch want their output.
     private enum Outputs: CaseIterable { case last, all, some }
 
@@ -297,16 +302,18 @@ struct ScriptDrawing {
         var later = state
         // What sees nothing but its batch begins anew with each.
         let remembers = !traits.traits.isOfWholeBatches
-        var free = min(later.freeCells, remembers ? max(64, options.microBatch + 1) : options.microBatch)
+        let most = remembers && !check.isOfLosses ? max(64, options.microBatch + 1) : options.microBatch
+        var free = min(later.freeCells, most)
         var ends = (0..<options.sequences).map { remembers ? later.end(of: $0) : 0 }
         let goesOn = isGenerating && state.nextCell > 0
         // Tokens of sequences in turn, in place of one sequence after the other.
         let isInterleaved = options.sequences > 1 && choices.chance(1, in: 12)
-        let most = check == .chunking ? 1 : 12
+        let mostRuns = check == .chunking || check == .trains ? 1 : 12
         let isDraft = traits.traits.drafting != nil
         var mayBeEmbedded = takesEmbeddings
         let tokens = try choices.list(
-            count: 1...most, usually: isInterleaved ? most : min(4, options.sequences), like: target.map(Self.runs)
+            count: 1...mostRuns, usually: isInterleaved ? mostRuns : min(4, options.sequences),
+            like: target.map(Self.runs)
         ) { choices, run in
             guard free > 0 else { return [Batch.Token]() }
             let sets = sets(later, ends)
@@ -314,9 +321,11 @@ struct ScriptDrawing {
             let sequences = try choices.element(of: sets, like: run?.sequences)
             let first = sequences.first ?? 0
             // Recurrent state and windows admit no gap; of the others few have one.
-            let gap = traits.isRecurrent || traits.hasPositionWindows || !remembers || !(admitsGaps || ends[first] == 0)
+            let hasGaps = !traits.isRecurrent && !traits.hasPositionWindows && remembers && check != .trains
+                && (admitsGaps || ends[first] == 0)
+            let gap = !hasGaps
                 ? 0 : try choices.weighted(gaps, like: run.map { $0.position - ends[first] })
-            let room = max(1, min(free, limit - ends[first] - gap))
+            let room = max(1, min(free, limit - ends[first] - gap, check == .trains ? Self.longestText : .max))
             let usually = goesOn || isInterleaved ? 1
                 : choices.chance(1, in: options.microBatch > 64 ? 2 : 24) ? room : min(room, 5)
             let isEmbedded = try mayBeEmbedded
@@ -325,7 +334,8 @@ struct ScriptDrawing {
             if !isEmbedded, !remembers { mayBeEmbedded = false }
             let numbers = 0...(isEmbedded && traits.traits.drafting != .states ? 63 : traits.dimensions.vocabulary - 1)
             func turned(_ id: Int) -> Int { isEmbedded ? ~id : id }
-            let ids = try choices.list(count: 1...room, usually: usually, like: run?.ids) { choices, id in
+            let least = min(room, check == .trains ? 2 : 1)
+            let ids = try choices.list(count: least...room, usually: usually, like: run?.ids) { choices, id in
                 turned(try choices.integer(in: numbers, like: id.map(turned)))
             }
             free -= ids.count
@@ -374,7 +384,7 @@ struct ScriptDrawing {
             return flags.allSatisfy { $0 } && flags.count > 1
                 ? .all : flags.last == true && !flags.dropLast().contains(true) ? .last : .some
         }
-        let outputs = try choices.weighted([(.last, 2), (.all, 5), (.some, 2)], like: goal)
+        let outputs = check == .trains ? .all : try choices.weighted([(.last, 2), (.all, 5), (.some, 2)], like: goal)
         return tokens.enumerated().map { index, token in
             var token = token
             token.wantsOutput = switch outputs {

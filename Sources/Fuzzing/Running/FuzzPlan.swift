@@ -30,7 +30,7 @@ public struct FuzzPlan: Sendable {
     ///   - traits: what the engines under test can all be asked for.
     public init(
         seed: UInt64, architectures: [any Architecture.Type] = ArchitectureCatalog.all,
-        checks: [Check] = Check.allCases, devices: [String], placeable: [String],
+        checks: [Check] = Check.usual, devices: [String], placeable: [String],
         traits: EngineTraits = EngineTraits()
     ) {
         self.seed = seed

@@ -44,7 +44,7 @@ public struct FuzzSuite: Sendable {
     ///   - corpus: where failures are kept; nil: nowhere.
     ///   - engine: makes the engine under test.
     public init(
-        architectures: [String] = ArchitectureCatalog.all.map { $0.name }, checks: [Check] = Check.allCases,
+        architectures: [String] = ArchitectureCatalog.all.map { $0.name }, checks: [Check] = Check.usual,
         devices: [String]? = nil, cases: UInt64 = 100, seed: UInt64 = 1, corpus: Corpus? = nil,
         engine: @escaping @Sendable () throws -> any Engine
     ) {

@@ -173,6 +173,15 @@ extension Script {
         for setting in Setting.allCases where !setting.declaration.allows(options.settings[setting], traits, options) {
             return "options.\(setting.rawValue): \(options.settings[setting]) means nothing with such a model and options"
         }
+        if check.isOfLosses, onlyBatch?.batch.tokens.parts(of: options.microBatch).count != 1 {
+            return "steps: a gradient is of one batch, in one micro-batch"
+        }
+        if check == .trains, let tokens = onlyBatch?.batch.tokens {
+            let isText = tokens.count > 1 && tokens.enumerated().allSatisfy { index, token in
+                token.wantsOutput && token.position == index && token.sequences == tokens[0].sequences
+            }
+            if !isText { return "steps: a text is one sequence of two tokens or more, all of whose outputs are wanted" }
+        }
         var rules = ScriptRules(traits, options, check)
         for (number, step) in steps.enumerated() {
             if let reason = rules.objection(to: step) { return "steps[\(number)].\(step.name): \(reason)" }

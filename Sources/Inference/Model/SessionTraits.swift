@@ -17,6 +17,8 @@ public struct SessionTraits: Hashable, Sendable {
     public let hasBlockCache: Bool
     /// Positions that the model has learned embeddings for; nil where positions are not looked up.
     public let positionLimit: Int?
+    /// Whether it says which token comes next.
+    public let hasLogits: Bool
     /// Whether results depend on differences of positions only, so that a shifted sequence goes on as if it had been
     /// where it is.
     public let isShiftInvariant: Bool
@@ -45,6 +47,7 @@ public struct SessionTraits: Hashable, Sendable {
             graph.nodes.contains { if case .mask(let mask) = $0.op { mask.window != .unlimited } else { false } }
         }
         hasBlockCache = hasCache && caches.allSatisfy { $0.row.last.isMultiple(of: 32) }
+        hasLogits = graphs.contains { $0.outputs[.logits] != nil }
         positionLimit = graphs.compactMap { $0.limit(of: .positions) }.min()
         hasPositionWindows = graphs.contains { graph in
             graph.nodes.contains { if case .windowPosition = $0.op { true } else { false } }

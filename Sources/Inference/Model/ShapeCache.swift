@@ -11,6 +11,16 @@ struct ShapeCache<Value> {
 
     subscript(shape: BatchShape) -> Value? { values[shape] }
 
+    mutating func update(_ body: (inout Value) throws -> Void) rethrows {
+        for shape in values.keys { if let value = values[shape] { values[shape] = try updated(value, body) } }
+    }
+
+    private func updated(_ value: Value, _ body: (inout Value) throws -> Void) rethrows -> Value {
+        var value = value
+        try body(&value)
+        return value
+    }
+
     /// - Parameter graph: which the value is, or was made of.
     mutating func insert(_ value: Value, _ graph: Graph, for shape: BatchShape) {
         if nodes + graph.nodes.count > Self.greatest {

@@ -8,6 +8,8 @@ import ModelGraph
 public final class LoadedWeights {
     public let model: Model
     private var owners: [ObjectIdentifier: Owner] = [:]
+    /// What stands in the place of the model's own elements.
+    private var replaced: [String: TensorData] = [:]
 
     /// A device is kept with its tensors: its identity could otherwise become another device's.
     private struct Owner {
@@ -21,8 +23,14 @@ public final class LoadedWeights {
         let owner = device.tensorOwner
         let key = ObjectIdentifier(owner)
         if let known = owners[key]?.tensors[weight.name] { return known }
-        let loaded = try owner.load(model.data(of: weight))
+        let loaded = try owner.load(replaced[weight.name] ?? model.data(of: weight))
         owners[key, default: Owner(device: owner)].tensors[weight.name] = loaded
         return loaded
+    }
+
+    /// - Parameter new: elements of the same shapes and types, by name.
+    func replace(by new: [String: TensorData]) {
+        replaced.merge(new) { $1 }
+        for key in owners.keys { for name in new.keys { owners[key]?.tensors[name] = nil } }
     }
 }

@@ -4,9 +4,10 @@ import ModelGraph
 /// A graph, ready to run: its segments, each compiled for its device.
 struct Plan {
     let graph: Graph
-    private let steps: [Step]
+    private var steps: [Step]
 
     private struct Step {
+        var device: any Device
         var segment: Segment
         var executable: any Executable
         var weights: [(any DeviceTensor)?]
@@ -21,7 +22,7 @@ struct Plan {
             of: graph, wanted: wanted.compactMap { graph.outputs[$0] }
         ).map { device, segment in
             var step = Step(
-                segment: segment, executable: try device.compile(segment),
+                device: device, segment: segment, executable: try device.compile(segment),
                 weights: Array(repeating: nil, count: graph.weights.count),
                 states: Array(repeating: nil, count: graph.states.count))
             for node in graph.nodes[segment.nodes] {
@@ -34,6 +35,15 @@ struct Plan {
                 if let state = node.op.state { step.states[state] = states[graph.states[state].name]?.memory }
             }
             return step
+        }
+    }
+
+    /// Takes weights anew, some of which have been replaced.
+    mutating func reload(_ weights: LoadedWeights) throws {
+        for step in steps.indices {
+            for index in steps[step].weights.indices where steps[step].weights[index] != nil {
+                steps[step].weights[index] = try weights.tensor(graph.weights[index], on: steps[step].device)
+            }
         }
     }
 

@@ -18,6 +18,9 @@ public struct SequenceSet: Hashable, Sendable, ExpressibleByArrayLiteral, Custom
     public mutating func insert(_ sequence: Int) { bits |= Self.bit(sequence) }
     public mutating func remove(_ sequence: Int) { bits &= ~Self.bit(sequence) }
 
+    /// Whether a sequence is in both.
+    func meets(_ other: SequenceSet) -> Bool { bits & other.bits != 0 }
+
     /// The sequences in ascending order.
     public var elements: [Int] { (0..<Self.capacity).filter(contains) }
     public var first: Int? { isEmpty ? nil : bits.trailingZeroBitCount }

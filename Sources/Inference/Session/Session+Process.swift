@@ -63,10 +63,8 @@ extension Session {
                 "\(batch.tokens.count) tokens that see each other in micro-batches of \(options.microBatch)")
         }
         let count = batch.tokens.count
-        let plan = try plan(for: BatchShape(stage: .encode, tokens: count, outputs: count, cells: 0, context: context))
-        var inputs = Self.inputs(batch.tokens[...])
-        inputs[.outputs] = .index((0..<count).map(Int32.init))
-        let results = try plan.run(inputs, wanted: wanted(of: plan.graph))
+        let plan = try plan(for: encoderShape(of: batch))
+        let results = try plan.run(Self.encoderInputs(of: batch), wanted: wanted(of: plan.graph))
         guard let (shape, elements) = results[.embeddings] else {
             throw SessionError("the encoder's graph has no embeddings")
         }
@@ -74,6 +72,17 @@ extension Session {
         return Output(
             embeddings: .init(keys: Array(0..<count), width: shape.last, elements: elements),
             blocks: Self.blocks(results, of: Array(0..<count)))
+    }
+
+    func encoderShape(of batch: Batch) -> BatchShape {
+        let count = batch.tokens.count
+        return BatchShape(stage: .encode, tokens: count, outputs: count, cells: 0, context: context)
+    }
+
+    static func encoderInputs(of batch: Batch) -> [Input: HostTensor] {
+        var inputs = inputs(batch.tokens[...])
+        inputs[.outputs] = .index(batch.tokens.indices.map(Int32.init))
+        return inputs
     }
 
     // MARK: One micro-batch
@@ -104,40 +113,11 @@ extension Session {
     private func run(
         _ tokens: ArraySlice<Batch.Token>, _ common: [Input: HostTensor], _ inPieces: Bool, _ take: (Output) -> Void
     ) throws {
-        let pooled = pooling == .none ? nil : Pool(tokens, pooling == .rank ? traits.classifierPooling : pooling)
-        let questions = traits.decides ? try Questions(tokens) : nil
+        let layout = try layout(of: tokens)
+        let (rows, pooled, questions, isWanted) = (layout.rows, layout.pool, layout.questions, layout.isWanted)
         let isOfTokens = pooled == nil && questions == nil
-        var rows = isOfTokens ? tokens.indices.filter { tokens[$0].wantsOutput } : Array(tokens.indices)
-        let isWanted = !rows.isEmpty
-        // A graph has at least one output row: where none is wanted, the last token's is computed for nothing.
-        if !isWanted { rows = [tokens.endIndex - 1] }
-
-        let shape = BatchShape(
-            tokens: tokens.count, outputs: rows.count, cells: hasCache ? cells.extent() : 0,
-            encoderTokens: encoded?.sequences.count ?? 0, context: context, pooledSequences: pooled?.sequences.count,
-            isEmbedded: tokens.first?.isEmbedding ?? false, questions: questions?.all.count ?? 1,
-            options: questions?.options.count ?? 1)
-        let plan = try plan(for: shape)
-
-        var inputs = common
-        inputs[.outputs] = .index(rows.map { Int32($0 - tokens.startIndex) })
-        inputs[.cellPositions] = .index(Array(cells.positions[..<shape.cells]))
-        inputs[.cellSequences] = .index(cells.sequences[..<shape.cells].map(\.index))
-        if let id = plan.graph.inputs[.embeddings] {
-            let width = plan.graph.values[id].shape.last
-            inputs[.embeddings] = .float(tokens.flatMap { $0.embedding(width: width) })
-        }
-        if let id = plan.graph.inputs[.hidden] {
-            let width = plan.graph.values[id].shape.last
-            inputs[.hidden] = .float(tokens.flatMap { $0.state(width: width) })
-        }
-        if let pooled { inputs[.pooling] = .double(pooled.weights) }
-        if let questions { inputs.merge(questions.inputs(tokens: tokens.count)) { $1 } }
-        if let encoded {
-            inputs[.encoderOutput] = encoded.elements
-            inputs[.encoderPositions] = .index(encoded.sequences.indices.map { Int32($0) })
-            inputs[.encoderSequences] = .index(encoded.sequences.map(\.index))
-        }
+        let plan = try plan(for: layout.shape)
+        let inputs = inputs(of: tokens, layout, for: plan.graph, common)
 
         let wanted = wanted(of: plan.graph)
         if inPieces, isWanted, isOfTokens, wanted.count == 1, let name = wanted.first,
@@ -172,6 +152,60 @@ extension Session {
                 blocks: Self.blocks(results, of: Array(tokens.indices))))
     }
 
+    /// What a graph of some tokens gives rows of.
+    struct Layout {
+        var shape: BatchShape
+        /// The tokens whose output is computed.
+        var rows: [Int]
+        var pool: Pool?
+        var questions: Questions?
+        /// Whether any of it is wanted.
+        var isWanted: Bool
+    }
+
+    /// - Throws: `SessionError` where the tokens ask for no decision.
+    func layout(of tokens: ArraySlice<Batch.Token>) throws -> Layout {
+        let pooled = pooling == .none ? nil : Pool(tokens, pooling == .rank ? traits.classifierPooling : pooling)
+        let questions = traits.decides ? try Questions(tokens) : nil
+        let isOfTokens = pooled == nil && questions == nil
+        var rows = isOfTokens ? tokens.indices.filter { tokens[$0].wantsOutput } : Array(tokens.indices)
+        let isWanted = !rows.isEmpty
+        // A graph has at least one output row: where none is wanted, the last token's is computed for nothing.
+        if !isWanted { rows = [tokens.endIndex - 1] }
+        let shape = BatchShape(
+            tokens: tokens.count, outputs: rows.count, cells: hasCache ? cells.extent() : 0,
+            encoderTokens: encoded?.sequences.count ?? 0, context: context, pooledSequences: pooled?.sequences.count,
+            isEmbedded: tokens.first?.isEmbedding ?? false, questions: questions?.all.count ?? 1,
+            options: questions?.options.count ?? 1)
+        return Layout(shape: shape, rows: rows, pool: pooled, questions: questions, isWanted: isWanted)
+    }
+
+    /// - Parameter common: those that depend on the tokens alone, and their cells.
+    func inputs(
+        of tokens: ArraySlice<Batch.Token>, _ layout: Layout, for graph: Graph, _ common: [Input: HostTensor]
+    ) -> [Input: HostTensor] {
+        var inputs = common
+        inputs[.outputs] = .index(layout.rows.map { Int32($0 - tokens.startIndex) })
+        inputs[.cellPositions] = .index(Array(cells.positions[..<layout.shape.cells]))
+        inputs[.cellSequences] = .index(cells.sequences[..<layout.shape.cells].map(\.index))
+        if let id = graph.inputs[.embeddings] {
+            let width = graph.values[id].shape.last
+            inputs[.embeddings] = .float(tokens.flatMap { $0.embedding(width: width) })
+        }
+        if let id = graph.inputs[.hidden] {
+            let width = graph.values[id].shape.last
+            inputs[.hidden] = .float(tokens.flatMap { $0.state(width: width) })
+        }
+        if let pooled = layout.pool { inputs[.pooling] = .double(pooled.weights) }
+        if let questions = layout.questions { inputs.merge(questions.inputs(tokens: tokens.count)) { $1 } }
+        if let encoded {
+            inputs[.encoderOutput] = encoded.elements
+            inputs[.encoderPositions] = .index(encoded.sequences.indices.map { Int32($0) })
+            inputs[.encoderSequences] = .index(encoded.sequences.map(\.index))
+        }
+        return inputs
+    }
+
     /// What each block made of these tokens, the first block first.
     private static func blocks(_ results: [Graph.Output: (Shape, HostTensor)], of tokens: [Int]) -> [Output.Rows] {
         results.compactMap { name, result -> (Int, Output.Rows)? in
@@ -181,7 +215,7 @@ extension Session {
     }
 
     /// The inputs that depend on the tokens alone.
-    private static func inputs(_ tokens: ArraySlice<Batch.Token>) -> [Input: HostTensor] {
+    static func inputs(_ tokens: ArraySlice<Batch.Token>) -> [Input: HostTensor] {
         [
             .tokens: .index(tokens.map { Int32($0.number) }),
             .positions: .index(tokens.map { Int32($0.position) }),
@@ -191,7 +225,7 @@ extension Session {
     }
 
     /// How the rows of each sequence make its embedding.
-    private struct Pool {
+    struct Pool {
         /// Ascending.
         var sequences: [Int]
         /// `[sequences.count, tokens]`
@@ -220,7 +254,7 @@ extension Session {
 
     // MARK: What a batch must be
 
-    private func check(_ batch: Batch) throws {
+    func check(_ batch: Batch) throws {
         guard !batch.tokens.isEmpty else { throw SessionError("a batch of no tokens") }
         if traits.decides { _ = try Questions(batch.tokens) }
         let vocabulary = model.architecture.dimensions.vocabulary
@@ -257,7 +291,7 @@ extension Session {
         }
     }
 
-    private func checkPositions(_ batch: Batch) throws {
+    func checkPositions(_ batch: Batch) throws {
         var last = (0..<options.sequences).map { positions(of: $0)?.upperBound }
         for (index, token) in batch.tokens.enumerated() {
             for sequence in token.sequences.elements {

@@ -27,6 +27,7 @@ public final class Session {
     /// Positions that the model has learned embeddings for; nil where positions are not looked up.
     private(set) var positionLimit: Int?
     private var plans = ShapeCache<Plan>()
+    private var derivativePlans: [Derivative: ShapeCache<Plan>] = [:]
 
     /// What cross-attention reads.
     struct EncoderOutput {
@@ -124,7 +125,7 @@ public final class Session {
     func wanted(of graph: Graph) -> [Graph.Output] {
         graph.outputs.keys.filter { output in
             switch output {
-            case .logits, .block: true
+            case .logits, .block, .loss, .gradient, .cotangent: true
             case .embeddings: graph.outputs[.logits] == nil || options.wantsEmbeddings
             }
         }
@@ -139,6 +140,32 @@ public final class Session {
         let graph = try model.graph(shape)
         let plan = try compile(options.wantsBlocks ? graph.withBlocks : graph)
         plans.insert(plan, plan.graph, for: shape)
+        return plan
+    }
+
+    /// Goes on with other elements in place of weights', of the same shapes and types, by name. What the session
+    /// remembers was made with the old ones; it shares its weights with no other session.
+    public func replaceWeights(by new: [String: TensorData]) throws {
+        weights.replace(by: new)
+        try plans.update { try $0.reload(weights) }
+        for derivative in derivativePlans.keys { try derivativePlans[derivative]?.update { try $0.reload(weights) } }
+    }
+
+    /// What stands in a graph's place where its loss is asked for.
+    enum Derivative: Hashable {
+        case loss
+        case gradient(Graph.Objective)
+    }
+
+    func plan(for shape: BatchShape, _ derivative: Derivative) throws -> Plan {
+        if let plan = derivativePlans[derivative]?[shape] { return plan }
+        let graph = try model.graph(shape)
+        let derived = switch derivative {
+        case .loss: try graph.withLoss()
+        case .gradient(let objective): try graph.differentiated(objective)
+        }
+        let plan = try compile(derived)
+        derivativePlans[derivative, default: ShapeCache()].insert(plan, plan.graph, for: shape)
         return plan
     }
 }

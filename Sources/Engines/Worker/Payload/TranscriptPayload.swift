@@ -3,16 +3,19 @@ import Devices
 extension Transcript {
     /// - Parameters:
     ///   - payload: the answer to a script.
-    ///   - steps: of the script: it has one result for each that was done.
+    ///   - steps: of the script.
+    ///   - isOfSteps: whether there is one result for each that was done.
     /// - Throws: `ProtocolError` where it is no transcript of such a script.
-    init(reading payload: inout PayloadReader, steps: Int) throws {
+    init(reading payload: inout PayloadReader, steps: Int, isOfSteps: Bool = true) throws {
         self.init(failure: try payload.read())
         if let step = failure?.step, !(0..<steps).contains(step) {
             throw payload.error("a failure in step \(step) of \(steps)")
         }
         let done = failure.map { $0.step ?? 0 } ?? steps
-        let count = try payload.integer()
-        guard count == done else { throw payload.error("\(count) results, where \(done) steps were done") }
+        let count = try isOfSteps ? payload.integer() : payload.count()
+        guard count == done || !isOfSteps else {
+            throw payload.error("\(count) results, where \(done) steps were done")
+        }
         results = try payload.list(count, StepResult.init(reading:))
         fallbacks = try payload.read()
         decisions = try payload.read()

@@ -1,0 +1,112 @@
+import Architectures
+import Devices
+import Engines
+import Inference
+
+/// A short text that a toy learns by heart: each token of a script's batch is to be followed by the next one, and the last
+/// by the first.
+public struct Lesson {
+    private let script: Script
+    private let optimiser: Optimiser
+
+    /// - Parameters:
+    ///   - script: encodes what is to be encoded, and processes the text.
+    ///   - optimiser: what changes the weights.
+    public init(_ script: Script, _ optimiser: Optimiser = .adamW) {
+        self.script = script
+        self.optimiser = optimiser
+    }
+
+    /// Steps after which a toy has learned or never will.
+    public static let mostSteps = 300
+    /// Of the losses of all tokens together: no other token comes near the right one then.
+    private static let learnedLoss = 0.2
+
+    /// That a toy does not learn a text.
+    public struct Unlearned: Error, Hashable, Sendable, CustomStringConvertible {
+        public var description: String { "the toy does not learn the text" }
+    }
+
+    /// The model when it has learned the text, and in how many steps, on `cpu`.
+    /// - Throws: `Unlearned`; what `Session` throws.
+    public func learned(by source: any TensorSource) throws -> (model: any TensorSource, steps: Int) {
+        guard let (encoded, batch) = script.onlyBatch else { throw Unlearned() }
+        let trainer = try Trainer(source, optimiser, on: CPUDevice(), options: options)
+        for step in 0..<Self.mostSteps {
+            let loss = try trainer.step(batch, encoding: encoded)
+            guard loss.isFinite else { break }
+            guard loss * Double(batch.tokens.count) < Self.learnedLoss else { continue }
+            let trained = try trainer.trained()
+            // What can never be said counts in no loss.
+            guard try mistake(of: trained) == nil else { break }
+            return (trained, step + 1)
+        }
+        throw Unlearned()
+    }
+
+    private var options: SessionOptions {
+        SessionOptions(
+            context: script.options.context, sequences: script.options.sequences, microBatch: script.options.microBatch)
+    }
+
+    /// What a model says in place of the text, by the reference; nil where it says the text.
+    /// - Throws: what `Session` throws.
+    public func mistake(of source: any TensorSource) throws -> String? {
+        guard let (encoded, batch) = script.onlyBatch else { return "nothing" }
+        let reference = ReferenceDevice()
+        let session = try Session(
+            Model(source), placement: Placement(reference.name), devices: DeviceSet([reference]), options: options)
+        if let encoded { try session.encode(encoded) }
+        return mistake(in: StepResult(try session.process(batch)), from: 0)
+    }
+
+    /// What is said in place of the right token, where rows say anything else.
+    /// - Parameters:
+    ///   - result: of some of the text's tokens.
+    ///   - first: the first of them.
+    func mistake(in result: StepResult, from first: Int) -> String? {
+        guard let tokens = script.onlyBatch?.batch.tokens, let rows = result.logits, !rows.keys.isEmpty else {
+            return "nothing"
+        }
+        for (index, key) in rows.keys.enumerated() {
+            let row = rows.row(at: index), right = tokens[(first + key + 1) % tokens.count].id
+            guard let greatest = row.indices.max(by: { row[$0] < row[$1] }) else { continue }
+            let said = greatest - row.startIndex
+            if said != right { return "after token \(first + key) of the text comes \(said), not \(right)" }
+        }
+        return nil
+    }
+
+    /// Whether a model of this kind says one token after another.
+    public static func applies(to traits: SessionTraits) -> Bool {
+        // A token of the decoder sees what was encoded, and a draft what its target has made.
+        traits.hasLogits && !traits.traits.isOfWholeBatches && traits.traits.drafting == nil
+    }
+}
+
+extension Trial {
+    /// A model that has learned a text says it, whether it sees it at once or has said it itself.
+    mutating func expectText(of engine: any Engine) throws {
+        let lesson = Lesson(subject.script)
+        let trained = try loaded.trained()
+        let model = try load { try engine.load(trained) }
+        try expect(lesson, script, on: model)
+        var single = script
+        single.steps = script.steps.flatMap { step -> [Step] in
+            guard case .process(let batch) = step else { return [step] }
+            return batch.tokens.map { .process(Batch([$0])) }
+        }
+        try expect(lesson, single, on: model)
+    }
+
+    private mutating func expect(_ lesson: Lesson, _ script: Script, on model: any EngineModel) throws {
+        var first = 0
+        for (step, result) in zip(script.steps, try play(script, on: model).results) {
+            guard case .process(let batch) = step else { continue }
+            if let mistake = lesson.mistake(in: result, from: first) {
+                throw Wrong(stage: "process", kind: "says something else", seen: mistake)
+            }
+            first += batch.tokens.count
+        }
+    }
+}
