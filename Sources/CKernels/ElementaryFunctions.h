@@ -65,7 +65,8 @@ INLINE vf v_gelu(vf x) {
 }
 
 /// With z = |x|/√2, small z: x/2·(1 + erf z), (erf z / z − 2/√π) / z² by a polynomial in z². Else by
-/// erfc z = t·exp(p(t) − z²), t = 1 / (1 + z/2), p(t) = ln(erfc z / t) + z², which does not cancel where erf is near −1.
+/// erfc z = t·exp(p(t) − z²), t = 1 / (1 + z/2), p(t) = ln(erfc z / t) + z², which does not cancel where erf is near
+/// −1.
 INLINE vf v_gelu_erf(vf x) {
     const vf z = (x < splat(0) ? -x : x) * splat(0.70710678118654752f);
     const vf s = z * z;

@@ -18,7 +18,9 @@ public struct Value {
     public static prefix func - (a: Value) -> Value { a * -1 }
 
     public func callAsFunction(_ function: Unary) -> Value { builder.apply(.unary(function), self) }
-    public func clamped(_ lower: Double, _ upper: Double) -> Value { builder.apply(.clamp(lower: lower, upper: upper), self) }
+    public func clamped(
+        _ lower: Double, _ upper: Double
+    ) -> Value { builder.apply(.clamp(lower: lower, upper: upper), self) }
     public func softcapped(_ cap: Double) -> Value { builder.apply(.softcap(cap), self) }
 
     /// `self · weightᵀ` for a matrix `[N, K]`.
@@ -42,5 +44,7 @@ public struct Value {
     public func joined(_ others: Value...) -> Value {
         builder.apply(.concatenate(axis: shape.rank - 1), [self] + others)
     }
-    public func broadcast(_ shape: Shape) -> Value { shape == self.shape ? self : builder.apply(.broadcast(shape), self) }
+    public func broadcast(
+        _ shape: Shape
+    ) -> Value { shape == self.shape ? self : builder.apply(.broadcast(shape), self) }
 }

@@ -135,7 +135,9 @@ struct RoundTripTests {
         try withTemporaryFolder { folder in
             let path = folder + "/missing/model.gguf"
             #expect(reason { _ = try GGUFFile(path: path) } == "\(path): cannot open: No such file or directory")
-            #expect(reason { try GGUFWriter.write([:], [], to: path) } == "\(path): cannot create: No such file or directory")
+            #expect(
+                reason { try GGUFWriter.write(
+                    [:], [], to: path) } == "\(path): cannot create: No such file or directory")
             #expect(reason { _ = try GGUFFile(path: folder) } == "\(folder): not a regular file")
             try Data().write(to: URL(fileURLWithPath: folder + "/empty"))
             #expect(reason { _ = try GGUFFile(path: folder + "/empty") }

@@ -22,7 +22,8 @@ void csystem_return_freed_memory(void);
 // the time of a few dozen pages. Only where freed memory is kept.
 void csystem_use_huge_pages(size_t size);
 
-// Writes what standard output still holds. The error, now or at any time before, of what could not be written; 0: all was.
+// Writes what standard output still holds. The error, now or at any time before, of what could not be written; 0: all
+// was.
 int csystem_finish_output(void);
 
 // As `fork`, and the child ends with its parent; negative where there is none, or where libraries do not survive it.
@@ -35,8 +36,8 @@ int csystem_fork(int *end);
 void csystem_report_crashes(int descriptor);
 
 #ifdef __linux__
-// Of Swift's runtime: the name of a symbol of Swift or C++, as people write it, which the caller frees where there is no
-// `buffer`; null where it is no such symbol.
+// Of Swift's runtime: the name of a symbol of Swift or C++, as people write it, which the caller frees where there is
+// no `buffer`; null where it is no such symbol.
 char *_swift_backtrace_demangle(const char *symbol, size_t length, char *buffer, size_t *size);
 #endif
 

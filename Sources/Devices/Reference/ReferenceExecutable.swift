@@ -214,12 +214,12 @@ extension Op {
     fileprivate var isInexact: Bool {
         switch self {
         case .rows, .clamp, .reshape, .slice, .concatenate, .broadcast, .mask, .relativePositionBias, .windowPosition,
-            .replace, .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift, .spread,
-            .unary(.relu):
+            .replace, .topCells, .topBlocks, .topExperts, .takeExperts, .expertGroups, .store, .load, .tokenShift,
+            .spread, .unary(.relu):
             false
         case .matmul, .expertMatmul, .headMatmul, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
-            .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores, .convolution,
-            .selectiveScan, .gatedDeltaRule, .linearAttention, .wkv7, .pool:
+            .groupNorm, .softmax, .rope, .alibi, .attention, .attentionTemperature, .constant, .indexScores,
+            .convolution, .selectiveScan, .gatedDeltaRule, .linearAttention, .wkv7, .pool:
             true
         }
     }

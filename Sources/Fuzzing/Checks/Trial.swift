@@ -47,7 +47,8 @@ struct Trial {
         case .placement:
             // A corpus file may be of a machine that has others.
             for name in subject.script.placement.namedDevices {
-                guard engine.devices.contains(where: { $0.name == name }), let other = engines.precision(of: name) else {
+                guard engine.devices.contains(
+                    where: { $0.name == name }), let other = engines.precision(of: name) else {
                     throw Discard(reason: "there is no device \(name)")
                 }
                 precision = precision.coarsest(with: other)
@@ -93,8 +94,8 @@ struct Trial {
         }
     }
 
-    /// Those of a model in memory and of its file: the same bits, or where kernels depend on which tensors there are, the
-    /// same numbers.
+    /// Those of a model in memory and of its file: the same bits, or where kernels depend on which tensors there are,
+    /// the same numbers.
     private mutating func expectSameOutputs(
         _ first: Transcript, _ second: Transcript, _ what: String, _ engine: any Engine
     ) throws {
@@ -137,7 +138,8 @@ struct Trial {
         fallbacks += transcript.fallbacks.filter { !fallbacks.contains($0) }
         if let failure = transcript.failure {
             throw Wrong(
-                stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil } ?? "session",
+                stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil }
+                    ?? "session",
                 kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
         }
         return transcript

@@ -26,12 +26,13 @@ public struct Cause: Hashable, Sendable, Codable {
 
     /// `attn_k attn_q`
     var tensorWords: String {
-        tensors.map { name in name.split(separator: ".").filter { $0 != "blk" && $0 != "weight" }.joined(separator: ".") }
+        tensors.map { name in name.split(separator: ".").filter { $0 != "blk" && $0 != "weight" }.joined(
+            separator: ".") }
             .joined(separator: " ")
     }
 
-    /// Whether the other is this cause too. Sizes and weights are an architecture's own way to show it; all else that the
-    /// other needs this needs as well, or if there is nothing else, the same ops of the model are meant.
+    /// Whether the other is this cause too. Sizes and weights are an architecture's own way to show it; all else that
+    /// the other needs this needs as well, or if there is nothing else, the same ops of the model are meant.
     func includes(_ other: Cause) -> Bool {
         Set(strongNeeds) == Set(other.strongNeeds) && (namesType || meets(other))
     }
@@ -48,8 +49,8 @@ public struct Cause: Hashable, Sendable, Codable {
     /// Whether no block of the model is needed.
     var isOutside: Bool { tensors.contains(where: CauseSearch.ofEveryToken.contains) }
 
-    /// Whether the same ops may be meant: those that not every model has everywhere; or, of matrices of certain extents,
-    /// those that all of them go through.
+    /// Whether the same ops may be meant: those that not every model has everywhere; or, of matrices of certain
+    /// extents, those that all of them go through.
     func meets(_ other: Cause) -> Bool {
         let common = Set(ops).intersection(other.ops)
         let needExtents = [self, other].allSatisfy { $0.needs.contains(where: \.isExtent) && $0.tensors.count <= 2 }

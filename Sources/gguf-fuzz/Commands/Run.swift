@@ -19,9 +19,9 @@ struct Run: ParsableCommand {
             by an interrupt, by kill -9, for want of disk, the same command goes on with it: what the log has is not \
             done again. Shards have a folder each; merge makes one of them.
 
-            Exit status: 0 nothing failed, 1 something did, 2 bad input or usage, or what cannot be written. An interrupt ends the run with the \
-            summary of what there is: status 1 if something failed, else 130 (143 where it was asked to terminate). Cases \
-            that run have a second to finish, and none after a second interrupt.
+            Exit status: 0 nothing failed, 1 something did, 2 bad input or usage, or what cannot be written. An \
+            interrupt ends the run with the summary of what there is: status 1 if something failed, else 130 (143 \
+            where it was asked to terminate). Cases that run have a second to finish, and none after a second interrupt.
 
             Examples:
               gguf-fuzz run

@@ -9,8 +9,9 @@ import GGUF
 /// `logits` (F32, a row for each token). What else there is, that tool does not look at: where the results come from,
 /// as `results.*` metadata; `encoder_tokens` (I32), of models with an encoder and a decoder; `positions` (I32), where
 /// there are results of some tokens only; `layer.N` (F32, a row for each token), the residual stream after block N, and
-/// `encoder_layer.N`, where they were asked for; `embeddings` instead of `logits`, of models that have no logits, one row if
-/// they pool; `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are kept.
+/// `encoder_layer.N`, where they were asked for; `embeddings` instead of `logits`, of models that have no logits, one
+/// row if they pool; `top_logits` and `top_tokens` (I32) instead of `logits`, where only the greatest of each row are
+/// kept.
 struct ResultsFile {
     /// As it was named on the command line, which `llama-results` compares.
     var modelPath: String

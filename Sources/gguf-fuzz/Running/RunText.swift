@@ -56,7 +56,8 @@ struct RunText {
         let (features, pairs) = (Format.count(report.coverage.features.count), Format.count(report.coverage.pairCount))
         Swift.print("\n\(features) features and \(pairs) pairs of features were seen")
         // Drawing so many cases again takes a while, which an interrupt does not wait for.
-        if report.plan.isSteered, !report.wasInterrupted, let gain = try? SteeringGain(report.plan, cases: UInt64(min(report.cases, 1000))) {
+        if report.plan.isSteered, !report.wasInterrupted, let gain = try? SteeringGain(
+            report.plan, cases: UInt64(min(report.cases, 1000))) {
             Swift.print(gain.words)
         }
     }

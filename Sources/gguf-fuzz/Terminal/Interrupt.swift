@@ -2,14 +2,15 @@ import Dispatch
 import Engines
 import Foundation
 
-/// An interrupt from the keyboard or a request to end: the first asks long work to stop and print what there is, and says
-/// so at once.
+/// An interrupt from the keyboard or a request to end: the first asks long work to stop and print what there is, and
+/// says so at once.
 enum Interrupt {
     /// What becomes of work that has begun.
     enum Manner {
         /// It is finished. A second interrupt ends the program.
         case finishing
-        /// Engines in worker processes have a second for it, and none after a second interrupt; a third ends the program.
+        /// Engines in worker processes have a second for it, and none after a second interrupt; a third ends the
+        /// program.
         case endingEngines
         /// It is finished, whatever comes, since what is being put in order must not be left half-way.
         case patient
