@@ -295,7 +295,8 @@ def our_ids(program, path, text, add, parse):
 def special_texts(path):
     reader = gguf.GGUFReader(path)
     tokens = reader.fields["tokenizer.ggml.tokens"].contents()
-    types = reader.fields["tokenizer.ggml.token_type"].contents() if "tokenizer.ggml.token_type" in reader.fields else []
+    key = "tokenizer.ggml.token_type"
+    types = reader.fields[key].contents() if key in reader.fields else []
     found = [text for text, kind in zip(tokens, types) if kind in (UNKNOWN, CONTROL, USER)]
     return found[:40] + [text for text in tokens if text in ("</s>", "<|endoftext|>")]
 

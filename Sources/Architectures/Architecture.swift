@@ -62,7 +62,8 @@ public struct Traits: Hashable, Sendable {
             "attention.causal", among: bidirectional ? [true, false] : [true], default: true, isRare: true,
             "whether tokens see no later ones")
         let pooling = try h.option(
-            "pooling_type", among: poolings, default: .none, isRare: true, "how the embeddings of a sequence become one")
+            "pooling_type", among: poolings, default: .none, isRare: true,
+            "how the embeddings of a sequence become one")
         self.init(
             isBidirectional: !isCausal, pooling: pooling, classifierPooling: .last, predictionBlocks: predictionBlocks,
             takesEmbeddings: takesEmbeddings)
@@ -141,7 +142,8 @@ public struct Dimensions: Hashable, Sendable {
         embedding = width
         let key = "nextn_predict_layers"
         let predicting = try isDraft ? 0 : predictionBlocks
-            ? h.integer(key, 0...8, fuzz: [0, 1, 2], default: 0, isRare: true, "the last blocks, which predict further tokens")
+            ? h.integer(
+                key, 0...8, fuzz: [0, 1, 2], default: 0, isRare: true, "the last blocks, which predict further tokens")
             // The last of the blocks would be of that kind.
             : h.integer(key, 0...0, fuzz: [0], default: 0, "blocks that predict further tokens: not supported")
         // What is wide is shallow: else the few large toys would take most of the time.
@@ -152,7 +154,8 @@ public struct Dimensions: Hashable, Sendable {
         try h.require(
             self.layers > 0, "block_count", key,
             because: "\(predicting) of \(blocks) blocks predict further tokens: the model has none")
-        if isDraft { _ = try h.integer(key, blocks...blocks, fuzz: [blocks], "number of blocks, all of which draft tokens") }
+        if isDraft { _ = try h.integer(
+            key, blocks...blocks, fuzz: [blocks], "number of blocks, all of which draft tokens") }
     }
 
     /// The blocks that predict further tokens.

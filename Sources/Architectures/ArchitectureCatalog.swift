@@ -11,11 +11,11 @@ public enum ArchitectureCatalog {
     /// An architecture, and what there is to hold it against.
     public struct Member: Sendable {
         public let type: any Architecture.Type
-        /// The classes of transformers that it is held against (`Fuzz/transformers`); none: there is none, and the doc comment
-        /// names the paper or the code.
+        /// The classes of transformers that it is held against (`Fuzz/transformers`); none: there is none, and the doc
+        /// comment names the paper or the code.
         public let transformers: [String]
-        /// The oldest llama.cpp that it has been run in: of llama-cpp-python, or a build. Empty: llama.cpp runs it beside
-        /// another model only.
+        /// The oldest llama.cpp that it has been run in: of llama-cpp-python, or a build. Empty: llama.cpp runs it
+        /// beside another model only.
         public let llama: String
 
         init(_ type: any Architecture.Type, transformers: String..., llama: String = "0.3.36") {
@@ -135,7 +135,9 @@ public enum ArchitectureCatalog {
         Member(Step35.self),
     ]
     private static let latentAttention: [Member] = [
-        Member(DeepSeek2.self, transformers: "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM", "Glm4MoeLiteForCausalLM"),
+        Member(
+            DeepSeek2.self, transformers: "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM",
+            "Glm4MoeLiteForCausalLM"),
         Member(Mistral4.self, transformers: "Mistral4ForCausalLM"),
         Member(MiniCPM3.self, transformers: "MiniCPM3ForCausalLM"),
         Member(PLM.self),
@@ -176,7 +178,9 @@ public enum ArchitectureCatalog {
         Member(BailingMoE3.self),
     ]
     private static let encoders: [Member] = [
-        Member(BERT.self, transformers: "BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel", "DistilBertModel"),
+        Member(
+            BERT.self, transformers: "BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel",
+            "DistilBertModel"),
         Member(NomicBERT.self),
         Member(NomicBERTMoE.self),
         Member(JinaBERT2.self),
@@ -186,7 +190,9 @@ public enum ArchitectureCatalog {
         Member(EuroBERT.self, transformers: "EuroBertModel"),
         Member(GemmaEmbedding.self, transformers: "Gemma3TextModel"),
         Member(T5Encoder.self, transformers: "T5EncoderModel"),
-        Member(T5.self, transformers: "UMT5ForConditionalGeneration", "MT5ForConditionalGeneration", "T5ForConditionalGeneration"),
+        Member(
+            T5.self, transformers: "UMT5ForConditionalGeneration", "MT5ForConditionalGeneration",
+            "T5ForConditionalGeneration"),
     ]
     private static let multimodal: [Member] = [
         Member(Qwen2VL.self, transformers: "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"),
@@ -223,8 +229,9 @@ public enum ArchitectureCatalog {
             let close = close(to: name)
             throw MetadataError(
                 keys: ["general.architecture"],
-                reason: "\"\(name)\" is not supported"
-                    + (close.isEmpty ? "; gguf-fuzz archs lists what is" : "; close to it: \(close.joined(separator: ", "))"))
+                reason: "\"\(name)\" is not supported; "
+                    + (close.isEmpty
+                        ? "gguf-fuzz archs lists what is" : "close to it: \(close.joined(separator: ", "))"))
         }
         return architecture
     }

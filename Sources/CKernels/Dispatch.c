@@ -37,6 +37,7 @@ void cpu_copy_rows(
     void *destination, long destination_stride, const void *source, long source_stride, long width,
     long height) {
     for (long row = 0; row < height; row++) {
-        memcpy((char *)destination + 4 * row * destination_stride, (const char *)source + 4 * row * source_stride, 4 * width);
+        const char *from = (const char *)source + 4 * row * source_stride;
+        memcpy((char *)destination + 4 * row * destination_stride, from, 4 * width);
     }
 }

@@ -181,7 +181,9 @@ INLINE void sum_rows(
     for (; column + LANES <= width; column += LANES) {
         sum_tile(rows, 1, LANES, a, a_stride, b + column, b_stride, y + column, y_stride, count);
     }
-    if (column < width) sum_tile(rows, 1, width - column, a, a_stride, b + column, b_stride, y + column, y_stride, count);
+    if (column < width) {
+        sum_tile(rows, 1, width - column, a, a_stride, b + column, b_stride, y + column, y_stride, count);
+    }
 }
 
 static void weighted_sum(

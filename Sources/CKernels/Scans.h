@@ -17,7 +17,8 @@ static void convolution(
                 vf total = 0;
                 for (long j = 0; j < taps; j++) {
                     const long source = t - kept + j;
-                    const float *row = source >= first ? x + source * channels : state + (source - first + kept) * channels;
+                    const float *row =
+                        source >= first ? x + source * channels : state + (source - first + kept) * channels;
                     total += LOAD(scratch + j * channels + i) * LOAD(row + i);
                 }
                 STORE(result + i, total);
@@ -131,7 +132,8 @@ static void wkv7(
                 const vf value = splat(v[at + row]);
                 vf total = 0;
                 FOR_EACH_VECTOR(size, {
-                    const vf m = LOAD(state + i) * LOAD(w + at + i) + change * LOAD(b + at + i) + value * LOAD(k + at + i);
+                    const vf m = LOAD(state + i) * LOAD(w + at + i) + change * LOAD(b + at + i)
+                        + value * LOAD(k + at + i);
                     STORE(state + i, m);
                     total += m * LOAD(r + at + i);
                 })

@@ -148,8 +148,9 @@ extension Precision.Arithmetic: CustomStringConvertible {
 extension Precision.Arithmetic {
     /// What the kernels of backends may do, the finest first: how a probe explains what it sees.
     ///
-    /// Sources: ggml (`ggml-cpu`: Q8_0, Q8_1 and Q8_K activations, half and BF16 dot products; `ggml-cuda`: `mmvq`, `mmq`,
-    /// cuBLAS in TF32 and in half precision; `ggml-vulkan`: half precision, and its sums, of cooperative matrices).
+    /// Sources: ggml (`ggml-cpu`: Q8_0, Q8_1 and Q8_K activations, half and BF16 dot products; `ggml-cuda`: `mmvq`,
+    /// `mmq`, cuBLAS in TF32 and in half precision; `ggml-vulkan`: half precision, and its sums, of cooperative
+    /// matrices).
     public static let hypotheses: [Self] = [
         Self(.asStored), Self(.tensorFloat32), Self(.float16), Self(.flushedFloat16), Self(.cutTensorFloat32),
         Self(.asStored, sums: .chunkedFloat16), Self(.float16, sums: .chunkedFloat16), Self(.bfloat16),
@@ -234,8 +235,8 @@ extension StateType {
 }
 
 extension Precision {
-    /// ggml's CPU backend, for results of which nothing but that is known: activations are converted to what the kernel of
-    /// the weights' type takes; gelu is read from a table of half precision; with keys and values in half precision,
+    /// ggml's CPU backend, for results of which nothing but that is known: activations are converted to what the kernel
+    /// of the weights' type takes; gelu is read from a table of half precision; with keys and values in half precision,
     /// so are queries and the weights of values, and flash attention sums values in half precision.
     public static let ggmlCPU: Precision = {
         var result = Precision(storage: .float32, accumulation: .float32)

@@ -61,8 +61,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var boundsSizes: Bool
     /// Whether tokens may be given as embeddings. Absent: they may not.
     public var takesEmbeddings: Bool?
-    /// Whether tokens that have a state beside them may be given as what another model made of them (`Drafting.states`).
-    /// Absent: they may not.
+    /// Whether tokens that have a state beside them may be given as what another model made of them
+    /// (`Drafting.states`). Absent: they may not.
     public var fusesFeatures: Bool?
     /// Whether it gives losses and gradients (`EngineModel.differentiate`). Absent: it does not.
     public var differentiates: Bool?
@@ -162,11 +162,11 @@ public struct EngineDevice: Hashable, Sendable, Codable {
     public var summary: String
     /// How it says that it computes; more is asked (`Probe`).
     public var precision: Precision
-    /// Whether which ops it computes in one depends on the tensors that a model has, as those of a model in memory may be
-    /// others than its file's: the two give the same logits then, but not the same bits. Absent: it does not.
+    /// Whether which ops it computes in one depends on the tensors that a model has, as those of a model in memory may
+    /// be others than its file's: the two give the same logits then, but not the same bits. Absent: it does not.
     public var fusesByTensors: Bool?
-    /// Whether it is a GPU or the like, which all processes that use it share: more of them may get less done. Absent: it
-    /// is not.
+    /// Whether it is a GPU or the like, which all processes that use it share: more of them may get less done. Absent:
+    /// it is not.
     public var isAccelerator: Bool?
 
     public init(

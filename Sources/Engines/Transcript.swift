@@ -8,7 +8,8 @@ public struct Transcript: Hashable, Sendable {
     public var failure: Failure?
     /// Ops that ran elsewhere than they were placed, and why.
     public var fallbacks: [String]
-    /// Each choice among experts or groups of them, in the order of execution. Of the builtin engine's `reference` only.
+    /// Each choice among experts or groups of them, in the order of execution. Of the builtin engine's `reference`
+    /// only.
     public var decisions: [Decision]
 
     public struct Failure: Hashable, Sendable {

@@ -184,7 +184,8 @@ extension Precision.Operands {
         switch self {
         case .asStored: break
         case .tensorFloat32: for i in x.indices { x[i] = x[i].rounded(significandBits: 10) }
-        case .cutTensorFloat32: for i in x.indices { x[i] = Double(Float(bitPattern: Float(x[i]).bitPattern & ~0x1FFF)) }
+        case .cutTensorFloat32: for i in x.indices { x[i] = Double(
+            Float(bitPattern: Float(x[i]).bitPattern & ~0x1FFF)) }
         case .float16: for i in x.indices { x[i] = x[i].half }
         case .flushedFloat16: for i in x.indices { x[i] = abs(x[i]) < 0x1p-14 ? 0 : x[i].half }
         case .bfloat16: for i in x.indices { x[i] = x[i].rounded(significandBits: 7) }
@@ -240,7 +241,8 @@ extension Op {
     /// Whether results are computed, not moved.
     fileprivate var isComputed: Bool {
         switch self {
-        case .matmul, .expertMatmul, .headMatmul, .attention, .unary, .binary, .affine, .softcap, .xielu, .gated, .sum, .norm,
+        case .matmul, .expertMatmul, .headMatmul, .attention, .unary, .binary, .affine, .softcap, .xielu, .gated,
+            .sum, .norm,
             .groupNorm, .softmax, .rope, .pool, .attentionTemperature, .rows:
             true
         default: false

@@ -15,8 +15,8 @@ public struct DeviceSet: Sendable {
     /// Every device of this machine.
     /// - Parameters:
     ///   - threads: of the CPU device.
-    ///   - isWanted: whether a device of this name is needed; Vulkan's drivers take long to open. With one of them comes
-    ///     `cpu`, where what they have no shader for is computed.
+    ///   - isWanted: whether a device of this name is needed; Vulkan's drivers take long to open. With one of them
+    ///     comes `cpu`, where what they have no shader for is computed.
     public static func all(threads: Int = 1, where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
         let host: [any Device] = [ReferenceDevice(), CPUDevice(threads: threads)]
         let wantsVulkan = (0..<16).contains { isWanted("vulkan\($0)") }

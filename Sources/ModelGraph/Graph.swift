@@ -36,11 +36,11 @@ public enum Input: String, Hashable, Sendable, CaseIterable {
     case encoderPositions
     /// `[X]` bit set of the sequences of each encoder token.
     case encoderSequences
-    /// `[T, …]` real: what was made before of each token, or of the one before it: by the model's last block, a prediction
-    /// block, a draft or its target.
+    /// `[T, …]` real: what was made before of each token, or of the one before it: by the model's last block, a
+    /// prediction block, a draft or its target.
     case hidden
-    /// `[T, …]` real: what tokens are given as in place of their ids: their rows of the residual stream, and what models
-    /// add to it later.
+    /// `[T, …]` real: what tokens are given as in place of their ids: their rows of the residual stream, and what
+    /// models add to it later.
     case embeddings
     /// `[Q, T]` real: weight of each token in the mean of each question's text.
     case questions
@@ -199,7 +199,8 @@ public struct Graph: Sendable {
 
     public init() {}
 
-    /// The same graph with the residual stream after each block among its results: what the last node of the block makes.
+    /// The same graph with the residual stream after each block among its results: what the last node of the block
+    /// makes.
     public var withBlocks: Graph {
         var graph = self
         for node in nodes {

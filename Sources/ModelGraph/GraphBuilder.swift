@@ -98,7 +98,9 @@ public final class GraphBuilder {
 
     public func input(_ input: Input, _ shape: Shape) -> Value {
         if let id = graph.inputs[input] {
-            if graph.values[id].shape != shape { fail(input.rawValue, "asked for as \(graph.values[id].shape) and as \(shape)") }
+            if graph.values[id].shape != shape {
+                fail(input.rawValue, "asked for as \(graph.values[id].shape) and as \(shape)")
+            }
             return value(id)
         }
         let id = append(shape, input.element, .input(input))

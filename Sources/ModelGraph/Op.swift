@@ -56,8 +56,8 @@ public enum Op: Hashable, Sendable {
     case sum(axis: Int)
     /// `(x […, D], [weight [D]], [bias [D]]) → […, D]`: normalise the last dimension, then scale and shift.
     case norm(Norm, epsilon: Double, weight: Bool, bias: Bool)
-    /// `(x [T, D], sequences [T]) → [T, D]`: normalises each of `groups` equal groups of columns over all tokens that share
-    /// a sequence with the token: `(x − mean) / √(variance + ε)`. Source: Wu and He 2018.
+    /// `(x [T, D], sequences [T]) → [T, D]`: normalises each of `groups` equal groups of columns over all tokens that
+    /// share a sequence with the token: `(x − mean) / √(variance + ε)`. Source: Wu and He 2018.
     case groupNorm(groups: Int, epsilon: Double)
     /// `(x […, D]) → […, D]`: softmax over the last dimension.
     case softmax
@@ -88,13 +88,13 @@ public enum Op: Hashable, Sendable {
     /// `Σ_h weights[t, h] · max(0, queries[t, h] · keys[c]) + mask[t, c]`, what cell `c` is worth to token `t`.
     /// Source: DeepSeek-V3.2 (2025), section 2.1, equation 1.
     case indexScores
-    /// `(scores [T, C]) → [T, C]`, a mask: 0 for each token's `count` cells of greatest score, −∞ elsewhere; equal scores:
-    /// the lower cell first. A cell of score −∞ is not taken.
+    /// `(scores [T, C]) → [T, C]`, a mask: 0 for each token's `count` cells of greatest score, −∞ elsewhere; equal
+    /// scores: the lower cell first. A cell of score −∞ is not taken.
     case topCells(count: Int)
-    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`, a bias of each head: 0 for the cells
-    /// that the token sees of its best blocks of positions, −∞ elsewhere. A block is worth its greatest score among the
-    /// cells that the token sees; equal ones: the earlier first.
-    /// Source: MiniMax-M3's authors' code (`MiniMaxM3VLIndexer` of transformers).
+    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`, a bias of each head: 0 for the
+    /// cells that the token sees of its best blocks of positions, −∞ elsewhere. A block is worth its greatest score
+    /// among the cells that the token sees; equal ones: the earlier first. Source: MiniMax-M3's authors' code
+    /// (`MiniMaxM3VLIndexer` of transformers).
     case topBlocks(BlockSelection)
     /// `(positions [T]) → [T]` indices: where the window of each position begins, or which of its positions it is.
     case windowPosition(length: Int, WindowPart)
@@ -138,8 +138,8 @@ public enum Op: Hashable, Sendable {
     /// `(q [T, H, S], k [T, H, S], v [T, H, S], g [T, H, 1 or S], [bonus [H, S]], slots [T]) → [T, H, S]`:
     /// `M ← Diag(exp g) M + k ⊗ v`, `y = scale · qᵀM`, with `M` indexed `[key, value]`. With a bonus the token's own
     /// product counts by it and not by the decay, `y = scale · qᵀ(M + Diag(bonus) k ⊗ v)` before `M` changes.
-    /// State `[slots, H, S, S]`. Sources: Yang et al. 2023 (gated linear attention); Qin et al. 2024 (lightning attention,
-    /// one decay a head); Peng et al. 2024 (RWKV-6, with a bonus).
+    /// State `[slots, H, S, S]`. Sources: Yang et al. 2023 (gated linear attention); Qin et al. 2024 (lightning
+    /// attention, one decay a head); Peng et al. 2024 (RWKV-6, with a bonus).
     case linearAttention(StateID, scale: Double, bonus: Bool)
     /// `(r, w, k, v, a, b: all [T, H, S], slots [T]) → [T, H, S]`:
     /// `M ← M Diag(w) + (M a) bᵀ + v kᵀ`, `y = M r`, with `M` indexed `[value, key]`. State `[slots, H, S, S]`.
@@ -148,8 +148,8 @@ public enum Op: Hashable, Sendable {
 
     // MARK: Output
 
-    /// `(x [R, K], places [K]) → [R, columns]`: column `i` of `x` becomes column `places[i]`; −∞ in all others. The places
-    /// are a weight of distinct whole numbers.
+    /// `(x [R, K], places [K]) → [R, columns]`: column `i` of `x` becomes column `places[i]`; −∞ in all others. The
+    /// places are a weight of distinct whole numbers.
     case spread(columns: Int)
     /// `(x [T, D], weights [S, T]) → [S, D]`: `y = weights · x`; pools the tokens of each sequence.
     case pool
@@ -233,8 +233,8 @@ public enum Unary: String, Hashable, Sendable, CaseIterable {
 }
 
 /// `positive · x² + beta · x` where `x > 0`, else `negative · (exp(min(x, epsilon)) − 1 − x) + beta · x`.
-/// Source: Huang and Schlag 2024, "Deriving Activation Functions Using Integration" (xIELU), whose `alpha_p` and `alpha_n` these
-/// are, and its authors' code for `epsilon`.
+/// Source: Huang and Schlag 2024, "Deriving Activation Functions Using Integration" (xIELU), whose `alpha_p` and
+/// `alpha_n` these are, and its authors' code for `epsilon`.
 public struct XIELU: Hashable, Sendable {
     public var positive: Double
     public var negative: Double
@@ -274,9 +274,9 @@ public enum Norm: String, Hashable, Sendable, CaseIterable {
 ///
 /// For pair `i` of `dimensions / 2`: `θ = position · base^(−2i / dimensions) / factor_i`; without
 /// extrapolation the angle is `frequencyScale · θ`; with it, the YaRN ramp between `betaFast` and
-/// `betaSlow` blends that with `θ`: `θ' = frequencyScale·θ·(1 − r) + θ·r`, `r = ramp · extrapolation`. Cosine and sine are multiplied by
-/// `magnitude`, already complete (see `Architectures/Mechanisms/RoPE`).
-/// Sources: Su et al. 2021; Peng et al. 2023 (YaRN), equations 17 to 22.
+/// `betaSlow` blends that with `θ`: `θ' = frequencyScale·θ·(1 − r) + θ·r`, `r = ramp · extrapolation`. Cosine and sine
+/// are multiplied by `magnitude`, already complete (see `Architectures/Mechanisms/RoPE`). Sources: Su et al. 2021; Peng
+/// et al. 2023 (YaRN), equations 17 to 22.
 public struct Rope: Hashable, Sendable {
     public enum Pairing: String, Hashable, Sendable {
         /// Pairs `(2i, 2i + 1)`.
@@ -310,8 +310,8 @@ public struct Rope: Hashable, Sendable {
         public enum Layout: String, Hashable, Sendable {
             /// The pairs of one section follow those of the one before it.
             case consecutive
-            /// Of three pairs, one of each section, as long as the second and the third have pairs left; the others are of
-            /// the first.
+            /// Of three pairs, one of each section, as long as the second and the third have pairs left; the others are
+            /// of the first.
             case interleaved
         }
         public var layout: Layout
@@ -369,15 +369,16 @@ public struct Rope: Hashable, Sendable {
 
     /// The first and last pair of the YaRN ramp, as real numbers clamped to `0 ... dimensions − 1`:
     /// `dimensions · ln(originalContext / (β·2π)) / (2 ln base)`, rounded outwards where `roundsRamp` says so.
-    /// Sources: `find_correction_range` of the YaRN authors' repository, which rounds; OpenAI's `gpt_oss/torch/model.py`,
-    /// which does not.
+    /// Sources: `find_correction_range` of the YaRN authors' repository, which rounds; OpenAI's
+    /// `gpt_oss/torch/model.py`, which does not.
     public var ramp: (low: Double, high: Double) {
         func pair(_ beta: Double) -> Double {
             Double(dimensions) * log(Double(originalContext) / (beta * 2 * .pi)) / (2 * log(base))
         }
         let (low, high) = (pair(betaFast), pair(betaSlow))
         return (
-            max(0, roundsRamp ? low.rounded(.down) : low), min(Double(dimensions - 1), roundsRamp ? high.rounded(.up) : high)
+            max(0, roundsRamp ? low.rounded(.down) : low),
+            min(Double(dimensions - 1), roundsRamp ? high.rounded(.up) : high)
         )
     }
 
@@ -398,8 +399,8 @@ public struct Rope: Hashable, Sendable {
 public struct Mask: Hashable, Sendable {
     public enum Window: Hashable, Sendable {
         case unlimited
-        /// A token sees cells less than `n` positions back (itself included); without causality, of an `n` of 0 or less,
-        /// those more than `−n` further on.
+        /// A token sees cells less than `n` positions back (itself included); without causality, of an `n` of 0 or
+        /// less, those more than `−n` further on.
         case sliding(Int)
         /// A token sees cells of its own chunk: `cell ≥ ⌊position / n⌋ · n`.
         case chunked(Int)
@@ -497,7 +498,8 @@ public struct Attention: Hashable, Sendable {
 
 /// Selection of experts, with groups: experts lie in `groups` equal groups in order; a group's score is the sum of its
 /// `groupBest` best; only experts of the `groupsUsed` best groups may be selected.
-/// Sources: DeepSeek-V2 (2024), section 2.1.2 (the best one); DeepSeek-V3 technical report, section 2.1.2 (the best two).
+/// Sources: DeepSeek-V2 (2024), section 2.1.2 (the best one); DeepSeek-V3 technical report, section 2.1.2 (the best
+/// two).
 public struct Routing: Hashable, Sendable {
     public var used: Int
     public var groups: Int

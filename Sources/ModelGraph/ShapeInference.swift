@@ -26,7 +26,9 @@ extension Op {
             try check.ranks(3, 3, 2)
             try check.require(operands[2].element == .index, "experts must be indices")
             try check.equal(shapes[0][0], shapes[2][0], "tokens of the input and of the selection")
-            try check.require([1, shapes[2][1]].contains(shapes[0][1]), "\(shapes[0]) has neither one row nor one for each expert of \(shapes[2])")
+            try check.require(
+                [1, shapes[2][1]].contains(shapes[0][1]),
+                "\(shapes[0]) has neither one row nor one for each expert of \(shapes[2])")
             try check.equal(shapes[0][2], shapes[1][2], "columns of the input and of the weight")
             return ([shapes[2][0], shapes[2][1], shapes[1][1]], .real)
         case .headMatmul:
@@ -63,7 +65,8 @@ extension Op {
             try check.axis(axis)
             for shape in shapes.dropFirst() {
                 try check.require(
-                    shape.rank == shapes[0].rank && shape.replacing(axis, with: 1) == shapes[0].replacing(axis, with: 1),
+                    shape.rank == shapes[0].rank && shape.replacing(axis, with: 1) == shapes[0].replacing(
+                        axis, with: 1),
                     "\(shape) does not join \(shapes[0]) along axis \(axis)")
             }
             return (shapes[0].replacing(axis, with: shapes.reduce(0) { $0 + $1[axis] }), operands[0].element)
@@ -104,11 +107,13 @@ extension Op {
             } else {
                 try check.tokens(1, shapes[0][0])
             }
-            try check.require(rope.dimensions > 0 && rope.dimensions % 2 == 0, "\(rope.dimensions) rotated elements: must be even")
+            try check.require(
+                rope.dimensions > 0 && rope.dimensions % 2 == 0, "\(rope.dimensions) rotated elements: must be even")
             try check.require(
                 rope.offset >= 0 && rope.offset + rope.dimensions <= shapes[0][2],
                 "rotates \(rope.offset) ..< \(rope.offset + rope.dimensions) of heads of \(shapes[0][2])")
-            if factors { try check.require(shapes[2] == [rope.dimensions / 2], "factors \(shapes[2]) for \(rope.dimensions / 2) pairs") }
+            if factors { try check.require(
+                shapes[2] == [rope.dimensions / 2], "factors \(shapes[2]) for \(rope.dimensions / 2) pairs") }
             return (shapes[0], .real)
         case .mask(let mask):
             try check.indices(4)
@@ -134,14 +139,19 @@ extension Op {
         case .attention(let attention):
             try check.reals(4 + (attention.bias ? 1 : 0) + (attention.sinks ? 1 : 0))
             let (q, k, v, mask) = (shapes[0], shapes[1], shapes[2], shapes[3])
-            try check.require([q, k, v].allSatisfy { $0.rank == 3 } && mask.rank == 2, "queries \(q), keys \(k), values \(v), mask \(mask)")
+            try check.require(
+                [q, k, v].allSatisfy { $0.rank == 3 } && mask.rank == 2,
+                "queries \(q), keys \(k), values \(v), mask \(mask)")
             try check.equal(q[2], k[2], "head sizes of queries and keys")
             try check.require(k[0] == v[0] && k[1] == v[1], "keys \(k) and values \(v) differ in cells or heads")
             try check.require(k[1] > 0 && q[1] % k[1] == 0, "\(q[1]) query heads do not divide among \(k[1]) key heads")
-            try check.require(attention.valueSize > 0 && attention.valueSize <= v[2], "value size \(attention.valueSize) of heads of \(v[2])")
+            try check.require(
+                attention.valueSize > 0 && attention.valueSize <= v[2],
+                "value size \(attention.valueSize) of heads of \(v[2])")
             try check.require(mask == [q[0], k[0]], "mask \(mask) for \(q[0]) tokens and \(k[0]) cells")
             if attention.bias { try check.require(shapes[4] == [q[1], q[0], k[0]], "bias \(shapes[4])") }
-            if attention.sinks { try check.require(shapes[shapes.count - 1] == [q[1]], "sinks \(shapes[shapes.count - 1]) for \(q[1]) heads") }
+            if attention.sinks { try check.require(
+                shapes[shapes.count - 1] == [q[1]], "sinks \(shapes[shapes.count - 1]) for \(q[1]) heads") }
             return ([q[0], q[1], attention.valueSize], .real)
         case .attentionTemperature:
             try check.indices(1)
@@ -164,7 +174,8 @@ extension Op {
             try check.ranks(3, 2, 1, 1)
             let scores = shapes[0]
             try check.require(
-                shapes[1] == [scores[0], scores[2]] && shapes[3] == [scores[2]], "mask \(shapes[1]) and cells \(shapes[3]) for scores \(scores)")
+                shapes[1] == [scores[0], scores[2]] && shapes[3] == [scores[2]],
+                "mask \(shapes[1]) and cells \(shapes[3]) for scores \(scores)")
             try check.tokens(2, scores[0])
             try check.require(
                 selection.size > 0 && selection.local >= 0 && selection.count >= max(1, selection.local),
@@ -185,7 +196,8 @@ extension Op {
             try check.rank(0, 2)
             let experts = shapes[0][1]
             try check.require(
-                routing.groups > 0 && experts % routing.groups == 0 && (1...routing.groups).contains(routing.groupsUsed),
+                routing.groups > 0 && experts % routing.groups == 0 && (1...routing.groups).contains(
+                    routing.groupsUsed),
                 "\(experts) experts in \(routing.groups) groups of which \(routing.groupsUsed) are used")
             try check.require(
                 (1...2).contains(routing.groupBest), "a group's score is that of its \(routing.groupBest) best experts")
@@ -233,8 +245,11 @@ extension Op {
             try check.ranks(3, 2, 2, 3, 3, 1)
             let (x, b) = (shapes[0], shapes[3])
             try check.require(shapes[1] == [x[0], x[1]], "time steps \(shapes[1]) for \(x)")
-            try check.require(shapes[2][0] == x[1] && [1, b[2]].contains(shapes[2][1]), "decay \(shapes[2]) for \(x[1]) heads and state size \(b[2])")
-            try check.require(b == shapes[4] && b[0] == x[0] && b[1] > 0 && x[1] % b[1] == 0, "B \(b) and C \(shapes[4]) for \(x)")
+            try check.require(
+                shapes[2][0] == x[1] && [1, b[2]].contains(shapes[2][1]),
+                "decay \(shapes[2]) for \(x[1]) heads and state size \(b[2])")
+            try check.require(
+                b == shapes[4] && b[0] == x[0] && b[1] > 0 && x[1] % b[1] == 0, "B \(b) and C \(shapes[4]) for \(x)")
             try check.tokens(5, x[0])
             let row = try check.state(id, in: states, .recurrent)
             try check.require(row == [x[1], x[2], b[2]], "state \(row)")
@@ -243,7 +258,8 @@ extension Op {
             try check.count(6)
             try check.ranks(3, 3, 3, 3, 2, 1)
             let (q, v, g) = (shapes[0], shapes[2], shapes[3])
-            try check.require(q == shapes[1] && q[0] == v[0] && q[2] == v[2], "queries \(q), keys \(shapes[1]), values \(v)")
+            try check.require(
+                q == shapes[1] && q[0] == v[0] && q[2] == v[2], "queries \(q), keys \(shapes[1]), values \(v)")
             try check.require(q[1] > 0 && v[1] % q[1] == 0, "\(v[1]) value heads do not divide among \(q[1]) key heads")
             try check.require(g[0] == v[0] && g[1] == v[1] && [1, v[2]].contains(g[2]), "gate \(g) for values \(v)")
             try check.require(shapes[4] == [v[0], v[1]], "β \(shapes[4]) for values \(v)")
@@ -397,7 +413,9 @@ private struct Check {
         try require(axis >= 0 && axis < shapes[0].rank, "axis \(axis) of \(shapes[0])")
     }
     func tokens(_ operand: Int, _ tokens: Int) throws(Op.Mismatch) {
-        try require(elements[operand] == .index && shapes[operand] == [tokens], "operand \(operand) must hold one index for each of \(tokens) tokens")
+        try require(
+            elements[operand] == .index && shapes[operand] == [tokens],
+            "operand \(operand) must hold one index for each of \(tokens) tokens")
     }
     func state(_ id: StateID, in states: [State], _ kind: State.Kind) throws(Op.Mismatch) -> Shape {
         guard states.indices.contains(id), states[id].kind == kind else {

@@ -18,7 +18,9 @@ public struct Value {
     public static prefix func - (a: Value) -> Value { a * -1 }
 
     public func callAsFunction(_ function: Unary) -> Value { builder.apply(.unary(function), self) }
-    public func clamped(_ lower: Double, _ upper: Double) -> Value { builder.apply(.clamp(lower: lower, upper: upper), self) }
+    public func clamped(
+        _ lower: Double, _ upper: Double
+    ) -> Value { builder.apply(.clamp(lower: lower, upper: upper), self) }
     public func softcapped(_ cap: Double) -> Value { builder.apply(.softcap(cap), self) }
 
     /// `self · weightᵀ` for a matrix `[N, K]`.

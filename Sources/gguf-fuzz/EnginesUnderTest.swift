@@ -10,13 +10,13 @@ import Inference
 /// What is tested, and what it may use.
 struct EnginesUnderTest: ParsableArguments {
     @Option(help: ArgumentHelp(
-        "An engine under test: builtin, llama=PREFIX, a llama.cpp with include and lib, or worker=PROGRAM, which speaks "
-            + "the worker protocol; may be repeated. (default: builtin)",
+        "An engine under test: builtin, llama=PREFIX, a llama.cpp with include and lib, or worker=PROGRAM, which "
+            + "speaks the worker protocol; may be repeated. (default: builtin)",
         valueName: "engine"))
     var engine: [String] = []
     @Option(help: ArgumentHelp(
-        "How long one answer of a worker process may take. (default: 60s, of llama.cpp, whose GPUs compile shaders, 180s; "
-            + "for results without end)", valueName: "time"))
+        "How long one answer of a worker process may take. (default: 60s, of llama.cpp, whose GPUs compile shaders, "
+            + "180s; for results without end)", valueName: "time"))
     var timeLimit: TimeSpan?
     @Option(help: ArgumentHelp(
         "How much memory a worker process may use. (default: 4G; for results without end)", valueName: "bytes"))
@@ -63,7 +63,8 @@ struct EnginesUnderTest: ParsableArguments {
             }
         }
         return EngineMakers(
-            names: names, workers: workers, imitated: try imitate.map(Imitation.init), fault: fault, devices: devices, isInProcess: inProcess, limits: limits)
+            names: names, workers: workers, imitated: try imitate.map(Imitation.init), fault: fault, devices: devices,
+            isInProcess: inProcess, limits: limits)
     }
 }
 

@@ -11,32 +11,87 @@ struct HybridTests {
     static let contradictions: [Case] = [
         Case("a kernel of one tap", "mamba", ["ssm.conv_kernel": 1], named: "mamba.ssm.conv_kernel"),
         Case("no state", "mamba", ["ssm.state_size": 0], named: "mamba.ssm.state_size"),
-        Case("channels that do not divide among the heads", "mamba2", ["ssm.inner_size": 64, "ssm.time_step_rank": 5], named: "ssm.time_step_rank = 5"),
-        Case("heads that do not divide among the groups", "mamba2", ["ssm.inner_size": 64, "ssm.time_step_rank": 8, "ssm.group_count": 3], named: "ssm.group_count = 3"),
-        Case("key/value heads for more layers than there are", "lfm2", ["block_count": 2, "attention.head_count_kv": .array(.uint32([0, 1, 1]))], named: "lfm2.attention.head_count_kv"),
-        Case("heads that do not divide in one layer", "lfm2", ["embedding_length": 32, "block_count": 2, "attention.head_count": 4, "attention.head_count_kv": .array(.uint32([0, 3]))], named: "attention.head_count = 4"),
-        Case("heads of another size than the width gives", "lfm2", ["embedding_length": 32, "attention.head_count": 2, "attention.key_length": 8], named: "lfm2.attention.key_length"),
-        Case("more experts used than there are", "lfm2moe", ["expert_count": 2, "expert_used_count": 3], named: "expert_used_count = 3"),
-        Case("a width that does not divide among the heads", "jamba", ["embedding_length": 33, "attention.head_count": 2], named: "attention.head_count = 2"),
-        Case("a group that is no part of the heads", "nemotron_h", ["ssm.inner_size": 64, "ssm.time_step_rank": 4, "ssm.group_count": 8], named: "ssm.group_count = 8"),
-        Case("feed-forward lengths for fewer layers than there are", "nemotron_h", ["block_count": 3, "attention.head_count_kv": 1, "feed_forward_length": .array(.uint32([0, 32]))], named: "nemotron_h.feed_forward_length"),
-        Case("no experts used where there are some", "nemotron_h_moe", experts(["expert_used_count": .array(.uint32([1, 1, 0]))]), named: "expert_used_count"),
-        Case("hidden units fewer than experts", "nemotron_h_moe", experts(["expert_used_count": 3, "feed_forward_length": .array(.uint32([0, 0, 2]))]), named: "feed_forward_length"),
-        Case("value heads that do not divide among the key heads", "qwen3next", deltaNet(["ssm.group_count": 3]), named: "ssm.group_count = 3"),
-        Case("an inner size that is not that of the value heads", "qwen3next", deltaNet(["ssm.inner_size": 48]), named: "ssm.inner_size = 48"),
-        Case("flags for more layers than there are", "qwen3next", ["block_count": 2, "attention.recurrent_layers": .array(.bool([true, false, true]))], named: "qwen3next.attention.recurrent_layers"),
-        Case("attention every no layers", "qwen3next", ["full_attention_interval": 0], named: "qwen3next.full_attention_interval"),
+        Case(
+            "channels that do not divide among the heads", "mamba2", ["ssm.inner_size": 64, "ssm.time_step_rank": 5],
+            named: "ssm.time_step_rank = 5"),
+        Case(
+            "heads that do not divide among the groups", "mamba2",
+            ["ssm.inner_size": 64, "ssm.time_step_rank": 8, "ssm.group_count": 3], named: "ssm.group_count = 3"),
+        Case(
+            "key/value heads for more layers than there are", "lfm2",
+            ["block_count": 2, "attention.head_count_kv": .array(.uint32([0, 1, 1]))],
+            named: "lfm2.attention.head_count_kv"),
+        Case(
+            "heads that do not divide in one layer", "lfm2",
+            ["embedding_length": 32, "block_count": 2, "attention.head_count": 4, "attention.head_count_kv": .array(
+                .uint32([0, 3]))],
+            named: "attention.head_count = 4"),
+        Case(
+            "heads of another size than the width gives", "lfm2",
+            ["embedding_length": 32, "attention.head_count": 2, "attention.key_length": 8],
+            named: "lfm2.attention.key_length"),
+        Case(
+            "more experts used than there are", "lfm2moe", ["expert_count": 2, "expert_used_count": 3],
+            named: "expert_used_count = 3"),
+        Case(
+            "a width that does not divide among the heads", "jamba",
+            ["embedding_length": 33, "attention.head_count": 2], named: "attention.head_count = 2"),
+        Case(
+            "a group that is no part of the heads", "nemotron_h",
+            ["ssm.inner_size": 64, "ssm.time_step_rank": 4, "ssm.group_count": 8], named: "ssm.group_count = 8"),
+        Case(
+            "feed-forward lengths for fewer layers than there are", "nemotron_h",
+            ["block_count": 3, "attention.head_count_kv": 1, "feed_forward_length": .array(.uint32([0, 32]))],
+            named: "nemotron_h.feed_forward_length"),
+        Case("no experts used where there are some", "nemotron_h_moe", experts(
+            ["expert_used_count": .array(.uint32([1, 1, 0]))]), named: "expert_used_count"),
+        Case("hidden units fewer than experts", "nemotron_h_moe", experts(
+            ["expert_used_count": 3, "feed_forward_length": .array(.uint32([0, 0, 2]))]), named: "feed_forward_length"),
+        Case("value heads that do not divide among the key heads", "qwen3next", deltaNet(
+            ["ssm.group_count": 3]), named: "ssm.group_count = 3"),
+        Case("an inner size that is not that of the value heads", "qwen3next", deltaNet(
+            ["ssm.inner_size": 48]), named: "ssm.inner_size = 48"),
+        Case(
+            "flags for more layers than there are", "qwen3next",
+            ["block_count": 2, "attention.recurrent_layers": .array(.bool([true, false, true]))],
+            named: "qwen3next.attention.recurrent_layers"),
+        Case(
+            "attention every no layers", "qwen3next", ["full_attention_interval": 0],
+            named: "qwen3next.full_attention_interval"),
         Case("no experts", "qwen3next", ["expert_count": 0], named: "qwen3next.expert_count"),
-        Case("a width that does not divide among heads of their size", "rwkv7", ["embedding_length": 96, "wkv.head_size": 64], named: "wkv.head_size = 64"),
+        Case(
+            "a width that does not divide among heads of their size", "rwkv7",
+            ["embedding_length": 96, "wkv.head_size": 64], named: "wkv.head_size = 64"),
         Case("a third token shift", "rwkv7", ["token_shift_count": 3], named: "rwkv7.token_shift_count"),
-        Case("several heads of a latent cache", "kimi-linear", ["block_count": 2, "attention.head_count_kv": .array(.uint32([0, 4]))], named: "kimi-linear.attention.head_count_kv"),
-        Case("a cache of another width", "kimi-linear", ["attention.kv_lora_rank": 32, "rope.dimension_count": 8, "attention.key_length": 48], named: "attention.key_length = 48"),
-        Case("keys that are all shared", "kimi-linear", ["rope.dimension_count": 8, "attention.key_length_mla": 8], named: "attention.key_length_mla = 8"),
-        Case("blocks that predict further tokens", "lfm2", ["nextn_predict_layers": 1], named: "lfm2.nextn_predict_layers"),
-        Case("a centred convolution without a centre", "lfm2", ["attention.causal": .bool(false), "shortconv.l_cache": 4], named: "shortconv.l_cache = 4"),
-        Case("a window of tokens that see later ones", "lfm2", ["attention.causal": .bool(false), "shortconv.l_cache": 3, "attention.sliding_window": 8], named: "attention.sliding_window = 8"),
-        Case("blocks that all predict further tokens", "qwen3next", ["block_count": 2, "nextn_predict_layers": 2], named: "qwen3next.nextn_predict_layers = 2"),
-        Case("a prediction block that is recurrent", "qwen3next", ["block_count": 3, "nextn_predict_layers": 1, "attention.recurrent_layers": .array(.bool([true, false, true]))], named: "qwen3next.attention.recurrent_layers"),
+        Case(
+            "several heads of a latent cache", "kimi-linear",
+            ["block_count": 2, "attention.head_count_kv": .array(.uint32([0, 4]))],
+            named: "kimi-linear.attention.head_count_kv"),
+        Case(
+            "a cache of another width", "kimi-linear",
+            ["attention.kv_lora_rank": 32, "rope.dimension_count": 8, "attention.key_length": 48],
+            named: "attention.key_length = 48"),
+        Case(
+            "keys that are all shared", "kimi-linear", ["rope.dimension_count": 8, "attention.key_length_mla": 8],
+            named: "attention.key_length_mla = 8"),
+        Case(
+            "blocks that predict further tokens", "lfm2", ["nextn_predict_layers": 1],
+            named: "lfm2.nextn_predict_layers"),
+        Case(
+            "a centred convolution without a centre", "lfm2",
+            ["attention.causal": .bool(false), "shortconv.l_cache": 4], named: "shortconv.l_cache = 4"),
+        Case(
+            "a window of tokens that see later ones", "lfm2",
+            ["attention.causal": .bool(false), "shortconv.l_cache": 3, "attention.sliding_window": 8],
+            named: "attention.sliding_window = 8"),
+        Case(
+            "blocks that all predict further tokens", "qwen3next", ["block_count": 2, "nextn_predict_layers": 2],
+            named: "qwen3next.nextn_predict_layers = 2"),
+        Case(
+            "a prediction block that is recurrent", "qwen3next",
+            ["block_count": 3, "nextn_predict_layers": 1, "attention.recurrent_layers": .array(
+                .bool([true, false, true]))],
+            named: "qwen3next.attention.recurrent_layers"),
     ]
 
     private static func experts(_ changes: [String: MetadataValue]) -> [String: MetadataValue] {
@@ -80,7 +135,8 @@ struct HybridTests {
     }
 
     private func kinds(_ architecture: String, _ layers: Int, _ changes: [String: MetadataValue]) throws -> String {
-        kinds(try graph(simplest(architecture, changes.merging(["block_count": .uint32(UInt32(layers))]) { $1 })), layers)
+        kinds(
+            try graph(simplest(architecture, changes.merging(["block_count": .uint32(UInt32(layers))]) { $1 })), layers)
     }
 
     @Test("a layer without key/value heads is recurrent, in any layout", arguments: ["jamba", "lfm2", "kimi-linear"])
@@ -97,7 +153,8 @@ struct HybridTests {
     @Test("in Nemotron-H a feed-forward length comes before key/value heads")
     func feedForwardTellsTheKind() throws {
         let kinds = try kinds("nemotron_h", 4, [
-            "attention.head_count_kv": .array(.uint32([1, 0, 1, 0])), "feed_forward_length": .array(.uint32([0, 0, 32, 32])),
+            "attention.head_count_kv": .array(.uint32([1, 0, 1, 0])),
+            "feed_forward_length": .array(.uint32([0, 0, 32, 32])),
         ])
         #expect(kinds == "AR--")
     }
@@ -124,7 +181,8 @@ struct HybridTests {
             let model = try DrawnModel.draw(ArchitectureCatalog.named(name), &choices)
             // Convolutions of LFM2's encoders keep nothing.
             if model.architecture.traits.isBidirectional { continue }
-            let kinds = kinds(try graph(model.metadata) { model.optionalTensors.contains($0) }, model.architecture.dimensions.layers)
+            let kinds = kinds(
+                try graph(model.metadata) { model.optionalTensors.contains($0) }, model.architecture.dimensions.layers)
             #expect(kinds.contains("A") && kinds.contains("R"), "seed \(seed): \(kinds)")
             layouts.insert(kinds)
         }
@@ -147,7 +205,9 @@ struct HybridTests {
         #expect(try norms(true) == (9, 3))
     }
 
-    @Test("attention beside state spaces and delta attention carries no positions", arguments: ["jamba", "nemotron_h", "kimi-linear"])
+    @Test(
+        "attention beside state spaces and delta attention carries no positions",
+        arguments: ["jamba", "nemotron_h", "kimi-linear"])
     func noPositions(_ name: String) throws {
         let graph = try graph(simplest(name, ["block_count": 2, "attention.head_count_kv": .array(.uint32([1, 0]))]))
         #expect(count(graph, isRotation) == 0)
@@ -156,7 +216,8 @@ struct HybridTests {
 
     @Test("in Jamba the layers with a router have experts")
     func routersTellExperts() throws {
-        let metadata = try simplest("jamba", ["block_count": 3, "attention.head_count_kv": 0, "expert_count": 4, "expert_used_count": 2])
+        let metadata = try simplest(
+            "jamba", ["block_count": 3, "attention.head_count_kv": 0, "expert_count": 4, "expert_used_count": 2])
         let graph = try graph(metadata) { $0 == "blk.1.ffn_gate_inp.weight" }
         let names = Set(graph.weights.map(\.name))
         #expect(names.contains("blk.1.ffn_up_exps.weight") && !names.contains("blk.1.ffn_up.weight"))

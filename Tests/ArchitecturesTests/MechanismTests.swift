@@ -13,7 +13,8 @@ struct MechanismTests {
         pooled: Int? = nil, optional: @escaping (String) -> Bool = { _ in false }
     ) throws -> Graph {
         let g = GraphBuilder(
-            batch: BatchShape(stage: stage, tokens: 3, outputs: 3, cells: 32, encoderTokens: 4, context: 64, pooledSequences: pooled),
+            batch: BatchShape(
+                stage: stage, tokens: 3, outputs: 3, cells: 32, encoderTokens: 4, context: 64, pooledSequences: pooled),
             hasTensor: optional)
         try ArchitectureCatalog.read(simplest(architecture, changes)).build(g)
         return try g.finish()
@@ -51,18 +52,25 @@ struct MechanismTests {
 
     @Test("layers with a window rotate by a base of their own")
     func windowedBase() throws {
-        let ropes = try ropes(graph("gpt-oss", ["block_count": 2, "rope.freq_base": .float32(500), "rope.freq_base_swa": .float32(100)]))
+        let ropes = try ropes(
+            graph("gpt-oss", ["block_count": 2, "rope.freq_base": .float32(500), "rope.freq_base_swa": .float32(100)]))
         #expect(ropes.map(\.base) == [100, 100, 500, 500])
     }
 
     @Test("Gemma 2 scales by the head size, its largest by the width over the heads")
     func gemmaScale() throws {
-        let keys: [String: MetadataValue] = ["embedding_length": 64, "attention.head_count": 4, "attention.key_length": 64, "attention.value_length": 64]
+        let keys: [String: MetadataValue] = [
+            "embedding_length": 64, "attention.head_count": 4, "attention.key_length": 64, "attention.value_length": 64
+        ]
         #expect(try attentions(graph("gemma2", keys)).allSatisfy { $0.scale == 1.0 / 8 })
-        #expect(try attentions(graph("gemma2", keys.merging(["block_count": 46]) { $1 })).allSatisfy { $0.scale == 1.0 / 4 })
+        #expect(
+            try attentions(
+                graph("gemma2", keys.merging(["block_count": 46]) { $1 })).allSatisfy { $0.scale == 1.0 / 4 })
     }
 
-    @Test("YaRN without mscale_all_dim magnifies the rotated elements, with it the scores alone", arguments: [false, true])
+    @Test(
+        "YaRN without mscale_all_dim magnifies the rotated elements, with it the scores alone",
+        arguments: [false, true])
     func latentMagnitudes(_ isAbsorbed: Bool) throws {
         var keys: [String: MetadataValue] = [
             "rope.scaling.type": .string("yarn"), "rope.scaling.factor": .float32(4),
@@ -70,7 +78,10 @@ struct MechanismTests {
         ]
         keys.merge(
             isAbsorbed
-                ? ["attention.key_length_mla": 64, "attention.value_length_mla": 16, "attention.head_count_kv": 1, "attention.key_length": 40, "attention.value_length": 32]
+                ? [
+                    "attention.key_length_mla": 64, "attention.value_length_mla": 16, "attention.head_count_kv": 1,
+                    "attention.key_length": 40, "attention.value_length": 32
+                ]
                 : ["attention.key_length": 64, "attention.value_length": 16]) { $1 }
         let m = 1 + 0.1 * log(4.0)
         let plain = try graph("deepseek2", keys)
@@ -103,7 +114,8 @@ struct MechanismTests {
         // The released models' head size, base, factor and context.
         let rope = try #require(try ropes(graph("gpt-oss", [
             "attention.key_length": 64, "attention.value_length": 64, "rope.dimension_count": 64,
-            "rope.freq_base": .float32(150_000), "rope.scaling.type": .string("yarn"), "rope.scaling.factor": .float32(32),
+            "rope.freq_base": .float32(150_000), "rope.scaling.type": .string("yarn"),
+            "rope.scaling.factor": .float32(32),
             "rope.scaling.original_context_length": 4096,
         ])).first)
         #expect(abs(rope.ramp.low - 8.0928) < 1e-3 && abs(rope.ramp.high - 17.3980) < 1e-3)
@@ -138,7 +150,9 @@ struct MechanismTests {
 
     @Test("norms inside a mechanism have the epsilon of its authors' code, whatever the model's is")
     func innerEpsilons() throws {
-        func epsilons(_ architecture: String, _ kind: Norm, _ changes: [String: MetadataValue] = [:]) throws -> Set<Double> {
+        func epsilons(
+            _ architecture: String, _ kind: Norm, _ changes: [String: MetadataValue] = [:]
+        ) throws -> Set<Double> {
             let keys: [String: MetadataValue] = ["attention.layer_norm_rms_epsilon": .float32(0.5)]
             return Set(try graph(architecture, keys.merging(changes) { $1 }).nodes.compactMap {
                 if case .norm(kind, let epsilon, _, _) = $0.op { epsilon } else { nil }
@@ -171,7 +185,9 @@ struct MechanismTests {
         #expect(masks == [Mask(causal: false)])
     }
 
-    @Test("prediction blocks are in the inventory and in no graph of the model", arguments: ["deepseek2", "qwen3next", "nemotron_h_moe"])
+    @Test(
+        "prediction blocks are in the inventory and in no graph of the model",
+        arguments: ["deepseek2", "qwen3next", "nemotron_h_moe"])
     func predictionBlocks(_ architecture: String) throws {
         let drawn = try #require(
             (0..<500 as Range<UInt64>).lazy.compactMap { stream -> DrawnModel? in
@@ -192,7 +208,8 @@ struct MechanismTests {
     func absorbedCache() throws {
         let graph = try graph("deepseek2", [
             "rope.dimension_count": 8, "attention.kv_lora_rank": 32, "attention.key_length_mla": 24,
-            "attention.value_length_mla": 16, "attention.head_count_kv": 1, "attention.key_length": 40, "attention.value_length": 32,
+            "attention.value_length_mla": 16, "attention.head_count_kv": 1, "attention.key_length": 40,
+            "attention.value_length": 32,
         ])
         #expect(graph.states.allSatisfy { $0.row == [1, 40] && $0.rotation?.rope.offset == 32 })
         #expect(attentions(graph).allSatisfy { $0.valueSize == 32 })
@@ -236,9 +253,12 @@ struct MechanismTests {
     func bertOutputs() throws {
         func shape(_ pooling: MetadataValue, pooled: Int?) throws -> Shape? {
             let graph = try graph(
-                "bert", ["embedding_length": 32, "pooling_type": pooling, "classifier.output_labels": .array(.string(["a", "b", "c"]))],
+                "bert",
+                ["embedding_length": 32, "pooling_type": pooling, "classifier.output_labels": .array(
+                    .string(["a", "b", "c"]))],
                 pooled: pooled, optional: { $0.hasPrefix("cls.") })
-            #expect(graph.weights.contains { $0.name == "cls.output.bias" }, "the inventory of every batch has the head")
+            #expect(
+                graph.weights.contains { $0.name == "cls.output.bias" }, "the inventory of every batch has the head")
             return graph.outputs[.embeddings].map { graph.values[$0].shape }
         }
         #expect(try shape(0, pooled: nil) == [3, 32])

@@ -46,6 +46,31 @@ struct RecoveringTests {
         #expect(try DrawnModel.recover(drawn.metadata, optionalTensors: drawn.optionalTensors) == recording)
     }
 
+    @Test(
+        "what a converter writes of a published model is read, recovered, and has a toy",
+        arguments: ReleasedModel.listed)
+    func listedModels(_ model: ReleasedModel) throws {
+        let recording = try DrawnModel.recover(model.metadata, optionalTensors: [])
+        let drawn = try replay(recording, model.architecture)
+        #expect(drawn.architecture.dimensions == (try ArchitectureCatalog.read(model.metadata)).dimensions)
+        #expect(try DrawnModel.recover(drawn.metadata, optionalTensors: drawn.optionalTensors) == recording)
+        let toy = try DrawnModel.toy(of: model.metadata, optionalTensors: [])
+        // Chameleon's tokens of images have fixed numbers.
+        #expect(toy.architecture.dimensions.embedding <= 256)
+        #expect(toy.architecture.dimensions.vocabulary <= 129 || model.architecture == "chameleon")
+        #expect(toy.architecture.dimensions.blocks <= drawn.architecture.dimensions.blocks)
+    }
+
+    @Test("few architectures have no published model here")
+    func listedArchitectures() {
+        let all = Set((ReleasedModel.all + ReleasedModel.listed).map(\.architecture))
+        #expect(Set(DrawingTests.names).subtracting(all) == [
+            "bailingmoe3", "deepseek4", "dflash", "dots3note", "gemma4-assistant", "glm5-next", "graniteswitch",
+            "kimi-k3",
+            "maple", "minimax-m3", "mistral4", "plamo3", "qwen3tts", "qwen4exp", "spark2_5", "step35", "talkie",
+        ])
+    }
+
     // MARK: Values that are never drawn
 
     /// What is recovered of the simplest model of an architecture, with some keys changed or, where nil, absent.

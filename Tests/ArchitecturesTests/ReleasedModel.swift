@@ -1,3 +1,5 @@
+import Architectures
+import Foundation
 import GGUF
 import Testing
 
@@ -20,7 +22,7 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
         var metadata: Metadata = [
             "general.architecture": .string(architecture), "general.name": .string(name), "general.file_type": 32,
         ]
-        for (key, value) in hyperparameters { metadata["\(architecture).\(key)"] = value }
+        for (key, value) in hyperparameters { metadata[Declaration.path(key, architecture)] = value }
         metadata["tokenizer.ggml.model"] = "gpt2"
         if let tokens { metadata["tokenizer.ggml.tokens"] = .array(.string(Array(repeating: "token", count: tokens))) }
         metadata["tokenizer.ggml.eos_token_id"] = 2
@@ -30,6 +32,50 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
     static let all = [
         llama3, mixtral, qwen3MoE, gptOSS, gemma2, jamba, kimiLinear, lfm2, qwen3Next, deepSeekV2, deepSeekV3,
     ]
+
+    /// Those of `released.txt`: name, architecture and tokens of the tokenizer, and in the lines below what llama.cpp's
+    /// converter makes of the published configuration, or of that class's own: `0*3` is three zeros, and what has no
+    /// `=` goes on with an array.
+    static let listed: [ReleasedModel] = {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "released.txt")
+        let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").reduce(into: []) { models, line in
+            if !line.hasPrefix(" ") {
+                let (title, about) = (line.prefix { $0 != ":" }, line.split(separator: " "))
+                let hasTokens = about.last == "tokens"
+                models.append(
+                    ReleasedModel(
+                        name: String(title), architecture: String(about[about.count - (hasTokens ? 4 : 1)]),
+                        hyperparameters: [], tokens: hasTokens ? Int(about[about.count - 2]) : nil))
+                return
+            }
+            for word in line.split(separator: " ") {
+                let pair = word.split(separator: "=", maxSplits: 1)
+                let last = models.count - 1
+                guard pair.count == 2 else {
+                    let end = models[last].hyperparameters.count - 1
+                    models[last].hyperparameters[end].1.extend(by: value(of: "[" + word))
+                    continue
+                }
+                models[last].hyperparameters.append((String(pair[0]), value(of: pair[1])))
+            }
+        }
+    }()
+
+    private static func value(of text: Substring) -> MetadataValue {
+        if text.hasPrefix("[") {
+            let elements = text.filter { !"[]".contains($0) }.split(
+                separator: ",").flatMap { element -> [MetadataValue] in
+                let parts = element.split(separator: "*")
+                return Array(repeating: value(of: parts[0]), count: parts.count > 1 ? Int(parts[1]) ?? 0 : 1)
+            }
+            return MetadataArray(elements).map(MetadataValue.array) ?? .string("")
+        }
+        if let flag = Bool(String(text)) { return .bool(flag) }
+        if text.hasPrefix("\"") { return .string(String(text.dropFirst().dropLast())) }
+        if let number = Int(text) { return number < 0 ? .int32(Int32(number)) : .uint32(UInt32(number)) }
+        return .float32(Float(text) ?? .nan)
+    }
 
     private static func blocks(_ layers: some Sequence<Int>, _ names: String...) -> Set<String> {
         Set(layers.flatMap { layer in names.map { "blk.\(layer).\($0)" } })
@@ -77,7 +123,8 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
             ("expert_feed_forward_length", 2880),
         ],
         tokens: 201_088,
-        optionalTensors: blocks(0..<24, "attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias").union(["output.weight"]),
+        optionalTensors: blocks(0..<24, "attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias").union(
+            ["output.weight"]),
         // Every feed-forward network is an expert's.
         unused: ["feed_forward_length"])
 
@@ -167,7 +214,8 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
             ("block_count", 61), ("context_length", 163_840), ("embedding_length", 7168),
             ("feed_forward_length", 18_432), ("attention.head_count", 128), ("attention.head_count_kv", 1),
             ("rope.scaling.type", "yarn"), ("rope.scaling.factor", 40.0),
-            ("rope.scaling.original_context_length", 4096), ("rope.scaling.yarn_beta_fast", 32.0), ("rope.scaling.yarn_beta_slow", 1.0), ("rope.freq_base", 10_000.0),
+            ("rope.scaling.original_context_length", 4096), ("rope.scaling.yarn_beta_fast", 32.0),
+            ("rope.scaling.yarn_beta_slow", 1.0), ("rope.freq_base", 10_000.0),
             ("attention.layer_norm_rms_epsilon", 1e-6), ("expert_count", 256), ("expert_used_count", 8),
             ("expert_group_count", 8), ("expert_group_used_count", 4), ("expert_gating_func", 2),
             ("leading_dense_block_count", 3), ("vocab_size", 129_280), ("attention.q_lora_rank", 1536),
@@ -177,4 +225,11 @@ struct ReleasedModel: CustomTestStringConvertible, Sendable {
             ("expert_weights_norm", true), ("rope.dimension_count", 64), ("rope.scaling.yarn_log_multiplier", 0.1),
         ],
         tokens: 129_280, optionalTensors: blocks(3..<61, "exp_probs_b.bias").union(["output.weight"]))
+}
+
+extension MetadataValue {
+    /// Of two arrays, one.
+    fileprivate mutating func extend(by other: MetadataValue) {
+        self = MetadataArray((elements ?? []) + (other.elements ?? [])).map(MetadataValue.array) ?? self
+    }
 }

@@ -11,7 +11,8 @@ struct ArchitecturesPageTests {
         try withTemporaryFolder { folder in
             let program = try Program("archs", "--markdown", in: folder)
             #expect(program.status == 0 && program.errors.isEmpty)
-            let page = try String(contentsOf: Self.root.appendingPathComponent("Fuzz/architectures.md"), encoding: .utf8)
+            let page = try String(
+                contentsOf: Self.root.appendingPathComponent("Fuzz/architectures.md"), encoding: .utf8)
             #expect(program.output == page, "gguf-fuzz archs --markdown > Fuzz/architectures.md")
         }
     }

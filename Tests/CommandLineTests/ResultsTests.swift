@@ -79,7 +79,8 @@ struct ResultsTests {
             try save(metadata, [], to: "key.gguf")
             let named = try Program(
                 "results", "write", "--model", "key.gguf", "--tokens", "1", "-o", "r.gguf", in: folder)
-            #expect(named.status == 0 && named.errors == "note: key.gguf: not read: llama.attention.made_up\n", "\(named)")
+            #expect(
+                named.status == 0 && named.errors == "note: key.gguf: not read: llama.attention.made_up\n", "\(named)")
 
             let bias = GGUFWriter.Tensor(name: "blk.0.attn_q_norm.weight", dimensions: [4], type: .f32) { write in
                 try [Float](repeating: 0, count: 4).withUnsafeBytes(write)
@@ -95,7 +96,8 @@ struct ResultsTests {
                 #expect(refused.errors.split(separator: "\n").count == 1, "\(refused)")
             }
             let shown = try Program("show", "tensor.gguf", in: folder)
-            #expect(shown.status == 0 && shown.output.contains(#/blk\.0\.attn_q_norm\.weight .* not used\n/#), "\(shown)")
+            #expect(
+                shown.status == 0 && shown.output.contains(#/blk\.0\.attn_q_norm\.weight .* not used\n/#), "\(shown)")
         }
     }
 

@@ -44,10 +44,13 @@ struct RunTests {
     func workers() throws {
         try withTemporaryFolder { folder in
             // A link, since a path may have spaces in it and the option separates arguments by them.
-            try FileManager.default.createSymbolicLink(atPath: folder + "/engine", withDestinationPath: Program.executable.path)
+            try FileManager.default.createSymbolicLink(
+                atPath: folder + "/engine", withDestinationPath: Program.executable.path)
             func run(_ arguments: String) throws -> Program {
                 try Program(
-                    arguments: ["run", "--arch", "gpt2", "--device", "cpu", "--cases", "12", "--engine", "worker=\(arguments)"],
+                    arguments: [
+                        "run", "--arch", "gpt2", "--device", "cpu", "--cases", "12", "--engine", "worker=\(arguments)"
+                    ],
                     in: folder)
             }
             let sound = try run("./engine worker --device cpu")
@@ -249,7 +252,8 @@ struct RunTests {
                 }
                 #expect(program.status == 130)
                 #expect(program.errors.hasPrefix("finishing; again to stop now\n"), "\(program)")
-                #expect(program.output.contains("\ninterrupted: ") && program.output.contains(" 0 failed"), "\(program)")
+                #expect(
+                    program.output.contains("\ninterrupted: ") && program.output.contains(" 0 failed"), "\(program)")
             }
         }
 
@@ -267,7 +271,8 @@ struct RunTests {
         @Test("output that cannot be written gives status 2, with a line that says so")
         func fullOutput() throws {
             try withTemporaryFolder { folder in
-                let shell = try Tool("/bin/sh", ["-c", "'\(Program.executable.path)' faults --list >/dev/full"], in: folder)
+                let shell = try Tool(
+                    "/bin/sh", ["-c", "'\(Program.executable.path)' faults --list >/dev/full"], in: folder)
                 #expect(shell.status == 2)
                 #expect(shell.errors == "gguf-fuzz: standard output: cannot be written: No space left on device\n")
             }

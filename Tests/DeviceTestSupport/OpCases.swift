@@ -310,7 +310,8 @@ private let positionCases: [OpCase] = cases {
     for length in [1, 4, 100] {
         OpCase("windowPosition of \(length)") { operands in
             let positions = operands.index(.cellPositions, [33]) { _ in Array(-1..<32) }
-            return [WindowPart.start, .offset].map { operands.graph.apply(.windowPosition(length: length, $0), positions) }
+            return [WindowPart.start, .offset].map { operands.graph.apply(
+                .windowPosition(length: length, $0), positions) }
         }
     }
     for others in [nil, 0] {
@@ -478,7 +479,8 @@ private let routingCases: [OpCase] = cases {
         (1, Routing(used: 1)), (3, Routing(used: 1)), (3, Routing(used: 3)), (33, Routing(used: 4)),
         (65, Routing(used: 65)),
         (256, Routing(used: 8)), (12, Routing(used: 3, groups: 4, groupsUsed: 2)),
-        (12, Routing(used: 3, groups: 4, groupsUsed: 4)), (12, Routing(used: 3, groups: 4, groupsUsed: 2, groupBest: 1)),
+        (12, Routing(used: 3, groups: 4, groupsUsed: 4)),
+        (12, Routing(used: 3, groups: 4, groupsUsed: 2, groupBest: 1)),
         (12, Routing(used: 6, groups: 4, groupsUsed: 2)), (5, Routing(used: 2, groups: 5, groupsUsed: 3)),
         (6, Routing(used: 2, groups: 1, groupsUsed: 1)), (66, Routing(used: 6, groups: 3, groupsUsed: 1)),
     ] {
@@ -635,7 +637,9 @@ private let recurrentCases: [OpCase] = cases {
         for (h, s, perKey, bonus) in [
             (1, 1, false, false), (3, 5, true, true), (2, 32, false, true), (2, 33, true, false), (1, 65, true, true),
         ] {
-            OpCase("linearAttention H\(h) S\(s)\(perKey ? " gate a key" : "")\(bonus ? " bonus" : ""), \(what)", steps: 2) {
+            OpCase(
+                "linearAttention H\(h) S\(s)\(perKey ? " gate a key" : "")\(bonus ? " bonus" : ""), \(what)",
+                steps: 2) {
                 let q = $0.real([t, h, s])
                 let k = $0.real([t, h, s])
                 let v = $0.real([t, h, s])
@@ -643,7 +647,8 @@ private let recurrentCases: [OpCase] = cases {
                 let slot = $0.index(.slots, [t]) { _ in slots }
                 let state = $0.graph.state("memory", .recurrent, row: [h, s, s])
                 let own = bonus ? [$0.weight([h, s], in: -1...1)] : []
-                return [$0.graph.apply(.linearAttention(state, scale: 0.5, bonus: bonus), [q, k, v, gate] + own + [slot])]
+                return [$0.graph.apply(
+                    .linearAttention(state, scale: 0.5, bonus: bonus), [q, k, v, gate] + own + [slot])]
             }
         }
         for (h, s) in [(1, 1), (3, 5), (2, 33), (1, 64)] {

@@ -14,9 +14,12 @@ import Testing
         let ops = Set(opCases.flatMap { opCase in opCase.segment.graph.nodes[opCase.segment.nodes].map(\.op.name) })
         #expect(
             ops == [
-                "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap", "xielu", "groupNorm",
-                "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope", "mask",
-                "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "replace", "indexScores",
+                "rows", "matmul", "expertMatmul", "headMatmul", "unary", "binary", "affine", "clamp", "softcap",
+                "xielu", "groupNorm",
+                "gated", "reshape", "slice", "concatenate", "broadcast", "constant", "sum", "norm", "softmax", "rope",
+                "mask",
+                "alibi", "relativePositionBias", "attention", "attentionTemperature", "windowPosition", "replace",
+                "indexScores",
                 "topCells", "topBlocks", "topExperts", "takeExperts", "expertGroups", "store", "load", "convolution",
                 "tokenShift", "selectiveScan", "gatedDeltaRule", "linearAttention", "wkv7", "spread", "pool",
                 "permute", "crossEntropy", "crossEntropyAdjoint", "scatterRows", "scatterProducts", "attentionWeights",

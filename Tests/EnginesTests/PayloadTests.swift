@@ -299,7 +299,8 @@ struct PayloadTests {
         mutating func transcript() -> (Transcript, steps: Int) {
             let results = list { random in
                 StepResult(
-                    isDone: random.bool(), logits: random.maybe { $0.outputs() }, embeddings: random.maybe { $0.outputs() })
+                    isDone: random.bool(), logits: random.maybe { $0.outputs() },
+                    embeddings: random.maybe { $0.outputs() })
             }
             let failure: Transcript.Failure? = maybe { random in
                 .init(step: results.isEmpty && random.bool() ? nil : results.count, reason: random.text())

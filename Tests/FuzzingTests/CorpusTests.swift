@@ -125,7 +125,8 @@ struct CorpusTests {
         #expect(name(long).count < 140 && name(long) != name(long + "x"))
 
         // Once the cause is known, it is the name.
-        let cause = Cause(needs: ["type Q4_K", "key embedding_length"], tensors: ["blk.ffn_down.weight"], ops: ["swiglu"])
+        let cause = Cause(
+            needs: ["type Q4_K", "key embedding_length"], tensors: ["blk.ffn_down.weight"], ops: ["swiglu"])
         #expect(name("mismatch", cause) == "/c/wrong-numbers-with-type-Q4_K-embedding_length-on-llama-CPU.json")
         #expect(
             name("SIGSEGV", cause, frames: ["ggml_view_1d", "llm_graph_context::build_attn"])

@@ -124,7 +124,8 @@ struct FindingsTests {
     @Test("blame the innermost function that does more than what its caller asked for")
     func place() {
         #expect(signature("SIGSEGV", ["libggml-base.so", "ggml_view_3d", "build_attn", "main"]).place == "build_attn")
-        #expect(signature("SIGSEGV", ["ggml_vec_dot_q4_K", "ggml_compute_forward_mul_mat"]).place == "ggml_vec_dot_q4_K")
+        #expect(
+            signature("SIGSEGV", ["ggml_vec_dot_q4_K", "ggml_compute_forward_mul_mat"]).place == "ggml_vec_dot_q4_K")
         #expect(signature("SIGSEGV", ["std::vector::at", "Llama::load"]).place == "Llama::load")
         #expect(signature("SIGSEGV", ["ggml_add"]).place == "ggml_add")
         #expect(signature("SIGSEGV").place == nil && signature("SIGSEGV").backend == "llama:CUDA")
@@ -141,7 +142,8 @@ struct FindingsTests {
         other.check = .chunking
         other.architecture = "gemma"
         #expect(crash.isSame(as: other))
-        #expect(!crash.isSame(as: signature("SIGSEGV", ["another"])) && !crash.isSame(as: signature("SIGFPE", ["kernel"])))
+        #expect(
+            !crash.isSame(as: signature("SIGSEGV", ["another"])) && !crash.isSame(as: signature("SIGFPE", ["kernel"])))
         #expect(!crash.isSame(as: signature("SIGSEGV", ["kernel"], device: "llama:CPU")))
         // A signal of which nothing is known says nothing.
         #expect(!finding(signature("SIGSEGV")).isSame(as: signature("SIGSEGV")))
@@ -175,7 +177,9 @@ struct FindingsTests {
 
     // MARK: What a case has
 
-    @Test("what is peculiar to a case is among its traits, and the simplest has nothing", arguments: ["llama", "gemma3", "mamba2", "t5", "deepseek2"])
+    @Test(
+        "what is peculiar to a case is among its traits, and the simplest has nothing",
+        arguments: ["llama", "gemma3", "mamba2", "t5", "deepseek2"])
     func peculiarities(_ name: String) throws {
         for (seed, subject) in try Samples.cases(of: name, 8) where subject.check != .rejects {
             let traits = Set(subject.traits)

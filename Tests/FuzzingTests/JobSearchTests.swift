@@ -5,7 +5,8 @@ import Testing
 
 @Suite("Searches for the number of jobs")
 struct JobSearchTests {
-    /// What a search settles on where `count` jobs get `rate(count)` cases done in a second, and which numbers it tried.
+    /// What a search settles on where `count` jobs get `rate(count)` cases done in a second, and which numbers it
+    /// tried.
     private func settled(most: Int, rate: (Int) -> Double) -> (count: Int, tried: [Int], cases: Int) {
         var search = JobSearch(most: most)
         var tried = [search.count], cases = 0

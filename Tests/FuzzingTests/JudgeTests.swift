@@ -162,7 +162,9 @@ struct JudgeTests {
         let failed = failure {
             $0.change = { transcript, _, _ in transcript = Transcript(failure: .init(step: 1, reason: "out of luck")) }
         }
-        #expect(failed?.signature.stage == "save" && failed?.signature.kind == "error: out of luck" && failed?.seen == "out of luck")
+        #expect(
+            failed?.signature.stage == "save"
+                && failed?.signature.kind == "error: out of luck" && failed?.seen == "out of luck")
         let unopened = failure {
             $0.change = { transcript, _, _ in transcript = Transcript(failure: .init(step: nil, reason: "no")) }
         }

@@ -112,9 +112,11 @@ struct NoiseFloorTests {
             let candidates = scores.enumerated().map { Decision.Candidate(index: $0.offset, score: $0.element) }
             return Transcript(
                 results: [StepResult()],
-                decisions: [Decision(taken: [2, 3], least: [candidates[3], candidates[2]], greatest: Array(candidates[..<2]))])
+                decisions: [Decision(
+                    taken: [2, 3], least: [candidates[3], candidates[2]], greatest: Array(candidates[..<2]))])
         }
-        let narrow = try floor(transcript([1e-60, 1e-61, 1e-49, 1e-50])) { _ in transcript([0, 0, 0, 0]) }.narrowDecisions()
+        let narrow = try floor(
+            transcript([1e-60, 1e-61, 1e-49, 1e-50])) { _ in transcript([0, 0, 0, 0]) }.narrowDecisions()
         #expect(narrow.map(\.alternatives.first) == [[0, 1]])
     }
 

@@ -12,7 +12,9 @@ struct ProbeTests {
     private static let float32 = Precision(storage: .float32, accumulation: .float32)
 
     /// What a device that computes so is found to do.
-    private func answers(_ precision: Precision, _ questions: [ProbeQuestion]) throws -> (Precision, [String: Probe.Answer]) {
+    private func answers(
+        _ precision: Precision, _ questions: [ProbeQuestion]
+    ) throws -> (Precision, [String: Probe.Answer]) {
         let engine = BuiltinEngine(DeviceSet([ReferenceDevice(), CPUDevice(threads: 1)]), imitating: precision)
         let device = try #require(engine.devices.last)
         var probe = Probe(engine, device, oracle: BuiltinEngine(DeviceSet([ReferenceDevice()])))
@@ -134,7 +136,8 @@ struct ProbeTests {
         let data = try JSONEncoder().encode(precision)
         #expect(try JSONDecoder().decode(Precision.self, from: data) == precision)
         #expect(String(decoding: data, as: UTF8.self).contains(#""Q4_K of experts, 1 row":{"#))
-        let least = try JSONDecoder().decode(Precision.self, from: Data(#"{"storage":"float32","accumulation":"float64"}"#.utf8))
+        let least = try JSONDecoder().decode(
+            Precision.self, from: Data(#"{"storage":"float32","accumulation":"float64"}"#.utf8))
         #expect(least == Precision(storage: .float32, accumulation: .float64))
         #expect(throws: DecodingError.self) {
             try JSONDecoder().decode(

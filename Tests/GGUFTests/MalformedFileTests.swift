@@ -180,7 +180,8 @@ struct MalformedFileTests {
         Case("an element count that overflows beside a zero", 24, "overflows", tensors: 1) {
             $0.append(tensor: "t", [1 << 32, 1 << 31, 0], 24, 0)
         },
-        Case("a byte count that overflows", 24, "the size in bytes of [2305843009213693952] F32 overflows", tensors: 1) {
+        Case(
+            "a byte count that overflows", 24, "the size in bytes of [2305843009213693952] F32 overflows", tensors: 1) {
             $0.append(tensor: "t", [1 << 61], 0, 0)
         },
         Case("a row that is not whole blocks", 24, "rows of 31 elements are not whole blocks of Q4_0", tensors: 1) {

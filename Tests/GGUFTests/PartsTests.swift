@@ -59,7 +59,9 @@ struct PartsTests {
     func removedMetadata() throws {
         try withParts({ index, metadata, _ in
             // More than a page, which is not mapped once it has been read.
-            if index == 0 { metadata["tokenizer.ggml.tokens"] = .array(.string(Array(repeating: "token", count: 5000))) }
+            if index == 0 {
+                metadata["tokenizer.ggml.tokens"] = .array(.string(Array(repeating: "token", count: 5000)))
+            }
         }) { folder in
             var parts = try GGUFParts(path: Self.path(folder, 0))
             parts = parts.removingMetadata { key, _ in key.hasPrefix("tokenizer.") }

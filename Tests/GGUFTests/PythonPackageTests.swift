@@ -132,7 +132,8 @@ private struct Random {
         let any = Float(bitPattern: UInt32(truncatingIfNeeded: word))
         switch block % 3 {
         case 0: return any.isNaN ? 0 : any
-        case 1: return Float(Int32(truncatingIfNeeded: word)) * Float(sign: .plus, exponent: block % 64 - 64, significand: 1)
+        case 1: return Float(Int32(truncatingIfNeeded: word)) * Float(
+            sign: .plus, exponent: block % 64 - 64, significand: 1)
         default: return Float(Int8(truncatingIfNeeded: word)) / 8
         }
     }

@@ -30,7 +30,8 @@ struct FusedTensorTests {
                 name: tensor.name, shape: tensor.shape, type: .f32,
                 bytes: TensorBytes(count: rows.count * stride) { bytes in
                     for (index, row) in rows.enumerated() {
-                        bytes[index * stride..<(index + 1) * stride].copyBytes(from: parts[row.tensor, default: []][row.row * stride..<(row.row + 1) * stride])
+                        bytes[index * stride..<(index + 1) * stride].copyBytes(
+                            from: parts[row.tensor, default: []][row.row * stride..<(row.row + 1) * stride])
                     }
                 })
         }
@@ -38,7 +39,9 @@ struct FusedTensorTests {
         return try session.process(Batch([3, 1, 4, 1, 5, 9])).rows
     }
 
-    private func simplest(_ architecture: any Architecture.Type, _ changes: [String: MetadataValue]) throws -> Metadata {
+    private func simplest(
+        _ architecture: any Architecture.Type, _ changes: [String: MetadataValue]
+    ) throws -> Metadata {
         var choices = Choices(replaying: [])
         var metadata = try DrawnModel.draw(architecture, &choices).metadata
         for (key, value) in changes { metadata["\(architecture.name).\(key)"] = value }
@@ -47,7 +50,9 @@ struct FusedTensorTests {
 
     @Test("Kimi's queries, keys and values in one tensor are those of three")
     func deltaAttention() throws {
-        let metadata = try simplest(KimiLinear.self, ["block_count": 1, "attention.head_count_kv": 0, "attention.head_count": 2, "kda.head_dim": 8])
+        let metadata = try simplest(
+            KimiLinear.self,
+            ["block_count": 1, "attention.head_count_kv": 0, "attention.head_count": 2, "kda.head_dim": 8])
         let apart = try logits(metadata, has: []) { _ in nil }
         let fused = try logits(metadata, has: ["blk.0.attn_qkv.weight"]) { name in
             name == "blk.0.attn_qkv.weight"
@@ -64,7 +69,8 @@ struct FusedTensorTests {
         ])
         let (qkv, gate) = ("blk.0.attn_qkv.weight", "blk.0.attn_gate.weight")
         let newer = try logits(metadata, has: [qkv]) { _ in nil }
-        // Three key heads of two elements, two value heads each: queries, keys, values and gates of one, then of the next.
+        // Three key heads of two elements, two value heads each: queries, keys, values and gates of one, then of the
+        // next.
         let older = try logits(metadata, has: []) { name in
             guard name == "blk.0.ssm_in.weight" else { return nil }
             return (0..<3).flatMap { head -> [(tensor: String, row: Int)] in

@@ -17,7 +17,8 @@ struct LatentAttentionTests {
         let common: [String: MetadataValue] = [
             "attention.head_count": .uint32(UInt32(Self.heads)), "attention.kv_lora_rank": .uint32(UInt32(Self.latent)),
             "attention.q_lora_rank": 0, "rope.dimension_count": .uint32(UInt32(Self.positional)), "block_count": 2,
-            "rope.scaling.type": .string("yarn"), "rope.scaling.factor": .float32(4), "rope.scaling.original_context_length": 16,
+            "rope.scaling.type": .string("yarn"), "rope.scaling.factor": .float32(4),
+            "rope.scaling.original_context_length": 16,
         ]
         for (key, value) in common.merging(keys, uniquingKeysWith: { $1 }) { metadata["deepseek2.\(key)"] = value }
         return metadata
@@ -40,7 +41,8 @@ struct LatentAttentionTests {
         let absorbed = try MemorySource(
             metadata([
                 "attention.key_length_mla": .uint32(key), "attention.value_length_mla": .uint32(UInt32(Self.value)),
-                "attention.head_count_kv": 1, "attention.key_length": .uint32(row), "attention.value_length": .uint32(UInt32(Self.latent)),
+                "attention.head_count_kv": 1, "attention.key_length": .uint32(row),
+                "attention.value_length": .uint32(UInt32(Self.latent)),
             ]), optional: .none, recipe: recipe)
         let expanded = try MemorySource(
             metadata(["attention.key_length": .uint32(key), "attention.value_length": .uint32(UInt32(Self.value))]),
@@ -54,7 +56,8 @@ struct LatentAttentionTests {
                 return try recipe.draw(weight).bytes.withBytes { Array($0.bindMemory(to: Float.self)) }
             }
             let (heads, content, latent, value) = (Self.heads, Self.content, Self.latent, Self.value)
-            let keys = try part("attn_k_b", [heads, latent, content]), values = try part("attn_v_b", [heads, value, latent])
+            let keys = try part("attn_k_b", [heads, latent, content]), values = try part(
+                "attn_v_b", [heads, value, latent])
             var rows: [Float] = []
             for head in 0..<heads {
                 for i in 0..<content {

@@ -10,7 +10,9 @@ import Testing
 
 @Suite("Models")
 struct ModelTests {
-    @Test("a saved model loads to the same bits, and saves to the same bytes", arguments: Toy.all, [TensorType.f32, .q8_0])
+    @Test(
+        "a saved model loads to the same bits, and saves to the same bytes", arguments: Toy.all,
+        [TensorType.f32, .q8_0])
     func roundTrip(_ toy: Toy, _ type: TensorType) throws {
         let model = try toy.model(type: type)
         let bytes = try model.savedBytes()
@@ -57,7 +59,7 @@ struct ModelTests {
         #expect(try loaded.session().process(batch).rows == model.session().process(batch).rows)
     }
 
-    @Test("a missing tensor, a misshapen one and one of an unknown type are named; so is one that the model makes no use of")
+    @Test("a missing tensor, a misshapen one, one of an unknown type and one that the model makes no use of are named")
     func tensors() throws {
         let source = try Toy(architecture: Llama.self, seed: 4).source()
         func load(_ change: (inout [TensorInfo]) -> Void) throws -> Model {
@@ -77,7 +79,9 @@ struct ModelTests {
                 $0.append(TensorInfo(name: "unused", shape: [256], type: .iq2_XXS))
             }
         }
-        #expect(unused?.description == "blk.0.attn_q_norm.weight: llama with this metadata makes no use of this tensor, nor of 1 other")
+        #expect(
+            unused?.description
+                == "blk.0.attn_q_norm.weight: llama with this metadata makes no use of this tensor, nor of 1 other")
         _ = try load { $0[index($0)].shape = Shape([1, 1, 1] + $0[index($0)].shape.dimensions) }
     }
 

@@ -8,7 +8,10 @@ struct PlacementTests {
     func parsing() throws {
         let placement = try Placement(parsing: #"vulkan0,0-1=cpu,4-=reference,7=vulkan1,blk\.1\.ffn_.*=llama:CPU"#)
         #expect(placement.device(ofLayer: nil) == "vulkan0")
-        #expect((0..<8).map { placement.device(ofLayer: $0) } == ["cpu", "cpu", "vulkan0", "vulkan0", "reference", "reference", "reference", "vulkan1"])
+        #expect(
+            (0..<8).map { placement.device(ofLayer: $0) } == [
+                "cpu", "cpu", "vulkan0", "vulkan0", "reference", "reference", "reference", "vulkan1"
+            ])
         #expect(try placement.device(ofTensor: "blk.1.ffn_up.weight") == "llama:CPU")
         #expect(try placement.device(ofTensor: "blk.11.ffn_up.weight") == nil)
         #expect(try placement.device(ofTensor: "x.blk.1.ffn_up.weight") == nil)

@@ -22,17 +22,22 @@ struct PoolingTests {
         return try Model(MemorySource(metadata, optional: .none, recipe: WeightRecipe(seed: 3)))
     }
 
-    @Test("pooled embeddings are the mean, the first or the last of each sequence's", arguments: [BERT.self, Llama.self] as [any Architecture.Type])
+    @Test(
+        "pooled embeddings are the mean, the first or the last of each sequence's",
+        arguments: [BERT.self, Llama.self] as [any Architecture.Type])
     func pooling(_ architecture: any Architecture.Type) throws {
         let model = try model(architecture, pooling: .none)
-        let batch = Batch(Batch(model.tokens(5), sequence: 3).tokens + Batch(model.tokens(3, seed: 1), sequence: 1).tokens)
+        let batch = Batch(
+            Batch(model.tokens(5), sequence: 3).tokens + Batch(model.tokens(3, seed: 1), sequence: 1).tokens)
         let rows = try embeddings(model, .none, batch)
         #expect(rows.keys == Array(0..<8))
-        let (mean, cls, last) = try (embeddings(model, .mean, batch), embeddings(model, .cls, batch), embeddings(model, .last, batch))
+        let (mean, cls, last) = try (embeddings(model, .mean, batch), embeddings(model, .cls, batch), embeddings(
+            model, .last, batch))
         for (sequence, tokens) in [(3, 0..<5), (1, 5..<8)] {
             #expect(mean.keys == [1, 3])
             let members = tokens.map(rows.row(at:))
-            let average = (0..<rows.width).map { column in members.reduce(0) { $0 + $1[column] } / Double(members.count) }
+            let average = (0..<rows.width).map { column in members.reduce(0) { $0 + $1[column] } / Double(
+                members.count) }
             #expect(normalizedError(try #require(mean[sequence]), average) < 1e-10)
             #expect(normalizedError(try #require(cls[sequence]), try #require(members.first)) < 1e-10)
             #expect(normalizedError(try #require(last[sequence]), try #require(members.last)) < 1e-10)
@@ -42,7 +47,8 @@ struct PoolingTests {
     @Test("a classifier gives a row of scores for each sequence, and cannot be pooled otherwise")
     func rank() throws {
         let model = try model(BERT.self, pooling: .rank)
-        let scores = try embeddings(model, .rank, Batch(Batch(model.tokens(4)).tokens + Batch(model.tokens(4, seed: 1), sequence: 2).tokens))
+        let scores = try embeddings(
+            model, .rank, Batch(Batch(model.tokens(4)).tokens + Batch(model.tokens(4, seed: 1), sequence: 2).tokens))
         #expect(scores.keys == [0, 2])
         #expect(scores.row(at: 0) != scores.row(at: 1))
         #expect(throws: SessionError.self) { try embeddings(model, .mean, Batch([0])) }
@@ -66,6 +72,7 @@ struct PoolingTests {
         try session.clear()
         try session.encode(Batch(model.tokens(4, seed: 7)))
         #expect(try session.process(Batch(model.tokens(3))).rows != first)
-        #expect(throws: SessionError.self) { try Toy(architecture: Llama.self, seed: 0).model().session().encode(source) }
+        #expect(
+            throws: SessionError.self) { try Toy(architecture: Llama.self, seed: 0).model().session().encode(source) }
     }
 }

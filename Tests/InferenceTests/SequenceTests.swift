@@ -149,7 +149,8 @@ struct SavedStateTests {
         try session.process(Batch(model.tokens(4, seed: 3), sequence: 1))
         let bytes = try session.saveState()
         let other = try model.session(
-            Placement("other", layers: [.init(first: 1, last: nil, device: "cpu")]), devices: [CPUDevice(), OtherDevice()])
+            Placement("other", layers: [.init(first: 1, last: nil, device: "cpu")]),
+            devices: [CPUDevice(), OtherDevice()])
         try other.process(Batch(model.tokens(9, seed: 5), sequence: 3))
         try other.restoreState(bytes)
         #expect(try other.saveState() == bytes)
@@ -171,7 +172,8 @@ struct SavedStateTests {
         try session.restoreState(bytes, of: 3)
         try session.restoreState(bytes, of: 0)
         #expect(session.positions(of: 0) == 0...7)
-        let rows = try [0, 1, 3].map { try session.process(Batch(model.tokens(4, seed: 2), from: 8, sequence: $0)).rows }
+        let rows = try [0, 1, 3].map { try session.process(
+            Batch(model.tokens(4, seed: 2), from: 8, sequence: $0)).rows }
         #expect(largestError(rows[0], rows[1]) < rounding)
         #expect(largestError(rows[2], rows[1]) < rounding)
         #expect(throws: StateError.self, "a sequence's state is no session's") {

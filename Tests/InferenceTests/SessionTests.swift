@@ -159,7 +159,9 @@ struct SessionTests {
         let batch = model.batch(12)
         let devices: [any Device] = [CPUDevice(), OtherDevice()]
         let whole = try model.session().process(batch).rows
-        for text in ["other", "cpu,1-=other", "other,0=cpu,2=cpu", #"cpu,.*ffn.*=other,output.*=other"#, #"other,.*attn_k.*=cpu"#] {
+        for text in [
+            "other", "cpu,1-=other", "other,0=cpu,2=cpu", #"cpu,.*ffn.*=other,output.*=other"#, #"other,.*attn_k.*=cpu"#
+        ] {
             let session = try model.session(Placement(parsing: text), devices: devices)
             #expect(try session.process(batch).rows == whole, "\(text)")
             #expect(session.fallbacks.isEmpty)
@@ -256,7 +258,8 @@ struct SessionTests {
         let expected = try first.process(batch).rows
         #expect(try model.session().process(batch).rows == expected)
         let devices = first.devices
-        let second = try Session(model, placement: Placement("cpu"), devices: devices, options: first.options, weights: first.weights)
+        let second = try Session(
+            model, placement: Placement("cpu"), devices: devices, options: first.options, weights: first.weights)
         if model.architecture.traits.hasEncoder { second.encoded = first.encoded }
         #expect(try second.process(batch).rows == expected)
         if model.remembers {
@@ -278,7 +281,9 @@ struct SessionTests {
         refused([], "no tokens")
         refused([.init(id: vocabulary, position: 0)], "outside the vocabulary")
         // Elsewhere it is an embedding.
-        if !model.architecture.traits.takesEmbeddings { refused([.init(id: -1, position: 0)], "outside the vocabulary") }
+        if !model.architecture.traits.takesEmbeddings {
+            refused([.init(id: -1, position: 0)], "outside the vocabulary")
+        }
         refused([.init(id: 0, position: -1)], "a negative position")
         refused([.init(id: 0, position: Int(Int32.max) + 1)], "a position out of range")
         refused([.init(id: 0, position: 0, sequences: [])], "no sequence")

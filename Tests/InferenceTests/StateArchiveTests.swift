@@ -7,7 +7,8 @@ struct StateArchiveTests {
     private var archive: StateArchive {
         var archive = StateArchive(architecture: "toy")
         archive.sequences = [.init(number: 2, positions: 0...7)]
-        archive.cells = [.init(number: 5, position: 3, sequences: [0, 31]), .init(number: 6, position: 4, sequences: [1])]
+        archive.cells = [.init(number: 5, position: 3, sequences: [0, 31]), .init(
+            number: 6, position: 4, sequences: [1])]
         archive.memories = [
             .init(name: "cache", isRecurrent: false, rowCount: 2, elements: [1, 2, 3, 0.5]),
             .init(name: "scan", isRecurrent: true, rowCount: 3, elements: [0.1, -0.0, .infinity]),

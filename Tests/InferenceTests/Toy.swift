@@ -61,7 +61,8 @@ extension Model {
         let session = try Session(
             self, placement: placement, devices: DeviceSet(devices),
             options: SessionOptions(
-                context: context, sequences: sequences, microBatch: microBatch, cacheType: cacheType, isStrict: isStrict))
+                context: context, sequences: sequences, microBatch: microBatch, cacheType: cacheType,
+                isStrict: isStrict))
         // What an encoder-decoder model translates is the same in every test.
         if architecture.traits.hasEncoder {
             let tokens = tokens(3, seed: 99).enumerated().map {

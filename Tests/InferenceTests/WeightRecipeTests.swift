@@ -162,7 +162,8 @@ struct WeightRecipeTests {
 
     @Test("a recipe survives JSON, adversities included", arguments: Adversity.allCases)
     func json(_ adversity: Adversity) throws {
-        let recipe = WeightRecipe(seed: .max, type: .q4_0, adversities: [adversity], rules: [.init(pattern: "a", type: .f16)])
+        let recipe = WeightRecipe(
+            seed: .max, type: .q4_0, adversities: [adversity], rules: [.init(pattern: "a", type: .f16)])
         let copy = try JSONDecoder().decode(WeightRecipe.self, from: JSONEncoder().encode(recipe))
         #expect(copy == recipe)
     }
@@ -178,7 +179,8 @@ struct AdversityTests {
         let tokens = model.tokens(16)
         var graph = try model.graph(BatchShape(tokens: 16, outputs: 16, cells: 32, context: 64))
         let routers = graph.nodes.filter { node in
-            guard node.op == .matmul, case .weight(let index) = graph.values[node.operands[1]].source else { return false }
+            guard node.op == .matmul,
+                case .weight(let index) = graph.values[node.operands[1]].source else { return false }
             return graph.weights[index].role == .router && graph.weights[index].shape[0] > 1
         }
         return try routers.map { router in
@@ -194,7 +196,8 @@ struct AdversityTests {
         }
     }
 
-    @Test("negative routing makes every router logit negative", arguments: ["qwen3moe", "deepseek2", "llama4", "gpt-oss"])
+    @Test(
+        "negative routing makes every router logit negative", arguments: ["qwen3moe", "deepseek2", "llama4", "gpt-oss"])
     func negativeRouting(_ name: String) throws {
         let architecture = try ArchitectureCatalog.named(name)
         var seen = 0
@@ -208,7 +211,9 @@ struct AdversityTests {
         #expect(seen > 0)
     }
 
-    @Test("router logits are spread: near ties between experts are rare", arguments: ["qwen3moe", "deepseek2", "kimi-linear"])
+    @Test(
+        "router logits are spread: near ties between experts are rare",
+        arguments: ["qwen3moe", "deepseek2", "kimi-linear"])
     func spread(_ name: String) throws {
         let architecture = try ArchitectureCatalog.named(name)
         var gaps: [Double] = []

@@ -6,8 +6,8 @@ import Inference
 
 /// An engine of one's own: a llama decoder in plain loops, one token at a time.
 ///
-/// It stands for yours. What it lacks (experts, YaRN, embeddings, half-precision caches, other architectures) it says by
-/// throwing `Unsupported`; what its sessions do when a script asks for it is the protocol `ScriptSession`.
+/// It stands for yours. What it lacks (experts, YaRN, embeddings, half-precision caches, other architectures) it says
+/// by throwing `Unsupported`; what its sessions do when a script asks for it is the protocol `ScriptSession`.
 final class TinyEngine: Engine {
     /// What is wrong with it, on purpose.
     enum Defect: CaseIterable {
@@ -56,7 +56,9 @@ final class TinyModel: EngineModel {
         }
         guard try value("expert_count", metadata.integer, default: 0) == 0 else { throw Unsupported("experts") }
         guard try value("pooling_type", metadata.integer, default: 0) == 0 else { throw Unsupported("embeddings") }
-        guard metadata["llama.attention.causal"] != .bool(false) else { throw Unsupported("tokens that see later ones") }
+        guard metadata["llama.attention.causal"] != .bool(false) else {
+            throw Unsupported("tokens that see later ones")
+        }
         let scaling = try value("rope.scaling.type", metadata.string, default: "linear")
         guard ["linear", "none"].contains(scaling) else { throw Unsupported("RoPE scaled by \(scaling)") }
 

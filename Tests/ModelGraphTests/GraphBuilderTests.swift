@@ -53,7 +53,8 @@ struct GraphBuilderTests {
         let mask = Mask(causal: true)
         let one = g.applyShared(.mask(mask), g.positions, g.sequences, g.cellPositions, g.cellSequences)
         let two = g.applyShared(.mask(mask), g.positions, g.sequences, g.cellPositions, g.cellSequences)
-        let other = g.applyShared(.mask(Mask(causal: false)), g.positions, g.sequences, g.cellPositions, g.cellSequences)
+        let other = g.applyShared(
+            .mask(Mask(causal: false)), g.positions, g.sequences, g.cellPositions, g.cellSequences)
         #expect(one.id == two.id)
         #expect(one.id != other.id)
         #expect(try g.finish().nodes.count == 2)

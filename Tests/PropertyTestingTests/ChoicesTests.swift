@@ -5,7 +5,8 @@ import Testing
 struct ChoicesTests {
     @Test("a stream depends on seed and stream number only")
     func streamsAreReproducible() {
-        var (a, b, c) = (RandomStream(seed: 1, stream: 2), RandomStream(seed: 1, stream: 2), RandomStream(seed: 2, stream: 1))
+        var (a, b, c) = (RandomStream(seed: 1, stream: 2), RandomStream(seed: 1, stream: 2), RandomStream(
+            seed: 2, stream: 1))
         let first = (0..<8).map { _ in a.next() }
         #expect(first == (0..<8).map { _ in b.next() })
         #expect(first != (0..<8).map { _ in c.next() })

@@ -69,7 +69,8 @@ struct ShrinkingTests {
         #expect(shrunk.evaluations < 40)
     }
 
-    @Test("only simpler candidates are asked about, each once, and no more than the budget", arguments: [1, 2, 10, 1000])
+    @Test(
+        "only simpler candidates are asked about, each once, and no more than the budget", arguments: [1, 2, 10, 1000])
     func evaluations(budget: Int) throws {
         var asked: [[Int]] = []
         let draw: (inout Choices) throws -> [Int] = { $0.list(count: 0...20) { $0.integer(in: -50...50, simplest: 0) } }
@@ -88,7 +89,8 @@ struct ShrinkingTests {
 
     @Test("what it finds replays to the same value, by position and by spans, and shrinks no further")
     func resultsReplay() throws {
-        let draw: (inout Choices) throws -> [[Int]] = { $0.list(count: 0...6) { $0.list(count: 0...6) { $0.integer(in: 0...9) } } }
+        let draw: (inout Choices) throws -> [[Int]] =
+            { $0.list(count: 0...6) { $0.list(count: 0...6) { $0.integer(in: 0...9) } } }
         let fails: ([[Int]]) -> Bool = { $0.joined().reduce(0, +) > 20 }
         let shrunk = try #require(Shrinker().shrink(start(draw, fails: fails), draw: draw, accepts: fails))
         var byPosition = Choices(replaying: shrunk.recording.values)

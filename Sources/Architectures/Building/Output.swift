@@ -41,7 +41,8 @@ extension GraphBuilder {
     ///   - adjusting: what is done to the logits in the end.
     ///   - head: makes embeddings or scores of the normed rows, pooled if asked, in place of logits.
     public func logits(
-        _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization?, name: String = "output_norm", count: Int? = nil,
+        _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization?, name: String = "output_norm",
+        count: Int? = nil,
         tying: Tying = .optional, tiedScale: Double = 1, bias: Scope.Bias = .none, scale: Double = 1,
         softcap: Double? = nil, adjusting: (Value) -> Value = { $0 }, head: ((Value) -> Value)? = nil
     ) {

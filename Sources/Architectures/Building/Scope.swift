@@ -62,7 +62,9 @@ public struct Scope {
     }
 
     /// `x · name.weightᵀ (+ name.bias)` to `outputs` columns.
-    public func linear(_ name: String, _ x: Value, _ outputs: Int, bias: Bias = .none, role: Weight.Role = .projection) -> Value {
+    public func linear(
+        _ name: String, _ x: Value, _ outputs: Int, bias: Bias = .none, role: Weight.Role = .projection
+    ) -> Value {
         let y = x.matmul(weight("\(name).weight", [outputs, x.shape.last], role))
         return self.bias(name, [outputs], bias).map { y + $0 } ?? y
     }
@@ -135,8 +137,8 @@ public struct Normalization: Hashable, Sendable {
 
     /// - Parameters:
     ///   - absent: the epsilon where the metadata does not say; nil: it must.
-    ///   - inner: the epsilon of norms inside the architecture's mechanisms, whatever the metadata says: engines that take
-    ///     one for the other are right where both are the same, so few models have another.
+    ///   - inner: the epsilon of norms inside the architecture's mechanisms, whatever the metadata says: engines that
+    ///     take one for the other are right where both are the same, so few models have another.
     public init(
         _ h: inout some Hyperparameters, _ kind: Norm, bias: Scope.Bias = .none, default absent: Double? = nil,
         inner: Double? = nil

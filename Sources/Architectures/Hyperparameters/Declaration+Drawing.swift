@@ -9,9 +9,11 @@ extension Declaration.Domain {
     /// - Parameters:
     ///   - target: the value, where it is given; `validate` accepts it.
     ///   - drawn: the values that are drawn; nil: all.
-    /// - Throws: `Unreachable`; `MetadataError` for a target that has no valid value, and where there is nothing to draw.
+    /// - Throws: `Unreachable`; `MetadataError` for a target that has no valid value, and where there is nothing to
+    ///   draw.
     func draw(
-        _ choices: inout Choices, _ key: String, like target: MetadataValue? = nil, from drawn: [ModelDomain.Value]? = nil
+        _ choices: inout Choices, _ key: String, like target: MetadataValue? = nil,
+        from drawn: [ModelDomain.Value]? = nil
     ) throws -> MetadataValue {
         /// Those that are drawn, then those that only a target has.
         func ordered<Element>(_ all: [Element], _ value: (Element) -> MetadataValue) -> [(Element, isDrawn: Bool)] {
@@ -19,12 +21,15 @@ extension Declaration.Domain {
             let flagged = all.map { element in (element, isDrawn: drawn.contains { $0.isValue(value(element)) }) }
             return flagged.filter(\.isDrawn) + flagged.filter { !$0.isDrawn }
         }
-        guard !isEmpty else { throw MetadataError(keys: [key], reason: "has a domain without a value that could be drawn") }
+        guard !isEmpty else {
+            throw MetadataError(keys: [key], reason: "has a domain without a value that could be drawn")
+        }
         func isDrawn(_ value: MetadataValue) -> Bool { drawn.map { $0.contains { $0.isValue(value) } } ?? true }
         switch self {
         case .integer(let valid, let fuzz):
             return .uint32(UInt32(try choices.element(
-                of: ordered(fuzz) { .uint32(UInt32($0)) }.map(\.0), or: .integers(in: valid), like: target?.integer(key),
+                of: ordered(fuzz) { .uint32(UInt32($0)) }.map(\.0), or: .integers(in: valid),
+                like: target?.integer(key),
                 weight: { isDrawn(.uint32(UInt32($0))) ? Self.weight($0) : 0 })))
         case .real(let valid, let fuzz):
             let numbers = Float(valid.lowerBound)...Float(valid.upperBound)
@@ -61,7 +66,8 @@ extension Declaration.Domain {
                 of: Array(layouts.indices), or: .integers(in: another...another), like: layout)
             return index == another
                 ? try Self.perLayer(domain, count: count).draw(
-                    &choices, key, like: target.map { $0.array == nil ? $0 : .array(try domain.array($0, key, count: count)) })
+                    &choices, key,
+                    like: target.map { $0.array == nil ? $0 : .array(try domain.array($0, key, count: count)) })
                 : .array(layouts[index])
         case .perLayer(let domain, let count):
             // Flags are always an array, in files as here: one flag for all layers would be a number of layers.
@@ -90,12 +96,13 @@ extension Declaration.Domain {
         }
     }
 
-    /// How often a toy has a size: what is beyond a few tiles costs most of the time and seldom shows more. The block of
-    /// k-quants does.
+    /// How often a toy has a size: what is beyond a few tiles costs most of the time and seldom shows more. The block
+    /// of k-quants does.
     private static func weight(_ size: Int) -> Int { size <= 96 ? 6 : size == 256 ? 3 : 1 }
 
     private func drawLayers(
-        _ choices: inout Choices, _ key: String, _ count: Int, like target: MetadataValue?, from drawn: [ModelDomain.Value]?
+        _ choices: inout Choices, _ key: String, _ count: Int, like target: MetadataValue?,
+        from drawn: [ModelDomain.Value]?
     ) throws -> MetadataValue {
         let targets = target.map { $0.elements ?? Array(repeating: $0, count: count) }
         let values = try (0..<count).map { layer in

@@ -30,7 +30,8 @@ public struct Declaration: Sendable {
     public var isRare = false
 
     public init(
-        key: String, about: String, domain: Domain, absence: Absence?, presence: Presence = .either, isRare: Bool = false
+        key: String, about: String, domain: Domain, absence: Absence?, presence: Presence = .either,
+        isRare: Bool = false
     ) {
         self.key = key
         self.about = about
@@ -177,7 +178,8 @@ extension Hyperparameters {
 
     /// One number a layer; the file may hold one for all.
     public mutating func reals(
-        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: Double, isRare: Bool = false,
+        _ key: String, _ valid: ClosedRange<Double>, fuzz: [Double], layers: Int, default absent: Double,
+        isRare: Bool = false,
         _ about: String
     ) throws -> [Double] {
         try reals(
@@ -186,7 +188,8 @@ extension Hyperparameters {
     }
 
     public mutating func boolean(
-        _ key: String, among allowed: [Bool] = [false, true], default absent: Bool, isRare: Bool = false, _ about: String
+        _ key: String, among allowed: [Bool] = [false, true], default absent: Bool, isRare: Bool = false,
+        _ about: String
     ) throws -> Bool {
         try optional(key, .boolean(allowed), .value(.bool(absent)), about, isRare: isRare)?.boolean(key) ?? absent
     }
@@ -197,7 +200,8 @@ extension Hyperparameters {
     ) throws -> [Int] {
         try optional(
             key, .perLayer(.integer(valid: valid, fuzz: fuzz), count: layers),
-            absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.uint32(UInt32(first))) : .unused } ?? .unused,
+            absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.uint32(UInt32(first))) : .unused }
+                ?? .unused,
             about, drawsAbsence: drawsAbsence)?.integers(key, count: layers) ?? absent
     }
 
@@ -208,7 +212,8 @@ extension Hyperparameters {
     ) throws -> [Double] {
         try optional(
             key, .perLayer(.real(valid: valid, fuzz: fuzz), count: layers),
-            absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.float32(Float(first))) : .unused } ?? .unused,
+            absent.first.map { first in absent.allSatisfy { $0 == first } ? .value(.float32(Float(first))) : .unused }
+                ?? .unused,
             about, isRare: isRare)?.reals(key, count: layers) ?? absent
     }
 
@@ -259,7 +264,8 @@ extension Hyperparameters {
     public mutating func optionalPattern(
         _ key: String, _ valid: ClosedRange<Int>, fuzz: [Int], layers: Int, _ about: String
     ) throws -> LayerPattern? {
-        try optional(key, .pattern(valid: valid, fuzz: fuzz, count: layers), .unused, about)?.pattern(key, count: layers)
+        try optional(key, .pattern(valid: valid, fuzz: fuzz, count: layers), .unused, about)?.pattern(
+            key, count: layers)
     }
 
     /// So many integers, drawn as one of `layouts`.

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// AltUp: a residual stream several times as wide as the blocks. Each block works on one part of it, from which the others
-/// are first predicted and then corrected.
+/// AltUp: a residual stream several times as wide as the blocks. Each block works on one part of it, from which the
+/// others are first predicted and then corrected.
 ///
 /// Sources: Baykal et al. 2023, section 3; `Gemma3nTextAltUp` of transformers, whose coefficients depend on the token.
 public struct AlternatingUpdates: Hashable, Sendable {
@@ -11,8 +11,11 @@ public struct AlternatingUpdates: Hashable, Sendable {
     public let active: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        parts = try h.integer("altup.num_inputs", 1...64, fuzz: [4, 2, 3], default: 4, isRare: true, "parts of the residual stream")
-        active = try h.integer("altup.active_idx", 0...63, fuzz: Array(0..<parts), default: 0, isRare: true, "the part that blocks work on")
+        parts = try h.integer(
+            "altup.num_inputs", 1...64, fuzz: [4, 2, 3], default: 4, isRare: true, "parts of the residual stream")
+        active = try h.integer(
+            "altup.active_idx", 0...63, fuzz: Array(0..<parts), default: 0, isRare: true,
+            "the part that blocks work on")
         try h.require(
             active < parts, "altup.active_idx", "altup.num_inputs", because: "part \(active) of \(parts)")
     }

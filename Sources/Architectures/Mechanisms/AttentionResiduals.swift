@@ -1,7 +1,8 @@
 import ModelGraph
 
-/// Attention residuals: what a layer is given is a mixture of the residual streams of the blocks of layers before it and of
-/// its own, weighed by a softmax over scores of each; at the start of a block the stream is put aside and begins anew.
+/// Attention residuals: what a layer is given is a mixture of the residual streams of the blocks of layers before it
+/// and of its own, weighed by a softmax over scores of each; at the start of a block the stream is put aside and begins
+/// anew.
 ///
 /// Source: Kimi K3 (2026), as llama.cpp has it: the authors' code is not in transformers.
 public struct AttentionResiduals {

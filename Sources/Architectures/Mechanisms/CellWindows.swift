@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// What the positions of a sequence give in windows of equal length, computed for each cell of a cache from the cells of its
-/// own past: the last cell of a window stands for the window, and whoever sees that cell sees all of it.
+/// What the positions of a sequence give in windows of equal length, computed for each cell of a cache from the cells
+/// of its own past: the last cell of a window stands for the window, and whoever sees that cell sees all of it.
 extension GraphBuilder {
     /// `[C, C]`: 1 for the cells of each cell's own past that the window lets it see, itself included; else 0.
     func past(_ window: Mask.Window) -> Value {
@@ -22,8 +22,8 @@ extension GraphBuilder {
         return applyShared(.rows, table, applyShared(.windowPosition(length: numbers.count, .offset), positions))
     }
 
-    /// `[T, C]`: 0 for the cells of the best windows that each token sees all of, and of what follows the last of these;
-    /// next to −∞ elsewhere.
+    /// `[T, C]`: 0 for the cells of the best windows that each token sees all of, and of what follows the last of
+    /// these; next to −∞ elsewhere.
     /// - Parameter scores: `[T, C]` of windows, at their last cells, with `wholeWindows` as mask.
     func bestWindows(_ count: Int, of length: Int, by scores: Value) -> Value {
         let best = apply(.topCells(count: count), scores)(.exp)
@@ -39,8 +39,8 @@ extension GraphBuilder {
     func windowStarts(of length: Int) -> Value { applyShared(.windowPosition(length: length, .start), cellPositions) }
 }
 
-/// The indexer of Qwen sparse attention: it scores the mean keys of windows of positions; each token attends to the best
-/// whole windows and to what follows the last of them.
+/// The indexer of Qwen sparse attention: it scores the mean keys of windows of positions; each token attends to the
+/// best whole windows and to what follows the last of them.
 ///
 /// Source: `Qwen4ExpTextQSAIndexer`, the code of its authors in transformers.
 public struct WindowIndexer: Hashable, Sendable {
@@ -70,10 +70,12 @@ public struct WindowIndexer: Hashable, Sendable {
         let length = lengthsOfLayers.max() ?? 0
         self.length = length
         try h.require(
-            (length > 1 || isRecurrent.allSatisfy { $0 }) && zip(lengthsOfLayers, isRecurrent).allSatisfy { $0 == ($1 ? 0 : length) }, key,
+            (length > 1 || isRecurrent.allSatisfy { $0 })
+                && zip(lengthsOfLayers, isRecurrent).allSatisfy { $0 == ($1 ? 0 : length) }, key,
             because: "is not one length of two or more for all layers of attention, and 0 for the others")
         let budget = try h.integer(
-            "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 16].map { $0 * max(1, length) }, "positions that each token attends to")
+            "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 16].map { $0 * max(1, length) },
+            "positions that each token attends to")
         try h.require(
             budget % max(1, length) == 0, "attention.indexer.top_k", key,
             because: "\(budget) positions are not whole windows of \(length)")
@@ -92,7 +94,8 @@ public struct WindowIndexer: Hashable, Sendable {
         let windows = g.past(.chunked(length))
         let means = g.apply(.pool, rows.reshaped([cells, headSize]), windows) * (1 / Double(length))
         let keys = g.apply(
-            .rope(rope, factors: false), block.norm("indexer.k_norm", means, normalization).reshaped([cells, 1, headSize]),
+            .rope(rope, factors: false),
+            block.norm("indexer.k_norm", means, normalization).reshaped([cells, 1, headSize]),
             g.windowStarts(of: length))
 
         let weight = 1 / Double(headSize).squareRoot()

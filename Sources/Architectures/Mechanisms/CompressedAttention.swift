@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// DeepSeek-V4's attention: one key for all heads, which is its own value, in a window; beyond that, entries that compress
-/// windows of positions, of which an indexer picks the best where they are short.
+/// DeepSeek-V4's attention: one key for all heads, which is its own value, in a window; beyond that, entries that
+/// compress windows of positions, of which an indexer picks the best where they are short.
 ///
 /// Sources: DeepSeek-V4 (2026), section 2.3; `DeepseekV4Attention` of transformers.
 public struct CompressedAttention: Hashable, Sendable {
@@ -38,35 +38,46 @@ public struct CompressedAttention: Hashable, Sendable {
         try h.require(
             rotated % 2 == 0 && rotated <= size, "rope.dimension_count", "attention.key_length",
             because: "\(rotated) rotated elements of heads of \(size): must be even and no more than the head")
-        let rotary = try RotaryEmbedding(&h, dimensions, rotated: rotated, pairing: .normal, scalings: [.linear, .none, .yarn])
+        let rotary = try RotaryEmbedding(
+            &h, dimensions, rotated: rotated, pairing: .normal, scalings: [.linear, .none, .yarn])
         let compressedBase = try h.real(
-            "attention.compress_rope_freq_base", 1...1e12, fuzz: [160_000, 10_000, 100], "base of the rotation frequencies of layers with compressed entries")
+            "attention.compress_rope_freq_base", 1...1e12, fuzz: [160_000, 10_000, 100],
+            "base of the rotation frequencies of layers with compressed entries")
         rope = Rope(pairing: .normal, dimensions: rotated, offset: size - rotated, base: rotary.base)
         // YaRN's magnitude is left out.
         var compressed = rotary.rope(offset: size - rotated, base: compressedBase)
         compressed.magnitude = 1
         compressedRope = compressed
-        queryRank = try h.integer("attention.q_lora_rank", sizes, fuzz: [32, 16, 64, 33], "width of the compressed query")
-        window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: [8, 1, 3, 16, 32, 128], "positions of the window")
+        queryRank = try h.integer(
+            "attention.q_lora_rank", sizes, fuzz: [32, 16, 64, 33], "width of the compressed query")
+        window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: [8, 1, 3, 16, 32, 128], "positions of the window")
         let groups = Domains.divisors(of: heads)
-        outputGroups = try h.integer("attention.output_group_count", 1...4096, fuzz: groups, "groups of heads whose outputs are narrowed together")
+        outputGroups = try h.integer(
+            "attention.output_group_count", 1...4096, fuzz: groups,
+            "groups of heads whose outputs are narrowed together")
         try h.require(
             heads % outputGroups == 0, "attention.head_count", "attention.output_group_count",
             because: "\(heads) heads do not divide among \(outputGroups) groups")
-        outputRank = try h.integer("attention.output_lora_rank", sizes, fuzz: [16, 1, 8, 33], "width to which a group is narrowed")
-        indexerHeads = try h.integer("attention.indexer.head_count", 1...4096, fuzz: [8, 4, 16, 5], "heads of the indexer")
+        outputRank = try h.integer(
+            "attention.output_lora_rank", sizes, fuzz: [16, 1, 8, 33], "width to which a group is narrowed")
+        indexerHeads = try h.integer(
+            "attention.indexer.head_count", 1...4096, fuzz: [8, 4, 16, 5], "heads of the indexer")
         indexerSize = try h.integer(
-            "attention.indexer.key_length", sizes, fuzz: [64, 128, 32].filter { $0 >= rotated }, "size of a head of the indexer")
+            "attention.indexer.key_length", sizes, fuzz: [64, 128, 32].filter { $0 >= rotated },
+            "size of a head of the indexer")
         try h.require(
             indexerSize >= rotated, "attention.indexer.key_length", "rope.dimension_count",
             because: "heads of \(indexerSize) of the indexer, of which \(rotated) elements are rotated")
-        indexerCount = try h.integer("attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 8, 512], "entries that each token attends to")
+        indexerCount = try h.integer(
+            "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 8, 512], "entries that each token attends to")
         let kinds = [Self.short, 0, Self.long], layers = dimensions.layers
         lengths = try h.integers(
             "attention.compress_ratios", 0...Self.long,
             layouts: kinds.map { kind in (0..<layers).map { _ in kind } }
                 + (layers > 1 ? kinds.indices.map { start in (0..<layers).map { kinds[(start + $0) % 3] } } : []),
-            layers: layers, default: Array(repeating: 0, count: layers), "positions that an entry compresses; 0: the layer has none")
+            layers: layers, default: Array(repeating: 0, count: layers),
+            "positions that an entry compresses; 0: the layer has none")
         try h.require(
             lengths.allSatisfy(kinds.contains), "attention.compress_ratios",
             because: "has what is none of \(kinds), the lengths that engines know")
@@ -101,7 +112,8 @@ public struct CompressedAttention: Hashable, Sendable {
         return block.linear("attn_output_b", narrowed.reshaped([tokens, outputGroups * outputRank]), x.shape[1])
     }
 
-    /// Rotated back by the positions of the batch: the rotation of what has every second element negated, negated again.
+    /// Rotated back by the positions of the batch: the rotation of what has every second element negated, negated
+    /// again.
     private func unrotated(_ x: Value, _ rope: Rope) -> Value {
         let signs = (0..<headSize).map { $0 >= rope.offset && ($0 - rope.offset) % 2 == 1 ? -1.0 : 1 }
         let flipped = x.builder.applyShared(.constant(signs))
@@ -126,7 +138,9 @@ public struct CompressedAttention: Hashable, Sendable {
 
         let own = g.past(.sliding(length))
         let first = overlaps ? size : 0
-        func sum(_ what: Value, _ start: Int, _ cells: Value) -> Value { g.apply(.pool, what.columns(start, size), cells) }
+        func sum(_ what: Value, _ start: Int, _ cells: Value) -> Value {
+            g.apply(.pool, what.columns(start, size), cells)
+        }
         var (total, weight) = (sum(weights * values, first, own), sum(weights, first, own))
         if overlaps {
             let before = g.past(.sliding(2 * length)) - own
@@ -147,7 +161,8 @@ public struct CompressedAttention: Hashable, Sendable {
         rope.offset = indexerSize - rope.dimensions
         let queries = block.linear("indexer.attn_q_b", narrow, indexerHeads * indexerSize)
             .reshaped([tokens, indexerHeads, indexerSize]).rotated(rope)
-        let weights = block.linear("indexer.proj", x, indexerHeads) * (1 / Double(indexerHeads * indexerSize).squareRoot())
+        let weights = block.linear(
+            "indexer.proj", x, indexerHeads) * (1 / Double(indexerHeads * indexerSize).squareRoot())
         let keys = compressed(block, "indexer_compressor", x, indexerSize, Self.short)
         let scores = g.apply(.indexScores, queries, keys, weights, g.wholeWindows(of: Self.short))
         return g.apply(.topCells(count: indexerCount), scores)

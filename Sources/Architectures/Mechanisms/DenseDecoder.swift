@@ -11,8 +11,8 @@ extension DenseArchitecture {
     public func build(_ g: GraphBuilder) { decoder.build(g) }
 }
 
-/// What most dense decoders are: blocks of rotated grouped-query attention and a feed-forward network, each after an RMS
-/// norm.
+/// What most dense decoders are: blocks of rotated grouped-query attention and a feed-forward network, each after an
+/// RMS norm.
 ///
 /// Source: Touvron et al. 2023 (LLaMA).
 public struct DenseDecoder: Sendable {
@@ -44,8 +44,8 @@ public struct DenseDecoder: Sendable {
         public init(pairing: Rope.Pairing) { self.pairing = pairing }
     }
 
-    /// Whether queries and keys of each head are normed, with weights that all heads share; after their rotation in causal
-    /// models all of whose layers have positions.
+    /// Whether queries and keys of each head are normed, with weights that all heads share; after their rotation in
+    /// causal models all of whose layers have positions.
     public enum QueryKeyNorms: Hashable, Sendable { case none, beforeRotation, afterRotation }
 
     public let dimensions: Dimensions

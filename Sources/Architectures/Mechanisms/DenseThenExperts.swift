@@ -19,13 +19,15 @@ public struct DenseThenExperts: Hashable, Sendable {
     ///   - isMostlySparse: whether few models have leading dense blocks.
     ///   - alwaysHasDense: whether the model has dense blocks all the same, such as those that predict further tokens.
     public init(
-        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Experts.Options, shared: SharedExperts.Keys,
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Experts.Options,
+        shared: SharedExperts.Keys,
         isInterleaved: Bool = false, isCountRequired: Bool = false, isMostlySparse: Bool = false,
         alwaysHasDense: Bool = false
     ) throws {
         leadingDense = try h.leadingDenseBlocks(dimensions, isRequired: isCountRequired, isRare: isMostlySparse)
         step = isInterleaved
-            ? try h.integer("interleave_moe_layer_step", 1...512, fuzz: [1, 2, 3], "every so many blocks, one has experts")
+            ? try h.integer(
+                "interleave_moe_layer_step", 1...512, fuzz: [1, 2, 3], "every so many blocks, one has experts")
             : 1
         let hasDense = leadingDense > 0 || step > 1 || alwaysHasDense
         if !hasDense { try h.note("feed_forward_length", "no block is dense") }

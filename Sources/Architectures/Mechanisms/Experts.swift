@@ -131,7 +131,8 @@ public struct Experts: Hashable, Sendable {
             guard feedForward[layer] > 0 else { return nil }
             try h.require(
                 sizes[layer] > 0, sizeKey, usedKey, "feed_forward_length",
-                because: "\(feedForward[layer]) hidden units do not divide among \(used[layer]) experts (layer \(layer))")
+                because: "\(feedForward[layer]) hidden units do not divide among \(used[layer]) experts "
+                    + "(layer \(layer))")
             var experts = common
             experts.size = sizes[layer]
             experts.routing.used = used[layer]
@@ -143,7 +144,8 @@ public struct Experts: Hashable, Sendable {
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, _ options: Options, count: Int, feedForward: Int
     ) throws {
         let used = try h.integer(
-            Self.usedKey, options.used.map { $0...$0 } ?? 1...4096, fuzz: options.used.map { [$0] } ?? Self.usedCounts(of: count),
+            Self.usedKey, options.used.map { $0...$0 } ?? 1...4096,
+            fuzz: options.used.map { [$0] } ?? Self.usedCounts(of: count),
             "experts that each token uses")
         try h.require(used <= count, Self.usedKey, "expert_count", because: "\(used) experts used of \(count)")
         let (key, about) = (Self.sizeKey, Self.aboutSize)
@@ -188,7 +190,8 @@ public struct Experts: Hashable, Sendable {
             try h.boolean(normKey, default: false, aboutNorm)
         }
         normalizesWeights = normalizes && (used > 1 || options.normalizesSingle)
-        let (scaleKey, factors, aboutScale) = ("expert_weights_scale", [1, 0, 0.5, 2.5], "multiplies the weights; 0: no scaling")
+        let (scaleKey, factors, aboutScale) =
+            ("expert_weights_scale", [1, 0, 0.5, 2.5], "multiplies the weights; 0: no scaling")
         weightScale = if !options.declaresScale {
             1
         } else if options.alwaysDeclares {
@@ -198,7 +201,8 @@ public struct Experts: Hashable, Sendable {
         }
 
         // A group's score is the sum of its two best experts, so it has two at least.
-        let groupCounts = [count > 1 ? 1 : 0] + (2...8).filter { count % $0 == 0 && count / $0 >= 2 && used <= count - count / $0 }
+        let groupCounts = [count > 1 ? 1 : 0]
+            + (2...8).filter { count % $0 == 0 && count / $0 >= 2 && used <= count - count / $0 }
         let groups = options.groups
             ? try h.integer("expert_group_count", 0...4096, fuzz: groupCounts, default: 0, "groups of experts")
             : 1
@@ -208,14 +212,17 @@ public struct Experts: Hashable, Sendable {
                 because: "\(count) experts do not make \(groups) groups of two or more")
             let least = (used + count / groups - 1) / (count / groups)
             let groupsUsed = try h.integer(
-                "expert_group_used_count", 1...4096, fuzz: Array(least...max(least, groups - 1)), "groups that each token may use")
+                "expert_group_used_count", 1...4096, fuzz: Array(least...max(least, groups - 1)),
+                "groups that each token may use")
             try h.require(
                 groupsUsed <= groups && used <= groupsUsed * (count / groups), "expert_group_used_count",
                 "expert_group_count", "expert_used_count",
                 because: "\(used) experts from \(groupsUsed) of \(groups) groups of \(count / groups)")
             routing = Routing(used: used, groups: groups, groupsUsed: groupsUsed)
         } else {
-            if options.groups { try h.note("expert_group_used_count", "groups that each token may use, where there are several") }
+            if options.groups {
+                try h.note("expert_group_used_count", "groups that each token may use, where there are several")
+            }
             routing = Routing(used: used)
         }
     }
@@ -231,8 +238,8 @@ extension Scope {
         public var selectionBias: Bias = .none
         /// Its name, where an architecture has it otherwise.
         public var selectionBiasName = "exp_probs_b.bias"
-        /// Whether a group of experts is scored by its best one where gating is softmax and nothing is added to the scores,
-        /// which is how DeepSeek-V2 differs from V3: no key says it.
+        /// Whether a group of experts is scored by its best one where gating is softmax and nothing is added to the
+        /// scores, which is how DeepSeek-V2 differs from V3: no key says it.
         public var mayScoreGroupsByBest = false
         /// Gate and up may be one matrix, `ffn_gate_up_exps`.
         public var mayFuseGateUp = false
@@ -279,7 +286,9 @@ extension Scope {
         if experts.gating == .softmaxOfSelected { weights = weights.softmax() }
         if experts.normalizesWeights {
             var sum = weights.sum(1) + experts.normalizationEpsilon
-            if experts.normalizationFloor > 0 { sum = sum.clamped(experts.normalizationFloor, .greatestFiniteMagnitude) }
+            if experts.normalizationFloor > 0 {
+                sum = sum.clamped(experts.normalizationFloor, .greatestFiniteMagnitude)
+            }
             weights = weights / sum
         }
         if experts.weightScale != 0 { weights = weights * experts.weightScale }

@@ -8,8 +8,8 @@ public enum Activation: Hashable, Sendable {
     case limited(GatedActivation, Double)
     /// `down(activation(up(x)))`
     case plain(Unary)
-    /// `down(activation(gate(x)) · up(x))` for functions that have no gated activation of their own; with a limit, what the
-    /// function gives is bounded from above by it, and `up(x)` from both sides.
+    /// `down(activation(gate(x)) · up(x))` for functions that have no gated activation of their own; with a limit, what
+    /// the function gives is bounded from above by it, and `up(x)` from both sides.
     case product(Unary, limit: Double? = nil)
 
     /// `down(β tanh(gate(x) / β) · sigmoid(gate(x)) · β' tanh(up(x) / β'))`; without `β'` what is up stays as it is.

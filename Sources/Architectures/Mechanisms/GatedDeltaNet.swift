@@ -20,7 +20,8 @@ public struct GatedDeltaNet: Hashable, Sendable {
         try h.require(
             heads % keyHeads == 0, "ssm.time_step_rank", "ssm.group_count",
             because: "\(heads) value heads do not divide among \(keyHeads) key heads")
-        let inner = try h.integer("ssm.inner_size", 1...(1 << 24), fuzz: [headSize * heads], "elements of all value heads")
+        let inner = try h.integer(
+            "ssm.inner_size", 1...(1 << 24), fuzz: [headSize * heads], "elements of all value heads")
         try h.require(
             inner == headSize * heads, "ssm.inner_size", "ssm.state_size", "ssm.time_step_rank",
             because: "\(heads) value heads of \(headSize) have \(headSize * heads) elements, not \(inner)")

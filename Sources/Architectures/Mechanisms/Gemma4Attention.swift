@@ -22,11 +22,13 @@ struct Gemma4Attention: Sendable {
         // The last layer sees everything, and of several, one that is drawn does not.
         let layouts = (layers == 1 ? 0..<1 : 1..<1 << min(5, layers - 1)).reversed()
             .map { bits in (0..<layers).map { bits >> $0 & 1 == 1 } }
-        isWindowed = try h.flags("attention.sliding_window_pattern", layouts: layouts, layers: layers, "the layers with a window")
+        isWindowed = try h.flags(
+            "attention.sliding_window_pattern", layouts: layouts, layers: layers, "the layers with a window")
         window = .sliding(try h.integer(
             "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds") + further)
 
-        let (isWindowed, count) = (isWindowed, try h.integer("attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 6, 8], "query heads"))
+        let (isWindowed, count) = (isWindowed, try h.integer(
+            "attention.head_count", 1...4096, fuzz: [4, 2, 1, 3, 6, 8], "query heads"))
         heads = count
         let divisors = (1...count).reversed().filter { count % $0 == 0 }
         keyValueHeads = try h.integers(
@@ -39,8 +41,10 @@ struct Gemma4Attention: Sendable {
                 because: "\(count) query heads do not divide among \(groups) key/value heads")
         }
         func size(_ suffix: String, _ about: String) throws -> Int {
-            let size = try h.integer("attention.key_length\(suffix)", 2...65536, fuzz: Domains.headSizes, "size of a head \(about)")
-            let values = try h.integer("attention.value_length\(suffix)", 2...65536, fuzz: [size], "size of a value head, the same")
+            let size = try h.integer(
+                "attention.key_length\(suffix)", 2...65536, fuzz: Domains.headSizes, "size of a head \(about)")
+            let values = try h.integer(
+                "attention.value_length\(suffix)", 2...65536, fuzz: [size], "size of a value head, the same")
             try h.require(
                 size == values && size % 2 == 0, "attention.key_length\(suffix)", "attention.value_length\(suffix)",
                 because: "key heads of \(size) and value heads of \(values): must be alike and even")
@@ -56,12 +60,14 @@ struct Gemma4Attention: Sendable {
     private static func windowed(_ h: inout some Hyperparameters, headSize: Int, magnitude: Double) throws -> Rope {
         let even = Array(stride(from: 2, through: headSize, by: 2))
         let rotated = try h.integer(
-            "rope.dimension_count_swa", 2...65536, fuzz: [headSize, headSize / 2, 2].filter(even.contains), "rotated elements of a head of a layer with a window")
+            "rope.dimension_count_swa", 2...65536, fuzz: [headSize, headSize / 2, 2].filter(even.contains),
+            "rotated elements of a head of a layer with a window")
         try h.require(
             even.contains(rotated), "rope.dimension_count_swa", "attention.key_length_swa",
             because: "\(rotated) rotated elements of heads of \(headSize)")
         let base = try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies of layers with a window")
         return Rope(pairing: .neox, dimensions: rotated, base: base, magnitude: magnitude)
     }
 

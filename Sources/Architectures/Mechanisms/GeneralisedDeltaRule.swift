@@ -35,7 +35,9 @@ public struct GeneralisedDeltaRule: Hashable, Sendable {
     public func mix(_ block: Scope, _ x: Value, _ firstValues: inout Value?, mayLackHeadNorm: Bool = false) -> Value {
         let (tokens, width) = (x.shape[0], x.shape[1])
         let headed: Shape = [tokens, width / headSize, headSize]
-        func vector(_ name: String, _ role: Weight.Role) -> Value { block.weight("time_mix_\(name).weight", [width], role) }
+        func vector(_ name: String, _ role: Weight.Role) -> Value {
+            block.weight("time_mix_\(name).weight", [width], role)
+        }
         func lowRank(_ name: String, _ x: Value, _ rank: Int, _ inner: (Value) -> Value = { $0 }) -> Value {
             block.linear("time_mix_\(name)2", inner(block.linear("time_mix_\(name)1", x, rank)), width)
         }
@@ -46,7 +48,8 @@ public struct GeneralisedDeltaRule: Hashable, Sendable {
         let inputs = (0..<count).map { x + delta * blends.slice(0, $0, 1) }
 
         let r = block.linear("time_mix_receptance", inputs[0], width)
-        let w = ((lowRank("w", inputs[1], decayRank) { $0(.tanh) } + vector("w0", .bias))(.sigmoid) * Self.decayScale)(.exp)
+        let w =
+            ((lowRank("w", inputs[1], decayRank) { $0(.tanh) } + vector("w0", .bias))(.sigmoid) * Self.decayScale)(.exp)
         let key = block.linear("time_mix_key", inputs[2], width)
         var v = block.linear("time_mix_value", inputs[3], width)
         // The first layer has these tensors too, of another rank, and does not use them.

@@ -30,7 +30,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
 
     /// - Parameters:
     ///   - evenHeads: head sizes must be even, for RoPE.
-    ///   - otherLayers: a layer may have no key/value head, and is then of another kind. Layers of both kinds are drawn.
+    ///   - otherLayers: a layer may have no key/value head, and is then of another kind. Layers of both kinds are
+    ///     drawn.
     ///   - headMultiple: what head sizes must be multiples of, where that is not 2 or 1.
     ///   - headsOfLayers: whether files say of such a layer that it has no query head either.
     ///   - perLayer: whether the counts of key/value heads may differ between layers.
@@ -58,7 +59,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         } else if queriesPerLayer {
             try h.integers(headKey, 1...4096, fuzz: fuzzedHeads, layers: dimensions.blocks, "query heads")
         } else {
-            Array(repeating: try h.integer(headKey, 1...4096, fuzz: fuzzedHeads, "query heads"), count: dimensions.blocks)
+            Array(
+                repeating: try h.integer(headKey, 1...4096, fuzz: fuzzedHeads, "query heads"), count: dimensions.blocks)
         }
         try h.require(queryHeads.count == dimensions.blocks, headKey, because: "is missing")
         let heads = max(1, queryHeads.max() ?? 1)
@@ -88,12 +90,15 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             keyValueHeads = Array(repeating: count, count: dimensions.blocks)
         }
         try h.require(
-            grouping != .never || keyValueHeads.allSatisfy { $0 == heads }, "attention.head_count_kv", "attention.head_count",
+            grouping != .never || keyValueHeads.allSatisfy { $0 == heads }, "attention.head_count_kv",
+            "attention.head_count",
             because: "this architecture has a key/value head for each query head")
         for (layer, groups) in keyValueHeads.enumerated() where groups > 0 {
             try h.require(
-                queryHeads[layer] > 0 && queryHeads[layer] % groups == 0, "attention.head_count", "attention.head_count_kv",
-                because: "\(queryHeads[layer]) query heads do not divide among \(groups) key/value heads (layer \(layer))")
+                queryHeads[layer] > 0 && queryHeads[layer] % groups == 0, "attention.head_count",
+                "attention.head_count_kv",
+                because: "\(queryHeads[layer]) query heads do not divide among \(groups) key/value heads "
+                    + "(layer \(layer))")
         }
 
         // The default stands only where the heads divide the width.
@@ -110,8 +115,10 @@ public struct GroupedQueryAttention: Hashable, Sendable {
                 width % heads == 0, "embedding_length", "attention.head_count",
                 because: "a width of \(width) does not divide among \(heads) heads")
             let size = width / heads
-            keySize = try h.integer("attention.key_length", size...size, fuzz: [size], default: size, "size of a query or key head")
-            valueSize = try h.integer("attention.value_length", size...size, fuzz: [size], default: size, "size of a value head")
+            keySize = try h.integer(
+                "attention.key_length", size...size, fuzz: [size], default: size, "size of a query or key head")
+            valueSize = try h.integer(
+                "attention.value_length", size...size, fuzz: [size], default: size, "size of a value head")
         case .declared:
             keySize = try size("attention.key_length", "size of a query or key head")
             valueSize = try size("attention.value_length", "size of a value head")
@@ -119,7 +126,9 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             keySize = try size("attention.key_length", "size of a query or key head")
             // Written again whenever it differs from its own default, since the two keys are read apart.
             valueSize = splits(heads) && keySize == width / heads
-                ? try h.integer("attention.value_length", 1...65536, fuzz: [keySize], default: width / heads, "size of a value head")
+                ? try h.integer(
+                    "attention.value_length", 1...65536, fuzz: [keySize], default: width / heads,
+                    "size of a value head")
                 : try h.integer("attention.value_length", 1...65536, fuzz: [keySize], "size of a value head")
             try h.require(
                 keySize == valueSize, "attention.key_length", "attention.value_length",
@@ -127,7 +136,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
         }
         try h.require(
             keySize % multiple == 0, "attention.key_length",
-            because: "heads of \(keySize) cannot be rotated: must be \(multiple == 2 ? "even" : "a multiple of \(multiple)")")
+            because: "heads of \(keySize) cannot be rotated: must be "
+                + (multiple == 2 ? "even" : "a multiple of \(multiple)"))
     }
 
     /// Of a model each layer of which has its own number of heads, all of one size.
@@ -190,7 +200,8 @@ public struct GroupedQueryAttention: Hashable, Sendable {
             var qkv = x.matmul(weight)
             if let bias = block.bias("attn_qkv", [q + k + v], bias) {
                 qkv = qkv + bias
-            } else if fused == .optional, bias == .optional, ["q", "k", "v"].allSatisfy({ block.has("attn_\($0).bias") }) {
+            } else if fused == .optional, bias == .optional, ["q", "k", "v"].allSatisfy(
+                { block.has("attn_\($0).bias") }) {
                 // Some files fuse the matrices, but not their biases.
                 let biases = [("q", q), ("k", k), ("v", v)].map { block.weight("attn_\($0).bias", [$1], .bias) }
                 qkv = qkv + block.g.apply(.concatenate(axis: 0), biases)
@@ -238,8 +249,8 @@ extension Scope {
 
     /// The same of queries and keys that are rotated and then normed, by `attn_q_norm` and `attn_k_norm`.
     ///
-    /// A norm without its scale leaves a rotation as it is. Keys are cached like this, so that they can be turned on when
-    /// positions shift, and scaled afterwards: a rotation mixes elements of different scales.
+    /// A norm without its scale leaves a rotation as it is. Keys are cached like this, so that they can be turned on
+    /// when positions shift, and scaled afterwards: a rotation mixes elements of different scales.
     public func cachedAttention(
         normedAfterRotation queries: Value, _ keys: Value, _ values: Value, _ normalization: Normalization,
         scale: Double, mask: Mask, rope: Rope, factors: Value? = nil
@@ -299,7 +310,8 @@ extension GraphBuilder {
     public var encoderMask: Value {
         let shape: Shape = [batch.encoderTokens]
         return applyShared(
-            .mask(Mask(causal: false)), positions, sequences, input(.encoderPositions, shape), input(.encoderSequences, shape))
+            .mask(Mask(causal: false)), positions, sequences, input(.encoderPositions, shape),
+            input(.encoderSequences, shape))
     }
     /// `[H, T, T]`: the same between the tokens of the batch.
     public func batchAlibi(heads: Int, maxBias: Double) -> Value {

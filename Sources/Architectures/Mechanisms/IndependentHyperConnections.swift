@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Independent hyper-connections: several residual streams, of which a weighted sum is each module's input, and to each of
-/// which its output is added with a weight; both weights are made from all streams.
+/// Independent hyper-connections: several residual streams, of which a weighted sum is each module's input, and to each
+/// of which its output is added with a weight; both weights are made from all streams.
 ///
 /// Sources: Zhu et al. 2024 (Hyper-Connections); `HYV4HyperConnection` and `HYV4HyperHead` of transformers, in which no
 /// stream goes into another.
@@ -13,8 +13,10 @@ public struct IndependentHyperConnections: Hashable, Sendable {
 
     public init(_ h: inout some Hyperparameters) throws {
         count = try h.integer("hyper_connection.count", 1...64, fuzz: [4, 2, 1, 3], "residual streams")
-        epsilon = try h.real("hyper_connection.epsilon", 0...1, fuzz: [1e-6, 0, 1e-3], "added to the weights of streams")
-        magnitude = try h.real("hyper_connection.magnitude", 0...1e6, fuzz: [2, 1, 0, 0.5], "multiplies the weights of outputs")
+        epsilon = try h.real(
+            "hyper_connection.epsilon", 0...1, fuzz: [1e-6, 0, 1e-3], "added to the weights of streams")
+        magnitude = try h.real(
+            "hyper_connection.magnitude", 0...1e6, fuzz: [2, 1, 0, 0.5], "multiplies the weights of outputs")
     }
 
     /// `[T, D] → [T, n, D]`: as many streams.

@@ -13,7 +13,8 @@ public struct KimiDeltaAttention: Hashable, Sendable {
 
     /// What is not the same everywhere.
     public struct Variant: Hashable, Sendable {
-        /// The maps that make decays and gates of the input, one after the other: of two, the first is to one head's size.
+        /// The maps that make decays and gates of the input, one after the other: of two, the first is to one head's
+        /// size.
         public var decayMaps = ["ssm_f_a", "ssm_f_b"]
         public var gateMaps = ["ssm_g_a", "ssm_g_b"]
         public enum Bounding: Hashable, Sendable { case never, optional, always }
@@ -46,7 +47,8 @@ public struct KimiDeltaAttention: Hashable, Sendable {
         let headed: Shape = [tokens, heads, headSize]
         let inputs = project(block, x)
         func convolved(_ name: String, _ input: Value) -> Value {
-            block.convolution("ssm_conv1d_\(name)", input, taps: taps, kernelShape: [width, 1, taps])(.silu).reshaped(headed)
+            block.convolution(
+                "ssm_conv1d_\(name)", input, taps: taps, kernelShape: [width, 1, taps])(.silu).reshaped(headed)
         }
         func mapped(_ names: [String]) -> Value {
             names.indices.reduce(x) { block.linear(names[$1], $0, $1 == names.count - 1 ? width : headSize) }

@@ -1,10 +1,10 @@
 import ModelGraph
 
-/// The lightning indexer of DeepSeek Sparse Attention: a small scorer with keys of its own picks the positions that each
-/// token attends to.
+/// The lightning indexer of DeepSeek Sparse Attention: a small scorer with keys of its own picks the positions that
+/// each token attends to.
 ///
-/// Source: DeepSeek-V3.2 (2025), section 2.1, and `DeepseekV32Indexer` of transformers. The Hadamard transform of queries
-/// and keys in the authors' own kernels leaves their products as they are.
+/// Source: DeepSeek-V3.2 (2025), section 2.1, and `DeepseekV32Indexer` of transformers. The Hadamard transform of
+/// queries and keys in the authors' own kernels leaves their products as they are.
 public struct LightningIndexer: Hashable, Sendable {
     public let heads: Int
     public let headSize: Int
@@ -69,14 +69,16 @@ public struct LightningIndexer: Hashable, Sendable {
         let all = Array(repeating: true, count: layers)
         let first = isAttention?.firstIndex(of: true) ?? 0
         let layouts = [absent ?? all] + LayerLayouts.mixtures(of: layers).filter { $0[first] }
-        let (key, about) = ("attention.indexer.types", "whether each layer has an indexer; others share the last one's choice")
+        let (key, about) =
+            ("attention.indexer.types", "whether each layer has an indexer; others share the last one's choice")
         let flags = if let absent {
             try h.optionalFlags(key, layouts: layouts, layers: layers, about) ?? absent
         } else {
             try h.flags(key, layouts: layouts, layers: layers, about)
         }
         try h.require(
-            flags[first], "attention.indexer.types", because: "the first layer of attention has no indexer, and none before it to share")
+            flags[first], "attention.indexer.types",
+            because: "the first layer of attention has no indexer, and none before it to share")
         return flags
     }
 }

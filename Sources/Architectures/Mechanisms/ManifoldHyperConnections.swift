@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Manifold-constrained hyper-connections: several streams of residuals, of which each block sees a weighted sum, to which
-/// it adds by weights, and which are mixed by a matrix whose rows and columns add up to one.
+/// Manifold-constrained hyper-connections: several streams of residuals, of which each block sees a weighted sum, to
+/// which it adds by weights, and which are mixed by a matrix whose rows and columns add up to one.
 ///
 /// Source: Xie et al. 2026 (mHC); `DeepseekV4HyperConnection` of transformers.
 public struct ManifoldHyperConnections: Hashable, Sendable {
@@ -15,8 +15,11 @@ public struct ManifoldHyperConnections: Hashable, Sendable {
 
     public init(_ h: inout some Hyperparameters, _ dimensions: Dimensions, _ normalization: Normalization) throws {
         count = try h.integer("hyper_connection.count", 1...64, fuzz: [4], "streams of residuals")
-        iterations = try h.integer("hyper_connection.sinkhorn_iterations", 1...1000, fuzz: [4, 1, 2, 20], "steps that balance the mixing of streams")
-        epsilon = try h.real("hyper_connection.epsilon", 0...1, fuzz: [1e-6, 1e-5, 1e-3], "added to weights and sums of the mixing")
+        iterations = try h.integer(
+            "hyper_connection.sinkhorn_iterations", 1...1000, fuzz: [4, 1, 2, 20],
+            "steps that balance the mixing of streams")
+        epsilon = try h.real(
+            "hyper_connection.epsilon", 0...1, fuzz: [1e-6, 1e-5, 1e-3], "added to weights and sums of the mixing")
         width = dimensions.embedding
         self.normalization = normalization
     }

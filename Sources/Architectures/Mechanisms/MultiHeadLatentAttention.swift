@@ -25,12 +25,13 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
     /// Whether queries are made from a compressed vector.
     public enum Compression: Sendable { case never, optional, always }
 
-    /// What becomes of the elements that the heads' keys share: they are rotated, hold no position all the same, or there
-    /// are none.
+    /// What becomes of the elements that the heads' keys share: they are rotated, hold no position all the same, or
+    /// there are none.
     public enum Sharing: Sendable { case rotated, unrotated, none }
 
     /// - Parameters:
-    ///   - isEverywhere: whether all layers are of this kind; else the architecture says itself which layers have a cache.
+    ///   - isEverywhere: whether all layers are of this kind; else the architecture says itself which layers have a
+    ///     cache.
     ///   - defaultValueSize: of expanded attention, where no key says it; nil: one must.
     public init(
         _ h: inout some Hyperparameters, heads: Int, form: Form, compression: Compression, sharing: Sharing = .rotated,
@@ -49,7 +50,8 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
         try h.require(
             sharing != .rotated || positional % 2 == 0, "rope.dimension_count",
             because: "\(positional) elements cannot be rotated: must be even")
-        latentSize = try h.integer("attention.kv_lora_rank", sizes, fuzz: Self.latentSizes, "width of the latent vector")
+        latentSize = try h.integer(
+            "attention.kv_lora_rank", sizes, fuzz: Self.latentSizes, "width of the latent vector")
         queryRank = switch compression {
         case .never: 0
         case .optional:
@@ -58,11 +60,13 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
                 "width of the compressed query; 0: not compressed")
         case .always:
             try h.integer(
-                "attention.q_lora_rank", sizes, fuzz: Self.queryRanks.filter { $0 > 0 }, "width of the compressed query")
+                "attention.q_lora_rank", sizes, fuzz: Self.queryRanks.filter { $0 > 0 },
+                "width of the compressed query")
         }
 
         let keySizes = Self.contentSizes.map { $0 + positional }
-        let (aboutKey, aboutValue) = ("size of a key head of absorbed attention", "size of a value head of absorbed attention")
+        let (aboutKey, aboutValue) =
+            ("size of a key head of absorbed attention", "size of a value head of absorbed attention")
         let absorbedKey = switch form {
         case .absorbed: try h.integer("attention.key_length_mla", sizes, fuzz: keySizes, aboutKey)
         case .either: try h.integer("attention.key_length_mla", 0...65536, fuzz: keySizes, default: 0, aboutKey)
@@ -81,8 +85,10 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
                 ? try h.integer("attention.head_count_kv", 1...4096, fuzz: [1], "heads of the cache")
                 : try h.integer("attention.head_count_kv", 1...4096, fuzz: [heads], default: heads, "key/value heads")
             try h.require(
-                groups == (isAbsorbed ? 1 : heads), "attention.head_count_kv", "attention.head_count", "attention.key_length_mla",
-                because: isAbsorbed ? "absorbed attention caches one head" : "expanded attention has as many keys as queries")
+                groups == (isAbsorbed ? 1 : heads), "attention.head_count_kv", "attention.head_count",
+                "attention.key_length_mla",
+                because: isAbsorbed
+                    ? "absorbed attention caches one head" : "expanded attention has as many keys as queries")
         }
 
         let (row, latent) = (latentSize + positional, latentSize)
@@ -99,7 +105,8 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
         } else {
             // The positional elements are rotated in place: engines want them at an even offset.
             keySize = try h.integer(
-                "attention.key_length", sizes, fuzz: keySizes.filter { ($0 - positional) % 2 == 0 }, "size of a cached key")
+                "attention.key_length", sizes, fuzz: keySizes.filter { ($0 - positional) % 2 == 0 },
+                "size of a cached key")
             let about = "size of a cached value"
             valueSize = if let defaultValueSize {
                 try h.integer("attention.value_length", sizes, fuzz: Self.valueSizes, default: defaultValueSize, about)
@@ -108,7 +115,8 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
             }
         }
         try h.require(
-            keySize > positional, isAbsorbed ? "attention.key_length_mla" : "attention.key_length", "rope.dimension_count",
+            keySize > positional, isAbsorbed ? "attention.key_length_mla" : "attention.key_length",
+            "rope.dimension_count",
             because: "\(positional) positional elements leave nothing of key heads of \(keySize)")
     }
 
@@ -187,7 +195,8 @@ public struct MultiHeadLatentAttention: Hashable, Sendable {
         }
 
         let compressed = queryRank > 0
-            ? block.norm("attn_q_a_norm", block.linear("attn_q_a", x, queryRank, bias: options.bias), options.normalization)
+            ? block.norm(
+                "attn_q_a_norm", block.linear("attn_q_a", x, queryRank, bias: options.bias), options.normalization)
             : x
         let queries = rotated(
             block.linear(queryRank > 0 ? "attn_q_b" : "attn_q", compressed, heads * keySize)

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Multi-token prediction: blocks after a model's own, each of which predicts one token further from what the block before
-/// it made and from the embedding of the next token.
+/// Multi-token prediction: blocks after a model's own, each of which predicts one token further from what the block
+/// before it made and from the embedding of the next token.
 ///
 /// Engines leave them out of the model's results; their tensors belong to it all the same.
 /// Source: DeepSeek-V3 technical report, section 2.2.
@@ -26,8 +26,8 @@ extension GraphBuilder {
         logits(x, dimensions, normalization, tying: tying, scale: scale)
     }
 
-    /// The graph of one prediction block, in `BatchShape.Stage.predict`: nothing where the file lacks it, as files do that
-    /// were made without.
+    /// The graph of one prediction block, in `BatchShape.Stage.predict`: nothing where the file lacks it, as files do
+    /// that were made without.
     ///
     /// - Parameters:
     ///   - scale: multiplies the logits.

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Per-layer embeddings: each layer adds what a small embedding of the token, and a projection of the model's input, let
-/// through of its output.
+/// Per-layer embeddings: each layer adds what a small embedding of the token, and a projection of the model's input,
+/// let through of its output.
 ///
 /// Source: `Gemma3nTextModel` of transformers, which the authors wrote.
 public struct PerLayerEmbedding: Hashable, Sendable {
@@ -10,12 +10,15 @@ public struct PerLayerEmbedding: Hashable, Sendable {
 
     /// `[T, L, P]`: the input of each of `layers`.
     /// - Parameter x: `[T, D]`, the model's input.
-    public func inputs(_ g: GraphBuilder, _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization) -> Value {
+    public func inputs(
+        _ g: GraphBuilder, _ x: Value, _ dimensions: Dimensions, _ normalization: Normalization
+    ) -> Value {
         let (model, layers) = (g.model, dimensions.layers)
         let shape: Shape = [g.batch.tokens, layers, size]
         let table = model.weight("per_layer_token_embd.weight", [dimensions.vocabulary, layers * size], .embedding)
         let ofToken = table.rows(g.tokens) * Double(size).squareRoot()
-        let projected = model.linear("per_layer_model_proj", x, layers * size) * (1 / Double(dimensions.embedding).squareRoot())
+        let projected = model.linear(
+            "per_layer_model_proj", x, layers * size) * (1 / Double(dimensions.embedding).squareRoot())
         let normed = model.norm("per_layer_proj_norm", projected.reshaped(shape), normalization)
         return (normed + ofToken.reshaped(shape)) * 0.5.squareRoot()
     }

@@ -14,13 +14,15 @@ public struct PooledIndexer: Hashable, Sendable {
     public let count: Int
 
     public init(_ h: inout some Hyperparameters) throws {
-        heads = try h.integer("attention.indexer.head_count", 1...4096, fuzz: LightningIndexer.headCounts, "heads of the indexer")
+        heads = try h.integer(
+            "attention.indexer.head_count", 1...4096, fuzz: LightningIndexer.headCounts, "heads of the indexer")
         headSize = try h.integer(
             "attention.indexer.key_length", 1...65536, fuzz: Domains.indexerHeadSizes(1), isRare: true,
             "size of a head of the indexer")
         let length = try h.integer("attention.indexer.kpool", 1...65536, fuzz: [4, 2, 3, 8, 16], "positions of a window of the indexer")
         let budget = try h.integer(
-            "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 16].map { $0 * length }, "positions that each token attends to")
+            "attention.indexer.top_k", 1...(1 << 30), fuzz: [2, 1, 3, 16].map { $0 * length },
+            "positions that each token attends to")
         try h.require(
             budget % length == 0, "attention.indexer.top_k", "attention.indexer.kpool",
             because: "\(budget) positions are not whole windows of \(length)")
@@ -44,10 +46,12 @@ public struct PooledIndexer: Hashable, Sendable {
             return kept.reshaped([kept.shape[0], headSize])
         }
         let keys = kept(
-            "cache_index", block.norm("indexer.k_norm", block.linear("indexer.attn_k", x, headSize), LightningIndexer.normalization))
+            "cache_index",
+            block.norm("indexer.k_norm", block.linear("indexer.attn_k", x, headSize), LightningIndexer.normalization))
         let gates = kept("cache_index_gate", block.linear("indexer_compressor_gate", x, headSize))
         let places = block.weight("indexer_compressor_ape.weight", [length, headSize], .positionBias)
-        let weights = (gates + places.rows(g.applyShared(.windowPosition(length: length, .offset), g.cellPositions)))(.exp)
+        let weights = (gates + places.rows(
+            g.applyShared(.windowPosition(length: length, .offset), g.cellPositions)))(.exp)
         let windows = g.past(.chunked(length))
         // Empty cells have no weights at all.
         let means = g.apply(.pool, weights * keys, windows) / (g.apply(.pool, weights, windows) + 1e-30)

@@ -2,9 +2,9 @@ import ModelGraph
 
 /// How an architecture's files say which pairs turn by which of a token's positions (M-RoPE).
 ///
-/// Tokens of a text have one position, the same in all sections, so that the rotation is the usual one; those of an image
-/// have a time, a row and a column. The key has four numbers, of which the last is 0 where there are three sections.
-/// Sources: Qwen2-VL (2024), section 2.1; Qwen3-VL (2025), section 2.
+/// Tokens of a text have one position, the same in all sections, so that the rotation is the usual one; those of an
+/// image have a time, a row and a column. The key has four numbers, of which the last is 0 where there are three
+/// sections. Sources: Qwen2-VL (2024), section 2.1; Qwen3-VL (2025), section 2.
 public struct PositionSections: Hashable, Sendable {
     public let layout: Rope.Sections.Layout
     public let count: Int
@@ -27,7 +27,8 @@ public struct PositionSections: Hashable, Sendable {
         guard let sections else { return nil }
         let used = sections.prefix(count).reduce(0, +)
         try h.require(
-            sections.dropFirst(count).allSatisfy { $0 == 0 } && (used == pairs || layout == .interleaved), Self.key, "rope.dimension_count",
+            sections.dropFirst(count).allSatisfy { $0 == 0 } && (used == pairs || layout == .interleaved), Self.key,
+            "rope.dimension_count",
             because: "sections \(sections) of \(pairs) pairs: must be \(count), and all of the pairs")
         return Rope.Sections(layout, pairs: Array(sections.prefix(count)))
     }

@@ -10,7 +10,8 @@ public struct RelativePositionBias: Hashable, Sendable {
 
     public init(_ h: inout some Hyperparameters) throws {
         buckets = try h.integer(
-            "attention.relative_buckets_count", 4...254, fuzz: [32, 8, 16, 4, 64, 6, 12], "buckets of relative positions")
+            "attention.relative_buckets_count", 4...254, fuzz: [32, 8, 16, 4, 64, 6, 12],
+            "buckets of relative positions")
     }
 
     /// The table of a layer; layers without one take that of the first, which has one.
@@ -31,7 +32,8 @@ extension GraphBuilder {
     /// `[H, T, C]`: biases of the cells before each token.
     public func cacheBias(_ table: Value) -> Value {
         applyShared(
-            .relativePositionBias(bidirectional: false, maxDistance: RelativePositionBias.maxDistance), table, positions,
+            .relativePositionBias(bidirectional: false, maxDistance: RelativePositionBias.maxDistance), table,
+            positions,
             cellPositions)
     }
 }

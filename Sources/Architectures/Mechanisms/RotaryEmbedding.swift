@@ -37,17 +37,25 @@ public struct RotaryEmbedding: Hashable, Sendable {
 
         /// Keys that only a model with YaRN has.
         init(_ h: inout some Hyperparameters, roundsRamp: Bool) throws {
-            let fast = try h.real("rope.scaling.yarn_beta_fast", 1e-3...1e6, fuzz: [32, 16, 2, 1], default: 32, isRare: true, "rotations from which on YaRN stretches nothing")
+            let fast = try h.real(
+                "rope.scaling.yarn_beta_fast", 1e-3...1e6, fuzz: [32, 16, 2, 1], default: 32, isRare: true,
+                "rotations from which on YaRN stretches nothing")
             let slow = [1, 0.5, 2].filter { $0 <= fast }
-            betaSlow = try h.real("rope.scaling.yarn_beta_slow", 1e-3...1e6, fuzz: slow, default: 1, isRare: true, "rotations up to which YaRN stretches wholly")
+            betaSlow = try h.real(
+                "rope.scaling.yarn_beta_slow", 1e-3...1e6, fuzz: slow, default: 1, isRare: true,
+                "rotations up to which YaRN stretches wholly")
             betaFast = fast
             try h.require(
                 betaSlow <= betaFast, "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_beta_fast",
                 because: "YaRN's ramp runs backwards")
             // A negative one is llama.cpp's way to save that there was none.
-            let extrapolation = try h.real("rope.scaling.yarn_ext_factor", -1...1, fuzz: [1, 0.5, 0], default: 1, isRare: true, "how much of YaRN's ramp counts; negative: all")
+            let extrapolation = try h.real(
+                "rope.scaling.yarn_ext_factor", -1...1, fuzz: [1, 0.5, 0], default: 1, isRare: true,
+                "how much of YaRN's ramp counts; negative: all")
             self.extrapolation = extrapolation < 0 ? 1 : extrapolation
-            magnitude = try h.optionalReal("rope.scaling.yarn_attn_factor", 0...1e6, fuzz: [0.8, 1, 1.25], isRare: true, "the magnitude that YaRN gives queries and keys")
+            magnitude = try h.optionalReal(
+                "rope.scaling.yarn_attn_factor", 0...1e6, fuzz: [0.8, 1, 1.25], isRare: true,
+                "the magnitude that YaRN gives queries and keys")
             self.roundsRamp = roundsRamp
         }
 
@@ -74,7 +82,8 @@ public struct RotaryEmbedding: Hashable, Sendable {
         try h.require(
             rotated % 2 == 0 && rotated <= headSize && (!whole || rotated == headSize),
             "rope.dimension_count", "attention.key_length",
-            because: "\(rotated) rotated elements of heads of \(headSize): must be even and \(whole ? "all of the head" : "no more than the head")")
+            because: "\(rotated) rotated elements of heads of \(headSize): must be even and "
+                + (whole ? "all of the head" : "no more than the head"))
         try self.init(
             &h, dimensions, rotated: rotated, pairing: pairing, scalings: scalings, roundsRamp: roundsRamp,
             sections: sections)
@@ -87,21 +96,30 @@ public struct RotaryEmbedding: Hashable, Sendable {
     ) throws {
         self.pairing = pairing
         self.dimensions = rotated
-        base = try h.real("rope.freq_base", 1...1e12, fuzz: [10_000, 500_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies")
+        base = try h.real(
+            "rope.freq_base", 1...1e12, fuzz: [10_000, 500_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies")
         let name = try scalings.count == 1 ? scalings[0].rawValue : h.text(
-            "rope.scaling.type", among: scalings.map(\.rawValue), default: Scaling.linear.rawValue, "how positions are stretched")
+            "rope.scaling.type", among: scalings.map(\.rawValue), default: Scaling.linear.rawValue,
+            "how positions are stretched")
         scaling = Scaling(rawValue: name) ?? .linear
-        factor = scaling == .none ? 1 : try h.real("rope.scaling.factor", 0...1e6, fuzz: [1, 2, 4, 8, 1.5], default: 1, "by how much positions are stretched")
+        factor = scaling == .none ? 1 : try h.real(
+            "rope.scaling.factor", 0...1e6, fuzz: [1, 2, 4, 8, 1.5], default: 1, "by how much positions are stretched")
         originalContext = scaling == .yarn || scaling == .longrope
-            ? try h.integer("rope.scaling.original_context_length", 1...(1 << 30), fuzz: [32, 64, 16], default: dimensions.context, "context before stretching")
+            ? try h.integer(
+                "rope.scaling.original_context_length", 1...(1 << 30), fuzz: [32, 64, 16], default: dimensions.context,
+                "context before stretching")
             : dimensions.context
-        attentionFactor = try h.real("rope.scaling.attn_factor", 0...1e6, fuzz: Domains.scales.filter { $0 > 0 }, default: 1, "multiplies the rotated values")
+        attentionFactor = try h.real(
+            "rope.scaling.attn_factor", 0...1e6, fuzz: Domains.scales.filter { $0 > 0 }, default: 1,
+            "multiplies the rotated values")
         try h.note("rope.scaling.finetuned", "whether the model was trained with the stretched positions")
         yarn = scaling == .yarn ? try YaRN(&h, roundsRamp: roundsRamp) : YaRN()
         self.sections = try sections?.read(&h, pairs: rotated / 2)
     }
 
-    /// The magnitude that YaRN gives queries and keys each: `0.1 m ln(factor) + 1`, with `m` 1 but for DeepSeek's models.
+    /// The magnitude that YaRN gives queries and keys each: `0.1 m ln(factor) + 1`, with `m` 1 but for DeepSeek's
+    /// models.
     public static func yarnMagnitude(_ factor: Double, _ m: Double = 1) -> Double {
         factor <= 1 ? 1 : 0.1 * m * log(factor) + 1
     }

@@ -38,7 +38,8 @@ public struct ScaledDecoder: Sendable {
     public var fusesExperts = false
 
     public init(
-        _ h: inout some Hyperparameters, bidirectional: Bool = true, mayShareExpert: Bool = true, areExpertsUsual: Bool = false
+        _ h: inout some Hyperparameters, bidirectional: Bool = true, mayShareExpert: Bool = true,
+        areExpertsUsual: Bool = false
     ) throws {
         dimensions = try Dimensions(&h)
         traits = try Traits(decoder: &h, bidirectional: bidirectional)
@@ -69,7 +70,8 @@ public struct ScaledDecoder: Sendable {
         let scales = Scales(
             embedding: try factor("embedding_scale", fuzz: [12, 1, 0, 0.5], "multiplies the token embedding") ?? 1,
             residual: try factor("residual_scale", fuzz: [0.25, 1, 0, 1.5], "multiplies what each part adds") ?? 1,
-            attention: try factor("attention.scale", fuzz: [0.25, 0.015625, 0, 1], "multiplies products of queries and keys"),
+            attention: try factor(
+                "attention.scale", fuzz: [0.25, 0.015625, 0, 1], "multiplies products of queries and keys"),
             logits: try h.real("logit_scale", 1e-6...1e6, fuzz: [1, 8, 0.5], "divides the logits"))
         try h.note("deepstack_mapping", "layers that features of an image are added to")
         return scales

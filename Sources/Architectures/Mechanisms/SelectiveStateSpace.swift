@@ -17,9 +17,12 @@ public struct SelectiveStateSpace: Hashable, Sendable {
 
     public init(_ h: inout some Hyperparameters, _ dimensions: Dimensions) throws {
         taps = try h.integer("ssm.conv_kernel", 2...64, fuzz: Domains.taps, "taps of the convolution")
-        inner = try h.integer("ssm.inner_size", 1...(1 << 20), fuzz: [2 * dimensions.embedding], "channels of the state space model")
-        stateSize = try h.integer("ssm.state_size", 1...4096, fuzz: [16, 1, 2, 3, 8, 17, 32, 64], "state elements of each channel")
-        timeStepRank = try h.integer("ssm.time_step_rank", 1...65536, fuzz: [4, 1, 2, 3, 8, 33], "width from which the time steps are made")
+        inner = try h.integer(
+            "ssm.inner_size", 1...(1 << 20), fuzz: [2 * dimensions.embedding], "channels of the state space model")
+        stateSize = try h.integer(
+            "ssm.state_size", 1...4096, fuzz: [16, 1, 2, 3, 8, 17, 32, 64], "state elements of each channel")
+        timeStepRank = try h.integer(
+            "ssm.time_step_rank", 1...65536, fuzz: [4, 1, 2, 3, 8, 33], "width from which the time steps are made")
     }
 
     /// `[T, D] → [T, D]`

@@ -18,7 +18,8 @@ public struct SharedCaches: Hashable, Sendable {
         }
         let possible = (0..<layers).filter { sources($0).allSatisfy { $0 != nil } }
         let shared = try h.integer(
-            key, 0...512, fuzz: possible, default: absent, "last layers that look at the keys and values of earlier ones")
+            key, 0...512, fuzz: possible, default: absent,
+            "last layers that look at the keys and values of earlier ones")
         self.sources = sources(shared).compactMap { $0 }
         try h.require(
             self.sources.count == layers, key, "attention.sliding_window_pattern",

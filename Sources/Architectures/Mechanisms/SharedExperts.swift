@@ -13,8 +13,8 @@ public struct SharedExperts: Hashable, Sendable {
     public enum Keys {
         /// `expert_shared_count`, each of the size of the other experts.
         case count
-        /// The same, and `expert_shared_feed_forward_length` where they are of another; what an absent count means, none only
-        /// where that is possible.
+        /// The same, and `expert_shared_feed_forward_length` where they are of another; what an absent count means,
+        /// none only where that is possible.
         case countAndSize(default: Int)
         /// `expert_shared_feed_forward_length`; what an absent one means.
         case size(default: Int)
@@ -25,7 +25,8 @@ public struct SharedExperts: Hashable, Sendable {
     ) throws {
         self.isGated = isGated
         let (countKey, aboutCount) = ("expert_shared_count", "experts that every token uses")
-        let (sizeKey, aboutSize) = ("expert_shared_feed_forward_length", "hidden units of the experts that every token uses")
+        let (sizeKey, aboutSize) =
+            ("expert_shared_feed_forward_length", "hidden units of the experts that every token uses")
         let sizes = Domains.feedForward
         switch keys {
         case .count:
@@ -39,7 +40,8 @@ public struct SharedExperts: Hashable, Sendable {
             if whole == 0 { try h.note(sizeKey, "there are no experts that every token uses") }
         case .size(let absent):
             size = absent == 0
-                ? try h.integer(sizeKey, 0...(1 << 20), fuzz: sizes + [0], default: 0, "\(aboutSize); 0: there are none")
+                ? try h.integer(
+                    sizeKey, 0...(1 << 20), fuzz: sizes + [0], default: 0, "\(aboutSize); 0: there are none")
                 : try h.integer(sizeKey, 1...(1 << 20), fuzz: sizes, default: absent, aboutSize)
             try h.note(countKey, aboutCount)
         }

@@ -2,7 +2,8 @@ import ModelGraph
 
 /// A mixture of experts each of which is weighed among those that were not chosen before it.
 ///
-/// Source: Liu et al. 2023 (SparseMixer) and 2024 (GRIN), as `sparsemixer` of transformers' `modeling_phimoe.py` has it.
+/// Source: Liu et al. 2023 (SparseMixer) and 2024 (GRIN), as `sparsemixer` of transformers' `modeling_phimoe.py` has
+/// it.
 extension Scope {
     /// `[T, D] → [T, D]`: experts of greatest logits, and for each the softmax over those not chosen before it whose
     /// logits are not less than its own by more than `2 · jitter` times the larger of its own and their magnitude.

@@ -18,12 +18,14 @@ public struct StateSpaceDuality: Hashable, Sendable {
     ) throws {
         taps = try h.integer("ssm.conv_kernel", 2...64, fuzz: Domains.taps, "taps of the convolution")
         inner = try h.integer("ssm.inner_size", 1...(1 << 20), fuzz: channels, "channels of the state space model")
-        stateSize = try h.integer("ssm.state_size", 1...4096, fuzz: [16, 32, 64, 128, 1, 3, 33], "state elements of each channel")
+        stateSize = try h.integer(
+            "ssm.state_size", 1...4096, fuzz: [16, 32, 64, 128, 1, 3, 33], "state elements of each channel")
         heads = try h.integer("ssm.time_step_rank", 1...65536, fuzz: Domains.divisors(of: inner), "heads")
         try h.require(
             inner % heads == 0, "ssm.inner_size", "ssm.time_step_rank",
             because: "\(inner) channels do not divide among \(heads) heads")
-        groups = try h.integer("ssm.group_count", 1...65536, fuzz: Domains.divisors(of: heads), "groups of heads that share B and C")
+        groups = try h.integer(
+            "ssm.group_count", 1...65536, fuzz: Domains.divisors(of: heads), "groups of heads that share B and C")
         try h.require(
             heads % groups == 0, "ssm.time_step_rank", "ssm.group_count",
             because: "\(heads) heads do not divide among \(groups) groups")
@@ -40,7 +42,8 @@ public struct StateSpaceDuality: Hashable, Sendable {
         let shared = groups * stateSize
         let projected = block.linear("ssm_in", x, 2 * inner + 2 * shared + heads, bias: .rare)
         let gate = projected.columns(0, inner)
-        let step = projected.columns(2 * inner + 2 * shared, heads) + block.weight("ssm_dt.bias", [heads], .timeStepBias)
+        let step = projected.columns(2 * inner + 2 * shared, heads) + block.weight(
+            "ssm_dt.bias", [heads], .timeStepBias)
         let convolved = block.convolution(
             "ssm_conv1d", projected.columns(inner, inner + 2 * shared), taps: taps, bias: .usual)(.silu)
 
@@ -55,7 +58,8 @@ public struct StateSpaceDuality: Hashable, Sendable {
         var gated = g.apply(.gated(.swiglu), gate, y)
         let perGroup: Shape = [groups, inner / groups]
         let scale = mayLackNorm
-            ? block.optionalWeight("ssm_norm.weight", perGroup, .scale) : block.weight("ssm_norm.weight", perGroup, .scale)
+            ? block.optionalWeight("ssm_norm.weight", perGroup, .scale) : block.weight(
+                "ssm_norm.weight", perGroup, .scale)
         if let scale {
             let normed = gated.reshaped([tokens, groups, inner / groups]).norm(.rms, normalization.epsilon) * scale
             gated = normed.reshaped([tokens, inner])

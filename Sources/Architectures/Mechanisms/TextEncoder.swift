@@ -17,9 +17,12 @@ public struct TextEncoder: Hashable, Sendable {
             "pooling_type", among: classifies ? Pooling.allCases : Pooling.ofTexts, default: .none,
             "how the embeddings of a sequence become one")
         let classifierPooling = pooling == .rank
-            ? try h.option("classifier.pooling_type", among: [Pooling.cls, .mean], default: absent, "how embeddings become one before they are classified")
+            ? try h.option(
+                "classifier.pooling_type", among: [Pooling.cls, .mean], default: absent,
+                "how embeddings become one before they are classified")
             : .cls
-        labels = classifies ? try h.optionalLabels("classifier.output_labels", fuzz: [1, 2, 3], "names of the classes") ?? 1 : 1
+        labels = classifies ? try h.optionalLabels(
+            "classifier.output_labels", fuzz: [1, 2, 3], "names of the classes") ?? 1 : 1
         traits = Traits(isBidirectional: true, pooling: pooling, classifierPooling: classifierPooling)
     }
 
@@ -35,7 +38,8 @@ public struct TextEncoder: Hashable, Sendable {
         let model = g.model
         let dense = model.optionalWeight("cls.weight", [width, width], .projection)
         let denseBias = dense == nil ? nil : model.bias("cls", [width], bias)
-        let scale = dense == nil || normalization == nil ? nil : model.optionalWeight("cls.norm.weight", [width], .scale)
+        let scale = dense == nil || normalization == nil ? nil : model.optionalWeight(
+            "cls.norm.weight", [width], .scale)
         let shape: Shape = [labels, width]
         let out = isClassifier
             ? model.weight("cls.output.weight", shape, .projection)
@@ -76,7 +80,8 @@ struct PostNormEncoder: Sendable {
         attention = try GroupedQueryAttention(
             &h, dimensions, headSize: .splitEmbedding, evenHeads: evenHeads, grouping: grouping)
         feedForward = try h.feedForwardLength()
-        tokenTypes = try h.integer("tokenizer.ggml.token_type_count", 1...65536, fuzz: [2, 1, 3], "kinds of tokens; all are of the first")
+        tokenTypes = try h.integer(
+            "tokenizer.ggml.token_type_count", 1...65536, fuzz: [2, 1, 3], "kinds of tokens; all are of the first")
         text = try TextEncoder(&h, classifies: classifies)
     }
 
@@ -90,7 +95,8 @@ struct PostNormEncoder: Sendable {
     ///   - feed: the feed-forward network: a block's scope, its number, `[T, D] → [T, D]`.
     ///   - head: see `GraphBuilder.embeddings`.
     func build(
-        _ g: GraphBuilder, positions: Value? = nil, types: GraphBuilder.Presence? = .some, qkvBias: Scope.Bias = .optional,
+        _ g: GraphBuilder, positions: Value? = nil, types: GraphBuilder.Presence? = .some,
+        qkvBias: Scope.Bias = .optional,
         outputBias: Scope.Bias = .optional, turn: (Scope, Value, Value) -> (Value, Value) = { ($1, $2) },
         scores: Value? = nil, mixed norm: ((Scope, Value, Value) -> Value)? = nil,
         feed: (Scope, Int, Value) -> Value, head: (Value) -> Value = { $0 }

@@ -18,7 +18,8 @@ public struct WindowPattern: Hashable, Sendable {
         let layers = dimensions.layers
         let pattern = try h.optionalPattern(
             "attention.sliding_window_pattern", 0...512, fuzz: [2, 3, 4, 0], layers: layers,
-            "the layers with a window: a flag each, or a period of which the \(startsUnlimited ? "first" : "last") has none (0: all have)")
+            "the layers with a window: a flag each, or a period of which the \(startsUnlimited ? "first" : "last") "
+                + "has none (0: all have)")
         let isWindowed: (Int) -> Bool = switch pattern ?? .period(period) {
         case .flags(let flags): { flags[$0] }
         case .period(0): { _ in true }
@@ -32,7 +33,8 @@ public struct WindowPattern: Hashable, Sendable {
         _ h: inout some Hyperparameters, _ dimensions: Dimensions, period: Int
     ) throws -> WindowPattern {
         let window = try h.integer(
-            "attention.sliding_window", 0...(1 << 30), fuzz: lengths, default: 0, "positions that a window holds; 0: no windows")
+            "attention.sliding_window", 0...(1 << 30), fuzz: lengths, default: 0,
+            "positions that a window holds; 0: no windows")
         return window == 0
             ? WindowPattern(unlimited: dimensions)
             : try WindowPattern(&h, dimensions, window: .sliding(window), period: period)
@@ -44,7 +46,9 @@ public struct WindowPattern: Hashable, Sendable {
         let ends = (dimensions.predictionBlocks > 0 ? [true, false] : [true]).map {
             Array(repeating: $0, count: dimensions.predictionBlocks)
         }
-        let layouts = (LayerLayouts.mixtures(of: dimensions.layers) + [all]).flatMap { layers in ends.map { layers + $0 } }
+        let layouts = (LayerLayouts.mixtures(of: dimensions.layers) + [all]).flatMap { layers in
+            ends.map { layers + $0 }
+        }
         let flags = try h.flags(
             "attention.sliding_window_pattern", layouts: layouts, layers: dimensions.blocks, "the layers with a window")
         masks = flags.map { Mask(causal: true, window: $0 ? window : .unlimited) }
@@ -56,7 +60,8 @@ public struct WindowPattern: Hashable, Sendable {
         startsUnlimited: Bool = false
     ) throws {
         try self.init(
-            &h, dimensions, window: .symmetric(length / 2), period: period, causal: false, startsUnlimited: startsUnlimited)
+            &h, dimensions, window: .symmetric(length / 2), period: period, causal: false,
+            startsUnlimited: startsUnlimited)
     }
 
     /// What each layer sees, where the metadata must say which have a window.
@@ -101,7 +106,8 @@ extension RotaryEmbedding {
             let (key, valid, fuzz) = ("rope.freq_base_swa", 1...1e12, [10_000.0, 100, 1_000_000])
             let about = "base of the rotation frequencies of layers with a window"
             windowedBase = isRequired
-                ? try h.real(key, valid, fuzz: fuzz, about) : try h.real(key, valid, fuzz: fuzz, default: rotary.base, about)
+                ? try h.real(key, valid, fuzz: fuzz, about) : try h.real(
+                    key, valid, fuzz: fuzz, default: rotary.base, about)
         }
 
         public func rope(isWindowed: Bool) -> Rope { rotary.rope(base: isWindowed ? windowedBase : rotary.base) }

@@ -127,7 +127,8 @@ typedef struct {
         const int *first, const int *last, const int *sequences, const int *cell_positions,
         const int *cell_sequences, float *y, long tokens, long cells);
 
-    /// `y [tokens, cells] = Σ weights [tokens, heads] · max(0, queries · keys) + mask`; `scratch`: `heads × cells` floats.
+    /// `y [tokens, cells] = Σ weights [tokens, heads] · max(0, queries · keys) + mask`; `scratch`: `heads × cells`
+    /// floats.
     void (*index_scores)(
         const float *queries, const float *keys, const float *weights, const float *mask, float *y, long tokens,
         long heads, long size, long cells, float *scratch);

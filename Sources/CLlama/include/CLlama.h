@@ -58,8 +58,8 @@ struct llama_bridge_session {
     bool embeddings, unified, whole_window_caches, offloads_caches, offloads_ops;
 };
 
-// Tokens; `sequences` is a set of bits, `wants_output` one byte a token. Where there are embeddings, a row a token, they
-// are in place of ids, or beside them in a model that has states.
+// Tokens; `sequences` is a set of bits, `wants_output` one byte a token. Where there are embeddings, a row a token,
+// they are in place of ids, or beside them in a model that has states.
 struct llama_bridge_batch {
     int count;
     const int32_t *ids, *positions;

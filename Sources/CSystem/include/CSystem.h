@@ -42,8 +42,8 @@ int csystem_fork(int *end);
 void csystem_report_crashes(int descriptor);
 
 #ifdef __linux__
-// Of Swift's runtime: the name of a symbol of Swift or C++, as people write it, which the caller frees where there is no
-// `buffer`; null where it is no such symbol.
+// Of Swift's runtime: the name of a symbol of Swift or C++, as people write it, which the caller frees where there is
+// no `buffer`; null where it is no such symbol.
 char *_swift_backtrace_demangle(const char *symbol, size_t length, char *buffer, size_t *size);
 #endif
 

@@ -90,7 +90,8 @@ extension CPUCompiler {
             let positions = UnsafeBufferPointer(start: run.indices(positions), count: shape[1])
             let cells = UnsafeBufferPointer(start: run.indices(cells), count: shape[2])
             func bucket(_ distance: Int) -> Int {
-                relativePositionBucket(distance, buckets: buckets, bidirectional: bidirectional, maxDistance: maxDistance)
+                relativePositionBucket(
+                    distance, buckets: buckets, bidirectional: bidirectional, maxDistance: maxDistance)
             }
             // Logarithms cost: where distances recur, each bucket is worked out once.
             let least = Int(cells.min() ?? 0) - Int(positions.max() ?? 0)
@@ -169,13 +170,16 @@ extension CPUCompiler {
                     for block in best.indices { best[block] = -.infinity }
                     for cell in 0..<cells where seen[cell] > -.infinity {
                         let block = blocks[cell]
-                        best[block] = selection.isLocal(block: block, to: position) ? .infinity : max(best[block], row[cell])
+                        best[block] = selection.isLocal(block: block, to: position) ? .infinity : max(
+                            best[block], row[cell])
                     }
                     for cell in 0..<cells { result[cell] = -.infinity }
                     for _ in 0..<min(selection.count, best.count) {
-                        guard let value = best.max(), value > -.infinity, let block = best.firstIndex(of: value) else { break }
+                        guard let value = best.max(), value > -.infinity,
+                            let block = best.firstIndex(of: value) else { break }
                         best[block] = -.infinity
-                        for cell in 0..<cells where blocks[cell] == block && seen[cell] > -.infinity { result[cell] = 0 }
+                        for cell in 0..<cells where blocks[cell] == block
+                            && seen[cell] > -.infinity { result[cell] = 0 }
                     }
                 }
             }

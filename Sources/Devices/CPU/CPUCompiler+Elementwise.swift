@@ -49,7 +49,8 @@ extension CPUCompiler {
 
     private mutating func combine(_ code: CPUBinary, _ a: ValueID, _ b: ValueID, _ y: ValueID) throws {
         let loops = Loops(shape(b), over: shape(y))
-        guard loops.extents.count <= Int(CPU_MAX_RANK) else { throw CPUDevice.error("a broadcast of rank \(loops.extents.count)") }
+        guard loops.extents.count <= Int(
+            CPU_MAX_RANK) else { throw CPUDevice.error("a broadcast of rank \(loops.extents.count)") }
         let kernel = kernels.binary
         step { kernel(code, $0[a], $0[b], $0[y], loops.extents, loops.strides, loops.extents.count) }
     }
@@ -58,7 +59,8 @@ extension CPUCompiler {
         let (from, to) = (shape(x), shape(y))
         let inner = from.count(after: axis)
         let outer = from.count(before: axis)
-        step { cpu_copy_rows($0[y], to[axis] * inner, $0[x] + start * inner, from[axis] * inner, to[axis] * inner, outer) }
+        step { cpu_copy_rows(
+            $0[y], to[axis] * inner, $0[x] + start * inner, from[axis] * inner, to[axis] * inner, outer) }
     }
 
     mutating func concatenate(_ axis: Int, _ operands: [ValueID], _ y: ValueID) {

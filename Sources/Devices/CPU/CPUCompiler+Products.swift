@@ -66,7 +66,8 @@ extension CPUCompiler {
                                 x: run[x], x_stride: k, x_rows: xRows + first,
                                 weight: matrix.pointer + expert * n * matrix.rowBytes, weight_stride: matrix.rowBytes,
                                 weight_step: matrix.stepBytes, type: matrix.type.rawValue, y: run[y], y_stride: n,
-                                y_rows: yRows + first, rows: starts[expert + 1] - first, outputs: n, inputs: k, scratch: run.scratch))
+                                y_rows: yRows + first, rows: starts[expert + 1] - first, outputs: n, inputs: k,
+                                scratch: run.scratch))
                     }
                 }
             }

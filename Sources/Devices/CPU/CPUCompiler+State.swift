@@ -74,7 +74,8 @@ extension CPUCompiler {
         step { run in
             var pass = try run.slots(id, slots, tokens: shape[0])
             kernel(
-                &pass, run[operands[0]], run[operands[1]], run[operands[2]], run[operands[3]], bonus.map { UnsafePointer(run[$0]) },
+                &pass, run[operands[0]], run[operands[1]], run[operands[2]], run[operands[3]],
+                bonus.map { UnsafePointer(run[$0]) },
                 run[y], shape[1], shape[2], gate[2], Float(scale), run.scratch)
         }
     }

@@ -33,7 +33,9 @@ struct CPUCompiler {
         let operands = node.operands
         let y = node.result
         for operand in operands {
-            guard let place = plan[operand] else { throw CPUDevice.error("\(node.op.name): nothing gives value \(operand)") }
+            guard let place = plan[operand] else {
+                throw CPUDevice.error("\(node.op.name): nothing gives value \(operand)")
+            }
             if case .weight(let index) = place { usedWeights.insert(index) }
         }
 
@@ -100,7 +102,9 @@ struct CPUCompiler {
         case .windowPosition(let length, let part):
             let (positions, count) = (operands[0], shape(y)[0])
             step { run in
-                for i in 0..<count { run.indices(y)[i] = Int32(part.of(Int(run.indices(positions)[i]), length: length)) }
+                for i in 0..<count {
+                    run.indices(y)[i] = Int32(part.of(Int(run.indices(positions)[i]), length: length))
+                }
             }
         case .replace(let table):
             let (indices, count) = (operands[0], shape(y)[0])
@@ -126,7 +130,8 @@ struct CPUCompiler {
         case .convolution(let id): convolution(id, floats(operands[0]), floats(operands[1]), operands[2], y)
         case .tokenShift(let id): tokenShift(id, floats(operands[0]), operands[1], y)
         case .selectiveScan(let id): selectiveScan(id, operands[0..<5].map { floats($0) }, operands[5], y)
-        case .gatedDeltaRule(let id, let scale): gatedDeltaRule(id, scale, operands[0..<5].map { floats($0) }, operands[5], y)
+        case .gatedDeltaRule(let id, let scale): gatedDeltaRule(
+            id, scale, operands[0..<5].map { floats($0) }, operands[5], y)
         case .linearAttention(let id, let scale, let bonus):
             linearAttention(
                 id, scale, operands[0..<4].map { floats($0) }, bonus: bonus ? floats(operands[4]) : nil,

@@ -61,7 +61,8 @@ final class CPUExecutable: Executable {
         let graph = segment.graph
         let tensors = try self.tensors(weights)
         let states = try self.states(states)
-        return try device.arenas.withMemory(count: plan.arenaSize + compiler.tableSize + compiler.temporarySize) { arena in
+        return try device.arenas.withMemory(
+            count: plan.arenaSize + compiler.tableSize + compiler.temporarySize) { arena in
             let count = max(1, graph.values.count)
             return try withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Float>.self, capacity: count) { values in
                 for value in graph.values.indices {
@@ -70,7 +71,8 @@ final class CPUExecutable: Executable {
                     case .weight(let index):
                         // Steps only read weights; those that read them encoded do not look here.
                         let floats = compiler.floatWeights.contains(index) ? tensors[index]?.floats : nil
-                        values.initializeElement(at: value, to: floats.map(UnsafeMutablePointer.init(mutating:)) ?? arena)
+                        values.initializeElement(
+                            at: value, to: floats.map(UnsafeMutablePointer.init(mutating:)) ?? arena)
                     case .state(let id): values.initializeElement(at: value, to: states[id]?.memory ?? arena)
                     case nil: values.initializeElement(at: value, to: arena)
                     }
@@ -109,7 +111,8 @@ final class CPUExecutable: Executable {
             }
             guard state.rowCount == declared.row.count, state.rows >= rows else {
                 throw CPUDevice.error(
-                    "\(declared.name): \(state.rows) rows of \(state.rowCount) where \(rows) of \(declared.row) are needed")
+                    "\(declared.name): \(state.rows) rows of \(state.rowCount) "
+                        + "where \(rows) of \(declared.row) are needed")
             }
             states[id] = state
         }

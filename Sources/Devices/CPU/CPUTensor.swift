@@ -17,7 +17,8 @@ final class CPUTensor: DeviceTensor {
     init(_ tensor: TensorData, kernels: CPUKernelTable) throws {
         let (row, rows) = (tensor.shape.last, tensor.shape.rows)
         guard let size = tensor.type.byteCount(rowLength: row, rows: rows), tensor.bytes.count == size else {
-            throw CPUDevice.error("\(tensor.name): \(tensor.bytes.count) bytes for \(tensor.shape) of \(tensor.type.name)")
+            throw CPUDevice.error(
+                "\(tensor.name): \(tensor.bytes.count) bytes for \(tensor.shape) of \(tensor.type.name)")
         }
         name = tensor.name
         shape = tensor.shape

@@ -3,8 +3,8 @@ import Foundation
 /// The discontinuous decisions that one session on the reference makes, in the order in which it makes them.
 ///
 /// Which decisions there are, and in which order, depends on the model and the script alone, never on the values:
-/// decision `i` of an exact and of a rounded run is the same one, however it falls. So one can be told how to fall. A log
-/// belongs to one device object that one session uses; otherwise the decisions of several sessions are mixed.
+/// decision `i` of an exact and of a rounded run is the same one, however it falls. So one can be told how to fall. A
+/// log belongs to one device object that one session uses; otherwise the decisions of several sessions are mixed.
 public final class DecisionLog: @unchecked Sendable {
     private let lock = NSLock()
     private var made: [Decision] = []
@@ -56,15 +56,16 @@ public struct Decision: Hashable, Sendable {
     /// How many of each are kept.
     public static let contenders = 3
 
-    /// What the scores of those few would have it take, the earlier of equals: what is taken, unless that was prescribed.
+    /// What the scores of those few would have it take, the earlier of equals: what is taken, unless that was
+    /// prescribed.
     public var unprescribed: [Int] {
         let contenders = (least + greatest).sorted { ($0.score, $1.index) > ($1.score, $0.index) }
         let others = taken.filter { index in !least.contains { $0.index == index } }
         return (others + contenders.prefix(least.count).map(\.index)).sorted()
     }
 
-    /// The score of the last that is taken, less the best that is not: below 0 where the decision was prescribed and the
-    /// scores would have it otherwise.
+    /// The score of the last that is taken, less the best that is not: below 0 where the decision was prescribed and
+    /// the scores would have it otherwise.
     public var margin: Double {
         guard let last = least.first, let best = greatest.first else { return .infinity }
         return last.score - best.score

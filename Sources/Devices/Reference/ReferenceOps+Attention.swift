@@ -33,7 +33,9 @@ extension ReferenceOps {
                         reference_add(weights[t * heads + h], products, row, squares, cells)
                     }
                 }
-                for c in 0..<cells { row[c] = mask[t * cells + c] > -.infinity ? row[c] + mask[t * cells + c] : -.infinity }
+                for c in 0..<cells {
+                    row[c] = mask[t * cells + c] > -.infinity ? row[c] + mask[t * cells + c] : -.infinity
+                }
             }
         }
     }
@@ -101,7 +103,8 @@ extension ReferenceOps {
                             rounder.sums(y, count: size, terms: count, unit: unit, isNarrow: isNarrow) { squares in
                                 for i in 0..<count {
                                     reference_add(
-                                        weights[i] / total, values.row(visible[i] + g), y, isNarrow ? nil : squares, size)
+                                        weights[i] / total, values.row(visible[i] + g), y, isNarrow ? nil : squares,
+                                        size)
                                     if isNarrow, let squares {
                                         for j in 0..<size { squares[j] += y[j] * y[j] }
                                     }

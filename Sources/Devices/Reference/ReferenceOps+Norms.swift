@@ -46,8 +46,8 @@ extension ReferenceOps {
         }
     }
 
-    /// `(x [T, D], sequences [T]) → [T, D]`: `y = (x − mean) / √(variance + ε)` of each group of columns, over the tokens
-    /// that share a sequence.
+    /// `(x [T, D], sequences [T]) → [T, D]`: `y = (x − mean) / √(variance + ε)` of each group of columns, over the
+    /// tokens that share a sequence.
     static func groupNorm(
         _ groups: Int, _ epsilon: Double, _ x: ReferenceValue, _ sequences: ReferenceValue, _ y: Doubles,
         _ rounder: Rounder

@@ -2,8 +2,8 @@ import Foundation
 import ModelGraph
 
 extension ReferenceOps {
-    /// `(x [T, H, D], positions [T] or [S, T], [factors [dimensions / 2]]) → [T, H, D]`: pair `i` of every head is turned
-    /// by `position · frequency(i)`: `(a, b) → magnitude · (a cos − b sin, a sin + b cos)`. The frequencies are
+    /// `(x [T, H, D], positions [T] or [S, T], [factors [dimensions / 2]]) → [T, H, D]`: pair `i` of every head is
+    /// turned by `position · frequency(i)`: `(a, b) → magnitude · (a cos − b sin, a sin + b cos)`. The frequencies are
     /// defined at `Rope`, and of several positions of a token, which is pair `i`'s.
     static func rope(
         _ rope: Rope, _ x: ReferenceValue, _ positions: ReferenceValue, factors: ReferenceValue?, _ y: Doubles,

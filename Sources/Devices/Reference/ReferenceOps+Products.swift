@@ -24,7 +24,8 @@ extension ReferenceOps {
         let arithmetic = rounder.arithmetic(weight.type, rows: rows)
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
-            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
+            rounder.sums(
+                y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
                 reference_products(x, weight.elements, y, squares, rows, outputs, inputs)
             }
         }
@@ -44,7 +45,9 @@ extension ReferenceOps {
         let arithmetic = rounder.arithmetic(weight.type, rows: experts.shape[0], isOfExperts: true)
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
-            rounder.sums(y, count: experts.count * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
+            rounder.sums(
+                y, count: experts.count * outputs, terms: inputs, unit: unit,
+                isNarrow: arithmetic.hasNarrowSums) { squares in
                 for (expert, results) in users.enumerated() where !results.isEmpty {
                     let rows = hasOneRow ? results.map { $0 / used } : results
                     reference_products_of_rows(
@@ -61,7 +64,8 @@ extension ReferenceOps {
         let arithmetic = rounder.arithmetic(weight.type, rows: x.shape[0])
         rounder.operands(x.elements, count: x.count, arithmetic, hasSums: weight.type.hasMinima) { x in
             let unit = rounder.productUnit(arithmetic, type: weight.type, terms: inputs)
-            rounder.sums(y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
+            rounder.sums(
+                y, count: rows * outputs, terms: inputs, unit: unit, isNarrow: arithmetic.hasNarrowSums) { squares in
                 for row in 0..<rows {
                     let start = row * outputs
                     reference_products(

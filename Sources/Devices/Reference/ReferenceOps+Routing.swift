@@ -5,8 +5,9 @@ extension ReferenceOps {
     /// first. Of several groups, the best are chosen first, by the sum of their one or two best scores, and only their
     /// experts take part. Sources: see `Routing`.
     ///
-    /// Its decisions are, token by token, which groups take part and which experts are used, where not all are. The order among those that are taken is no decision: every use of the
-    /// result is a product with, or a weight of, each expert, and they are summed.
+    /// Its decisions are, token by token, which groups take part and which experts are used, where not all are. The
+    /// order among those that are taken is no decision: every use of the result is a product with, or a weight of, each
+    /// expert, and they are summed.
     static func topExperts(
         _ routing: Routing, _ scores: ReferenceValue, _ y: Doubles, _ rounder: Rounder, _ log: DecisionLog?
     ) throws {
@@ -16,7 +17,8 @@ extension ReferenceOps {
             var candidates = Array(row.indices)
             if routing.groupsUsed < routing.groups {
                 let groupScores = (0..<routing.groups).map { group in
-                    rounder.inner(row[group * size ..< (group + 1) * size].sorted(by: >).prefix(routing.groupBest).reduce(0, +))
+                    rounder.inner(
+                        row[group * size ..< (group + 1) * size].sorted(by: >).prefix(routing.groupBest).reduce(0, +))
                 }
                 candidates = try greatest(routing.groupsUsed, of: groupScores, among: Array(groupScores.indices), log)
                     .sorted().flatMap { $0 * size ..< ($0 + 1) * size }
@@ -40,10 +42,11 @@ extension ReferenceOps {
         }
     }
 
-    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`: 0 for the cells that the token sees of
-    /// its local blocks and of those of greatest score, −∞ elsewhere; a block's score is its cells' greatest.
+    /// `(scores [T, H, C], mask [T, C], positions [T], cellPositions [C]) → [H, T, C]`: 0 for the cells that the token
+    /// sees of its local blocks and of those of greatest score, −∞ elsewhere; a block's score is its cells' greatest.
     ///
-    /// Its decisions are, token by token and head by head, which blocks are taken, where not all that the token sees are.
+    /// Its decisions are, token by token and head by head, which blocks are taken, where not all that the token sees
+    /// are.
     static func topBlocks(
         _ selection: BlockSelection, _ scores: ReferenceValue, _ mask: ReferenceValue, _ positions: ReferenceValue,
         _ cellPositions: ReferenceValue, _ y: Doubles, _ log: DecisionLog?

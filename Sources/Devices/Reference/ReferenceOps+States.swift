@@ -153,16 +153,16 @@ extension ReferenceOps {
         }
     }
 
-    /// `(q [T, H, S], k [T, H, S], v [T, H, S], g [T, H, 1 or S], [bonus [H, S]], slots [T]) → [T, H, S]`, for the state
-    /// `M [H, S, S]`, of which row `i` belongs to key element `i`:
+    /// `(q [T, H, S], k [T, H, S], v [T, H, S], g [T, H, 1 or S], [bonus [H, S]], slots [T]) → [T, H, S]`, for the
+    /// state `M [H, S, S]`, of which row `i` belongs to key element `i`:
     ///
     ///     M[i] ← exp(g[i]) · M[i] + k[i] · v
     ///     y = scale · Σ_i q[i] · M[i]
     ///
     /// With a bonus, `y = scale · Σ_i q[i] · (M[i] + bonus[i] · k[i] · v)` is taken before `M` changes.
     ///
-    /// Sources: Yang et al. 2023, "Gated Linear Attention", section 4; Qin et al. 2024, "Lightning Attention-2" (one `g` a
-    /// head); Peng et al. 2024, "Eagle and Finch", section 4.1 (the bonus).
+    /// Sources: Yang et al. 2023, "Gated Linear Attention", section 4; Qin et al. 2024, "Lightning Attention-2" (one
+    /// `g` a head); Peng et al. 2024, "Eagle and Finch", section 4.1 (the bonus).
     static func linearAttention(
         _ q: ReferenceValue, _ k: ReferenceValue, _ v: ReferenceValue, _ g: ReferenceValue, bonus: ReferenceValue?,
         _ slots: ReferenceValue, _ scale: Double, _ state: ReferenceState, _ y: Doubles, _ rounder: Rounder
@@ -187,7 +187,9 @@ extension ReferenceOps {
                     let own = bonus.row(h)
                     rounder.sums(sums, count: size, terms: 2 * size) { squares in
                         recall(squares)
-                        for i in 0..<size { reference_add(scale * query[i] * own[i] * key[i], value, sums, squares, size) }
+                        for i in 0..<size {
+                            reference_add(scale * query[i] * own[i] * key[i], value, sums, squares, size)
+                        }
                     }
                 }
                 for i in 0..<size {

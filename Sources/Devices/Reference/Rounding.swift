@@ -38,8 +38,8 @@ import GGUF
 ///   their operands err likewise.
 /// - *Narrow sums*: as sums, of the format named for them.
 /// - *Overflow of half precision*, where it is the format of an element, or of a block's step or sum: infinities.
-/// - *Functions* that are less exact than the storage: their results err as the format named for them; gelu from a table
-///   of half precision has its argument rounded too.
+/// - *Functions* that are less exact than the storage: their results err as the format named for them; gelu from a
+///   table of half precision has its argument rounded too.
 /// - *Subnormal numbers*: a result below float32's least normal number becomes one of its two neighbours among the
 ///   multiples of the least one, each with the probability that keeps the expectation; where they are flushed, it may
 ///   become zero, and so may that of a sigmoid anywhere, since `1 / (1 + e⁻ˣ)` overflows before.
@@ -120,7 +120,8 @@ final class Rounder {
     /// - Parameters:
     ///   - y: where `add` writes or adds the sums.
     ///   - unit: what multiplies the root sum of squares; nil: as of the accumulation.
-    ///   - isNarrow: whether it is done in half precision: what that does not hold, on the way or in the end, is infinite.
+    ///   - isNarrow: whether it is done in half precision: what that does not hold, on the way or in the end, is
+    ///     infinite.
     ///   - add: is given the place for the sums of the terms' squares, zeros; nil where nothing is rounded.
     func sums(
         _ y: Doubles, count: Int, terms: Int, unit: Double? = nil, isNarrow: Bool = false, _ add: (Doubles?) -> Void
@@ -275,8 +276,8 @@ final class Rounder {
         return x == 0 ? x : x + max(abs(x) * Precision.Format.float16.unit, 0x1p-25) * (2 * fraction() - 1)
     }
 
-    /// Half a step of each block of `size` elements, which has `levels` steps to a side. Blocks of 32 keep the step, and
-    /// their sum where that is needed, in half precision: one beyond that makes their elements infinite.
+    /// Half a step of each block of `size` elements, which has `levels` steps to a side. Blocks of 32 keep the step,
+    /// and their sum where that is needed, in half precision: one beyond that makes their elements infinite.
     private func blocks(_ x: Doubles, _ count: Int, of size: Int, levels: Double, hasSums: Bool = false) {
         for start in stride(from: 0, to: count, by: size) {
             let range = start..<min(start + size, count)

@@ -30,7 +30,9 @@ extension FaultCatalogue {
         mask("window-one-sided", "a window that reaches both ways ends at the earlier side only") { mask in
             if case .symmetric(let extent) = mask.window { mask.window = .sliding(extent + 1) }
         },
-        mask("window-whole-each-way", "a window that reaches both ways reaches its whole length each way, not half") { mask in
+        mask(
+            "window-whole-each-way",
+            "a window that reaches both ways reaches its whole length each way, not half") { mask in
             if case .symmetric(let extent) = mask.window, extent > 0 { mask.window = .symmetric(2 * extent) }
         },
         mask("mask-not-causal", "tokens see later ones of their micro-batch") { $0.causal = false },

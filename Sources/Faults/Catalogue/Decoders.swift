@@ -38,7 +38,8 @@ extension FaultCatalogue {
             return .op(.affine(scale: 1, bias: 0), of: site)
         },
         Fault(
-            "attention-scale-by-head-size", "scores are divided by √(the size of a head), whatever the factor", tokens: 2
+            "attention-scale-by-head-size", "scores are divided by √(the size of a head), whatever the factor",
+            tokens: 2
         ) { site in
             guard case .attention(var attention) = site.op else { return nil }
             let scale = 1 / Double(site.shape(0).last).squareRoot()

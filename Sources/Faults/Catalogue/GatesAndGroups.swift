@@ -7,15 +7,20 @@ extension FaultCatalogue {
             guard case .binary(.multiply) = site.op, site.isAttentionGate(1) else { return nil }
             return .op(.affine(scale: 1, bias: 0), [site.operands[0]])
         },
-        Fault("attention-gate-of-first-head", "every head is gated as the first is, every element as the first") { site in
+        Fault(
+            "attention-gate-of-first-head", "every head is gated as the first is, every element as the first") { site in
             guard site.givesAttentionGate, site.shape.last > 1 else { return nil }
             return .result { gates, _ in gates.mapRows { row in row = row.map { _ in row[0] } } }
         },
-        Fault("attention-gate-without-function", "attention is multiplied by what its gate should be a function of") { site in
+        Fault(
+            "attention-gate-without-function",
+            "attention is multiplied by what its gate should be a function of") { site in
             guard site.givesAttentionGate else { return nil }
             return .op(.affine(scale: 1, bias: 0), of: site)
         },
-        Fault("activation-bounded-below-too", "what a gate's function gives is bounded from both sides by its limit") { site in
+        Fault(
+            "activation-bounded-below-too",
+            "what a gate's function gives is bounded from both sides by its limit") { site in
             guard case .clamp(-.infinity, let limit) = site.op else { return nil }
             return .op(.clamp(lower: -min(limit, 0.25), upper: limit), of: site)
         },
@@ -28,7 +33,8 @@ extension FaultCatalogue {
             return .result { groups, _ in groups.mapRows { row in row = row.map { _ in row[0] } } }
         },
         Fault("expert-groups-reversed", "the first group of experts is the last") { site in
-            guard case .expertGroups(let size) = site.op, let top = site.producer(0), case .topExperts = top.op else { return nil }
+            guard case .expertGroups(let size) = site.op, let top = site.producer(0),
+                case .topExperts = top.op else { return nil }
             let last = Double(top.shape(0)[1] / size - 1)
             return .result { groups, _ in groups.map { last - $0 } }
         },

@@ -47,7 +47,8 @@ extension FaultCatalogue {
 extension Site {
     /// Whether each row is multiplied by one sigmoid.
     fileprivate var gatesRows: Bool {
-        guard case .binary(.multiply) = op, let gate = producer(1), case .unary(.sigmoid) = gate.op else { return false }
+        guard case .binary(.multiply) = op, let gate = producer(1),
+            case .unary(.sigmoid) = gate.op else { return false }
         return gate.shape.last == 1 && shape.last > 1
     }
 }

@@ -16,8 +16,8 @@ extension Case {
         return "\(amount(layers, "layer")), \(amount(tokens, "token"))\(transformed): \(shown.joined(separator: "; "))"
     }
 
-    /// What is not as in the simplest model and session of the architecture, in as many lines of about 100 columns as it
-    /// takes; what the summary has is not said again.
+    /// What is not as in the simplest model and session of the architecture, in as many lines of about 100 columns as
+    /// it takes; what the summary has is not said again.
     public var peculiarityLines: [String] {
         var words = peculiarities.filter { if case .step = $0 { false } else { true } }.map { self.words(of: $0) }
         if script.options.context != Script.Options().context { words.append("context \(script.options.context)") }

@@ -15,8 +15,8 @@ public struct Case: Hashable, Sendable, Codable {
     public var script: Script
     /// Those under test. The reference is not among them.
     public var devices: [String]
-    /// Of the check `metamorphic`: what is done to the model, beside which it is as it was; of others, the model is that
-    /// one.
+    /// Of the check `metamorphic`: what is done to the model, beside which it is as it was; of others, the model is
+    /// that one.
     public var transformation: Transformation?
     /// Of the check `rejects`: what is wrong with the metadata.
     public var contradiction: Contradiction?

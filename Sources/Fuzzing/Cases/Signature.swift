@@ -75,7 +75,8 @@ extension String {
     /// Whether a function only states what its caller asked for: it makes the nodes of ggml's graphs, or is of the C++
     /// library.
     fileprivate var isHelper: Bool {
-        if hasPrefix("lib") && contains(".so") || hasPrefix("std::") || hasPrefix("__") || hasPrefix("operator ") { return true }
+        if hasPrefix("lib")
+            && contains(".so") || hasPrefix("std::") || hasPrefix("__") || hasPrefix("operator ") { return true }
         guard hasPrefix("ggml_"), !hasPrefix("ggml_backend_buffer") else { return hasPrefix("ggml_") }
         let parts = [
             "compute", "vec", "backend", "gemm", "gemv", "cuda", "vk", "quantize", "cpu", "opt", "gallocr",

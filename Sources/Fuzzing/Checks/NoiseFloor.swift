@@ -44,8 +44,8 @@ public final class NoiseFloor {
     public init(_ script: Script, exact: Transcript, precision: Precision) {
         self.script = script
         self.exact = exact
-        // The reference computes in float64 itself: it can imitate the errors of float32, which are 2²⁹ times as large, and
-        // its own are added to those of the device.
+        // The reference computes in float64 itself: it can imitate the errors of float32, which are 2²⁹ times as large,
+        // and its own are added to those of the device.
         scale = precision.storage == .float64 ? 2 * 0x1p-29 : 1
         self.precision = precision.narrowed
         // A sequence by itself is one batch.
@@ -96,8 +96,8 @@ public final class NoiseFloor {
 
     /// The decisions, from number `first` on, whose margins are within the noise of these very margins.
     ///
-    /// Of exact ties, which have no margin, all that is equal may be taken; and of those that rounding makes, such as zeros
-    /// that are no zeros in the exact run, what the rounded run takes, which may be several others.
+    /// Of exact ties, which have no margin, all that is equal may be taken; and of those that rounding makes, such as
+    /// zeros that are no zeros in the exact run, what the rounded run takes, which may be several others.
     func narrowDecisions(from first: Int = 0) -> [NarrowDecision] {
         exact.decisions.indices.dropFirst(first).compactMap { index in
             let decision = exact.decisions[index]
@@ -107,11 +107,13 @@ public final class NoiseFloor {
             let swaps = decision.least.flatMap { out in
                 decision.greatest.map { (margin: out.score - $0.score, out: out.index, in: $0.index) }
             }
-            let swapped = swaps.filter { $0.margin <= Self.limit * noise }.sorted { $0.margin < $1.margin }.map { swap in
+            let swapped =
+                swaps.filter { $0.margin <= Self.limit * noise }.sorted { $0.margin < $1.margin }.map { swap in
                 (decision.taken.filter { $0 != swap.out } + [swap.in]).sorted()
             }
             let rounded = Set(samples.map(\.unprescribed)).subtracting(swapped + [decision.taken])
-            return NarrowDecision(index: index, alternatives: rounded.sorted { $0.lexicographicallyPrecedes($1) } + swapped)
+            return NarrowDecision(
+                index: index, alternatives: rounded.sorted { $0.lexicographicallyPrecedes($1) } + swapped)
         }
     }
 
@@ -133,7 +135,8 @@ extension Precision {
 }
 
 /// The Euclidean distance of two rows; infinite where they are not as long, or one holds a NaN or an infinity that the
-/// other has not. A logit that can never win, −∞ or the least number there is, is far from any other and from none of these.
+/// other has not. A logit that can never win, −∞ or the least number there is, is far from any other and from none of
+/// these.
 public func distance(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>) -> Double {
     guard a.count == b.count else { return .infinity }
     var sum = 0.0

@@ -52,7 +52,8 @@ struct TensorLayout {
             layers.append(
                 Layer(
                     number: number, names: Set(own.keys), experts: experts,
-                    groups: sharing.flatMap { size in experts.map { $0 / size } } ?? routing?.groups ?? 1, heads: Self.heads(nodes, own, graph),
+                    groups: sharing.flatMap { size in experts.map { $0 / size } } ?? routing?.groups ?? 1,
+                    heads: Self.heads(nodes, own, graph),
                     fusions: Fusion.candidates(own, prefix: prefix, architecture, names, used: used)))
         }
     }

@@ -48,7 +48,8 @@ struct Trial {
         case .placement:
             // A corpus file may be of a machine that has others.
             for name in subject.script.placement.namedDevices {
-                guard engine.devices.contains(where: { $0.name == name }), let other = engines.precision(of: name) else {
+                guard engine.devices.contains(
+                    where: { $0.name == name }), let other = engines.precision(of: name) else {
                     throw Discard(reason: "there is no device \(name)")
                 }
                 precision = precision.coarsest(with: other)
@@ -155,7 +156,8 @@ struct Trial {
         note(transcript.fallbacks)
         if let failure = transcript.failure {
             throw Wrong(
-                stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil } ?? "session",
+                stage: failure.step.flatMap { script.steps.indices.contains($0) ? script.steps[$0].name : nil }
+                    ?? "session",
                 kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
         }
         try expectExtents(of: transcript, script)

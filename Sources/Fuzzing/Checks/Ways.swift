@@ -2,10 +2,10 @@ import Engines
 
 /// The ways in which a script may go where discontinuous decisions are narrow.
 ///
-/// Where correct arithmetic may choose other experts than the reference does, a device's rows are right if they are those
-/// of a reference that chooses as the device did. So the reference runs again with narrow decisions made otherwise, one
-/// and then more of them, those first whose rows come closest, until each row is found to be right for one of the ways
-/// or there is no other way.
+/// Where correct arithmetic may choose other experts than the reference does, a device's rows are right if they are
+/// those of a reference that chooses as the device did. So the reference runs again with narrow decisions made
+/// otherwise, one and then more of them, those first whose rows come closest, until each row is found to be right for
+/// one of the ways or there is no other way.
 struct Ways {
     /// A row whose error is beyond the limit for the way that the reference goes by itself.
     struct Row {
@@ -59,10 +59,12 @@ struct Ways {
                     guard tried < Self.most else { return .undecided }
                     tried += 1
                     var other = script
-                    other.options.decisions = way.floor.exact.decisions.prefix(decision.index).map(\.taken) + [alternative]
+                    other.options.decisions = way.floor.exact.decisions.prefix(
+                        decision.index).map(\.taken) + [alternative]
                     let floor = NoiseFloor(script, exact: try run(other), precision: floor.precision)
                     // What reaches none of the rows leads to none of them.
-                    guard rest.contains(where: { $0.expected(in: floor) != $0.expected(in: way.floor) }) else { continue }
+                    guard rest.contains(
+                        where: { $0.expected(in: floor) != $0.expected(in: way.floor) }) else { continue }
                     var errors = try errors(of: rest, floor, from: way.floor)
                     rest = zip(rest, errors).filter { $0.1 > NoiseFloor.limit }.map(\.0)
                     errors.removeAll { $0 <= NoiseFloor.limit }

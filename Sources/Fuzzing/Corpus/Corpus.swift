@@ -6,8 +6,8 @@ public struct Corpus: Sendable {
 
     public init(folder: String) { self.folder = folder }
 
-    /// The file of an entry: of its cause, `wrong-numbers-with-type-Q4_K-on-cpu.json`, or while that is not known of its
-    /// signature, `agrees-cpu-llama-process-mismatch.json`.
+    /// The file of an entry: of its cause, `wrong-numbers-with-type-Q4_K-on-cpu.json`, or while that is not known of
+    /// its signature, `agrees-cpu-llama-process-mismatch.json`.
     ///
     /// What was put into the device is part of the name, if anything: no such file takes the place of a real failure's.
     public func path(of entry: CorpusEntry) -> String {

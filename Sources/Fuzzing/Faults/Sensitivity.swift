@@ -7,8 +7,8 @@ import Inference
 /// How small an error is still caught: of weights of one type, the results of one tensor's products multiplied by
 /// `1 + ε`.
 ///
-/// A row's error grows as ε does, so that one run of a case with a fault of some ε says at which the case would begin to
-/// fail.
+/// A row's error grows as ε does, so that one run of a case with a fault of some ε says at which the case would begin
+/// to fail.
 public struct Sensitivity: Sendable {
     public var type: TensorType
     /// Cases that have such a tensor.
@@ -30,7 +30,8 @@ public struct Sensitivity: Sendable {
     ///   - cases: that are drawn; those whose model has no rows of whole blocks of the type are left out.
     ///   - isCancelled: asked before each case.
     ///   - engines: makes engines whose device `cpu` has a fault.
-    /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains, and what making engines throws.
+    /// - Throws: `MetadataError` or `GraphError` for a defect of an architecture's domains, and what making engines
+    ///   throws.
     public init(
         _ type: TensorType, _ plan: FuzzPlan, cases: UInt64, isCancelled: () -> Bool = { false },
         engines: (Fault) throws -> EngineSet
@@ -45,7 +46,8 @@ public struct Sensitivity: Sendable {
             guard subject.check == .agrees, let tensor = try Self.tensor(of: type, in: subject) else { continue }
             self.cases += 1
             for error in Self.errors {
-                let verdict = Judge(try engines(.scaling(tensor, by: 1 + error)), provesFailures: false).judge(subject)[0]
+                let verdict = Judge(
+                    try engines(.scaling(tensor, by: 1 + error)), provesFailures: false).judge(subject)[0]
                 // Just above the limit, the device's own error counts as well.
                 guard let worst = verdict.worst, worst > 2 * NoiseFloor.limit else { continue }
                 thresholds.append(error * NoiseFloor.limit / worst)

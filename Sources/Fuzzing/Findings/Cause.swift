@@ -26,7 +26,8 @@ public struct Cause: Hashable, Sendable, Codable {
 
     /// `attn_k attn_q`
     var tensorWords: String {
-        tensors.map { name in name.split(separator: ".").filter { $0 != "blk" && $0 != "weight" }.joined(separator: ".") }
+        tensors.map { name in name.split(separator: ".").filter { $0 != "blk" && $0 != "weight" }.joined(
+            separator: ".") }
             .joined(separator: " ")
     }
 

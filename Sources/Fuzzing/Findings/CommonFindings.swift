@@ -1,7 +1,7 @@
 import Foundation
 
-/// Of each architecture of a plan the known findings that cover more than a fifth of its cases, of which some are drawn to
-/// see, once the first of them is asked for.
+/// Of each architecture of a plan the known findings that cover more than a fifth of its cases, of which some are drawn
+/// to see, once the first of them is asked for.
 final class CommonFindings: @unchecked Sendable {
     private let known: KnownFindings
     private let plan: FuzzPlan

@@ -187,8 +187,8 @@ final class Findings: @unchecked Sendable {
 
     func spend(_ evaluations: Int) { lock.withLock { spent += evaluations } }
 
-    /// A finding that can be cut down further, the first first, and each once; nil: there is none that no other thread is
-    /// at work on.
+    /// A finding that can be cut down further, the first first, and each once; nil: there is none that no other thread
+    /// is at work on.
     func takeUnfinished() -> (number: UInt64, finding: Finding)? {
         lock.withLock {
             let open = findings.filter {

@@ -18,14 +18,16 @@ public struct KnownFindings: Sendable {
         /// What a case has that it explains: regular expressions, each of which one of the case's `traits` fits as a
         /// whole.
         public var when: [String]?
-        /// What a case has that it does not explain: regular expressions, none of which any of the case's `traits` fits.
+        /// What a case has that it does not explain: regular expressions, none of which any of the case's `traits`
+        /// fits.
         public var unless: [String]?
         /// Cases in its scope are not run: it damages the worker's memory, and cases after it.
         public var avoids: Bool?
 
         public init(
             architectures: [String]? = nil, checks: [String]? = nil, devices: [String]? = nil,
-            kinds: [String]? = nil, frames: [String]? = nil, when: [String]? = nil, unless: [String]? = nil, avoids: Bool? = nil
+            kinds: [String]? = nil, frames: [String]? = nil, when: [String]? = nil, unless: [String]? = nil,
+            avoids: Bool? = nil
         ) {
             self.architectures = architectures
             self.checks = checks
@@ -61,7 +63,8 @@ public struct KnownFindings: Sendable {
     public init(_ paths: [String]) throws {
         findings = try Corpus.files(paths).map { path in
             let entry = try CorpusEntry(path: path)
-            guard let scope = entry.known ?? Scope(causeOf: entry) else { throw CorpusError(path: path, reason: "known: is missing") }
+            guard let scope = entry.known
+                ?? Scope(causeOf: entry) else { throw CorpusError(path: path, reason: "known: is missing") }
             func patterns(_ texts: [String], _ key: String) throws -> [Pattern] {
                 try texts.map { text in
                     do {
@@ -94,8 +97,8 @@ public struct KnownFindings: Sendable {
         }
     }
 
-    /// Of some findings those that cover more than a fifth of some cases: if all of these failed, hardly anything else of
-    /// them would be tested.
+    /// Of some findings those that cover more than a fifth of some cases: if all of these failed, hardly anything else
+    /// of them would be tested.
     static func common(_ candidates: [Finding], among cases: [Case]) -> [Finding] {
         let seen = cases.map { ($0, $0.traits) }
         return candidates.filter { finding in 5 * seen.count { finding.covers($0.0, $0.1) } > seen.count }
@@ -129,7 +132,8 @@ extension KnownFindings.Scope {
         self.init(
             architectures: entry.occurrences.map { $0.architectures.sorted() }, checks: ["all"],
             devices: entry.occurrences.map { $0.devices.sorted() },
-            kinds: hasMessage ? [literal(signature.kind)] : ["mismatch", "not finite", "other bits", "SIG[A-Z]+(: .*)?"],
+            kinds: hasMessage
+                ? [literal(signature.kind)] : ["mismatch", "not finite", "other bits", "SIG[A-Z]+(: .*)?"],
             frames: signature.place.map { [literal($0)] },
             when: cause.needs.filter { !$0.hasPrefix("check ") }.map(literal))
     }
@@ -141,7 +145,8 @@ extension KnownFindings.Finding {
         let own = entry.signature, signature = failure.signature
         guard isAbout(signature.device) else { return false }
         if let frames {
-            guard signature.frames.contains(where: { frame in frames.contains { $0.matches(frame) } }) else { return false }
+            guard signature.frames.contains(
+                where: { frame in frames.contains { $0.matches(frame) } }) else { return false }
         }
         guard let kinds else { return own.kind == signature.kind && own.stage == signature.stage }
         return kinds.contains { $0.matches(signature.kind) }

@@ -2,8 +2,8 @@ import Architectures
 import ModelGraph
 
 extension Case {
-    /// What the model does between tensors that matter: the ops that depend on one of them, and on which what another is
-    /// applied to depends; what makes that to which they are applied; and last the ops that apply them.
+    /// What the model does between tensors that matter: the ops that depend on one of them, and on which what another
+    /// is applied to depends; what makes that to which they are applied; and last the ops that apply them.
     /// - Parameter tensors: names without the numbers of blocks.
     func ops(between tensors: [String]) -> [String] {
         let isOuter = tensors.contains { CauseSearch.ofEveryToken.contains($0) }

@@ -16,12 +16,14 @@ extension WeightRecipe {
 
     /// Draws how weights are made, or recovers it (`like`).
     ///
-    /// - Parameter width: of the residual stream, which most rows have: types whose blocks fill them are likelier, so that
-    ///   a fifth of the models of large blocks have them, which are rare widths.
+    /// - Parameter width: of the residual stream, which most rows have: types whose blocks fill them are likelier, so
+    ///   that a fifth of the models of large blocks have them, which are rare widths.
     static func draw(_ choices: inout Choices, width: Int, like target: WeightRecipe?) throws -> WeightRecipe {
         try choices.span("weights") { choices in
             let seed = try choices.integer(in: 0...9999, like: target.map { Int(exactly: $0.seed) ?? -1 })
-            let weights = drawnTypes.map { ($0, $0 == .f32 ? 32 : width % $0.blockSize == 0 ? $0.blockSize >= 128 ? 8 : 2 : 1) }
+            let weights = drawnTypes.map {
+                ($0, $0 == .f32 ? 32 : width % $0.blockSize == 0 ? $0.blockSize >= 128 ? 8 : 2 : 1)
+            }
             let type = try choices.weighted(weights, like: target?.type)
 
             // What adversity a rule comes from is seen by its presence.

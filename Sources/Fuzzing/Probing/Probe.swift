@@ -83,12 +83,13 @@ public struct Probe {
 
     mutating func ask(_ question: ProbeQuestion) throws { try explain(question, device.answer(to: question)) }
 
-    /// Questions that are asked and explained one after the other, while other lanes are at theirs. A device's answers are
-    /// explained alike however many processors there are.
+    /// Questions that are asked and explained one after the other, while other lanes are at theirs. A device's answers
+    /// are explained alike however many processors there are.
     private static func lanes(_ questions: [ProbeQuestion]) -> [Questions] {
         let count = min(4, questions.count)
         return (0..<count).map { lane in
-            Questions(questions: Array(questions[lane * questions.count / count..<(lane + 1) * questions.count / count]))
+            Questions(
+                questions: Array(questions[lane * questions.count / count..<(lane + 1) * questions.count / count]))
         }
     }
 
@@ -100,7 +101,8 @@ public struct Probe {
     }
     private final class Ends: @unchecked Sendable { var lanes: [Lane] = [] }
 
-    /// Questions that do not build on the answers to each other; those of a stage may build on those of the ones before.
+    /// Questions that do not build on the answers to each other; those of a stage may build on those of the ones
+    /// before.
     private var stages: [[ProbeQuestion]] {
         let traits = device.traits
         let attention = traits.cacheTypes.flatMap { cache in
@@ -139,8 +141,8 @@ public struct Probe {
         }
         for part in question.parts {
             let found = measurement.found.map { $0[part] ?? [] }
-            /// How far a hypothesis is from what was found; nil where that is no less than `bound`, which is seen from the
-            /// first model that shows it.
+            /// How far a hypothesis is from what was found; nil where that is no less than `bound`, which is seen from
+            /// the first model that shows it.
             func misfit(_ hypothesis: Int, below bound: Double) throws -> Double? {
                 var worst = 0.0
                 for model in found.indices {

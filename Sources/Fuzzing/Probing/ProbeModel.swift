@@ -28,7 +28,8 @@ struct ProbeModel {
         for (key, value) in [
             ("vocab_size", Self.vocabulary), ("context_length", 512), ("embedding_length", width), ("block_count", 1),
             ("feed_forward_length", feedForward), ("attention.head_count", heads), ("attention.head_count_kv", heads),
-            ("attention.key_length", headSize), ("attention.value_length", headSize), ("rope.dimension_count", headSize),
+            ("attention.key_length", headSize), ("attention.value_length", headSize),
+            ("rope.dimension_count", headSize),
         ] { metadata["\(architecture).\(key)"] = .uint32(UInt32(value)) }
         metadata["\(architecture).attention.layer_norm_rms_epsilon"] = .float32(1e-12)
         metadata["\(architecture).rope.freq_base"] = .float32(10_000)
@@ -52,7 +53,8 @@ struct ProbeModel {
             let encoded = try EncodedRows.shared.bytes(tensor.type, isCached: tensor.type.blockSize > 1, width, rows) {
                 let values = (0..<rows * width).map { fill?($0 / width, $0 % width) ?? (isScale ? 1 : 0) }
                 return try [UInt8](unsafeUninitializedCapacity: rows * rowBytes) { buffer, count in
-                    try values.withUnsafeBufferPointer { try tensor.type.encode($0, into: UnsafeMutableRawBufferPointer(buffer)) }
+                    try values.withUnsafeBufferPointer { try tensor.type.encode(
+                        $0, into: UnsafeMutableRawBufferPointer(buffer)) }
                     count = rows * rowBytes
                 }
             }
@@ -96,7 +98,8 @@ private final class EncodedRows: @unchecked Sendable {
 /// Numbers that look random and are the same everywhere.
 enum ProbeNumbers {
     private static func hash(_ a: Int, _ b: Int, _ salt: Int) -> UInt64 {
-        var z = UInt64(truncatingIfNeeded: a &* 0x9E37 &+ b) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(salt) &* 0xD1B5_4A32_D192_ED03
+        var z = UInt64(
+            truncatingIfNeeded: a &* 0x9E37 &+ b) &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(salt) &* 0xD1B5_4A32_D192_ED03
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         return z ^ (z >> 31)
@@ -106,7 +109,9 @@ enum ProbeNumbers {
     static func sign(_ a: Int, _ b: Int, _ salt: Int) -> Float { hash(a, b, salt) & 1 == 0 ? 1 : -1 }
 
     /// 0 ..< `bound`.
-    static func integer(_ a: Int, _ b: Int, _ salt: Int, below bound: Int) -> Int { Int(hash(a, b, salt) % UInt64(bound)) }
+    static func integer(
+        _ a: Int, _ b: Int, _ salt: Int, below bound: Int
+    ) -> Int { Int(hash(a, b, salt) % UInt64(bound)) }
 
     /// Nearly normal, of deviation 1, with as many bits as float32 has.
     static func normal(_ a: Int, _ b: Int, _ salt: Int) -> Float {

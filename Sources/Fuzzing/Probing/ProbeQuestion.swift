@@ -13,8 +13,8 @@ struct ProbeQuestion {
         case format(Precision.Format)
         case flushes(Bool)
 
-        /// By how many powers of two what a device does is mostly above its imitation: the error of rounding to nearest is
-        /// half a step at most, as is imitated of steps of blocks; of formats, the greatest step is imitated.
+        /// By how many powers of two what a device does is mostly above its imitation: the error of rounding to nearest
+        /// is half a step at most, as is imitated of steps of blocks; of formats, the greatest step is imitated.
         var usualError: Double {
             if case .arithmetic(let arithmetic) = self, arithmetic.operands >= .blocksOf32, arithmetic.sums == .full {
                 return 0
@@ -60,8 +60,8 @@ struct ProbeQuestion {
 
     func subject(_ part: Precision.RowCount) -> String { hasParts ? "\(subject), \(part.rawValue)" : subject }
 
-    /// Batches of one token, of a few and of many, of some kinds: token `i` is of kind `i % kinds`. What a batch sees was
-    /// computed in batches that are no larger.
+    /// Batches of one token, of a few and of many, of some kinds: token `i` is of kind `i % kinds`. What a batch sees
+    /// was computed in batches that are no larger.
     private static func script(kinds: Int = 1, singles: Int = 8) -> (script: Script, rows: [Row]) {
         var steps: [Step] = [], rows: [Row] = []
         var position = 0
@@ -156,7 +156,8 @@ extension ProbeQuestion {
                     }
                     model.types["blk.0.ffn_down_exps.weight"] = type
                     model.elements["blk.0.ffn_down_exps.weight"] = weights(type)
-                    model.elements["blk.0.ffn_gate_inp.weight"] = { row, column in ProbeNumbers.normal(row, column, 8) / 4 }
+                    model.elements["blk.0.ffn_gate_inp.weight"] = { row, column in ProbeNumbers.normal(
+                        row, column, 8) / 4 }
                     model.elements["token_embd.weight"] = { row, column in ProbeNumbers.normal(row, column, 2) }
                     // Of the size that activations have.
                     model.elements["blk.0.ffn_norm.weight"] = { _, _ in 1 / 4 }
@@ -201,8 +202,8 @@ extension ProbeQuestion {
         }
     }
 
-    /// Values are added one after the other in any case; half precision comes before TF32, which these numbers do not tell
-    /// apart and no kernel is known to use in one pass over the keys.
+    /// Values are added one after the other in any case; half precision comes before TF32, which these numbers do not
+    /// tell apart and no kernel is known to use in one pass over the keys.
     private static func attentionHypotheses(isFlash: Bool) -> [Hypothesis] {
         let isTensor = { (arithmetic: Precision.Arithmetic) in
             [.tensorFloat32, .cutTensorFloat32].contains(arithmetic.operands)

@@ -39,7 +39,9 @@ final class ProbedDevice: @unchecked Sendable {
         var reason: String
     }
 
-    private func transcripts(of sources: [any TensorSource], _ script: Script) throws -> Result<[Transcript], NotAsked> {
+    private func transcripts(
+        of sources: [any TensorSource], _ script: Script
+    ) throws -> Result<[Transcript], NotAsked> {
         if let hang { return .failure(NotAsked(reason: hang)) }
         do {
             var transcripts: [Transcript] = []

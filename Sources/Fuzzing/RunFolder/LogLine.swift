@@ -14,8 +14,8 @@ enum LogLine: Sendable {
 
     /// Cases that have no lines of their own.
     struct Counts: Hashable, Sendable, Codable {
-        /// The numbers, from 0, of the shard's cases that are done. Those with lines of their own are among them, but are
-        /// not counted here.
+        /// The numbers, from 0, of the shard's cases that are done. Those with lines of their own are among them, but
+        /// are not counted here.
         var from: UInt64
         /// The first that is not done.
         var to: UInt64

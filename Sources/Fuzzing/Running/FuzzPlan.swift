@@ -59,8 +59,8 @@ public struct FuzzPlan: Sendable {
 
     /// The same, but mostly one of which none of the common findings would say that it is known.
     ///
-    /// Else an architecture of which they cover most cases would hardly be tested. One case in five is drawn as it is, so
-    /// that what no longer fails is noticed.
+    /// Else an architecture of which they cover most cases would hardly be tested. One case in five is drawn as it is,
+    /// so that what no longer fails is noticed.
     func draw(_ index: UInt64, avoiding common: CommonFindings) throws -> (case: Case, recording: Choices.Recording) {
         var drawn = try draw(index)
         guard index / UInt64(architectures.count) % 5 != 0 else { return drawn }

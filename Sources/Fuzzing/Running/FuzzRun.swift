@@ -80,7 +80,9 @@ public struct FuzzRun: Sendable {
 
     /// Runs the known findings of the plan's architectures again.
     /// - Returns: those that no longer fail as they did, and how they end now.
-    public func changesOfKnown(isCancelled: () -> Bool = { false }) throws -> [(finding: KnownFindings.Finding, now: Verdict)] {
+    public func changesOfKnown(
+        isCancelled: () -> Bool = { false }
+    ) throws -> [(finding: KnownFindings.Finding, now: Verdict)] {
         let judge = Judge(try engines())
         let architectures = Set(plan.architectures.map { $0.name })
         return known.findings.flatMap { finding -> [(finding: KnownFindings.Finding, now: Verdict)] in
@@ -93,9 +95,9 @@ public struct FuzzRun: Sendable {
     }
 
     /// - Parameters:
-    ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun. A case whose
-    ///     engine is ended meanwhile (`EngineStop`) does not count. What is not cut down then is left to the run that
-    ///     goes on with the folder.
+    ///   - isCancelled: asked before each case; once true, what has begun is finished and no more is begun. A case
+    ///     whose engine is ended meanwhile (`EngineStop`) does not count. What is not cut down then is left to the run
+    ///     that goes on with the folder.
     ///   - handle: told what happens, never twice at a time.
     /// - Throws: `EngineStartError`, and what `handle` throws.
     @discardableResult
@@ -125,7 +127,8 @@ public struct FuzzRun: Sendable {
             case .time(let duration) where past?.isComplete ?? false || before + (.now - start) >= duration: return nil
             default:
                 if past?.ahead.contains(own) ?? false { return Judged(loggedCase: index) }
-                watch(.init(job: job.number, work: .judging(index: index, architecture: plan.architecture(of: index).name)))
+                watch(.init(
+                    job: job.number, work: .judging(index: index, architecture: plan.architecture(of: index).name)))
                 let judged = self.judge(index, job.judge, findings, common)
                 return judged.record.verdicts.contains(where: \.isStopped) ? nil : judged
             }

@@ -30,8 +30,8 @@ public struct FuzzSuite: Sendable {
     public var corpus: Corpus?
     /// Cases that run side by side, each thread with an engine of its own.
     public var jobs = 1
-    /// The most cases that shrinking one failure may judge. It may take as long as that takes: what a test finds must not
-    /// depend on how fast the machine is.
+    /// The most cases that shrinking one failure may judge. It may take as long as that takes: what a test finds must
+    /// not depend on how fast the machine is.
     public var shrinkingBudget = 1000
     private let engine: @Sendable () throws -> any Engine
 

@@ -2,11 +2,11 @@ import Foundation
 
 /// Finds how many jobs get most done side by side.
 ///
-/// On a processor, that is one for each core. Jobs that share a GPU stand in each other's way: their contexts, what they
-/// compile, the queue. So twice as many are tried as long as that gains something, and then numbers between.
+/// On a processor, that is one for each core. Jobs that share a GPU stand in each other's way: their contexts, what
+/// they compile, the queue. So twice as many are tried as long as that gains something, and then numbers between.
 ///
-/// How long cases take differs by orders of magnitude, and what jobs take from each other multiplies each: what is compared
-/// is the geometric mean.
+/// How long cases take differs by orders of magnitude, and what jobs take from each other multiplies each: what is
+/// compared is the geometric mean.
 struct JobSearch {
     /// How many there may be.
     let most: Int

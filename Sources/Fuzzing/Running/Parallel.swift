@@ -4,8 +4,8 @@ import Foundation
 enum Parallel {
     /// - Parameters:
     ///   - jobs: how many threads there are.
-    ///   - isMeasured: whether as many of them work as get most done (`JobSearch`). What is not needed makes no context,
-    ///     or lets go of it.
+    ///   - isMeasured: whether as many of them work as get most done (`JobSearch`). What is not needed makes no
+    ///     context, or lets go of it.
     ///   - context: makes what each thread, by its number from 0, works with; used on that thread only.
     ///   - work: does item `index`; nil: there are no more.
     ///   - consume: called for each result in order, never two at a time, on the thread of whatever result came last.
@@ -55,7 +55,8 @@ enum Parallel {
         return state.count ?? jobs
     }
 
-    /// Of threads that run models. Graphs are built by recursion of no great depth, but a debug build's frames are large.
+    /// Of threads that run models. Graphs are built by recursion of no great depth, but a debug build's frames are
+    /// large.
     static let stackSize = 8 << 20
 
     /// Long work, and what is done with its outcome: never while `consume` or another such end is at work.

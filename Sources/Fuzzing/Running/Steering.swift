@@ -2,10 +2,10 @@ import Foundation
 
 /// Draws more often what is seldom drawn: of a few candidates for a case, the one that promises most that is new.
 ///
-/// What that is depends on the plan and the number of the case alone, so that case *i* of a seed stays the same on every
-/// machine and in every shard. Of each architecture some cases are drawn to see how likely each pair of features is; a
-/// pair of likelihood p is still new before the architecture's case t with a probability of (1 − p)ᵗ, and a candidate
-/// promises the sum of these over its pairs.
+/// What that is depends on the plan and the number of the case alone, so that case *i* of a seed stays the same on
+/// every machine and in every shard. Of each architecture some cases are drawn to see how likely each pair of features
+/// is; a pair of likelihood p is still new before the architecture's case t with a probability of (1 − p)ᵗ, and a
+/// candidate promises the sum of these over its pairs.
 final class Steering: @unchecked Sendable {
     /// Of a case; the first is the one that is drawn without steering.
     static let candidates: UInt64 = 4

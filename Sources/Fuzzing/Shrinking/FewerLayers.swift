@@ -25,7 +25,8 @@ extension Case {
             case "block_count": result.metadata[key] = .uint32(UInt32(layers - 1))
             case "nextn_predict_layers":
                 // Of a draft these are all its blocks.
-                if value.integer == layers, traits.drafting != nil { result.metadata[key] = .uint32(UInt32(layers - 1)) }
+                if value.integer == layers,
+                    traits.drafting != nil { result.metadata[key] = .uint32(UInt32(layers - 1)) }
             case "leading_dense_block_count":
                 if let count = value.integer, count > layer { result.metadata[key] = .uint32(UInt32(count - 1)) }
             case "decoder_block_count":

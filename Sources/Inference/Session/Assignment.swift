@@ -34,7 +34,8 @@ struct Assignment {
             guard let cpu = available.devices.first(where: { $0.name == DeviceSet.fallback }) else {
                 throw DeviceError(
                     device: device.name,
-                    reason: "cannot run \(node.op.name) (\(reason)), and there is no \(DeviceSet.fallback) to run it instead")
+                    reason: "cannot run \(node.op.name) (\(reason)), "
+                        + "and there is no \(DeviceSet.fallback) to run it instead")
             }
             fallbacks.append(Fallback(device: device.name, op: node.op.name, layer: node.layer, reason: reason))
             if let other = unsupported(node, on: cpu) {
@@ -125,7 +126,8 @@ struct Assignment {
 
         return runs.enumerated().map { run, nodes in
             let outputs: [ValueID] = graph.nodes[nodes].lazy.map(\.result).filter { lastUse[$0] > run }
-            return (devices[nodes.lowerBound], Segment(graph: graph, nodes: nodes, inputs: inputs[run], outputs: outputs))
+            return (devices[nodes.lowerBound], Segment(
+                graph: graph, nodes: nodes, inputs: inputs[run], outputs: outputs))
         }
     }
 }

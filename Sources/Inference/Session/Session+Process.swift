@@ -6,8 +6,8 @@ extension Session {
     /// Processes tokens, in micro-batches, and gives the outputs that they want.
     ///
     /// In each sequence, positions must ascend and go on from the last one; with recurrent state without
-    /// a gap. A model whose tokens see each other, or are pooled, keeps nothing of earlier batches. A token may belong to
-    /// several sequences, but not with recurrent state.
+    /// a gap. A model whose tokens see each other, or are pooled, keeps nothing of earlier batches. A token may belong
+    /// to several sequences, but not with recurrent state.
     /// - Throws: `SessionError` if the batch breaks these rules or does not fit, with nothing changed;
     ///   `DeviceError` if a device fails.
     @discardableResult
@@ -34,7 +34,8 @@ extension Session {
         if !traits.isBidirectional { try checkPositions(batch) }
         if isOfWholeBatches {
             guard batch.tokens.count <= options.microBatch else {
-                let reason = traits.isBidirectional ? "see each other" : traits.decides ? "are one prompt" : "are pooled"
+                let reason = traits.isBidirectional
+                    ? "see each other" : traits.decides ? "are one prompt" : "are pooled"
                 throw SessionError(
                     "\(batch.tokens.count) tokens that \(reason) in micro-batches of \(options.microBatch)")
             }

@@ -20,8 +20,8 @@ extension Escapes<Int> {
 }
 
 extension Escapes<Float> {
-    /// All of a range of numbers: the whole ones that are not negative, then the others of these, then the negative ones,
-    /// those of the least magnitude being the simplest.
+    /// All of a range of numbers: the whole ones that are not negative, then the others of these, then the negative
+    /// ones, those of the least magnitude being the simplest.
     public static func numbers(in range: ClosedRange<Float>) -> Self {
         precondition(range.lowerBound.isFinite && range.upperBound.isFinite, "a range of other numbers")
         let wholes = Escapes<Int>.integers(in: 0...1 << 24)

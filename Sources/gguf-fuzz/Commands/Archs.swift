@@ -70,10 +70,11 @@ enum ArchitecturePage {
         let cpu = CPUDevice()
         var lines = [
             "# Architectures", "",
-            "Made by `gguf-fuzz archs --markdown`. The builtin engine has \(ArchitectureCatalog.all.count). *keys*: its",
-            "hyperparameters. *cpu*, *vulkan*: what these devices run; `reference` runs all. *llama.cpp*: the oldest version that",
-            "it has been run in. *transformers*: the authors' classes that it is held against in float64; where there is none,",
-            "the declaration's doc comment names the paper or the code. `gguf-fuzz archs NAME` lists the keys and tensors of one.",
+            "Made by `gguf-fuzz archs --markdown`. The builtin engine has \(ArchitectureCatalog.all.count).",
+            "*keys*: its hyperparameters. *cpu*, *vulkan*: what these devices run; `reference` runs all. *llama.cpp*:",
+            "the oldest version that it has been run in. *transformers*: the authors' classes that it is held against",
+            "in float64; where there is none, the declaration's doc comment names the paper or the code.",
+            "`gguf-fuzz archs NAME` lists the keys and tensors of one.",
         ]
         for family in ArchitectureCatalog.families where !family.members.isEmpty {
             lines += [

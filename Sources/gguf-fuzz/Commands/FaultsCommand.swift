@@ -78,7 +78,8 @@ struct FaultsCommand: ParsableCommand {
             faults, plan, .init(cases: cases), jobs: jobs, isCancelled: { Interrupt.isRequested }
         ) { fault in
             let makers = EngineMakers(
-                names: [.builtin], imitated: imitated, fault: fault, devices: ["cpu"], isInProcess: false, limits: limits)
+                names: [.builtin], imitated: imitated, fault: fault, devices: ["cpu"], isInProcess: false,
+                limits: limits)
             return try makers.make()
         } _: { trial in
             table.add(trial)
@@ -105,14 +106,17 @@ struct FaultsCommand: ParsableCommand {
         let probed = try makers.make().probed
         Terminal.progress("")
         Interrupt.watch(.endingEngines)
-        print("products with one tensor multiplied by 1 + ε: the least ε that \(cases) cases catch, and what half of them do")
+        print(
+            "products with one tensor multiplied by 1 + ε: "
+                + "the least ε that \(cases) cases catch, and what half of them do")
         var table = TextTable(["type", "cases", "least", "median"])
         table.rightAligned = [1, 2, 3]
         for type in types where Interrupt.status == nil {
             Terminal.progress(type.name)
             let found = try Sensitivity(type, plan, cases: cases, isCancelled: { Interrupt.isRequested }) { fault in
                 let engine = BuiltinEngine(
-                    .forCases { [EngineSet.reference, "cpu"].contains($0) }, imitating: imitated?.precision, fault: fault)
+                    .forCases { [EngineSet.reference, "cpu"].contains($0) }, imitating: imitated?.precision,
+                    fault: fault)
                 return EngineSet(oracle: engine, engines: [engine], probed: probed)
             }
             func text(_ error: Double?) -> String { error.map { String(format: "%.2g", $0) } ?? "above 1" }

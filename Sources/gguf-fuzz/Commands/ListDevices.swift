@@ -11,8 +11,8 @@ struct ListDevices: ParsableCommand {
         abstract: "List the devices that were found, and why others were not; ask them how they compute.",
         discussion: """
             A device of another engine is asked how it computes before it is judged: small models show what products, \
-            attention and functions are rounded to, for each type of weights and of caches, and for one row, few and many. \
-            --probe prints what was found, with the greatest error of a row as a part of its length.
+            attention and functions are rounded to, for each type of weights and of caches, and for one row, few and \
+            many. --probe prints what was found, with the greatest error of a row as a part of its length.
 
             Examples:
               gguf-fuzz devices

@@ -58,7 +58,8 @@ extension ResultsCommand {
         var cache = StateType.full
         @Option(help: "Tokens that the caches hold. (default: the model's own context, at most 4096)")
         var context: Int?
-        @Flag(help: "Also write the residual stream of all tokens after each block: layer.0, layer.1, … (builtin engine).")
+        @Flag(help: ArgumentHelp(
+            "Also write the residual stream of all tokens after each block: layer.0, layer.1, … (builtin engine)."))
         var layers = false
         @Flag(help: ArgumentHelp(
             "Also write the embeddings behind the logits, of a draft the states that it goes on from: embeddings "

@@ -83,7 +83,8 @@ struct Understanding {
         do {
             let names = Set(source.tensors.map(\.name))
             unreadKeys = Set(try DeclarationRecorder.unread(source.metadata))
-            unusedTensors = names.subtracting(try Inventory(source.metadata, optional: .of(source.tensors)).tensors.map(\.name))
+            unusedTensors = names.subtracting(
+                try Inventory(source.metadata, optional: .of(source.tensors)).tensors.map(\.name))
             _ = try Model(source)
         } catch {
             refusal = "\(error)"

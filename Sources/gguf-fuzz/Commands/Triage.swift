@@ -39,6 +39,8 @@ struct Triage: ParsableCommand {
             for line in group.lines { print("   \(line)") }
         }
         let count = groups.reduce(0) { $0 + $1.members.count }
-        print("\(groups.isEmpty ? "" : "\n")\(Format.amount(count, "failure")): \(Format.amount(groups.count, "finding"))")
+        print(
+            (groups.isEmpty ? "" : "\n")
+                + "\(Format.amount(count, "failure")): \(Format.amount(groups.count, "finding"))")
     }
 }

@@ -17,8 +17,8 @@ struct EngineOptions: ParsableArguments {
     @Flag(help: "Refuse results for which an op ran on cpu because its device cannot run it.")
     var strict = false
     @Option(help: ArgumentHelp(
-        "Attention in one pass over the keys, where the engine has the choice. (values: on, off; default: off, or as in "
-            + "the results file; on for one of llama-results)"))
+        "Attention in one pass over the keys, where the engine has the choice. (values: on, off; default: off, or as "
+            + "in the results file; on for one of llama-results)"))
     var flashAttention: Switch?
     @Option(help: "Threads of the processor's devices. (default: one for each core)")
     var threads: Int?

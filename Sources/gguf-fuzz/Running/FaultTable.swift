@@ -91,7 +91,8 @@ final class FaultTable: @unchecked Sendable {
     var markdown: String {
         var lines = [
             "# Known faults", "",
-            "Made by `gguf-fuzz faults --seed \(seed) --cases \(cases)\(isSteered ? " --steer" : "") -o Fuzz/faults.md`: "
+            "Made by `gguf-fuzz faults --seed \(seed) --cases \(cases)\(isSteered ? " --steer" : "") "
+                + "-o Fuzz/faults.md`: "
                 + "each fault is put into the `cpu` device, and cases",
             "are run until one fails, which is then shrunk.", "",
         ]

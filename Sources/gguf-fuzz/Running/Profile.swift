@@ -11,7 +11,8 @@ enum Profile {
         "quick": PackageResources.quick_yaml,
     ]
 
-    /// - Parameter name: a file, the name of one in `Fuzz` without its ending, or of one that the program has in itself.
+    /// - Parameter name: a file, the name of one in `Fuzz` without its ending, or of one that the program has in
+    ///   itself.
     /// - Throws: `CommandError` that names the file, the line and the key.
     static func options(_ name: String) throws -> RunOptions {
         let (path, text) = try text(name)

@@ -15,7 +15,8 @@ struct RunOptions: ParsableArguments {
     var cases: UInt64?
     @Option(help: "How long instead: 90s, 30m, 8h.")
     var time: TimeSpan?
-    @Option(help: "Cases that run side by side. (default: one for each core; on GPUs, as many as are found to get most done)")
+    @Option(help: ArgumentHelp(
+        "Cases that run side by side. (default: one for each core; on GPUs, as many as are found to get most done)"))
     var jobs: Int?
     @Option(help: ArgumentHelp(
         "Part I of N, from 1: of N runs with the same seed, each runs other cases. (default: 1/1)", valueName: "I/N"))
@@ -24,8 +25,8 @@ struct RunOptions: ParsableArguments {
         "The folder that keeps what failed; only written to if something does. (default: Corpus)", valueName: "folder"))
     var corpus: String?
     @Option(help: ArgumentHelp(
-        "Corpus files, and folders of them, of findings that are waited for: their failures are counted, and are none of "
-            + "this run; may be repeated.", valueName: "path"))
+        "Corpus files, and folders of them, of findings that are waited for: their failures are counted, and are none "
+            + "of this run; may be repeated.", valueName: "path"))
     var known: [String] = []
     @Option(help: ArgumentHelp(
         "The longest that shrinking one failure may take; then the simplest so far is kept. (default: 5m)",
@@ -42,7 +43,8 @@ struct RunOptions: ParsableArguments {
     @Flag(help: "Draw more often what is seldom drawn: features of cases, and pairs of them.")
     var steer = false
     @Option(help: ArgumentHelp(
-        "Which cases have a line of their own in the folder's log: all, or failures; others are counted. (default: all)",
+        "Which cases have a line of their own in the folder's log: all, or failures; others are counted. "
+            + "(default: all)",
         valueName: "cases"))
     var log: RunPlan.LogDetail?
     @OptionGroup var engines: EnginesUnderTest

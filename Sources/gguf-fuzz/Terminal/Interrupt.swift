@@ -9,7 +9,8 @@ enum Interrupt {
     enum Manner {
         /// It is finished. A second interrupt ends the program.
         case finishing
-        /// Engines in worker processes have a second for it, and none after a second interrupt; a third ends the program.
+        /// Engines in worker processes have a second for it, and none after a second interrupt; a third ends the
+        /// program.
         case endingEngines
         /// It is finished, whatever comes, since what is being put in order must not be left half-way.
         case patient

@@ -1,8 +1,8 @@
 import Foundation
 
-/// What a page shows of a command's output: `…` stands for anything, as a line for any lines and in a line for any words
-/// or any part of one. Numbers with a point or an exponent are measurements, which differ as processors do: those within
-/// ten times of each other are alike. Spaces between words do not count.
+/// What a page shows of a command's output: `…` stands for anything, as a line for any lines and in a line for any
+/// words or any part of one. Numbers with a point or an exponent are measurements, which differ as processors do: those
+/// within ten times of each other are alike. Spaces between words do not count.
 struct ShownOutput {
     var lines: [String]
 

@@ -1,5 +1,5 @@
-// As much of llama.cpp's API as the bridge and exported programs ask for. Where `LIBRARY` is defined, it is the library, too: one without a
-// device, so that nobody comes to call most of it.
+// As much of llama.cpp's API as the bridge and exported programs ask for. Where `LIBRARY` is defined, it is the
+// library, too: one without a device, so that nobody comes to call most of it.
 
 #ifndef LLAMA_H
 #define LLAMA_H

@@ -38,7 +38,9 @@ struct ShrinkingChallengeTests {
 
     @Test("reverse: a list that is not its reverse")
     func reverse() throws {
-        try check(Challenge(name: "reverse", smallest: [0, 1], evaluations: 46) { $0.int32s(count: 0...10) } fails: { $0 != $0.reversed() })
+        try check(Challenge(
+            name: "reverse", smallest: [0, 1],
+            evaluations: 46) { $0.int32s(count: 0...10) } fails: { $0 != $0.reversed() })
     }
 
     @Test("calculator: a division by what evaluates to zero")
@@ -84,12 +86,14 @@ struct ShrinkingChallengeTests {
 
     @Test("distinct: three distinct integers")
     func distinct() throws {
-        try check(Challenge(name: "distinct", smallest: [0, 1, -1], evaluations: 40) { $0.int32s() } fails: { Set($0).count > 2 })
+        try check(Challenge(
+            name: "distinct", smallest: [0, 1, -1], evaluations: 40) { $0.int32s() } fails: { Set($0).count > 2 })
     }
 
     @Test("nestedlists: more than ten elements in all, in any lists")
     func nestedLists() throws {
-        try check(Challenge(name: "nestedlists", smallest: [Array(repeating: 0, count: 11)], evaluations: 40) { choices in
+        try check(Challenge(
+            name: "nestedlists", smallest: [Array(repeating: 0, count: 11)], evaluations: 40) { choices in
             choices.list(count: 0...20) { $0.list(count: 0...20) { $0.integer(in: 0...0) } }
         } fails: { $0.joined().count > 10 })
     }

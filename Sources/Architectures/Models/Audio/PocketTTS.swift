@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// The backbone of Pocket TTS, whose last hidden states a flow network turns into audio latents: a decoder with layer norms
-/// and GELU. Its logits are of the token embedding and mean nothing.
-/// Source: transformers, `PocketTTSModel`; CALM (2025), section 3.
+/// The backbone of Pocket TTS, whose last hidden states a flow network turns into audio latents: a decoder with layer
+/// norms and GELU. Its logits are of the token embedding and mean nothing. Source: transformers, `PocketTTSModel`; CALM
+/// (2025), section 3.
 public struct PocketTTS: Architecture {
     public static let name = "pockettts"
 

@@ -1,9 +1,9 @@
 import ModelGraph
 
-/// The decoder of WavTokenizer, up to the short-time Fourier transform that its result is taken for: a convolution of the
-/// codes' embeddings; six blocks (the positional net), of which the third is attention and the last a norm; then ConvNeXt
-/// blocks. A sequence is computed as a whole. `embedding_length` is the result's width, `features_length` the codes'.
-/// Sources: Ji et al. 2024, section 3.3; transformers, `WavTokenizerVocosBackbone`.
+/// The decoder of WavTokenizer, up to the short-time Fourier transform that its result is taken for: a convolution of
+/// the codes' embeddings; six blocks (the positional net), of which the third is attention and the last a norm; then
+/// ConvNeXt blocks. A sequence is computed as a whole. `embedding_length` is the result's width, `features_length` the
+/// codes'. Sources: Ji et al. 2024, section 3.3; transformers, `WavTokenizerVocosBackbone`.
 public struct WavTokenizer: Architecture {
     public static let name = "wavtokenizer-dec"
 
@@ -23,9 +23,11 @@ public struct WavTokenizer: Architecture {
         dimensions = try Dimensions(&h, layers: [1, 2, 3, 4, 6, 7])
         normalization = try Normalization(&h, .layer, bias: .required)
         _ = try h.boolean("attention.causal", among: [false], default: false, "whether tokens see no later ones")
-        codeWidth = try h.integer("features_length", 1...(1 << 20), fuzz: Domains.sizes, "width of the codes' embeddings")
+        codeWidth = try h.integer(
+            "features_length", 1...(1 << 20), fuzz: Domains.sizes, "width of the codes' embeddings")
         width = try h.integer(
-            "posnet.embedding_length", 1...(1 << 20), fuzz: Domains.sizes.filter { $0 <= 96 }, "width of the positional net")
+            "posnet.embedding_length", 1...(1 << 20), fuzz: Domains.sizes.filter { $0 <= 96 },
+            "width of the positional net")
         let second = try h.integer(
             "convnext.embedding_length", 1...(1 << 20), fuzz: [width], "width of the ConvNeXt blocks")
         try h.require(
@@ -78,7 +80,8 @@ public struct WavTokenizer: Architecture {
         switch index {
         case 2:
             let normed = groupNorm(block, "attn_norm", x)
-            let (q, k, v) = (pointwise(block, "attn_q", normed), pointwise(block, "attn_k", normed), pointwise(block, "attn_v", normed))
+            let (q, k, v) = (pointwise(block, "attn_q", normed), pointwise(block, "attn_k", normed), pointwise(
+                block, "attn_v", normed))
             let heads: Shape = [x.shape[0], 1, width]
             let mixed = block.batchAttention(
                 q.reshaped(heads), k.reshaped(heads), v.reshaped(heads), scale: 1 / Double(width).squareRoot())

@@ -2,9 +2,9 @@ import ModelGraph
 
 /// A small transformer that scores the options of questions by what the model made of their texts.
 ///
-/// Options look at the whole prompt, each by itself; then questions look at each other and at the prompt, each beginning
-/// with its text, a summary of its options, and the end of the prompt.
-/// Source: Cloudflare 2026 (Clef), `JointSchemaHead`.
+/// Options look at the whole prompt, each by itself; then questions look at each other and at the prompt, each
+/// beginning with its text, a summary of its options, and the end of the prompt. Source: Cloudflare 2026 (Clef),
+/// `JointSchemaHead`.
 struct DecisionHead: Sendable {
     let normalization: Normalization
     /// Blocks of the options, and of the questions.
@@ -20,7 +20,8 @@ struct DecisionHead: Sendable {
         let keys = ("decision.routing_block_count", "decision.block_count")
         routingBlocks = try h.integer(keys.0, 0...512, fuzz: [1, 2, 0], "blocks in which options look at the prompt")
         jointBlocks = try h.integer(
-            keys.1, 0...512, fuzz: routingBlocks == 0 ? [1, 2] : [1, 2, 0], "blocks in which questions look at each other")
+            keys.1, 0...512, fuzz: routingBlocks == 0 ? [1, 2] : [1, 2, 0],
+            "blocks in which questions look at each other")
         try h.require(routingBlocks + jointBlocks > 0, keys.0, keys.1, because: "the head has no block")
         heads = try h.integer("decision.head_count", 1...4096, fuzz: [2, 1, 4, 3], "attention heads of its blocks")
     }
@@ -59,7 +60,8 @@ struct DecisionHead: Sendable {
         var fields = projected("question", questions)
         let kinds = model.weight("token_types.weight", [3, width], .embedding)
             .rows(g.input(.questionKinds, [batch.questions]))
-        fields = fields + normed("option_summary_norm", summaries(of: options, fields)) + projected("global", end) + kinds
+        fields = fields + normed("option_summary_norm", summaries(of: options, fields)) + projected(
+            "global", end) + kinds
         for number in routingBlocks..<routingBlocks + jointBlocks {
             let block = Block(g, number, self, width)
             let own = block.norm("attn_norm", fields)

@@ -23,11 +23,14 @@ public struct Gemma2: Architecture {
         rotary = try RotaryEmbedding.Windowed(
             &h, RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox))
         let window = try h.integer(
-            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, default: 4096, "positions that a window holds")
+            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, default: 4096,
+            "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 2)
         feedForward = try h.feedForwardLength()
-        scoreCap = try h.real("attn_logit_softcapping", 1e-3...1e6, fuzz: [50, 1, 5], default: 50, "bound of the attention scores")
-        logitCap = try h.real("final_logit_softcapping", 1e-3...1e6, fuzz: [30, 1, 5], default: 30, "bound of the logits")
+        scoreCap = try h.real(
+            "attn_logit_softcapping", 1e-3...1e6, fuzz: [50, 1, 5], default: 50, "bound of the attention scores")
+        logitCap = try h.real(
+            "final_logit_softcapping", 1e-3...1e6, fuzz: [30, 1, 5], default: 30, "bound of the logits")
     }
 
     /// The released model of 46 layers scales by its width over its heads, which no key says.
@@ -45,7 +48,8 @@ public struct Gemma2: Architecture {
             let mixed = block.cachedAttention(
                 q, k, v, scale: scale, mask: windows.masks[layer], rope: rope, softcap: scoreCap)
             x = x + block.norm(
-                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare), normalization)
+                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare),
+                normalization)
             let fed = block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))
             x = x + block.norm("post_ffw_norm", fed, normalization)
         }

@@ -24,9 +24,11 @@ public struct Gemma3: Architecture {
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         windows = try WindowPattern.optional(&h, dimensions, period: 6)
         windowedBase = try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies of layers with a window")
         feedForward = try h.feedForwardLength()
-        logitCap = try h.real("final_logit_softcapping", 0...1e6, fuzz: [30, 1, 0], default: 0, "bound of the logits; 0: none")
+        logitCap = try h.real(
+            "final_logit_softcapping", 0...1e6, fuzz: [30, 1, 0], default: 0, "bound of the logits; 0: none")
     }
 
     /// The released model of 62 layers scales by its width over its heads, which no key says.
@@ -48,7 +50,8 @@ public struct Gemma3: Architecture {
                 block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
                 scale: scale, mask: windows.masks[layer], rope: rope)
             x = x + block.norm(
-                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare), normalization)
+                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare),
+                normalization)
             let fed = block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.geglu))
             x = x + block.norm("post_ffw_norm", fed, normalization)
         }

@@ -1,8 +1,9 @@
 import Foundation
 import ModelGraph
 
-/// Gemma 3n: Gemma 3 with a residual stream of several parts (AltUp), a low-rank path beside attention (LAuReL), per-layer
-/// embeddings, last layers that look at the keys and values of earlier ones, and gates of which only the largest count.
+/// Gemma 3n: Gemma 3 with a residual stream of several parts (AltUp), a low-rank path beside attention (LAuReL),
+/// per-layer embeddings, last layers that look at the keys and values of earlier ones, and gates of which only the
+/// largest count.
 ///
 /// The rank of the path beside attention is 64, which no key says.
 /// Sources: `Gemma3nForCausalLM` of transformers, which the authors wrote; Menghani et al. 2024 (LAuReL), section 2.
@@ -35,13 +36,15 @@ public struct Gemma3n: Architecture {
             "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 5)
         windowedBase = try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies of layers with a window")
         sharing = try SharedCaches(
             &h, windows: windows.masks.map { $0.window != .unlimited }, default: max(0, dimensions.layers - 20))
         let layers = dimensions.layers
         // One for each layer, of released models all alike.
         feedForward = try h.integers(
-            "feed_forward_length", 1...(1 << 20), layouts: Domains.feedForward.map { Array(repeating: $0, count: layers) },
+            "feed_forward_length", 1...(1 << 20),
+            layouts: Domains.feedForward.map { Array(repeating: $0, count: layers) },
             layers: layers, default: [], "hidden units of a feed-forward network")
         try h.require(feedForward.count == layers, "feed_forward_length", because: "is missing")
         let none = -Double(Float.greatestFiniteMagnitude)
@@ -49,12 +52,16 @@ public struct Gemma3n: Architecture {
         let most = 1.6448533535003662
         sparsity = try h.reals(
             "activation_sparsity_scale", none...1e6, fuzz: [most, 0, none, -1], layers: layers,
-            default: (0..<layers).map { $0 < 10 ? most : none }, "deviations above the mean from which on a gate counts; −∞: all do"
+            default: (0..<layers).map { $0 < 10 ? most : none },
+            "deviations above the mean from which on a gate counts; −∞: all do"
         ).map { $0 == none ? nil : $0 }
         updates = try AlternatingUpdates(&h)
         perLayer = PerLayerEmbedding(
-            size: try h.integer("embedding_length_per_layer_input", 1...65536, fuzz: [256, 64, 33], default: 256, isRare: true, "elements of the embedding that each layer has"))
-        logitCap = try h.real("final_logit_softcapping", 1e-3...1e6, fuzz: [30, 1, 5], default: 30, isRare: true, "bound of the logits")
+            size: try h.integer(
+                "embedding_length_per_layer_input", 1...65536, fuzz: [256, 64, 33], default: 256, isRare: true,
+                "elements of the embedding that each layer has"))
+        logitCap = try h.real(
+            "final_logit_softcapping", 1e-3...1e6, fuzz: [30, 1, 5], default: 30, isRare: true, "bound of the logits")
     }
 
     public func build(_ g: GraphBuilder) {
@@ -69,7 +76,8 @@ public struct Gemma3n: Architecture {
             let normed = block.norm("attn_norm", input, normalization)
             let beside = normed + block.norm(
                 "laurel_post_norm",
-                block.linear("laurel_r", block.linear("laurel_l", normed, Self.laurelRank), dimensions.embedding), normalization)
+                block.linear("laurel_r", block.linear("laurel_l", normed, Self.laurelRank), dimensions.embedding),
+                normalization)
             let mixed = input + block.norm("post_attention_norm", attend(block, layer, normed, &caches), normalization)
             let both = (mixed + beside) * 0.5.squareRoot()
             let fed = feed(block, layer, block.norm("ffn_norm", both, normalization))

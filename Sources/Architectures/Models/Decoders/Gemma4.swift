@@ -1,7 +1,8 @@
 import ModelGraph
 
-/// Gemma 4: Gemma 3 with heads of another size and number in layers with a window, values that may be the keys, last layers
-/// that look at the keys and values of earlier ones, per-layer embeddings, and experts beside each feed-forward network.
+/// Gemma 4: Gemma 3 with heads of another size and number in layers with a window, values that may be the keys, last
+/// layers that look at the keys and values of earlier ones, per-layer embeddings, and experts beside each feed-forward
+/// network.
 ///
 /// Scores are not scaled. Files hold the frequency factors of layers without a window, infinite ones where nothing is
 /// rotated.
@@ -27,11 +28,16 @@ public struct Gemma4: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try Gemma4Attention(&h, dimensions)
         sharing = try SharedCaches(&h, windows: attention.isWindowed, default: 0)
-        feedForward = try h.integers("feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: layers, "hidden units of a feed-forward network")
+        feedForward = try h.integers(
+            "feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: layers,
+            "hidden units of a feed-forward network")
         experts = try Experts.optional(&h, dimensions, Experts.Options(), feedForward: feedForward[0])
-        let size = try h.integer("embedding_length_per_layer_input", 0...65536, fuzz: [0, 32, 64, 33, 8], "elements of the embedding that each layer has; 0: none has")
+        let size = try h.integer(
+            "embedding_length_per_layer_input", 0...65536, fuzz: [0, 32, 64, 33, 8],
+            "elements of the embedding that each layer has; 0: none has")
         perLayer = size == 0 ? nil : PerLayerEmbedding(size: size)
-        logitCap = try h.real("final_logit_softcapping", 0...1e6, fuzz: [30, 1, 0], default: 30, "bound of the logits; 0: none")
+        logitCap = try h.real(
+            "final_logit_softcapping", 0...1e6, fuzz: [30, 1, 0], default: 30, "bound of the logits; 0: none")
     }
 
     public func build(_ g: GraphBuilder) {
@@ -47,7 +53,8 @@ public struct Gemma4: Architecture {
             if let perLayer, let inputs {
                 x = x + perLayer.output(block, layer, x, inputs: inputs, normalization)
             }
-            if let scale = block.optionalWeight("layer_output_scale.weight", [1], .scale, presence: .most) { x = x * scale }
+            if let scale = block.optionalWeight(
+                "layer_output_scale.weight", [1], .scale, presence: .most) { x = x * scale }
         }
         g.logits(x, dimensions, normalization, softcap: logitCap == 0 ? nil : logitCap)
     }

@@ -55,7 +55,8 @@ public struct GraniteSwitch: Architecture {
         }
         let (q, k, v) = attention.project(block, layer, x, fused: .always, bias: .none)
         let mixed = block.cachedAttention(
-            adapted("attn_q", q), adapted("attn_k", k), adapted("attn_v", v), scale: scales.attention ?? attention.scale,
+            adapted("attn_q", q), adapted("attn_k", k), adapted("attn_v", v),
+            scale: scales.attention ?? attention.scale,
             rope: rope)
         return adapters.linear(block, "attn_output", mixed, dimensions.embedding, chosen)
     }

@@ -1,8 +1,8 @@
 import Foundation
 import ModelGraph
 
-/// Hunyuan, dense: Llama whose queries and keys are normed after their rotation, with a base stretched by NTK-aware scaling.
-/// Source: `HunYuanDenseV1ForCausalLM` of transformers.
+/// Hunyuan, dense: Llama whose queries and keys are normed after their rotation, with a base stretched by NTK-aware
+/// scaling. Source: `HunYuanDenseV1ForCausalLM` of transformers.
 public struct HunYuanDense: DenseArchitecture {
     public static let name = "hunyuan-dense"
     public let decoder: DenseDecoder

@@ -16,7 +16,8 @@ public struct MiniCPM: ScaledArchitecture {
         decoder.scales = ScaledDecoder.Scales(
             embedding: try factor("embedding_scale", fuzz: [12, 1, 0.5], default: 12, "multiplies the token embedding"),
             residual: try factor(
-                "residual_scale", fuzz: [0.25, 1, 1.5], default: 1.4 / layers.squareRoot(), "multiplies what each part adds"),
+                "residual_scale", fuzz: [0.25, 1, 1.5], default: 1.4 / layers.squareRoot(),
+                "multiplies what each part adds"),
             attention: nil,
             logits: try factor("logit_scale", fuzz: [1, 8, 0.5], default: width / 256, "divides the logits"))
         self.decoder = decoder

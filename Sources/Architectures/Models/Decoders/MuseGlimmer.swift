@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// Muse Glimmer, its text model: normed embeddings, norms before and after each part, gated attention, and rotation only in
-/// layers with a window; logits are scaled and capped.
-/// Source: `MuseGlimmerForConditionalGeneration` of transformers, by its authors.
+/// Muse Glimmer, its text model: normed embeddings, norms before and after each part, gated attention, and rotation
+/// only in layers with a window; logits are scaled and capped. Source: `MuseGlimmerForConditionalGeneration` of
+/// transformers, by its authors.
 public struct MuseGlimmer: Architecture {
     public static let name = "muse-glimmer"
     /// Of the norms after each part, whatever the others have: no key says it.
@@ -46,7 +46,8 @@ public struct MuseGlimmer: Architecture {
                 rope: windows.isWindowed(layer) ? rotary.rope(isWindowed: true) : nil)
             let gate = block.linear("attn_gate", normed, mixed.shape.last)(.sigmoid)
             x = x + block.norm(
-                "post_attention_norm", block.linear("attn_output", mixed * gate, dimensions.embedding), Self.outputNormalization)
+                "post_attention_norm", block.linear("attn_output", mixed * gate, dimensions.embedding),
+                Self.outputNormalization)
             let fed = block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .gated(.swiglu))
             x = x + block.norm("post_ffw_norm", fed, Self.outputNormalization)
         }

@@ -33,10 +33,12 @@ public struct OLMo2: Architecture {
             let rope = rotary.rope(isWindowed: windows.isWindowed(layer))
             let (q, k, v) = attention.project(block, layer, x)
             let mixed = block.cachedAttention(
-                block.normAcrossHeads("attn_q_norm", q, normalization), block.normAcrossHeads("attn_k_norm", k, normalization), v,
+                block.normAcrossHeads("attn_q_norm", q, normalization),
+                block.normAcrossHeads("attn_k_norm", k, normalization), v,
                 scale: attention.scale, mask: windows.masks[layer], rope: rope)
             x = x + block.norm(
-                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare), normalization)
+                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare),
+                normalization)
             x = x + block.norm("post_ffw_norm", block.feedForward(x, size: feedForward, .gated(.swiglu)), normalization)
         }
         g.logits(x, dimensions, normalization, tying: .rarely)

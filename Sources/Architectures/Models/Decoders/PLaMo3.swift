@@ -23,9 +23,11 @@ public struct PLaMo3: Architecture {
             &h, dimensions, headSize: attention.keySize, pairing: .neox, roundsRamp: false)
         windows = try WindowPattern.optional(&h, dimensions, period: 8)
         windowedBase = windows.isUnlimited ? rotary.base : try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies of layers with a window")
         feedForward = try h.integers(
-            "feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: dimensions.layers, "hidden units of a feed-forward network")
+            "feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, layers: dimensions.layers,
+            "hidden units of a feed-forward network")
     }
 
     public func build(_ g: GraphBuilder) {

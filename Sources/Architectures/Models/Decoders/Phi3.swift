@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Phi-3 and Phi-4: Llama with gate and up in one matrix, LongRoPE, and a window of the latest positions in every layer.
-/// Sources: Phi-3 technical report (2024), section 2; `Phi3ForCausalLM` of transformers.
+/// Phi-3 and Phi-4: Llama with gate and up in one matrix, LongRoPE, and a window of the latest positions in every
+/// layer. Sources: Phi-3 technical report (2024), section 2; `Phi3ForCausalLM` of transformers.
 public struct Phi3: Architecture {
     public static let name = "phi3"
 

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// Qwen3: RMS-normed queries and keys, SwiGLU; also as an embedding model, and as a reranker whose score of a text is the
-/// softmax over the logits of the answers.
-/// Sources: Qwen3 technical report (2025), section 2; Qwen3 Embedding (2025), section 2.
+/// Qwen3: RMS-normed queries and keys, SwiGLU; also as an embedding model, and as a reranker whose score of a text is
+/// the softmax over the logits of the answers. Sources: Qwen3 technical report (2025), section 2; Qwen3 Embedding
+/// (2025), section 2.
 public struct Qwen3: Architecture {
     public static let name = "qwen3"
     let decoder: Qwen3Decoder

@@ -27,8 +27,10 @@ public struct Spark25: Architecture {
             "rope.dimension_count_swa", 2...65536, fuzz: [whole, size, 2], default: whole,
             "rotated elements of each head in layers with a window")
         try h.require(
-            windowedDimensions % 2 == 0 && windowedDimensions <= size, "rope.dimension_count_swa", "attention.key_length",
-            because: "\(windowedDimensions) rotated elements of heads of \(size): must be even and no more than the head")
+            windowedDimensions % 2 == 0 && windowedDimensions <= size, "rope.dimension_count_swa",
+            "attention.key_length",
+            because: "\(windowedDimensions) rotated elements of heads of \(size): must be even and no more than the "
+                + "head")
         masks = try WindowPattern.flagged(&h, dimensions)
         feedForward = try h.feedForwardLength()
     }

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// LLaDA-MoE: a diffusion model, all of whose tokens see each other; normed queries and keys, every feed-forward network a
-/// mixture of experts whose weights are not normalised.
-/// Sources: LLaDA-MoE technical report (2025), section 2; the authors' `modeling_lladamoe.py`.
+/// LLaDA-MoE: a diffusion model, all of whose tokens see each other; normed queries and keys, every feed-forward
+/// network a mixture of experts whose weights are not normalised. Sources: LLaDA-MoE technical report (2025), section
+/// 2; the authors' `modeling_lladamoe.py`.
 public struct LLaDAMoE: Architecture {
     public static let name = "llada-moe"
     let model: DiffusionOfExperts
@@ -52,12 +52,14 @@ struct DiffusionOfExperts: Sendable {
         traits = Traits(
             isBidirectional: true,
             pooling: try h.option(
-                "pooling_type", among: Pooling.ofTexts, default: .none, isRare: true, "how the embeddings of a sequence become one"))
+                "pooling_type", among: Pooling.ofTexts, default: .none, isRare: true,
+                "how the embeddings of a sequence become one"))
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: headSize)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
         let feedForward = try h.integer(
-            "feed_forward_length", 0...(1 << 20), fuzz: Domains.feedForward, default: 0, "hidden units of the experts used, together")
+            "feed_forward_length", 0...(1 << 20), fuzz: Domains.feedForward, default: 0,
+            "hidden units of the experts used, together")
         var options = Experts.Options()
         options.normalizes = normalizesWeights
         options.sharesSize = true

@@ -52,9 +52,11 @@ public struct DFlash: Architecture {
         embeddingScale = try h.draftScale("embedding_scale", "multiplies the embeddings of tokens")
         logitScale = try h.draftScale("logit_scale", "multiplies the logits")
         logitCap = try h.real(
-            "final_logit_softcapping", 0...1e6, fuzz: [0, 30, 1], default: 0, isRare: true, "bound of the logits; 0: none")
+            "final_logit_softcapping", 0...1e6, fuzz: [0, 30, 1], default: 0, isRare: true,
+            "bound of the logits; 0: none")
         for (key, about) in [
-            ("block_size", "tokens that are drafted at once"), ("sample_from_anchor", "whether the first of them is one"),
+            ("block_size", "tokens that are drafted at once"),
+            ("sample_from_anchor", "whether the first of them is one"),
             ("has_confidence_head", "whether drafts of another kind say how sure they are"),
         ] { try h.note(key, about) }
     }
@@ -76,7 +78,9 @@ public struct DFlash: Architecture {
     }
 
     /// What tokens see in each layer.
-    private static func masks(_ h: inout some Hyperparameters, _ dimensions: Dimensions, causal: Bool) throws -> [Mask] {
+    private static func masks(
+        _ h: inout some Hyperparameters, _ dimensions: Dimensions, causal: Bool
+    ) throws -> [Mask] {
         let length = try h.integer(
             "attention.sliding_window", 0...(1 << 30), fuzz: [0] + WindowPattern.lengths, default: 0,
             "positions that a window holds; 0: no windows")

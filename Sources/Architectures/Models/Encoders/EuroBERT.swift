@@ -36,9 +36,9 @@ public struct EuroBERT: Architecture {
     }
 }
 
-/// NeoBERT: an encoder with norms before each part, rotated positions and SwiGLU. Queries, keys and values are one matrix, in
-/// which they lie head by head, and so are gate and up.
-/// Sources: Le Breton et al. 2025, section 3; the authors' `model.py`.
+/// NeoBERT: an encoder with norms before each part, rotated positions and SwiGLU. Queries, keys and values are one
+/// matrix, in which they lie head by head, and so are gate and up. Sources: Le Breton et al. 2025, section 3; the
+/// authors' `model.py`.
 public struct NeoBERT: Architecture {
     public static let name = "neo-bert"
 

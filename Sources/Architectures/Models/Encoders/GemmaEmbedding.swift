@@ -25,25 +25,31 @@ public struct GemmaEmbedding: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         let window = try h.integer(
-            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds, half of them to each side")
+            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths,
+            "positions that a window holds, half of them to each side")
         windows = try WindowPattern(ofEncoder: &h, dimensions, length: window, period: 6)
         windowedBase = try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies of layers with a window")
         feedForward = try h.feedForwardLength()
         text = try TextEncoder(&h, classifies: false)
         projection = try Self.projection(&h, dimensions.embedding)
     }
 
     private static func projection(_ h: inout some Hyperparameters, _ width: Int) throws -> Int? {
-        guard let inner = try h.optionalInteger("dense_2_feat_out", 1...(1 << 20), fuzz: [64, 32, 33, 16], "width between the two maps of the pooled embedding")
+        guard let inner = try h.optionalInteger(
+            "dense_2_feat_out", 1...(1 << 20), fuzz: [64, 32, 33, 16],
+            "width between the two maps of the pooled embedding")
         else { return nil }
         let same = "the model's width"
         let first = try h.integer("dense_2_feat_in", 1...(1 << 20), fuzz: [width], same)
-        let second = try h.integer("dense_3_feat_in", 1...(1 << 20), fuzz: [inner], "the width between the two maps again")
+        let second = try h.integer(
+            "dense_3_feat_in", 1...(1 << 20), fuzz: [inner], "the width between the two maps again")
         let out = try h.integer("dense_3_feat_out", 1...(1 << 20), fuzz: [width], same)
         try h.require(
             first == width && out == width && second == inner, "dense_2_feat_in", "dense_3_feat_in", "dense_3_feat_out",
-            because: "maps from \(first) and \(second) to \(out) elements do not fit a width of \(width) and \(inner) between")
+            because: "maps from \(first) and \(second) to \(out) elements do not fit a width of \(width) "
+                + "and \(inner) between")
         return inner
     }
 

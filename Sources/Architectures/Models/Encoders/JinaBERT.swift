@@ -3,8 +3,8 @@ import ModelGraph
 /// Jina Embeddings 2: BERT with linear biases by distance in place of positions, and GEGLU. The model of code has norms
 /// of queries and keys, and a second norm after attention.
 ///
-/// Gate and up are two matrices or, without `ffn_gate`, one, in which the gate comes first; in the model of code, last. A
-/// feed-forward network without a gate and a classifier's hidden layer, which the authors' code has too, no file has.
+/// Gate and up are two matrices or, without `ffn_gate`, one, in which the gate comes first; in the model of code, last.
+/// A feed-forward network without a gate and a classifier's hidden layer, which the authors' code has too, no file has.
 /// Sources: Günther et al. 2023, section 3; `modeling_bert.py` of `jina-bert-implementation` and of
 /// `jina-bert-v2-qk-post-norm`, whose GELU is exact.
 public struct JinaBERT2: Architecture {

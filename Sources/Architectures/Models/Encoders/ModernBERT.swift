@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// ModernBERT: an encoder with norms before each part, rotated positions, windows in two of three layers that reach as far
-/// either way, and a gated activation whose two matrices are one. The first block has no norm before attention.
+/// ModernBERT: an encoder with norms before each part, rotated positions, windows in two of three layers that reach as
+/// far either way, and a gated activation whose two matrices are one. The first block has no norm before attention.
 /// Sources: Warner et al. 2024, section 2; `ModernBertModel` of transformers, which the authors maintain.
 public struct ModernBERT: Architecture {
     public static let name = "modern-bert"
@@ -24,15 +24,18 @@ public struct ModernBERT: Architecture {
         rotary = try RotaryEmbedding(
             &h, dimensions, headSize: attention.keySize, pairing: .neox, scalings: [.none, .linear])
         let window = try h.integer(
-            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths, default: 0, "positions that a window holds, half of them to each side; 0: no windows")
+            "attention.sliding_window", 0...(1 << 30), fuzz: WindowPattern.lengths, default: 0,
+            "positions that a window holds, half of them to each side; 0: no windows")
         windows = window == 0
             ? WindowPattern(unlimited: dimensions, causal: false)
             : try WindowPattern(ofEncoder: &h, dimensions, length: window, period: 3, startsUnlimited: true)
         windowedBase = window == 0 ? rotary.base : try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies of layers with a window")
         feedForward = try h.feedForwardLength()
         let function = try h.text(
-            "hidden_activation", among: ["gelu", "silu", "relu", "gelu_pytorch_tanh"], default: "gelu", "activation of a gate")
+            "hidden_activation", among: ["gelu", "silu", "relu", "gelu_pytorch_tanh"], default: "gelu",
+            "activation of a gate")
         activation = switch function {
         case "silu": .gated(.swiglu)
         case "relu": .product(.relu)

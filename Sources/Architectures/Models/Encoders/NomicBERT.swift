@@ -1,8 +1,8 @@
 import ModelGraph
 
 /// Nomic Embed: BERT with rotated positions and SwiGLU.
-/// Sources: Nussbaum et al. 2024, section 3; `modeling_hf_nomic_bert.py` of the authors' repository, `NomicBertModel` of
-/// transformers.
+/// Sources: Nussbaum et al. 2024, section 3; `modeling_hf_nomic_bert.py` of the authors' repository, `NomicBertModel`
+/// of transformers.
 public struct NomicBERT: Architecture {
     public static let name = "nomic-bert"
 
@@ -42,7 +42,8 @@ public struct NomicBERTMoE: Architecture {
         encoder = try PostNormEncoder(&h, evenHeads: true, grouping: .rarely)
         rotary = try RotaryEmbedding(&h, encoder.dimensions, headSize: encoder.attention.keySize, pairing: .neox)
         let period = try h.integer(
-            "moe_every_n_layers", 0...512, fuzz: [2, 3, 0, 1], default: 0, "the second of every so many layers has experts; 0 or 1: none")
+            "moe_every_n_layers", 0...512, fuzz: [2, 3, 0, 1], default: 0,
+            "the second of every so many layers has experts; 0 or 1: none")
         let layers = (0..<encoder.dimensions.layers).map { period > 0 && $0 % period == 1 }
         guard layers.contains(true) else {
             try h.note("expert_count", "no layer has experts")

@@ -25,7 +25,8 @@ public struct T5: Architecture {
             dimensions: dimensions, normalization: normalization, attention: attention, bias: bias,
             feedForward: try h.feedForwardLength())
         decoderLayers = try h.integer(
-            "decoder_block_count", 1...512, fuzz: Array(1...dimensions.layers), default: dimensions.layers, "number of the decoder's blocks")
+            "decoder_block_count", 1...512, fuzz: Array(1...dimensions.layers), default: dimensions.layers,
+            "number of the decoder's blocks")
     }
 
     public func build(_ g: GraphBuilder) {
@@ -54,7 +55,8 @@ public struct T5: Architecture {
             x = x + stack.feedForward(block, x)
         }
         g.logits(
-            x, dimensions, normalization, name: "dec.output_norm", tiedScale: 1 / Double(dimensions.embedding).squareRoot())
+            x, dimensions, normalization, name: "dec.output_norm",
+            tiedScale: 1 / Double(dimensions.embedding).squareRoot())
     }
 }
 
@@ -114,7 +116,8 @@ struct RelativeStack: Sendable {
         func heads(_ name: String, of x: Value, _ role: Weight.Role = .projection) -> Value {
             block.linear(prefix + name, x, count * size, role: role).reshaped([x.shape[0], count, size])
         }
-        return (heads("attn_q", of: x, .unscaledQuery), heads("attn_k", of: source ?? x), heads("attn_v", of: source ?? x))
+        return (heads("attn_q", of: x, .unscaledQuery), heads("attn_k", of: source ?? x), heads(
+            "attn_v", of: source ?? x))
     }
 
     /// The first T5 has no gate, version 1.1 and Flan-T5 have.

@@ -35,7 +35,8 @@ public struct AFMoE: Architecture {
         var options = Experts.Options.deepSeek3
         options.defaultGating = .sigmoid
         experts = try Experts(&h, dimensions, options, feedForward: 0)
-        sharedExperts = try h.integer("expert_shared_count", 0...4096, fuzz: [1, 0, 2, 3], "experts that every token uses")
+        sharedExperts = try h.integer(
+            "expert_shared_count", 0...4096, fuzz: [1, 0, 2, 3], "experts that every token uses")
     }
 
     public func build(_ g: GraphBuilder) {
@@ -53,7 +54,8 @@ public struct AFMoE: Architecture {
                     rope: windows.isWindowed(layer) ? rotary.rope(isWindowed: true) : nil),
                 normed, heads: attention.heads[layer], .perElement, .sigmoid)
             x = x + block.norm(
-                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare), normalization)
+                "post_attention_norm", block.linear("attn_output", mixed, dimensions.embedding, bias: .rare),
+                normalization)
             let input = block.norm("ffn_norm", x, normalization)
             x = x + block.norm("post_ffw_norm", feed(block, layer, input, tensors), normalization)
         }

@@ -1,6 +1,7 @@
 import ModelGraph
 
-/// Arctic: a dense network after attention, and beside both experts that see what attention saw, under a norm of their own.
+/// Arctic: a dense network after attention, and beside both experts that see what attention saw, under a norm of their
+/// own.
 ///
 /// The dense network is as wide as the model. The weight of a single expert is not divided by itself.
 /// Sources: Snowflake 2024 (Arctic); Snowflake's `arctic.py` of vLLM.

@@ -33,7 +33,8 @@ public struct Cohere2MoE: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .normal, whole: true)
         try h.note("rope.freq_base_swa", "one base serves all layers that are rotated")
-        let window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
+        let window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 4, startsUnlimited: true)
         var options = Experts.Options()
         options.gatings = [.sigmoid, .softmax, .softmaxOfSelected]
@@ -41,7 +42,8 @@ public struct Cohere2MoE: Architecture {
         options.softmaxIsOfSelected = true
         options.declaresNormalization = true
         options.declaresScale = true
-        networks = try DenseThenExperts(&h, dimensions, options, shared: .countAndSize(default: 0), isCountRequired: true)
+        networks = try DenseThenExperts(
+            &h, dimensions, options, shared: .countAndSize(default: 0), isCountRequired: true)
         logitScale = try h.real("logit_scale", 1e-6...1e6, fuzz: [1, 0.0625, 2.5], "multiplies the logits")
     }
 

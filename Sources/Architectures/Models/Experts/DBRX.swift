@@ -19,7 +19,8 @@ public struct DBRX: Architecture {
         traits = try Traits(decoder: &h)
         normalization = try Normalization(&h, .layer)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
-        clamp = try h.real("attention.clamp_kqv", 0...1e6, fuzz: [8, 1, 0.25, 0], "bound of queries, keys and values; 0: none")
+        clamp = try h.real(
+            "attention.clamp_kqv", 0...1e6, fuzz: [8, 1, 0.25, 0], "bound of queries, keys and values; 0: none")
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
         let size = try h.feedForwardLength("hidden units of an expert")
         var options = Experts.Options()

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// K-EXAONE: RMS-normed queries and keys, windows with RoPE and layers that see everything without; experts beside shared
-/// ones after leading dense blocks.
+/// K-EXAONE: RMS-normed queries and keys, windows with RoPE and layers that see everything without; experts beside
+/// shared ones after leading dense blocks.
 ///
 /// Blocks that predict further tokens are dense and see everything.
 /// Sources: LG AI Research 2026 (K-EXAONE); `ExaoneMoeForCausalLM` of transformers.
@@ -23,10 +23,12 @@ public struct EXAONEMoE: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true)
         try h.note("rope.freq_base_swa", "one base serves all layers that are rotated")
-        let window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
+        let window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 4)
         networks = try DenseThenExperts(
-            &h, dimensions, .deepSeek3, shared: .countAndSize(default: 1), alwaysHasDense: dimensions.predictionBlocks > 0)
+            &h, dimensions, .deepSeek3, shared: .countAndSize(default: 1),
+            alwaysHasDense: dimensions.predictionBlocks > 0)
     }
 
     public func build(_ g: GraphBuilder) {

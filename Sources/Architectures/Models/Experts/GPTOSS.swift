@@ -21,8 +21,10 @@ public struct GPTOSS: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions)
         rotary = try RotaryEmbedding.Windowed(
-            &h, RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true, roundsRamp: false))
-        let window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
+            &h, RotaryEmbedding(
+                &h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true, roundsRamp: false))
+        let window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(&h, dimensions, window: .sliding(window), period: 2)
         var options = Experts.Options()
         options.gatings = [.softmaxOfSelected]

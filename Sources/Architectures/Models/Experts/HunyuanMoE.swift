@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Hunyuan-A13B: queries and keys normed after they are rotated, every feed-forward network experts beside a shared one.
-/// Sources: Tencent 2025 (Hunyuan-A13B); `HunYuanMoEV1ForCausalLM` of transformers.
+/// Hunyuan-A13B: queries and keys normed after they are rotated, every feed-forward network experts beside a shared
+/// one. Sources: Tencent 2025 (Hunyuan-A13B); `HunYuanMoEV1ForCausalLM` of transformers.
 public struct HunyuanMoE: Architecture {
     public static let name = "hunyuan-moe"
 

@@ -1,8 +1,7 @@
 import ModelGraph
 
-/// Hunyuan 3: normed queries and keys; each layer dense, or with experts chosen by a selection bias beside a shared one,
-/// as its tensors say.
-/// Source: `HYV3ForCausalLM` of transformers (2026).
+/// Hunyuan 3: normed queries and keys; each layer dense, or with experts chosen by a selection bias beside a shared
+/// one, as its tensors say. Source: `HYV3ForCausalLM` of transformers (2026).
 public struct HunyuanV3: Architecture {
     public static let name = "hy_v3"
 

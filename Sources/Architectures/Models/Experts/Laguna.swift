@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// Poolside's Laguna: heads whose number differs between layers, gated by a softplus, each or element by element; windows in three of four layers,
-/// with a rotation of their own; leading dense layers, then experts chosen by a selection bias beside a shared one.
-/// Source: `LagunaForCausalLM` of transformers (2026).
+/// Poolside's Laguna: heads whose number differs between layers, gated by a softplus, each or element by element;
+/// windows in three of four layers, with a rotation of their own; leading dense layers, then experts chosen by a
+/// selection bias beside a shared one. Source: `LagunaForCausalLM` of transformers (2026).
 public struct Laguna: Architecture {
     public static let name = "laguna"
 
@@ -48,7 +48,8 @@ public struct Laguna: Architecture {
         let count = try h.integer(
             "expert_shared_count", 1...4096, fuzz: [1, 2, 3], default: 1, "experts that every token uses")
         sharedSize = try h.integer(
-            "expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, default: experts.size * count,
+            "expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward,
+            default: experts.size * count,
             "hidden units of these experts together")
     }
 

@@ -40,7 +40,9 @@ public struct Llama4: Architecture {
             : try WindowPattern(&h, dimensions, window: .chunked(Self.chunk), period: 4)
         unrotatedStep = window == 0 ? nil : 4
         feedForward = try h.feedForwardLength("hidden units of a dense block")
-        expertStep = try h.integer("interleave_moe_layer_step", 0...512, fuzz: [1, 2, 3, 0], "every so many blocks, one has experts; 0: none has")
+        expertStep = try h.integer(
+            "interleave_moe_layer_step", 0...512, fuzz: [1, 2, 3, 0],
+            "every so many blocks, one has experts; 0: none has")
         var options = Experts.Options()
         options.gatings = [.sigmoid]
         options.normalizes = false

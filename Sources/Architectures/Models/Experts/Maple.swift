@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Maple: windows with RoPE and layers that see everything without, RMS-normed queries and keys, experts of clamped SwiGLU.
-/// Source: Deep Grove's `modeling_maple.py`.
+/// Maple: windows with RoPE and layers that see everything without, RMS-normed queries and keys, experts of clamped
+/// SwiGLU. Source: Deep Grove's `modeling_maple.py`.
 public struct Maple: Architecture {
     public static let name = "maple"
 
@@ -28,7 +28,9 @@ public struct Maple: Architecture {
         var options = Experts.Options()
         options.normalizationEpsilon = 1e-20
         experts = try Experts(&h, dimensions, options, feedForward: 0)
-        limits = try h.reals("swiglu_clamp_exp", 0...1e6, fuzz: [7, 1, 0.25, 0], layers: dimensions.layers, "bound of an expert's gate and units; 0: none")
+        limits = try h.reals(
+            "swiglu_clamp_exp", 0...1e6, fuzz: [7, 1, 0.25, 0], layers: dimensions.layers,
+            "bound of an expert's gate and units; 0: none")
     }
 
     public func build(_ g: GraphBuilder) {

@@ -22,7 +22,8 @@ public struct MiMo2: Architecture {
         dimensions = try Dimensions(&h, layers: [2, 1, 3, 4], predictionBlocks: true)
         traits = try Traits(decoder: &h, bidirectional: false, predictionBlocks: dimensions.predictionBlocks)
         normalization = try Normalization(&h, .rms)
-        attention = try GroupedQueryAttention(&h, dimensions, headSize: .declared, perLayer: true, queriesPerLayer: true)
+        attention = try GroupedQueryAttention(
+            &h, dimensions, headSize: .declared, perLayer: true, queriesPerLayer: true)
         valueScale = try h.real(
             "attention.value_scale", 1e-6...1e6, fuzz: [0.707, 1, 0.5, 2.5], default: 1, "multiplies the values")
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
@@ -30,7 +31,8 @@ public struct MiMo2: Architecture {
             "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         windows = try WindowPattern(listed: &h, dimensions, window: .sliding(window))
         windowedBase = try h.real(
-            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000, "base of the rotation frequencies of layers with a window")
+            "rope.freq_base_swa", 1...1e12, fuzz: [10_000, 100, 1_000_000], default: 10_000,
+            "base of the rotation frequencies of layers with a window")
         feedForward = try h.feedForwardLength("hidden units of a dense block")
         var options = Experts.Options()
         options.gatings = [.sigmoid]

@@ -33,7 +33,8 @@ public struct OLMoE: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(
-                block.normAcrossHeads("attn_q_norm", q, normalization), block.normAcrossHeads("attn_k_norm", k, normalization), v,
+                block.normAcrossHeads("attn_q_norm", q, normalization),
+                block.normAcrossHeads("attn_k_norm", k, normalization), v,
                 scale: attention.scale, mask: traits.mask, rope: rope)
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
             x = x + block.mixture(block.norm("ffn_norm", x, normalization), experts, .init())

@@ -21,7 +21,8 @@ public struct PhiMoE: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, embeddings: Domains.evenSizes)
         traits = try Traits(decoder: &h, bidirectional: false)
-        let epsilon = try h.real("attention.layer_norm_rms_epsilon", 0...1, fuzz: Domains.epsilons, "added to the variance by each norm")
+        let epsilon = try h.real(
+            "attention.layer_norm_rms_epsilon", 0...1, fuzz: Domains.epsilons, "added to the variance by each norm")
         normalization = Normalization(.layer, epsilon: epsilon, bias: .required)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding)
         rotary = try RotaryEmbedding(

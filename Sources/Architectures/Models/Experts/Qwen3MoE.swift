@@ -35,7 +35,8 @@ struct Qwen3MoEDecoder: Sendable {
         rotary = try RotaryEmbedding(
             &h, dimensions, headSize: attention.keySize, pairing: .neox, whole: true, sections: sections)
         let feedForward = try h.integer(
-            "feed_forward_length", 0...(1 << 20), fuzz: Domains.feedForward, default: 0, "hidden units of the experts used, together")
+            "feed_forward_length", 0...(1 << 20), fuzz: Domains.feedForward, default: 0,
+            "hidden units of the experts used, together")
         var options = Experts.Options()
         options.sharesSize = true
         options.groups = true

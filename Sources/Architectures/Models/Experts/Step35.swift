@@ -1,10 +1,9 @@
 import ModelGraph
 
 /// Step-3.5-Flash and Step-3.7-Flash: gated heads whose number differs between layers; windows in most, rotated whole
-/// where the others are by half; each layer dense, or with experts chosen by a selection bias beside a shared one, as its
-/// tensors say; SwiGLU clamped layer by layer.
-/// Sources: Step 3.5 Flash technical report (2026), section 2; `Step3p7ForConditionalGeneration` of transformers, its text
-/// model.
+/// where the others are by half; each layer dense, or with experts chosen by a selection bias beside a shared one, as
+/// its tensors say; SwiGLU clamped layer by layer. Sources: Step 3.5 Flash technical report (2026), section 2;
+/// `Step3p7ForConditionalGeneration` of transformers, its text model.
 public struct Step35: Architecture {
     public static let name = "step35"
     private static let factors = "rope_freqs.weight"
@@ -31,11 +30,13 @@ public struct Step35: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions, headMultiple: 4, perLayer: true, queriesPerLayer: true)
         let size = attention.keySize
         let rotated = try h.integer(
-            "rope.dimension_count", 4...65536, fuzz: [size, size / 2, 4].filter { $0 > 0 && $0 % 4 == 0 }, default: size,
+            "rope.dimension_count", 4...65536, fuzz: [size, size / 2, 4].filter { $0 > 0 && $0 % 4 == 0 },
+            default: size,
             "rotated elements of each head in a layer with a window, twice those of the others")
         try h.require(
             rotated % 4 == 0 && rotated <= size, "rope.dimension_count", "attention.key_length",
-            because: "\(rotated) rotated elements of heads of \(size): must be a multiple of 4 and no more than the head")
+            because: "\(rotated) rotated elements of heads of \(size): must be a multiple of 4 and no more than the "
+                + "head")
         rotary = try RotaryEmbedding(&h, dimensions, rotated: rotated / 2, pairing: .neox)
         let window = try h.integer(
             "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
@@ -55,9 +56,11 @@ public struct Step35: Architecture {
             "hidden units of the expert that every token uses")
         let (valid, fuzz, layers) = (0.0...1e6, [0, 7, 0.5, 16], dimensions.blocks)
         expertLimits = try h.reals(
-            "swiglu_clamp_exp", valid, fuzz: fuzz, layers: layers, default: Array(repeating: 0, count: layers), "bound of what experts' gates and inputs make; 0: none")
+            "swiglu_clamp_exp", valid, fuzz: fuzz, layers: layers, default: Array(repeating: 0, count: layers),
+            "bound of what experts' gates and inputs make; 0: none")
         limits = try h.reals(
-            "swiglu_clamp_shexp", valid, fuzz: fuzz, layers: layers, default: Array(repeating: 0, count: layers), "the same of other feed-forward networks")
+            "swiglu_clamp_shexp", valid, fuzz: fuzz, layers: layers, default: Array(repeating: 0, count: layers),
+            "the same of other feed-forward networks")
         try h.note("leading_dense_block_count", "the dense blocks, as their tensors say it")
         try h.note("moe_every_n_layers", "the blocks with experts, as their tensors say it")
     }
@@ -77,7 +80,8 @@ public struct Step35: Architecture {
         let (rope, factors) = isWindowed ? (windowedRope, nil) : (rotary.rope(), self.factors(block.g))
         var mixed = block.cachedAttention(
             q.rotated(rope, factors: factors), k.rotated(rope, factors: factors), v, scale: attention.scale,
-            mask: windows.masks[layer], rotation: State.Rotation(rope: rope, factors: factors.map { _ in Self.factors }))
+            mask: windows.masks[layer],
+            rotation: State.Rotation(rope: rope, factors: factors.map { _ in Self.factors }))
         if block.has("attn_gate.weight", presence: .most) {
             mixed = block.gated(mixed, normed, heads: attention.heads[layer], .perHead, .sigmoid)
         }
@@ -98,7 +102,9 @@ public struct Step35: Architecture {
 
     /// The first of the model's frequency factors, which has as many as the layers with most rotated elements need.
     private func factors(_ g: GraphBuilder) -> Value? {
-        let pairs = (0..<dimensions.layers).map { (windows.isWindowed($0) ? windowedRope : rotary.rope()).dimensions / 2 }
+        let pairs = (0..<dimensions.layers).map {
+            (windows.isWindowed($0) ? windowedRope : rotary.rope()).dimensions / 2
+        }
         let (layer, own) = (g.layer, rotary.dimensions / 2)
         defer { g.layer = layer }
         let all = g.model.optionalWeight(Self.factors, [pairs.max() ?? own], .ropeFactor, presence: .few)

@@ -1,8 +1,7 @@
 import ModelGraph
 
-/// DeepSeek-V2 and V3, Kimi K2, GLM-4.7-Flash and others: latent attention, leading dense layers, then experts in groups
-/// beside shared ones, or dense layers alone.
-/// Sources: DeepSeek-V2 (2024); DeepSeek-V3 technical report (2024).
+/// DeepSeek-V2 and V3, Kimi K2, GLM-4.7-Flash and others: latent attention, leading dense layers, then experts in
+/// groups beside shared ones, or dense layers alone. Sources: DeepSeek-V2 (2024); DeepSeek-V3 technical report (2024).
 public struct DeepSeek2: Architecture {
     public static let name = "deepseek2"
     let decoder: LatentAttentionDecoder

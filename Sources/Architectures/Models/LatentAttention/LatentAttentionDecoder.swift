@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// What DeepSeek's models and those after them share: latent attention, leading dense layers, then experts in groups beside
-/// shared ones; attention to all positions, or to those that an indexer picks.
+/// What DeepSeek's models and those after them share: latent attention, leading dense layers, then experts in groups
+/// beside shared ones; attention to all positions, or to those that an indexer picks.
 struct LatentAttentionDecoder: Sendable {
     /// What is not the same everywhere.
     struct Variant: Sendable {
@@ -45,18 +45,23 @@ struct LatentAttentionDecoder: Sendable {
     init(_ h: inout some Hyperparameters, _ dimensions: Dimensions, _ variant: Variant) throws {
         self.dimensions = dimensions
         self.variant = variant
-        traits = try Traits(decoder: &h, bidirectional: variant.indexing == nil, predictionBlocks: dimensions.predictionBlocks)
+        traits = try Traits(
+            decoder: &h, bidirectional: variant.indexing == nil, predictionBlocks: dimensions.predictionBlocks)
         normalization = try Normalization(&h, .rms, inner: MultiHeadLatentAttention.normalization.epsilon)
         let heads = try MultiHeadLatentAttention.heads(&h)
         attention = try MultiHeadLatentAttention(&h, heads: heads, form: variant.form, compression: variant.compression)
         rotary = try RotaryEmbedding(&h, dimensions, rotated: attention.positional, pairing: .normal)
         // Files hold a tenth of the value.
         magnitudeOfAll = 10 * (try h.real(
-            "rope.scaling.yarn_log_multiplier", 0...1e3, fuzz: [0.1, 0.0707, 0, 0.25], default: 0, "a tenth of YaRN's mscale_all_dim"))
+            "rope.scaling.yarn_log_multiplier", 0...1e3, fuzz: [0.1, 0.0707, 0, 0.25], default: 0,
+            "a tenth of YaRN's mscale_all_dim"))
         let scale = variant.hasTemperature
-            ? try h.real("attention.temperature_scale", 0...1e3, fuzz: [0.1, 0.5, 0], default: 0, "growth of queries with position; 0: none") : 0
+            ? try h.real(
+                "attention.temperature_scale", 0...1e3, fuzz: [0.1, 0.5, 0], default: 0,
+                "growth of queries with position; 0: none") : 0
         temperature = scale == 0 ? nil : (scale, Double(try h.integer(
-            "attention.temperature_length", 1...(1 << 30), fuzz: [1, 8, 3, 64], "positions of one step of that growth")))
+            "attention.temperature_length", 1...(1 << 30), fuzz: [1, 8, 3, 64],
+            "positions of one step of that growth")))
         indexer = variant.indexing == nil ? nil : try LightningIndexer(&h, least: attention.positional)
         isIndexed = if let indexedLayers = variant.indexedLayers {
             try LightningIndexer.layers(&h, dimensions, default: indexedLayers(dimensions))
@@ -76,12 +81,17 @@ struct LatentAttentionDecoder: Sendable {
             : try Experts(&h, dimensions, options, feedForward: 0)
         if experts != nil {
             leadingDense = try h.leadingDenseBlocks(dimensions)
-            sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+            sharedExperts = try h.integer(
+                "expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
         } else {
             leadingDense = try h.integer(
-                "leading_dense_block_count", dimensions.layers...512, fuzz: [dimensions.blocks], "all blocks: none has experts")
-            sharedExperts = try h.integer("expert_shared_count", 0...0, fuzz: [0], default: 0, drawsAbsence: false, "no experts, no shared ones")
-            _ = try h.integer("expert_feed_forward_length", 0...(1 << 20), fuzz: [0], default: 0, drawsAbsence: false, "not used: hidden units of an expert")
+                "leading_dense_block_count", dimensions.layers...512, fuzz: [dimensions.blocks],
+                "all blocks: none has experts")
+            sharedExperts = try h.integer(
+                "expert_shared_count", 0...0, fuzz: [0], default: 0, drawsAbsence: false, "no experts, no shared ones")
+            _ = try h.integer(
+                "expert_feed_forward_length", 0...(1 << 20), fuzz: [0], default: 0, drawsAbsence: false,
+                "not used: hidden units of an expert")
         }
         if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
         feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
@@ -90,9 +100,10 @@ struct LatentAttentionDecoder: Sendable {
     /// Magnitude of the rotated elements, and scale of the scores.
     ///
     /// With `m(f, s) = 0.1 s ln f + 1` of the stretching factor, YaRN multiplies the rotated elements by
-    /// `m(f, mscale) / m(f, mscale_all_dim)` and the scores by `m(f, mscale_all_dim)²`; without these options by `m(f, 1)`
-    /// and 1. Files hold `mscale_all_dim` only; released models have an equal `mscale`, so that their quotient is 1.
-    /// Source: `DeepseekV2Attention` and `DeepseekV2YarnRotaryEmbedding` of the models' authors, and `DeepseekV3Attention`.
+    /// `m(f, mscale) / m(f, mscale_all_dim)` and the scores by `m(f, mscale_all_dim)²`; without these options by `m(f,
+    /// 1)` and 1. Files hold `mscale_all_dim` only; released models have an equal `mscale`, so that their quotient is
+    /// 1. Source: `DeepseekV2Attention` and `DeepseekV2YarnRotaryEmbedding` of the models' authors, and
+    /// `DeepseekV3Attention`.
     private var magnitudes: (rotated: Double?, scale: Double) {
         guard rotary.scaling == .yarn, magnitudeOfAll != 0 else { return (nil, attention.scale) }
         let all = RotaryEmbedding.yarnMagnitude(1 / rotary.frequencyScale, magnitudeOfAll)

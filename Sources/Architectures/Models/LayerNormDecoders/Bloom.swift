@@ -26,7 +26,8 @@ public struct Bloom: Architecture {
             let (q, k, v) = attention.project(
                 block, layer, block.norm("attn_norm", x, normalization), fused: .always, bias: .required)
             let mixed = block.cachedAttention(
-                q, k, v, scale: attention.scale, mask: traits.mask, bias: g.alibi(heads: attention.heads[layer], maxBias: 8))
+                q, k, v, scale: attention.scale, mask: traits.mask,
+                bias: g.alibi(heads: attention.heads[layer], maxBias: 8))
             x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .required)
             x = x + block.feedForward(
                 block.norm("ffn_norm", x, normalization), size: feedForward, .plain(.gelu), bias: .required)

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// StableLM: layer norms, RoPE of a part of each head, SwiGLU. In the model of 12 billion, heads are normed with weights
-/// of their own, and the feed-forward network has no norm of its own: it works beside attention, on the same input.
-/// Sources: Bellagente et al. 2024, section 2; its class in transformers.
+/// StableLM: layer norms, RoPE of a part of each head, SwiGLU. In the model of 12 billion, heads are normed with
+/// weights of their own, and the feed-forward network has no norm of its own: it works beside attention, on the same
+/// input. Sources: Bellagente et al. 2024, section 2; its class in transformers.
 public struct StableLM: Architecture {
     public static let name = "stablelm"
 

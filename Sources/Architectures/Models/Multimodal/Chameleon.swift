@@ -1,9 +1,9 @@
 import ModelGraph
 
-/// Chameleon: queries and keys layer-normed, each head with a scale and a bias of its own; norms before each part or, with
-/// `swin_norm` (34B), after it. Logits of image tokens, 4 to 8195, are the least number: it answers in text.
-/// Epsilon of the norms of queries and keys: 1e-5, whatever the metadata say.
-/// Source: Chameleon (2024), section 2.3; transformers, `ChameleonForConditionalGeneration`.
+/// Chameleon: queries and keys layer-normed, each head with a scale and a bias of its own; norms before each part or,
+/// with `swin_norm` (34B), after it. Logits of image tokens, 4 to 8195, are the least number: it answers in text.
+/// Epsilon of the norms of queries and keys: 1e-5, whatever the metadata say. Source: Chameleon (2024), section 2.3;
+/// transformers, `ChameleonForConditionalGeneration`.
 public struct Chameleon: Architecture {
     public static let name = "chameleon"
     private static let imageTokens = 4..<8196
@@ -19,7 +19,8 @@ public struct Chameleon: Architecture {
     public init(_ h: inout some Hyperparameters) throws {
         let images = Self.imageTokens
         dimensions = try Dimensions(
-            &h, embeddings: Domains.evenSizes.filter { $0 <= 64 }, vocabularies: [images.upperBound + 4, images.upperBound + 1])
+            &h, embeddings: Domains.evenSizes.filter { $0 <= 64 },
+            vocabularies: [images.upperBound + 4, images.upperBound + 1])
         try h.require(
             dimensions.vocabulary > images.upperBound, "vocab_size",
             because: "no token after those of images, \(images)")

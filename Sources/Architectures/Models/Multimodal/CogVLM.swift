@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// CogVLM: Llama without shared key/value heads, and with a second set of matrices (the visual expert) for tokens of images.
-/// The base of the rotation is 10,000, whatever the metadata say.
-/// Source: Wang et al. 2023, section 2.1; the authors' `modeling_cogvlm.py`.
+/// CogVLM: Llama without shared key/value heads, and with a second set of matrices (the visual expert) for tokens of
+/// images. The base of the rotation is 10,000, whatever the metadata say. Source: Wang et al. 2023, section 2.1; the
+/// authors' `modeling_cogvlm.py`.
 public struct CogVLM: Architecture {
     public static let name = "cogvlm"
 

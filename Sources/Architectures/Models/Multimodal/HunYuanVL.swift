@@ -1,9 +1,9 @@
 import Foundation
 import ModelGraph
 
-/// The language model of HunYuan-VL (HunyuanOCR): queries and keys are rotated, then normed; positions of four sections; a
-/// base of the rotation that is stretched by `rope.scaling.alpha` (NTK-aware scaling).
-/// Source: transformers, `HunYuanVLTextModel`; HunyuanOCR (2025), section 3.
+/// The language model of HunYuan-VL (HunyuanOCR): queries and keys are rotated, then normed; positions of four
+/// sections; a base of the rotation that is stretched by `rope.scaling.alpha` (NTK-aware scaling). Source:
+/// transformers, `HunYuanVLTextModel`; HunyuanOCR (2025), section 3.
 public struct HunYuanVL: Architecture {
     public static let name = "hunyuan_vl"
 

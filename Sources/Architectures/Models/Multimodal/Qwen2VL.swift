@@ -14,9 +14,9 @@ public struct Qwen2VL: Architecture {
     public func build(_ g: GraphBuilder) { decoder.build(g) }
 }
 
-/// The language model of PaddleOCR-VL: that of ERNIE 4.5 with positions of three sections; its code has biases everywhere
-/// or nowhere, its released models none.
-/// Source: PaddleOCR-VL (2025), section 2; transformers, `PaddleOCRTextModel`.
+/// The language model of PaddleOCR-VL: that of ERNIE 4.5 with positions of three sections; its code has biases
+/// everywhere or nowhere, its released models none. Source: PaddleOCR-VL (2025), section 2; transformers,
+/// `PaddleOCRTextModel`.
 public struct PaddleOCR: Architecture {
     public static let name = "paddleocr"
     let decoder: SectionedDecoder

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// The language model of Qwen3-VL and Qwen3-ASR: Qwen3 with positions of three interleaved sections. What images add after
-/// the first blocks (DeepStack) comes with their embeddings, which tokens of a text lack.
-/// Source: Qwen3-VL (2025), section 2.
+/// The language model of Qwen3-VL and Qwen3-ASR: Qwen3 with positions of three interleaved sections. What images add
+/// after the first blocks (DeepStack) comes with their embeddings, which tokens of a text lack. Source: Qwen3-VL
+/// (2025), section 2.
 public struct Qwen3VL: Architecture {
     public static let name = "qwen3vl"
     let decoder: Qwen3Decoder

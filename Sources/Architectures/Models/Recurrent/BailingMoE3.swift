@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// Ling 3: Kimi delta attention with decays that have a lower bound, some layers of latent attention with a gate for each
-/// head, and experts after leading dense layers.
-/// Source: `BailingHybridForCausalLM` of transformers; for limits of the activation, which that has not, llama.cpp.
+/// Ling 3: Kimi delta attention with decays that have a lower bound, some layers of latent attention with a gate for
+/// each head, and experts after leading dense layers. Source: `BailingHybridForCausalLM` of transformers; for limits of
+/// the activation, which that has not, llama.cpp.
 public struct BailingMoE3: Architecture {
     public static let name = "bailingmoe3"
 
@@ -28,7 +28,8 @@ public struct BailingMoE3: Architecture {
         isRecurrent = try LayerLayouts.recurrentLayers(&h, dimensions)
         attention = try MultiHeadLatentAttention(
             &h, heads: heads, form: .absorbed, compression: .optional, isEverywhere: false)
-        rotary = try RotaryEmbedding(&h, dimensions, rotated: attention.positional, pairing: .normal, scalings: [.linear, .none])
+        rotary = try RotaryEmbedding(
+            &h, dimensions, rotated: attention.positional, pairing: .normal, scalings: [.linear, .none])
         _ = try h.boolean("kda.safe_gate", among: [true], default: true, "whether decays have a lower bound")
         var variant = KimiDeltaAttention.Variant()
         variant.decayMaps = ["ssm_f_a"]
@@ -40,15 +41,18 @@ public struct BailingMoE3: Architecture {
         if leadingDense == 0 { try h.note("feed_forward_length", "no block is dense") }
         feedForward = leadingDense == 0 ? 0 : try h.feedForwardLength("hidden units of a dense block")
         experts = try Experts(&h, dimensions, .deepSeek3, feedForward: feedForward)
-        let sharedExperts = try h.integer("expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
+        let sharedExperts = try h.integer(
+            "expert_shared_count", 1...4096, fuzz: [1, 2, 3], "experts that every token uses")
         sharedSize = try h.integer(
             "expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward,
             default: experts.size * sharedExperts, "hidden units of all shared experts")
         let limits = [0, 1, 0.25, 7]
         expertLimits = try h.reals(
-            "swiglu_clamp_exp", 0...1e6, fuzz: limits, layers: dimensions.blocks, default: 0, isRare: true, "limit of experts' activations; 0: none")
+            "swiglu_clamp_exp", 0...1e6, fuzz: limits, layers: dimensions.blocks, default: 0, isRare: true,
+            "limit of experts' activations; 0: none")
         sharedLimits = try h.reals(
-            "swiglu_clamp_shexp", 0...1e6, fuzz: limits, layers: dimensions.blocks, default: 0, isRare: true, "limit of all others' activations; 0: none")
+            "swiglu_clamp_shexp", 0...1e6, fuzz: limits, layers: dimensions.blocks, default: 0, isRare: true,
+            "limit of all others' activations; 0: none")
     }
 
     public func build(_ g: GraphBuilder) {
@@ -61,7 +65,8 @@ public struct BailingMoE3: Architecture {
             let mixed = isRecurrent[layer]
                 ? deltaAttention.mix(block, normed, normalization)
                 : block.outputGated(
-                    attention.attend(block, normed, scale: attention.scale, options), by: normed, heads: attention.heads)
+                    attention.attend(block, normed, scale: attention.scale, options), by: normed,
+                    heads: attention.heads)
             x = x + block.linear("attn_output", mixed, dimensions.embedding)
             let fed = block.norm("ffn_norm", x, normalization)
             if layer < leadingDense {

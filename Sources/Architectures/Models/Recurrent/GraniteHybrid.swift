@@ -1,9 +1,8 @@
 import ModelGraph
 
-/// Granite 4 and Bamba: Mamba-2 with some layers of grouped-query attention, rotated or without positions, and feed-forward
-/// networks dense or with experts beside one that every token uses.
-/// Sources: IBM 2025 (Granite 4), `GraniteMoeHybridForCausalLM` and `BambaForCausalLM` of transformers, which the authors
-/// wrote.
+/// Granite 4 and Bamba: Mamba-2 with some layers of grouped-query attention, rotated or without positions, and
+/// feed-forward networks dense or with experts beside one that every token uses. Sources: IBM 2025 (Granite 4),
+/// `GraniteMoeHybridForCausalLM` and `BambaForCausalLM` of transformers, which the authors wrote.
 public struct GraniteHybrid: Architecture {
     public static let name = "granitehybrid"
 
@@ -34,7 +33,9 @@ public struct GraniteHybrid: Architecture {
             }
             embedding = try scale("embedding_scale", [12, 1, 0.5, 0], "multiplies the embeddings") ?? 1
             residual = try scale("residual_scale", [0.25, 1, 2, 0], "multiplies what a block adds") ?? 1
-            attention = try scale("attention.scale", [0.0625, 1, 0.3, 0], "multiplies the attention scores, in place of what follows from the size of a head")
+            attention = try scale(
+                "attention.scale", [0.0625, 1, 0.3, 0],
+                "multiplies the attention scores, in place of what follows from the size of a head")
             logits = try 1 / (scale("logit_scale", [8, 1, 0.5, 0], "divides the logits") ?? 1)
         }
     }
@@ -45,7 +46,9 @@ public struct GraniteHybrid: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, otherLayers: true)
         // The key stands for another thing than its name says.
-        let isRotated = try h.boolean("rope.scaling.finetuned", among: [true, false], default: true, "whether attention layers have rotated positions")
+        let isRotated = try h.boolean(
+            "rope.scaling.finetuned", among: [true, false], default: true,
+            "whether attention layers have rotated positions")
         let rotary = try RotaryEmbedding(
             &h, dimensions, headSize: attention.keySize, pairing: .normal, scalings: [.linear, .none, .yarn, .longrope])
         self.rotary = isRotated ? rotary : nil
@@ -58,7 +61,8 @@ public struct GraniteHybrid: Architecture {
         options.declaresSize = false
         experts = try Experts.optional(&h, dimensions, options, feedForward: feedForward)
         sharedSize = experts == nil ? 0 : try h.integer(
-            "expert_shared_feed_forward_length", 0...(1 << 20), fuzz: [32, 64, 33, 0, 1], default: 0, "hidden units of the expert that every token uses; 0: none")
+            "expert_shared_feed_forward_length", 0...(1 << 20), fuzz: [32, 64, 33, 0, 1], default: 0,
+            "hidden units of the expert that every token uses; 0: none")
     }
 
     public func build(_ g: GraphBuilder) {

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// HRM-Text: two stacks of blocks, a low one run several times for each run of the high one, over and over; each run has
-/// caches of its own. Norms have no weights.
-/// Sources: Wang et al. 2025 (Hierarchical Reasoning Model); `HrmTextForCausalLM` of transformers.
+/// HRM-Text: two stacks of blocks, a low one run several times for each run of the high one, over and over; each run
+/// has caches of its own. Norms have no weights. Sources: Wang et al. 2025 (Hierarchical Reasoning Model);
+/// `HrmTextForCausalLM` of transformers.
 public struct HRMText: Architecture {
     public static let name = "hrm_text"
 
@@ -27,17 +27,22 @@ public struct HRMText: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions, grouping: .rarely)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         feedForward = try h.feedForwardLength()
-        embeddingScale = try h.real("embedding_scale", 0...1e6, fuzz: [1, 50, 0.5, 0], default: 0, "multiplies embeddings; 0: nothing")
+        embeddingScale = try h.real(
+            "embedding_scale", 0...1e6, fuzz: [1, 50, 0.5, 0], default: 0, "multiplies embeddings; 0: nothing")
         /// The divisors that leave two runs at least, one of either stack.
         func divisors(of runs: Int) -> [Int] { Domains.divisors(of: runs, among: Array(1...max(1, runs / 2))) }
         let runs = dimensions.layers
         stackSize = try h.integer("hrm.layers_per_stack", 1...512, fuzz: divisors(of: runs), "blocks of a stack")
-        highCycles = try h.integer("hrm.h_cycles", 1...512, fuzz: divisors(of: runs / stackSize), "runs of the high stack")
+        highCycles = try h.integer(
+            "hrm.h_cycles", 1...512, fuzz: divisors(of: runs / stackSize), "runs of the high stack")
         lowCycles = try h.integer(
-            "hrm.l_cycles", 1...512, fuzz: [max(1, runs / stackSize / highCycles - 1)], "runs of the low stack for each of the high one")
+            "hrm.l_cycles", 1...512, fuzz: [max(1, runs / stackSize / highCycles - 1)],
+            "runs of the low stack for each of the high one")
         try h.require(
-            runs == stackSize * highCycles * (lowCycles + 1), "block_count", "hrm.layers_per_stack", "hrm.h_cycles", "hrm.l_cycles",
-            because: "\(highCycles) times \(lowCycles) runs of the low stack and one of the high one are not \(runs) runs of \(stackSize) blocks")
+            runs == stackSize * highCycles * (lowCycles + 1), "block_count", "hrm.layers_per_stack", "hrm.h_cycles",
+            "hrm.l_cycles",
+            because: "\(highCycles) times \(lowCycles) runs of the low stack and one of the high one "
+                + "are not \(runs) runs of \(stackSize) blocks")
         try h.note("hrm.prefix_lm", "whether tokens of a prompt, where they are marked, see each other")
     }
 

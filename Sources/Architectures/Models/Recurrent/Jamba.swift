@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Jamba: Mamba layers with some of grouped-query attention without positions; feed-forward networks dense or with experts.
-/// Source: Lieber et al. 2024, section 2.
+/// Jamba: Mamba layers with some of grouped-query attention without positions; feed-forward networks dense or with
+/// experts. Source: Lieber et al. 2024, section 2.
 public struct Jamba: Architecture {
     public static let name = "jamba"
 

@@ -34,11 +34,15 @@ public struct KimiK3: Architecture {
         deltaAttention = try KimiDeltaAttention(&h, heads: heads, variant)
         networks = try DenseThenExperts(&h, dimensions, .deepSeek3, shared: .count)
         expertWidth = try h.integer(
-            "expert_latent_length", 0...(1 << 20), fuzz: [32, 16, 33, 64, 0], default: 0, "width of the space in which experts work; 0: the model's own")
+            "expert_latent_length", 0...(1 << 20), fuzz: [32, 16, 33, 64, 0], default: 0,
+            "width of the space in which experts work; 0: the model's own")
         residualBlockSize = try h.integer(
-            "attn_res.block_size", 0...512, fuzz: [1, 2, 3, 0], "layers between those that begin a residual stream; 0: there is one")
+            "attn_res.block_size", 0...512, fuzz: [1, 2, 3, 0],
+            "layers between those that begin a residual stream; 0: there is one")
         let gate = try h.real("activation.situ_beta", 1e-3...1e6, fuzz: [4, 1, 0.5], "soft limit of gates")
-        let up = try h.real("activation.situ_linear_beta", -1...1e6, fuzz: [4, 1, 0.5, 0], "soft limit of what is gated; 0 or less: none")
+        let up = try h.real(
+            "activation.situ_linear_beta", -1...1e6, fuzz: [4, 1, 0.5, 0],
+            "soft limit of what is gated; 0 or less: none")
         activation = .softLimited(gate: gate, up: up > 0 ? up : nil)
     }
 
@@ -49,12 +53,14 @@ public struct KimiK3: Architecture {
             let block = g.block(layer)
             let normed = block.norm(
                 "attn_norm", residuals.mixed(block, x, "attn_res_score", normalization), normalization)
-            x = residuals.advanced(x, by: block.linear("attn_output", attend(block, layer, normed), dimensions.embedding), layer: layer)
+            x = residuals.advanced(
+                x, by: block.linear("attn_output", attend(block, layer, normed), dimensions.embedding), layer: layer)
             let fed = block.norm("ffn_norm", residuals.mixed(block, x, "ffn_res_score", normalization), normalization)
             x = x + (networks.hasExperts(layer)
                 ? mixture(block, fed) : block.feedForward(fed, size: networks.feedForward, activation))
         }
-        g.logits(residuals.mixed(g.model, x, "output_res_score", normalization), dimensions, normalization, tying: .never)
+        g.logits(
+            residuals.mixed(g.model, x, "output_res_score", normalization), dimensions, normalization, tying: .never)
     }
 
     private func attend(_ block: Scope, _ layer: Int, _ x: Value) -> Value {

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// Kimi Linear: Kimi delta attention with some layers of latent attention without positions; experts after leading dense layers.
-/// Source: Kimi Linear 2025, sections 3 and 4.
+/// Kimi Linear: Kimi delta attention with some layers of latent attention without positions; experts after leading
+/// dense layers. Source: Kimi Linear 2025, sections 3 and 4.
 public struct KimiLinear: Architecture {
     public static let name = "kimi-linear"
 

@@ -28,7 +28,8 @@ public struct LFM2MoE: Architecture {
 struct ShortConvolutionDecoder: Sendable {
     let dimensions: Dimensions
     let traits: Traits
-    /// Width of an embedding that the model gives in place of logits; nil: it gives logits, or rows of the model's width.
+    /// Width of an embedding that the model gives in place of logits; nil: it gives logits, or rows of the model's
+    /// width.
     let embeddingOut: Int?
     let normalization: Normalization
     let attention: GroupedQueryAttention
@@ -43,13 +44,16 @@ struct ShortConvolutionDecoder: Sendable {
         dimensions = try Dimensions(
             &h, embeddings: Domains.sizes.filter { $0 % 2 == 0 }, layers: LayerLayouts.hybridDepths)
         traits = try Traits(decoder: &h, bidirectional: !hasExperts)
-        embeddingOut = try h.optionalInteger("embedding_length_out", 1...(1 << 20), fuzz: [16, 32, 8, 33], isRare: true, "width of the embeddings that the model gives")
+        embeddingOut = try h.optionalInteger(
+            "embedding_length_out", 1...(1 << 20), fuzz: [16, 32, 8, 33], isRare: true,
+            "width of the embeddings that the model gives")
         normalization = try Normalization(&h, .rms)
         attention = try GroupedQueryAttention(&h, dimensions, headSize: .splitEmbedding, otherLayers: true)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         let isCausal = !traits.isBidirectional
         taps = try h.integer(
-            "shortconv.l_cache", 2...64, fuzz: Domains.taps.filter { isCausal || $0 % 2 == 1 }, "taps of the convolution")
+            "shortconv.l_cache", 2...64, fuzz: Domains.taps.filter { isCausal || $0 % 2 == 1 },
+            "taps of the convolution")
         try h.require(
             isCausal || taps % 2 == 1, "shortconv.l_cache", "attention.causal",
             because: "\(taps) taps have no centre")
@@ -57,7 +61,8 @@ struct ShortConvolutionDecoder: Sendable {
         if hasExperts {
             window = .unlimited
             leadingDense = try h.integer(
-                "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0, "dense blocks before those with experts")
+                "leading_dense_block_count", 0...512, fuzz: Array(0...dimensions.layers), default: 0,
+                "dense blocks before those with experts")
             var options = Experts.Options()
             options.gatings = [.softmax, .sigmoid, .softmaxOfSelected]
             options.groups = true

@@ -26,7 +26,8 @@ public struct Mamba: Architecture {
         var x = g.tokenEmbedding(dimensions)
         for layer in 0..<dimensions.layers {
             let block = g.block(layer)
-            x = x + stateSpace.mix(block, block.norm("attn_norm", x, normalization), normalization, innerNorms: innerNorms)
+            x = x + stateSpace.mix(
+                block, block.norm("attn_norm", x, normalization), normalization, innerNorms: innerNorms)
         }
         g.logits(x, dimensions, normalization)
     }

@@ -47,7 +47,9 @@ struct SingleMixerDecoder: Sendable {
     init(_ h: inout some Hyperparameters) throws {
         dimensions = try Dimensions(&h, layers: LayerLayouts.hybridDepths, predictionBlocks: true)
         traits = try Traits(decoder: &h, bidirectional: false, predictionBlocks: dimensions.predictionBlocks)
-        let epsilon = try h.real("attention.layer_norm_epsilon", 0...1, fuzz: Domains.epsilons, "added to the variance where the next key is absent")
+        let epsilon = try h.real(
+            "attention.layer_norm_epsilon", 0...1, fuzz: Domains.epsilons,
+            "added to the variance where the next key is absent")
         normalization = try Normalization(&h, .rms, default: epsilon)
         attention = try GroupedQueryAttention(&h, dimensions, evenHeads: false, otherLayers: true)
         stateSpace = try StateSpaceDuality(&h)
@@ -58,9 +60,11 @@ struct SingleMixerDecoder: Sendable {
         let predicting = Array(repeating: Domains.feedForward[0], count: dimensions.predictionBlocks)
         feedForward = try h.integers(
             "feed_forward_length", 0...(1 << 20),
-            layouts: LayerLayouts.choices(sparing: hasHeads).flatMap { LayerLayouts.values(Domains.feedForward, where: $0) }
+            layouts: LayerLayouts.choices(
+                sparing: hasHeads).flatMap { LayerLayouts.values(Domains.feedForward, where: $0) }
                 .map { $0 + predicting },
-            layers: dimensions.blocks, default: hasHeads.map { _ in 0 } + predicting, "hidden units of a feed-forward network; 0: the layer has none")
+            layers: dimensions.blocks, default: hasHeads.map { _ in 0 } + predicting,
+            "hidden units of a feed-forward network; 0: the layer has none")
 
         var options = Experts.Options()
         options.gatings = [.sigmoid]
@@ -76,8 +80,12 @@ struct SingleMixerDecoder: Sendable {
                 "nextn_predict_layers", because: "a block that predicts further tokens has attention and experts")
         }
         if experts.contains(where: { $0 != nil }) {
-            sharedSize = try h.integer("expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward, "hidden units of the expert that every token uses")
-            latentSize = try h.integer("moe_latent_size", 0...(1 << 20), fuzz: [0, 16, 8, 33, 64], default: 0, "width in which experts work; 0: that of the model")
+            sharedSize = try h.integer(
+                "expert_shared_feed_forward_length", 1...(1 << 20), fuzz: Domains.feedForward,
+                "hidden units of the expert that every token uses")
+            latentSize = try h.integer(
+                "moe_latent_size", 0...(1 << 20), fuzz: [0, 16, 8, 33, 64], default: 0,
+                "width in which experts work; 0: that of the model")
         } else {
             try h.note("expert_shared_feed_forward_length", "no experts")
             (sharedSize, latentSize) = (0, 0)

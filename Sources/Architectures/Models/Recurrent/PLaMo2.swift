@@ -1,11 +1,11 @@
 import ModelGraph
 
-/// PLaMo 2: Mamba, with heads of one decay as Mamba-2 has, and some layers of grouped-query attention; SwiGLU; norms before
-/// and after each part.
+/// PLaMo 2: Mamba, with heads of one decay as Mamba-2 has, and some layers of grouped-query attention; SwiGLU; norms
+/// before and after each part.
 ///
-/// Time steps are made from `max(64, D/16)` elements, which no key says. Released models attend to the latest 2,048 positions
-/// only, which no key says either: here to all.
-/// Sources: Preferred Networks 2025; the authors' `modeling_plamo.py` and their `plamo2.py` of vLLM.
+/// Time steps are made from `max(64, D/16)` elements, which no key says. Released models attend to the latest 2,048
+/// positions only, which no key says either: here to all. Sources: Preferred Networks 2025; the authors'
+/// `modeling_plamo.py` and their `plamo2.py` of vLLM.
 public struct PLaMo2: Architecture {
     public static let name = "plamo2"
 
@@ -28,9 +28,12 @@ public struct PLaMo2: Architecture {
         attention = try GroupedQueryAttention(&h, dimensions, otherLayers: true, headsOfLayers: true)
         rotary = try RotaryEmbedding(&h, dimensions, headSize: attention.keySize, pairing: .neox)
         taps = try h.integer("ssm.conv_kernel", 2...64, fuzz: Domains.taps, "taps of the convolution")
-        inner = try h.integer("ssm.inner_size", 1...(1 << 20), fuzz: [64, 32, 96, 128, 48, 80, 33], "channels of the state space model")
-        stateSize = try h.integer("ssm.state_size", 1...4096, fuzz: [16, 64, 32, 1, 3, 33], "state elements of each channel")
-        stateHeads = try h.integer("ssm.time_step_rank", 1...65536, fuzz: Domains.divisors(of: inner), "heads of the state space model")
+        inner = try h.integer(
+            "ssm.inner_size", 1...(1 << 20), fuzz: [64, 32, 96, 128, 48, 80, 33], "channels of the state space model")
+        stateSize = try h.integer(
+            "ssm.state_size", 1...4096, fuzz: [16, 64, 32, 1, 3, 33], "state elements of each channel")
+        stateHeads = try h.integer(
+            "ssm.time_step_rank", 1...65536, fuzz: Domains.divisors(of: inner), "heads of the state space model")
         try h.require(
             inner % stateHeads == 0, "ssm.inner_size", "ssm.time_step_rank",
             because: "\(inner) channels do not divide among \(stateHeads) heads")

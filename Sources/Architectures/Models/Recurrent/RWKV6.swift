@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// RWKV-6: time mixing by linear attention of token-dependent decays and a bonus for the token itself, channel mixing by a
-/// squared ReLU behind a gate, no attention.
-/// Source: Peng et al. 2024 ("Eagle and Finch"), section 4; for halving, the code of its author.
+/// RWKV-6: time mixing by linear attention of token-dependent decays and a bonus for the token itself, channel mixing
+/// by a squared ReLU behind a gate, no attention. Source: Peng et al. 2024 ("Eagle and Finch"), section 4; for halving,
+/// the code of its author.
 public struct RWKV6: Architecture {
     public static let name = "rwkv6"
 
@@ -10,7 +10,8 @@ public struct RWKV6: Architecture {
     public let traits: Traits
     let normalization: Normalization
     let timeMixing: DynamicTimeMixing
-    /// After every so many blocks the residual stream is halved, as the weights of the blocks are that follow; 0: never.
+    /// After every so many blocks the residual stream is halved, as the weights of the blocks are that follow; 0:
+    /// never.
     let halvingInterval: Int
     let feedForward: Int
 
@@ -20,7 +21,8 @@ public struct RWKV6: Architecture {
         normalization = try Normalization(&h, .layer, bias: .required)
         timeMixing = try DynamicTimeMixing(&h, dimensions)
         halvingInterval = try h.integer(
-            "rescale_every_n_layers", 0...512, fuzz: [0, 1, 2, 6], default: 0, "blocks after which the stream is halved; 0: never")
+            "rescale_every_n_layers", 0...512, fuzz: [0, 1, 2, 6], default: 0,
+            "blocks after which the stream is halved; 0: never")
         _ = try h.integer("token_shift_count", 2...2, fuzz: [2], default: 2, "token shifts of a block")
         feedForward = try h.feedForwardLength("hidden units of channel mixing")
     }

@@ -35,6 +35,7 @@ public struct RWKV7: Architecture {
         let blend = block.weight("channel_mix_lerp_k.weight", [1, 1, dimensions.embedding], .blend)
         let blended = x + block.tokenShift(x, "channel_mix_previous") * blend.reshaped([dimensions.embedding])
         return block.linear(
-            "channel_mix_value", block.linear("channel_mix_key", blended, feedForward)(.squaredReLU), dimensions.embedding)
+            "channel_mix_value", block.linear("channel_mix_key", blended, feedForward)(.squaredReLU),
+            dimensions.embedding)
     }
 }

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// DeepSeek-V4: attention in windows and to compressed entries, experts beside shared ones, and hyper-connections in place
-/// of residuals. Layers that choose experts by the token itself are not supported.
-/// Sources: DeepSeek-V4 (2026); `DeepseekV4ForCausalLM` of transformers.
+/// DeepSeek-V4: attention in windows and to compressed entries, experts beside shared ones, and hyper-connections in
+/// place of residuals. Layers that choose experts by the token itself are not supported. Sources: DeepSeek-V4 (2026);
+/// `DeepseekV4ForCausalLM` of transformers.
 public struct DeepSeek4: Architecture {
     public static let name = "deepseek4"
 
@@ -22,7 +22,8 @@ public struct DeepSeek4: Architecture {
         normalization = try Normalization(&h, .rms)
         attention = try CompressedAttention(&h, dimensions, normalization)
         connections = try ManifoldHyperConnections(&h, dimensions, normalization)
-        _ = try h.integer("hash_layer_count", 0...0, fuzz: [0], "layers that choose experts by the token: not supported")
+        _ = try h.integer(
+            "hash_layer_count", 0...0, fuzz: [0], "layers that choose experts by the token: not supported")
         _ = try h.integer("expert_gating_func", 4...4, fuzz: [4], "how router logits become weights: √softplus")
         var options = Experts.Options()
         options.gatings = [.rootOfSoftplus]
@@ -32,7 +33,8 @@ public struct DeepSeek4: Architecture {
         options.normalizationEpsilon = 1e-20
         experts = try Experts(&h, dimensions, options, feedForward: 0)
         shared = try SharedExperts(&h, beside: experts, .count)
-        let limit = try h.real("swiglu_clamp_exp", 0...1e6, fuzz: [10, 1, 0.5], "bound of what experts' gates and inputs are; 0: none")
+        let limit = try h.real(
+            "swiglu_clamp_exp", 0...1e6, fuzz: [10, 1, 0.5], "bound of what experts' gates and inputs are; 0: none")
         limits = (limit, try h.real(
             "swiglu_clamp_shexp", 0...1e6, fuzz: [10, 1, 0.5], default: limit, "the same of shared experts"))
     }

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// dots3-note: latent attention with a gate for each head, of some layers to a window and of the others to the positions
-/// that an indexer picks, each kind with sizes of its own; experts after leading dense layers.
+/// dots3-note: latent attention with a gate for each head, of some layers to a window and of the others to the
+/// positions that an indexer picks, each kind with sizes of its own; experts after leading dense layers.
 ///
 /// Files hold the norms of latent vectors times what the authors multiply these by.
 /// Source: `Dots3NoteForCausalLM` of transformers.
@@ -26,34 +26,45 @@ public struct Dots3Note: Architecture {
         traits = try Traits(decoder: &h, bidirectional: false)
         normalization = try Normalization(&h, .rms)
 
-        let window = try h.integer("attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
+        let window = try h.integer(
+            "attention.sliding_window", 1...(1 << 30), fuzz: WindowPattern.lengths, "positions that a window holds")
         let isWindowed = try h.flags(
-            "attention.sliding_window_pattern", layouts: LayerLayouts.mixtures(of: layers), layers: layers, "the layers with a window")
+            "attention.sliding_window_pattern", layouts: LayerLayouts.mixtures(of: layers), layers: layers,
+            "the layers with a window")
         windows = WindowPattern(isWindowed, window: .sliding(window))
         let indexed = isWindowed.map { !$0 }
-        let isIndexed = try h.flags("attention.indexer.types", layouts: [indexed], layers: layers, "the layers with an indexer: all others")
+        let isIndexed = try h.flags(
+            "attention.indexer.types", layouts: [indexed], layers: layers, "the layers with an indexer: all others")
         try h.require(
             isIndexed == indexed, "attention.indexer.types", "attention.sliding_window_pattern",
             because: "a layer has either a window or an indexer")
 
         let counts = [4, 2, 1, 3, 5, 8]
-        let kinds = counts.flatMap { count in [count, count % 5 + 1].map { other in isWindowed.map { $0 ? other : count } } }
+        let kinds = counts.flatMap { count in
+            [count, count % 5 + 1].map { other in isWindowed.map { $0 ? other : count } }
+        }
         let heads = try h.integers(
-            "attention.head_count", 1...4096, layouts: kinds, layers: layers, default: isWindowed.map { _ in 4 }, "query heads, as many in all layers of a kind")
+            "attention.head_count", 1...4096, layouts: kinds, layers: layers, default: isWindowed.map { _ in 4 },
+            "query heads, as many in all layers of a kind")
         func headCount(_ windowed: Bool) throws -> Int {
             let counts = Set(zip(isWindowed, heads).filter { $0.0 == windowed }.map(\.1))
-            try h.require(counts.count < 2, "attention.head_count", because: "layers of one kind have \(counts.sorted()) heads")
+            try h.require(
+                counts.count < 2, "attention.head_count", because: "layers of one kind have \(counts.sorted()) heads")
             return counts.first ?? 1
         }
         let mla = try MLA(&h, heads: try headCount(false), form: .absorbed, compression: .always)
         let positional = mla.positional
-        let latent = try h.integer("attention.kv_lora_rank_swa", sizes, fuzz: MLA.latentSizes, "width of the latent vector, with a window")
+        let latent = try h.integer(
+            "attention.kv_lora_rank_swa", sizes, fuzz: MLA.latentSizes, "width of the latent vector, with a window")
         let keySize = try h.integer(
-            "attention.key_length_mla_swa", (positional + 1)...65536, fuzz: MLA.contentSizes.map { $0 + positional }, "size of a key head, with a window")
-        let valueSize = try h.integer("attention.value_length_mla_swa", sizes, fuzz: MLA.valueSizes, "size of a value head, with a window")
+            "attention.key_length_mla_swa", (positional + 1)...65536, fuzz: MLA.contentSizes.map { $0 + positional },
+            "size of a key head, with a window")
+        let valueSize = try h.integer(
+            "attention.value_length_mla_swa", sizes, fuzz: MLA.valueSizes, "size of a value head, with a window")
         let row = latent + positional
         _ = try h.integer("attention.key_length_swa", row...row, fuzz: [row], "size of a cached key, with a window")
-        _ = try h.integer("attention.value_length_swa", sizes, fuzz: [latent], "not used: the values are part of the cached keys")
+        _ = try h.integer(
+            "attention.value_length_swa", sizes, fuzz: [latent], "not used: the values are part of the cached keys")
         attention = (mla, MLA(
             heads: try headCount(true), queryRank: mla.queryRank, latentSize: latent, positional: positional,
             keySize: keySize, valueSize: valueSize, isAbsorbed: true))

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// GLM-5.3: Kimi delta attention, some layers of latent attention without positions to the windows that an indexer picks, and
-/// experts after leading dense layers, with hyper-connections in place of residuals.
-/// Source: `Glm5NextForConditionalGeneration`, the code of its authors in transformers; its prediction blocks, which that
+/// GLM-5.3: Kimi delta attention, some layers of latent attention without positions to the windows that an indexer
+/// picks, and experts after leading dense layers, with hyper-connections in place of residuals. Source:
+/// `Glm5NextForConditionalGeneration`, the code of its authors in transformers; its prediction blocks, which that
 /// leaves out, have plain residuals, as the tensors of files say.
 public struct GLM5Next: Architecture {
     public static let name = "glm5-next"
@@ -37,16 +37,19 @@ public struct GLM5Next: Architecture {
         deltaAttention = try KimiDeltaAttention(&h, heads: heads, variant)
         indexer = try PooledIndexer(&h)
         let isAttention = isRecurrent.prefix(dimensions.layers).map { !$0 }
-        isIndexed = try LightningIndexer.layers(&h, dimensions, default: isAttention.map { _ in true }, among: isAttention)
+        isIndexed = try LightningIndexer.layers(
+            &h, dimensions, default: isAttention.map { _ in true }, among: isAttention)
         connections = try ManifoldHyperConnections(&h, dimensions, normalization)
         var options = Experts.Options.deepSeek3
         options.defaultGating = .sigmoid
         networks = try DenseThenExperts(&h, dimensions, options, shared: .count)
         let bounds = [10, 0, 1, 0.5], valid = 0...1e6
         expertLimits = try h.reals(
-            "swiglu_clamp_exp", valid, fuzz: bounds, layers: dimensions.blocks, default: 0, "bound of what experts' gates and inputs are; 0: none")
+            "swiglu_clamp_exp", valid, fuzz: bounds, layers: dimensions.blocks, default: 0,
+            "bound of what experts' gates and inputs are; 0: none")
         sharedLimits = try h.reals(
-            "swiglu_clamp_shexp", valid, fuzz: bounds, layers: dimensions.blocks, default: expertLimits, "the same of all others")
+            "swiglu_clamp_shexp", valid, fuzz: bounds, layers: dimensions.blocks, default: expertLimits,
+            "the same of all others")
     }
 
     public func build(_ g: GraphBuilder) {

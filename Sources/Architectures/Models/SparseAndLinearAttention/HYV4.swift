@@ -25,14 +25,18 @@ public struct HYV4: Architecture {
         normalization = try Normalization(&h, .rms, inner: MultiHeadLatentAttention.normalization.epsilon)
         let heads = try MultiHeadLatentAttention.heads(&h)
         attention = try MultiHeadLatentAttention(&h, heads: heads, form: .absorbed, compression: .always)
-        rotary = try RotaryEmbedding(&h, dimensions, rotated: attention.positional, pairing: .neox, scalings: [.linear, .none])
-        let picks = try h.integer("attention.indexer.top_k", 0...(1 << 30), fuzz: LightningIndexer.counts + [0], default: 0, drawsAbsence: false, "positions that each token may attend to; 0: all")
+        rotary = try RotaryEmbedding(
+            &h, dimensions, rotated: attention.positional, pairing: .neox, scalings: [.linear, .none])
+        let picks = try h.integer(
+            "attention.indexer.top_k", 0...(1 << 30), fuzz: LightningIndexer.counts + [0], default: 0,
+            drawsAbsence: false, "positions that each token may attend to; 0: all")
         indexer = picks == 0 ? nil : try LightningIndexer(&h, least: attention.positional + 1, count: picks)
         isIndexed = indexer == nil ? [] : try LightningIndexer.layers(&h, dimensions)
         connections = try IndependentHyperConnections(&h)
         networks = try DenseThenExperts(&h, dimensions, .deepSeek3, shared: .count)
         limits = try h.reals(
-            "swiglu_clamp_exp", 0...1e6, fuzz: [10, 0, 1, 0.25], layers: dimensions.layers, default: 0, "limit of experts' activations; 0: none")
+            "swiglu_clamp_exp", 0...1e6, fuzz: [10, 0, 1, 0.25], layers: dimensions.layers, default: 0,
+            "limit of experts' activations; 0: none")
     }
 
     public func build(_ g: GraphBuilder) {

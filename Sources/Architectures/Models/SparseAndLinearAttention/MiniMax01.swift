@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// MiniMax-01 and MiniMax-M1: lightning attention, every few layers softmax attention, experts throughout; residuals are
-/// the scaled outputs of the norms.
-/// Source: MiniMax-01 (2025), section 2; the code of its authors (`MiniMaxText01ForCausalLM`).
+/// MiniMax-01 and MiniMax-M1: lightning attention, every few layers softmax attention, experts throughout; residuals
+/// are the scaled outputs of the norms. Source: MiniMax-01 (2025), section 2; the code of its authors
+/// (`MiniMaxText01ForCausalLM`).
 public struct MiniMax01: Architecture {
     public static let name = "minimax-01"
 

@@ -1,8 +1,8 @@
 import ModelGraph
 
-/// Qwen3.8-Flash-Next: Qwen3.5's mixers, of which attention sees the best windows only, and gated experts, between several
-/// streams of residuals that each of them gathers from and scatters to. Its layers of n-gram embeddings are not supported.
-/// Source: `Qwen4ExpForCausalLM`, the code of its authors in transformers.
+/// Qwen3.8-Flash-Next: Qwen3.5's mixers, of which attention sees the best windows only, and gated experts, between
+/// several streams of residuals that each of them gathers from and scatters to. Its layers of n-gram embeddings are not
+/// supported. Source: `Qwen4ExpForCausalLM`, the code of its authors in transformers.
 public struct Qwen4Exp: Architecture {
     public static let name = "qwen4exp"
 
@@ -39,8 +39,8 @@ public struct Qwen4Exp: Architecture {
     }
 }
 
-/// Several streams of residuals: what each block sees is gathered from all of them by gates, and what it gives is added to
-/// each by a weight.
+/// Several streams of residuals: what each block sees is gathered from all of them by gates, and what it gives is added
+/// to each by a weight.
 ///
 /// Source: `Qwen4ExpTextGatedResidual`, the code of its authors in transformers.
 public struct GatedStreams: Hashable, Sendable {
@@ -52,7 +52,8 @@ public struct GatedStreams: Hashable, Sendable {
 
     public init(_ h: inout some Hyperparameters, _ dimensions: Dimensions, _ normalization: Normalization) throws {
         count = try h.integer("hyper_connection.count", 2...64, fuzz: [4, 2, 3], "streams of residuals")
-        rank = try h.integer("hyper_connection.low_rank", 1...65536, fuzz: [16, 1, 3, 32, 33], "inner width of the map to gates")
+        rank = try h.integer(
+            "hyper_connection.low_rank", 1...65536, fuzz: [16, 1, 3, 32, 33], "inner width of the map to gates")
         width = dimensions.embedding
         self.normalization = normalization
     }

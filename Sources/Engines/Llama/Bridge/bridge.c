@@ -347,8 +347,8 @@ static bool has_encoder(const void *model) {
     return llama_model_has_encoder(model) && !has_states(model) && !takes_context(model);
 }
 
-// Of some families there are encoders only, whether their metadata say so or not; WavTokenizer has no logits either, and
-// Clef gives scores.
+// Of some families there are encoders only, whether their metadata say so or not; WavTokenizer has no logits either,
+// and Clef gives scores.
 static bool is_encoder(const void *model) {
     return is_only_encoder(model) || is_named(model, "bert") || is_named(model, "llama-embed") ||
            is_named(model, "gemma-embedding") || is_named(model, "wavtokenizer-dec") || is_named(model, "clef");
@@ -466,8 +466,8 @@ static int process(
 
 // Decision orders
 //
-// They are of an interface that few headers have and fewer export: its functions are there or are not when the bridge is
-// opened. The one that sets an order has C++'s name.
+// They are of an interface that few headers have and fewer export: its functions are there or are not when the bridge
+// is opened. The one that sets an order has C++'s name.
 
 #define STRINGS(a, b) #a b
 #define SYMBOL(prefix, name) STRINGS(prefix, name)
@@ -477,7 +477,8 @@ struct llama_batch_ext;
 extern struct llama_batch_ext *prompt_init(struct llama_context *) IMPORTED("llama_batch_ext_init");
 extern void prompt_free(struct llama_batch_ext *) IMPORTED("llama_batch_ext_free");
 extern int32_t prompt_add(struct llama_batch_ext *, llama_seq_id, llama_token) IMPORTED("llama_batch_ext_add_token");
-extern bool prompt_set_position(struct llama_batch_ext *, int32_t, const llama_pos *) IMPORTED("llama_batch_ext_set_pos");
+extern bool prompt_set_position(struct llama_batch_ext *, int32_t, const llama_pos *)
+    IMPORTED("llama_batch_ext_set_pos");
 extern bool prompt_set_output(struct llama_batch_ext *, int32_t, bool) IMPORTED("llama_batch_ext_set_output_embd");
 extern bool prompt_set_order(struct llama_batch_ext *, int32_t, int)
     IMPORTED("_Z34llama_batch_ext_set_decision_orderP15llama_batch_exti20llama_decision_order");

@@ -127,7 +127,8 @@ extension Dictionary where Key: CodingKeyRepresentable, Value: PayloadValue {
             let start = payload.offset
             let name = PayloadName(stringValue: try payload.text())
             guard let key = Key(codingKey: name) else {
-                throw payload.error("\(String(name.stringValue.prefix(100)).debugDescription) is an unknown name", at: start)
+                throw payload.error(
+                    "\(String(name.stringValue.prefix(100)).debugDescription) is an unknown name", at: start)
             }
             let value: Value = try payload.read()
             self[key] = value
