@@ -179,7 +179,7 @@ public struct FuzzRun: Sendable {
             }
         }
         for replacement in isCancelled() ? [] : findings.joinWidespread() {
-            settle(replacement, isCancelled)
+            settle(replacement, in: findings, isCancelled)
             for dropped in replacement.dropped {
                 try handle(.shrunk(index: dropped.finding.index, replacement.kept))
             }
@@ -311,12 +311,14 @@ public struct FuzzRun: Sendable {
         keep(&finding)
         let replacement = findings.replace(number, by: finding)
         if old.path != replacement.kept.path { removeFile(of: old) }
-        settle(replacement, isCancelled)
+        settle(replacement, in: findings, isCancelled)
         return replacement.kept
     }
 
     /// Keeps no file of what is a part of another finding now, and has the log say so.
-    private func settle(_ replacement: Findings.Replacement, _ isCancelled: () -> Bool) {
+    private func settle(
+        _ replacement: Findings.Replacement, in findings: Findings, _ isCancelled: () -> Bool
+    ) {
         for dropped in replacement.dropped where dropped.finding.path != replacement.kept.path {
             removeFile(of: dropped.finding)
         }
