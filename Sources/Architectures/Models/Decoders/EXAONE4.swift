@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// EXAONE 4: norms after each part only, normed queries and keys; where the model knows windows, layers without one have no
-/// positions either, even if all are so.
+/// EXAONE 4: norms after each part only, normed queries and keys; where the model knows windows, layers without one have
+/// no positions either, even if all are so.
 /// Sources: EXAONE 4.0 technical report (2025), section 2.1; `Exaone4ForCausalLM` of transformers.
 public struct EXAONE4: Architecture {
     public static let name = "exaone4"
