@@ -98,7 +98,7 @@ def gemma4_assistant_heads(configuration: Configuration) -> bool:
     return text(configuration)["head_dim"] == text(configuration)["global_head_dim"]
 
 
-@converter_refuses("gemma4-assistant", "Gemma 4 Unified's drafts as transformers writes them: nothing is said of experts")
+@converter_refuses("gemma4-assistant", "Gemma 4 Unified's drafts, as transformers writes them: nothing of experts")
 def gemma4_assistant_unified(configuration: Configuration) -> bool:
     return configuration.model_class == "Gemma4UnifiedAssistantForCausalLM"
 

@@ -286,9 +286,12 @@ for _architecture in ("command-r", "cohere2"):
     def cohere_untied(configuration: Configuration) -> bool:
         return not configuration.values.get("tie_word_embeddings", True)
 
-    @converter_refuses(_architecture, "rotary scaling: its type would be written twice")
-    def cohere_scaling(configuration: Configuration) -> bool:
-        return is_scaled(configuration)
+    @converter_drops(_architecture, "rotary scaling: its type is written, and then that there is none")
+    def cohere_scaling(configuration: Configuration) -> Configuration | None:
+        if not is_scaled(configuration):
+            return None
+        theta = configuration.values["rope_parameters"]["rope_theta"]
+        return configuration.with_values(rope_parameters={"rope_type": "default", "rope_theta": theta})
 
 
 @converter_refuses("cohere2", "biases")
@@ -382,9 +385,13 @@ def nemotron_odd_part(configuration: Configuration) -> bool:
     return rotated % 2 != 0 or rotated > head_size_of(configuration.values)
 
 
-@converter_refuses("nemotron", "rotary scaling: its type would be written twice")
-def nemotron_scaling(configuration: Configuration) -> bool:
-    return is_scaled(configuration)
+@converter_drops("nemotron", "which kind of rotary scaling there is: its type is written, and then that it is linear")
+def nemotron_scaling(configuration: Configuration) -> Configuration | None:
+    parameters = configuration.values["rope_parameters"]
+    if parameters["rope_type"] in ("default", "linear"):
+        return None
+    left = {key: parameters[key] for key in ("rope_theta", "partial_rotary_factor", "factor")}
+    return configuration.with_values(rope_parameters=left | {"rope_type": "linear"})
 
 
 llama_cpp_differs("nemotron", "a tied head: output.weight is asked for all the same")(tied)

@@ -145,7 +145,7 @@ def glm5_next(draw: Draw) -> Configuration:
         st.sampled_from(["linear_attention", "indexed_attention"]), min_size=layers, max_size=layers))
     heads = draw(st.integers(1, 4))
     types = indexer_types(draw, kinds)
-    # Nothing is rotated: the same token twice is a tie of windows of one position, which shows in what shares the choice.
+    # Nothing is rotated: the same token twice is a tie of windows of one position, which what shares a choice shows.
     pool = draw(st.sampled_from([4, 2, 3, 8, 16, *([] if "shared" in types else [1])]))
     values |= {
         "num_attention_heads": heads,

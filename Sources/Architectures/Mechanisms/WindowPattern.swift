@@ -6,6 +6,8 @@ import ModelGraph
 public struct WindowPattern: Hashable, Sendable {
     /// Of each layer.
     public let masks: [Mask]
+    /// Whether the model knows no windows, and not only has no layer with one.
+    public let isAbsent: Bool
 
     /// - Parameters:
     ///   - window: what a layer of the pattern sees.
@@ -26,6 +28,7 @@ public struct WindowPattern: Hashable, Sendable {
         case .period(let period): { startsUnlimited ? $0 % period > 0 : $0 % period < period - 1 }
         }
         masks = (0..<layers).map { Mask(causal: causal, window: isWindowed($0) ? window : .unlimited) }
+        isAbsent = false
     }
 
     /// Windows where `attention.sliding_window` is there and not 0.
@@ -52,6 +55,7 @@ public struct WindowPattern: Hashable, Sendable {
         let flags = try h.flags(
             "attention.sliding_window_pattern", layouts: layouts, layers: dimensions.blocks, "the layers with a window")
         masks = flags.map { Mask(causal: true, window: $0 ? window : .unlimited) }
+        isAbsent = false
     }
 
     /// Those of an encoder, which reach as far either way.
@@ -78,11 +82,13 @@ public struct WindowPattern: Hashable, Sendable {
     /// - Parameter isWindowed: of each layer.
     public init(_ isWindowed: [Bool], window: Mask.Window) {
         masks = isWindowed.map { Mask(causal: true, window: $0 ? window : .unlimited) }
+        isAbsent = false
     }
 
     /// No layer has a window.
     public init(unlimited dimensions: Dimensions, causal: Bool = true) {
         masks = Array(repeating: Mask(causal: causal), count: dimensions.layers)
+        isAbsent = true
     }
 
     /// Whether no layer has a window.

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// EXAONE 4: norms after each part only, normed queries and keys; where some layers have windows, those without have no
-/// positions either.
+/// EXAONE 4: norms after each part only, normed queries and keys; where the model knows windows, layers without one have
+/// no positions either, even if all are so.
 /// Sources: EXAONE 4.0 technical report (2025), section 2.1; `Exaone4ForCausalLM` of transformers.
 public struct EXAONE4: Architecture {
     public static let name = "exaone4"
@@ -31,7 +31,7 @@ public struct EXAONE4: Architecture {
         g.decoder(dimensions, normalization) { block, layer, x in
             // Prediction blocks have no windows.
             let mask = layer < dimensions.layers ? windows.masks[layer] : Mask(causal: true)
-            let isRotated = windows.isUnlimited || mask.window != .unlimited
+            let isRotated = windows.isAbsent || mask.window != .unlimited
             let (q, k, v) = attention.project(block, layer, x)
             let mixed = block.cachedAttention(
                 block.norm("attn_q_norm", q, normalization), block.norm("attn_k_norm", k, normalization), v,
