@@ -222,7 +222,8 @@ extension Unary {
         case .squaredReLU: return x(.relu) * 2
         case .sigmoid: return y * (-y + 1)
         case .tanh: return -(y * y) + 1
-        case .exp: return y
+        // Beyond float32's numbers, what gives nothing gives no infinity times nothing either.
+        case .exp: return y.clamped(-.infinity, Double(Float.greatestFiniteMagnitude))
         case .softplus: return x(.sigmoid)
         case .rootOfSoftplus: return x(.sigmoid) / y * 0.5
         case .erf: return (-(x * x))(.exp) * (2 / Double.pi.squareRoot())
