@@ -156,8 +156,9 @@ public enum Op: Hashable, Sendable {
 
     // MARK: Loss and derivatives
 
-    /// `(logits [R, V], targets [R]) → [1]`: the mean over the rows of `−ln softmax(logits[r])[targets[r]]`. Rows whose
-    /// target is −1, or can never be (`leastLogit`), do not count; where none does, it is 0.
+    /// `(logits [R, V], targets [R]) → [1]`: the mean over the rows of `−ln softmax(logits[r])[targets[r]]`. A target that
+    /// can never be (`leastLogit`) stands for the next one that can, after the last the first. Rows whose target is −1, or
+    /// of which nothing can be, do not count; where none does, it is 0.
     case crossEntropy
     /// `(logits [R, V], targets [R], d [1]) → [R, V]`: what `d` times the cross-entropy changes by with each logit.
     case crossEntropyAdjoint

@@ -243,6 +243,8 @@ import Testing
                 case .exp: exp(x)
                 case .softplus: max(x, 0) + log1p(exp(-abs(x)))
                 case .rootOfSoftplus: (max(x, 0) + log1p(exp(-abs(x)))).squareRoot()
+                case .erf: erf(x)
+                case .step: x > 0 ? 1.0 : 0.0
                 }
             // An error of the argument of exp, which grows with it, is no fault of exp.
             let scale =

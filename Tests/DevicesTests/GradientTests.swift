@@ -82,7 +82,6 @@ import Testing
         /// The sum that is differentiated.
         func value(_ weights: [[Double]]) throws -> Double {
             let result = try run(forward, on: ReferenceDevice(), weights, [output])[0].doubles
-            // What is excluded stays so.
             return zip(result, cotangent).reduce(0) { $1.0.isFinite ? $0 + $1.0 * $1.1 : $0 }
         }
 
@@ -116,17 +115,25 @@ import Testing
         !opCase.segment.graph.nodes[opCase.segment.nodes].contains { underivable.contains($0.op.name) }
     }
 
+    /// Cases at the very place of a kink, or of a choice between equals.
+    private static let atKinks: Set = ["norm unit of zeros", "attention to the best cells"]
+    /// Cases whose gradient is what little is left where much cancels, or lies below float32's normal numbers.
+    private static let farOut: Set = ["softmax far out", "unary rootOfSoftplus far out"]
+
     private static func differentiated(_ opCase: OpCase) throws -> [Differentiated] {
         try opCase.segment.outputs.compactMap { try Differentiated(opCase, output: $0) }
     }
 
-    @Test("the gradient is the slope, along a random direction", arguments: derivable)
+    @Test(
+        "the gradient is the slope, along a random direction",
+        arguments: derivable.filter { !atKinks.contains($0.name) })
     func isSlope(opCase: OpCase) throws {
         for differentiated in try Self.differentiated(opCase) {
             var random = RandomStream(seed: 2)
             let fixed = differentiated.fixed
             let directions = differentiated.weights.enumerated().map { index, weight in
-                weight.map { _ in fixed.contains(index) ? 0 : random.fraction() }
+                // What is excluded stays so.
+                weight.map { $0.isFinite && !fixed.contains(index) ? random.fraction() : 0 }
             }
             var (slope, squares) = (0.0, 0.0)
             for gradient in try differentiated.gradients(on: ReferenceDevice()) {
@@ -147,7 +154,9 @@ import Testing
         }
     }
 
-    @Test("cpu's gradients are the reference's, up to rounding", arguments: derivable)
+    @Test(
+        "cpu's gradients are the reference's, up to rounding",
+        arguments: derivable.filter { !farOut.contains($0.name) })
     func cpu(opCase: OpCase) throws {
         for differentiated in try Self.differentiated(opCase) {
             let (found, expected) = (

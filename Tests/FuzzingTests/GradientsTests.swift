@@ -44,7 +44,7 @@ struct GradientsTests {
             ("gradient-of-row-overwritten", "gpt2"), ("gradient-rotated-forward", "llama"),
             ("gradient-of-norm-by-sum", "llama"),
             ("gradient-within-a-token", "rwkv7"), ("gradient-to-the-wrong-neighbour", "mamba"),
-            ("gradient-of-sum-of-losses", "llama"), ("gradient-through-closed-relu", "jais2"),
+            ("gradient-of-sum-of-losses", "llama"), ("gradient-through-closed-relu", "gemma3n"),
             ("gradient-of-first-bucket-only", "t5"),
         ])
     func faults(name: String, architecture: String) throws {

@@ -21,9 +21,14 @@ struct LessonTests {
         let plan = FuzzPlan(
             seed: 1, architectures: [try ArchitectureCatalog.named(name)], checks: [.trains], devices: ["cpu"],
             placeable: ["cpu"])
-        let subject = try plan.draw(0).case
-        #expect(try subject.check == .trains && subject.objection() == nil)
-        #expect(judge(subject).outcome == .passed)
+        let outcomes = try (0..<3 as Range<UInt64>).map { index in
+            let subject = try plan.draw(index).case
+            #expect(try subject.check == .trains && subject.objection() == nil)
+            return judge(subject).outcome
+        }
+        // Not every toy learns every text.
+        #expect(outcomes.contains(.passed))
+        #expect(outcomes.allSatisfy { $0 == .passed || $0 == .discarded("the toy does not learn the text") })
     }
 
     @Test("tell one place of a token in the text from another")

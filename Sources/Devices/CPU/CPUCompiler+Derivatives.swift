@@ -317,10 +317,14 @@ extension CPURun {
         _ x: ValueID, _ targets: ValueID, rows: Int, columns: Int
     ) throws -> [(row: Int, target: Int)] {
         try (0..<rows).compactMap { row in
-            let target = Int(indices(targets)[row])
+            var target = Int(indices(targets)[row])
             guard target >= 0 else { return nil }
             guard target < columns else { throw CPUDevice.error("target \(target) is not in 0 ..< \(columns)") }
-            return self[x][row * columns + target] > Float(Op.leastLogit) ? (row, target) : nil
+            for _ in 0..<columns {
+                if self[x][row * columns + target] > Float(Op.leastLogit) { return (row, target) }
+                target = target + 1 == columns ? 0 : target + 1
+            }
+            return nil
         }
     }
 }

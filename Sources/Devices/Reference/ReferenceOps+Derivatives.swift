@@ -56,8 +56,9 @@ extension ReferenceOps {
     ) throws -> [(row: Int, target: Int)] {
         try (0..<x.shape[0]).compactMap { row in
             guard targets[row] >= 0 else { return nil }
-            let target = try targets.index(row, of: "target", below: x.shape[1])
-            return x.row(row)[target] > Op.leastLogit ? (row, target) : nil
+            let first = try targets.index(row, of: "target", below: x.shape[1])
+            let classes = (0..<x.shape[1]).lazy.map { (first + $0) % x.shape[1] }
+            return classes.first { x.row(row)[$0] > Op.leastLogit }.map { (row, $0) }
         }
     }
 

@@ -4,8 +4,7 @@ import ModelGraph
 extension FaultCatalogue {
     static let gradients: [Fault] = [
         .ofGradients(
-            "gradient-mask-forgotten", "going back through attention, a token gives to cells that it does not see",
-            tokens: 2
+            "gradient-mask-forgotten", "going back through attention, a token gives to cells that it does not see"
         ) { site in
             guard case .attentionWeights = site.op else { return nil }
             return .operand(1) { mask in mask.map { $0 == -.infinity ? 0 : $0 } }
@@ -17,8 +16,7 @@ extension FaultCatalogue {
             return .op(.affine(scale: scale * scale, bias: 0), of: site)
         },
         .ofGradients(
-            "gradient-of-softmax-without-mean", "going back through attention, the mean is not taken off",
-            tokens: 2
+            "gradient-of-softmax-without-mean", "going back through attention, the mean is not taken off"
         ) { site in
             guard site.isOfScores, let difference = site.producer(0) else { return nil }
             return .op(site.op, [difference.operands[0], site.operands[1]])

@@ -51,7 +51,9 @@ public struct CaseDrawing: Sendable {
         let applies = wanted.applies(to: traits, placeable: placeable.count)
             && (wanted != .metamorphic || !transformations.isEmpty)
         let check = applies ? wanted : .agrees
-        let recipe = try WeightRecipe.draw(&choices, width: traits.dimensions.embedding, like: target?.recipe)
+        var recipe = try WeightRecipe.draw(&choices, width: traits.dimensions.embedding, like: target?.recipe)
+        // What is unlike any trained model's weights does not learn.
+        if check == .trains { recipe = WeightRecipe(seed: recipe.seed) }
         var result = Case(
             check: check, metadata: drawn.metadata, optionalTensors: drawn.optionalTensors.sorted(), recipe: recipe,
             script: Script(placement: Placement(devices[0]), steps: []), devices: devices)

@@ -199,7 +199,9 @@ extension Op {
     private static func indexScores(_ x: [Value]) -> Value {
         let (queries, keys, weights, mask) = (x[0], x[1], x[2], x[3])
         let products = queries.matmul(keys.reshaped([keys.shape[0], keys.shape[2]]))(.relu)
-        return (products * weights.inRows).sum(1).reshaped(mask.shape) + mask
+        // Where the mask is −∞, so is the score, whatever the products are.
+        let isSeen = (mask + -leastLogit)(.step)
+        return (products * weights.inRows).sum(1).reshaped(mask.shape) * isSeen + mask
     }
 }
 
@@ -222,7 +224,8 @@ extension Unary {
         case .squaredReLU: return x(.relu) * 2
         case .sigmoid: return y * (-y + 1)
         case .tanh: return -(y * y) + 1
-        case .exp: return y
+        // Beyond float32's numbers, what gives nothing gives no infinity times nothing either.
+        case .exp: return y.clamped(-.infinity, Double(Float.greatestFiniteMagnitude))
         case .softplus: return x(.sigmoid)
         case .rootOfSoftplus: return x(.sigmoid) / y * 0.5
         case .erf: return (-(x * x))(.exp) * (2 / Double.pi.squareRoot())
@@ -324,11 +327,17 @@ extension Value {
         }
     }
 
+    /// So many rows: the first ones, and zeros after them.
+    func resized(to count: Int) -> Value {
+        let rows = shape[0]
+        if count <= rows { return count < rows ? slice(0, 0, count) : self }
+        return builder.apply(.concatenate(axis: 0), self, builder.zeros(shape.replacing(0, with: count - rows)))
+    }
+
     /// Each token's row of the token that comes `distance` before it in its sequence; zeros where there is none.
     fileprivate func moved(by distance: Int, _ slots: Value) -> Value {
         if distance == 0 { return self }
-        let table = builder.apply(.concatenate(axis: 0), self, builder.zeros(shape.replacing(0, with: 1)))
-        return table.rows(builder.applyShared(.neighbours(distance: distance), slots))
+        return resized(to: shape[0] + 1).rows(builder.applyShared(.neighbours(distance: distance), slots))
     }
 
     /// `[T, G, N] → [T, H, N]`: head `h` has what group `h / (H / G)` has.
