@@ -36,6 +36,9 @@ extension Case {
         features += types.map { "type \($0.name)" }
         features += recipe.adversities.map { "weights \($0.rawValue)" }
         features += Set(script.steps.map(\.name)).map { "step \($0)" }
+        if script.steps.contains(where: { if case .remove(nil, _, _) = $0 { true } else { false } }) {
+            features.append("removal from all sequences")
+        }
         let options = script.options
         features.append("cache \(options.cacheType.rawValue)")
         features += Setting.allCases.compactMap { $0.feature(of: options.settings[$0], options) }
