@@ -168,7 +168,8 @@ extension DeviceSet {
     /// would only stand in their way. An environment that says how many it has goes before.
     static func forCases(threads: Int = 1, where isWanted: (String) -> Bool = { _ in true }) -> DeviceSet {
         if threads == 1 { setenv("LP_NUM_THREADS", "0", 0) }
-        return .all(threads: threads, where: isWanted)
+        // On cpu runs what others cannot.
+        return .all(threads: threads) { $0 == "cpu" || isWanted($0) }
     }
 }
 
