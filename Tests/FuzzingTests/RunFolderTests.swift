@@ -91,8 +91,9 @@ struct RunFolderTests {
                 let again = try read(path)
                 #expect(again.tally == summary.tally && again.isComplete, "cut at \(cut)")
                 #expect(again.findings.map(\.sightings) == summary.findings.map(\.sightings), "cut at \(cut)")
-                // What is counted may be counted in other portions.
-                if log == .all { #expect(try lines(path) == expected, "cut at \(cut)") }
+                // What is counted may be counted in other portions, and files that are there are not made again.
+                func withoutFiles(_ lines: [String]) -> [String] { lines.filter { !$0.hasPrefix(#"{"file""#) } }
+                if log == .all { #expect(try withoutFiles(lines(path)) == withoutFiles(expected), "cut at \(cut)") }
             }
         }
     }

@@ -22,7 +22,8 @@ void csystem_return_freed_memory(void);
 // the time of a few dozen pages. Only where freed memory is kept.
 void csystem_use_huge_pages(size_t size);
 
-// Writes what standard output still holds. The error, now or at any time before, of what could not be written; 0: all was.
+// Writes what standard output still holds. The error, now or at any time before, of what could not be written; 0: all
+// was.
 int csystem_flush_output(void);
 
 // A file that goes with this process, where that exits or a signal ends it that can be caught and has no handler. A

@@ -34,7 +34,9 @@ public struct RunMerge: Sendable {
     public struct Interrupted: Error {}
 
     /// Writes the folder, which appears as a whole or not at all.
-    /// - Parameter isCancelled: asked before each line.
+    /// - Parameters:
+    ///   - folder: that is not there yet.
+    ///   - isCancelled: asked before each line.
     /// - Returns: what the run came to.
     /// - Throws: `CorpusError` where there is one already, for a line of a log that is none, or what cannot be written;
     ///   `Interrupted`.
