@@ -62,10 +62,10 @@ struct PayloadTests {
         script.options.settings[.threads] = .number(4)
         script.options.settings[.outputAccess] = .name("array")
         let placement = text("x") + int(1) + int(1) + [0] + text("y") + int(0) + [1] + text("rows")
-        let options = int(64) + int(2) + int(8) + text("f16") + [0] + [1] + int(4) + [0] + [1] + text("array")
-            + [0] + [0]
+        let options = int(64) + int(2) + int(8) + text("f16") + int(2) + text("threads") + text("4")
+            + text("outputAccess") + text("array") + [0] + [0]
         let process = text("process") + int(1) + int(7) + int(3) + int(5) + [0] + int(4)
-        let remove = text("remove") + int(1) + int(2) + [1] + int(5)
+        let remove = text("remove") + [1] + int(1) + int(2) + [1] + int(5)
         #expect(payload(script) == placement + options + int(3) + process + remove + text("clear"))
 
         let transcript = Transcript(
@@ -74,7 +74,7 @@ struct PayloadTests {
             decisions: [Decision(taken: [3], least: [.init(index: 3, score: -2)], greatest: [])])
         let failure = [1] + [1] + int(2) + text("no")
         let rows = int(1) + int(6) + int(2) + int(0) + [0, 0, 0, 0, 0, 0, 0xF0, 0x3F]
-        let results = int(2) + [1] + [1] + rows + [0] + [0, 0, 0]
+        let results = int(2) + [1] + [1] + rows + [0, 0] + [0, 0, 0, 0]
         let decisions = int(1) + int(1) + int(3) + int(1) + int(3) + [0, 0, 0, 0, 0, 0, 0, 0xC0] + int(0)
         #expect(payload(transcript) == failure + results + int(1) + text("f") + decisions)
     }

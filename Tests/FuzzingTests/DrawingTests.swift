@@ -39,9 +39,9 @@ struct DrawingTests {
         for index in 0..<2700 as Range<UInt64> { seen.formUnion(try plan.draw(index).case.features) }
         let rejecting = FuzzPlan(seed: 4, checks: [.rejects], devices: ["cpu"], placeable: ["cpu"])
         for index in 0..<400 as Range<UInt64> { seen.formUnion(try rejecting.draw(index).case.features) }
-        let steps = ["encode", "process", "remove", "keep", "copy", "shift", "save", "restore", "clear"]
+        let steps = ["encode", "process", "remove", "keep", "copy", "shift", "divide", "save", "restore", "clear"]
         let wanted =
-            Check.usual.map { "check \($0.rawValue)" } + steps.map { "step \($0)" }
+            Check.usual.filter { $0 != .settings }.map { "check \($0.rawValue)" } + steps.map { "step \($0)" }
             + Transformation.Kind.allCases.map { "transformation \($0.rawValue)" }
             + Contradiction.Kind.allCases.map { "contradiction \($0.rawValue)" }
             + StateType.allCases.filter(\.isNative).map { "cache \($0.rawValue)" }

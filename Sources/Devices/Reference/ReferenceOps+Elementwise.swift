@@ -15,7 +15,8 @@ extension ReferenceOps {
         case .tanh: for i in 0..<count { y[i] = tanh(x[i]) }
         case .exp: for i in 0..<count { y[i] = exp(x[i]) }
         case .softplus: for i in 0..<count { y[i] = softplus(x[i], rounder) }
-        case .erf: for i in 0..<count { y[i] = erf(x[i]) }
+        // Of a polynomial and an exponential.
+        case .erf: for i in 0..<count { y[i] = rounder.inner(erf(x[i]), errors: 2) }
         case .step: for i in 0..<count { y[i] = x[i] > 0 ? 1 : 0 }
         case .rootOfSoftplus: for i in 0..<count { y[i] = rounder.inner(max(0, softplus(x[i], rounder))).squareRoot() }
         }

@@ -30,7 +30,6 @@ extension Session {
         }
         var table = CellTable(count: context)
         for cell in archive.cells { table.set(cell.number, cell.position, cell.sequences) }
-        try checkUnique(table)
         var ranges: [ClosedRange<Int>?] = Array(repeating: nil, count: options.sequences)
         for sequence in archive.sequences {
             guard sequence.number < options.sequences, ranges[sequence.number] == nil else {
@@ -83,7 +82,6 @@ extension Session {
         guard let taken = table.take(tokens) else {
             throw StateError(reason: "\(tokens.count) cells; only \(table.freeCount) are free")
         }
-        try checkUnique(table)
 
         try remove(sequence)
         try write(archive, cells: taken, sequences: archive.sequences.isEmpty ? [] : [sequence])
@@ -132,16 +130,6 @@ extension Session {
         }
         guard hasCells || archive.cells.isEmpty, isRecurrent || archive.sequences.isEmpty else {
             throw StateError(reason: "holds tokens that the model has no memory for")
-        }
-    }
-
-    /// No sequence may hold a position twice.
-    private func checkUnique(_ table: CellTable) throws {
-        for sequence in seen.indices {
-            let held = table.cells(of: sequence, in: .allPositions).map { table.positions[$0] }
-            guard Set(held).count == held.count else {
-                throw StateError(reason: "sequence \(sequence) holds a position twice")
-            }
         }
     }
 
