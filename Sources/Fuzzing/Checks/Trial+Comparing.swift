@@ -174,8 +174,12 @@ extension Trial {
         guard transcript.results.contains(where: { $0.extents != nil }) else { return }
         let traits = try subject.sessionTraits()
         var state = ScriptState(traits, script.options)
+        // What lies before a window need not be saved, so that it is not there after a removal of what was.
+        var isOfWindows = false
         for (number, (step, result)) in zip(script.steps, transcript.results).enumerated() {
             if result.isDone { state.apply(step) }
+            if case .restore = step { isOfWindows = traits.hasWindows }
+            if isOfWindows { return }
             for (sequence, extent) in (result.extents ?? []).enumerated() where sequence < state.histories.count {
                 let positions = state.histories[sequence].map(\.position)
                 // What lies before a window, and before the last token of a recurrent state, may be forgotten.
