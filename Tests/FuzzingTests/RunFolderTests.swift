@@ -12,7 +12,7 @@ import Testing
 struct RunFolderTests {
     /// A run with a fault in it, one case at a time: what it comes to depends on nothing else.
     private struct Setting {
-        var fault = "nan-on-seven-tokens"
+        var fault = "outputs-beyond-eight-lost"
         var architectures: [any Architecture.Type] = [GPT2.self]
         var cases: UInt64 = 18
         var shard: (number: UInt64, count: UInt64) = (1, 1)
@@ -20,7 +20,7 @@ struct RunFolderTests {
 
         var plan: RunPlan {
             RunPlan(
-                version: "1", program: "", seed: 8, cases: cases, seconds: nil, shard: shard.number,
+                version: "1", program: "", seed: 1, cases: cases, seconds: nil, shard: shard.number,
                 shardCount: shard.count, architectures: architectures.map { $0.name }, checks: ["agrees"],
                 devices: ["cpu"], engines: [], log: log)
         }
@@ -30,7 +30,7 @@ struct RunFolderTests {
         func run(in path: String, isCancelled: @escaping @Sendable () -> Bool = { false }) throws -> [[String]] {
             let fault = try FaultCatalogue.named(fault)
             let fuzzPlan = FuzzPlan(
-                seed: 8, architectures: architectures, checks: [.agrees], devices: ["cpu"],
+                seed: 1, architectures: architectures, checks: [.agrees], devices: ["cpu"],
                 placeable: ["reference", "cpu"])
             var run = FuzzRun(fuzzPlan, .cases(cases), jobs: 1) {
                 EngineSet(BuiltinEngine(DeviceSet([ReferenceDevice(), CPUDevice()]), fault: fault))
@@ -287,9 +287,10 @@ struct RunFolderTests {
     @Test("those of all shards, merged, are that of the whole run", arguments: [RunPlan.LogDetail.all, .failures])
     func merging(log: RunPlan.LogDetail) throws {
         try withTemporaryFolder { folder in
-            try Setting(log: log).run(in: folder + "/whole")
+            let fault = "output-rows-reversed"
+            try Setting(fault: fault, log: log).run(in: folder + "/whole")
             for number in 1...3 as ClosedRange<UInt64> {
-                try Setting(shard: (number, 3), log: log).run(in: "\(folder)/\(number)")
+                try Setting(fault: fault, shard: (number, 3), log: log).run(in: "\(folder)/\(number)")
             }
             let shards = (1...3).map { RunFolder("\(folder)/\($0)") }
             try RunMerge(Array(shards[..<2])).write(to: RunFolder(folder + "/some"))
@@ -311,7 +312,12 @@ struct RunFolderTests {
             }
             if log == .all {
                 let cases = try lines(folder + "/all").filter { $0.hasPrefix("{\"architecture") }
-                func plain(_ lines: [String]) -> [String] { lines.map { $0.replacing(/"finding":[0-9]+,/, with: "") } }
+                // What a finding explains is not sampled for as long as the finding itself is.
+                func plain(_ lines: [String]) -> [String] {
+                    lines.map {
+                        $0.replacing(/"finding":[0-9]+,|"noise":[0-9.e+]+,(?="outcome":"fail")|"seen":"[^"]*",/, with: "")
+                    }
+                }
                 #expect(plain(cases) == plain(try lines(folder + "/whole").filter { $0.hasPrefix("{\"architecture") }))
             }
         }
