@@ -1,5 +1,5 @@
 // Written by `CI/shaders compile`; not edited by hand.
-// Sources: e11f463a8841614116dd29c69f1a2316d826d638b54a748c430fff99bc3fb10c
+// Sources: 05fda09c2e8d46e32e7ce3b633646f3192601cf76eaf6b58d846cd7ca441de48
 // Compiler: shaderc 2023.2-1, spirv-tools 2022.4+1.3.236.0-1, glslang 11.13.0-1
 
 #include "CVulkan.h"
