@@ -81,7 +81,7 @@ public struct RunFolder: Hashable, Sendable {
             if !isNew { restoreCorpus(past) }
             return RunLog(self, plan, past, descriptor: descriptor, length: lines.length)
         } catch {
-            close(descriptor)
+            RunLog.release(descriptor)
             throw error
         }
     }

@@ -57,7 +57,13 @@ public final class RunLog: @unchecked Sendable {
         files = past.files
     }
 
-    deinit { close(descriptor) }
+    deinit { Self.release(descriptor) }
+
+    /// Closes a log, and lets others have it at once: a child that is just being started has the file too, until it runs.
+    static func release(_ descriptor: Int32) {
+        _ = flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     /// Cases that were done when the log was opened.
     public var casesBefore: Int { past.tally.cases }
