@@ -306,7 +306,7 @@ extension PrecisionKind {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
-        guard let value = Self(codingKey: Name(stringValue: text)) else {
+        guard let value = Self(codingKey: TextKey(text)) else {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(text) is an unknown name")
         }
         self = value
@@ -318,18 +318,20 @@ extension PrecisionKind {
     }
 }
 
-/// A key that is a name.
-private struct Name: CodingKey {
-    var stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
+/// Any text as the key of a JSON object.
+package struct TextKey: CodingKey {
+    package var stringValue: String
+    package var intValue: Int? { nil }
+
+    package init(_ text: String) { stringValue = text }
+    package init?(stringValue: String) { self.stringValue = stringValue }
+    package init?(intValue: Int) { nil }
 }
 
 extension Precision.Product: PrecisionKind, CustomStringConvertible {
     /// `Q4_K, 2–8 rows`, `Q4_K of experts, 1 row`
     public var description: String { "\(type.name)\(isOfExperts ? " of experts" : ""), \(rows.rawValue)" }
-    public var codingKey: any CodingKey { Name(stringValue: description) }
+    public var codingKey: any CodingKey { TextKey(description) }
 
     public init?<Key: CodingKey>(codingKey: Key) {
         let parts = codingKey.stringValue.components(separatedBy: ", ")
@@ -344,7 +346,7 @@ extension Precision.Product: PrecisionKind, CustomStringConvertible {
 extension Precision.AttentionKind: PrecisionKind, CustomStringConvertible {
     /// `f16, flash, 1 row`
     public var description: String { "\(cache.rawValue), \(isFlash ? "flash" : "plain"), \(rows.rawValue)" }
-    public var codingKey: any CodingKey { Name(stringValue: description) }
+    public var codingKey: any CodingKey { TextKey(description) }
 
     public init?<Key: CodingKey>(codingKey: Key) {
         let parts = codingKey.stringValue.components(separatedBy: ", ")

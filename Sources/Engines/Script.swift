@@ -97,13 +97,6 @@ extension Script.Options: Codable {
         case context, sequences, microBatch, cacheType, rounding, decisions
     }
 
-    private struct SettingKey: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         self.init(
@@ -113,7 +106,7 @@ extension Script.Options: Codable {
             cacheType: try container.decode(StateType.self, forKey: .cacheType),
             rounding: try container.decodeIfPresent(Rounding.self, forKey: .rounding))
         decisions = try container.decodeIfPresent([[Int]].self, forKey: .decisions)
-        let others = try decoder.container(keyedBy: SettingKey.self)
+        let others = try decoder.container(keyedBy: TextKey.self)
         for key in others.allKeys where Key(stringValue: key.stringValue) == nil {
             guard let setting = Setting(rawValue: key.stringValue) else {
                 throw DecodingError.dataCorruptedError(
@@ -137,9 +130,9 @@ extension Script.Options: Codable {
         try container.encode(cacheType, forKey: .cacheType)
         try container.encodeIfPresent(rounding, forKey: .rounding)
         try container.encodeIfPresent(decisions, forKey: .decisions)
-        var others = encoder.container(keyedBy: SettingKey.self)
+        var others = encoder.container(keyedBy: TextKey.self)
         for (setting, value) in settings.all {
-            try others.encode(value, forKey: SettingKey(stringValue: setting.rawValue))
+            try others.encode(value, forKey: TextKey(setting.rawValue))
         }
     }
 }

@@ -103,8 +103,3 @@ extension ScriptSession {
         return StepResult()
     }
 }
-
-extension Range<Int> {
-    /// `from ..< to`, empty where `to` lies before; nil: to the end of all positions.
-    public static func positions(_ from: Int, _ to: Int?) -> Self { from ..< Swift.max(from, to ?? allPositions.upperBound) }
-}

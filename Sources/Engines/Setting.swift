@@ -209,7 +209,6 @@ public struct Settings: Hashable, Sendable {
         Setting.allCases.compactMap { setting in chosen[setting].map { (setting, $0) } }
     }
 
-    public var isPlain: Bool { chosen.isEmpty }
     public var count: Int { chosen.count }
 }
 

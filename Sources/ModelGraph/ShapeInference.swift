@@ -196,8 +196,8 @@ extension Op {
             try check.rank(0, 2)
             let experts = shapes[0][1]
             try check.require(
-                routing.groups > 0 && experts % routing.groups == 0 && (1...routing.groups).contains(
-                    routing.groupsUsed),
+                routing.groups > 0 && experts % routing.groups == 0
+                    && (1...routing.groups).contains(routing.groupsUsed),
                 "\(experts) experts in \(routing.groups) groups of which \(routing.groupsUsed) are used")
             try check.require(
                 (1...2).contains(routing.groupBest), "a group's score is that of its \(routing.groupBest) best experts")

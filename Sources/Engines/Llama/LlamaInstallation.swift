@@ -118,8 +118,9 @@ public struct LlamaInstallation: Sendable {
     /// Words of the headers that the bridge asks for, since a preprocessor cannot: members of structures, constants.
     private var definitions: [String] {
         let text = headers.compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }.joined()
-        let asked = Set(String(decoding: PackageResources.bridge_c, as: UTF8.self).matches(of: #/LLAMA_HAS_([A-Z_]+)/#).map(\.1))
-        return asked.filter { word in text.lowercased().contains(word.lowercased()) }.sorted().map { "-DLLAMA_HAS_\($0)" }
+        let bridge = String(decoding: PackageResources.bridge_c, as: UTF8.self)
+        return Set(bridge.matches(of: /LLAMA_HAS_([A-Z_]+)/).map(\.1)).filter(text.contains).sorted()
+            .map { "-DLLAMA_HAS_\($0)" }
     }
 
     private func compile(_ folder: URL, to library: URL) throws {

@@ -68,10 +68,8 @@ final class LlamaSession: ScriptSession {
     func process(_ batch: Batch) throws -> StepResult {
         // Its caches would show a batch to the next.
         if isOfWholeBatches { functions.pointee.clear(context) }
-        guard let kind = batch.tokens.first?.isEmbedding, batch.tokens.contains(
-            where: { $0.isEmbedding != kind }) else {
-            return try processAtOnce(batch)
-        }
+        guard let kind = batch.tokens.first?.isEmbedding, batch.tokens.contains(where: { $0.isEmbedding != kind })
+        else { return try processAtOnce(batch) }
         // A batch of llama.cpp's has ids or embeddings.
         var result = StepResult()
         for part in batch.tokens.parts(of: .max) {
@@ -121,8 +119,9 @@ final class LlamaSession: ScriptSession {
         let isDecided = batch.tokens.contains { $0.order != .none }
         let orders = isDecided ? batch.tokens.map { Int32($0.order.number) } : []
         let isEmbedded = batch.tokens.first?.isEmbedding ?? false
-        if isEmbedded,
-            hasStates { throw Unsupported("what a target made of tokens: no public function gives it mapped") }
+        if isEmbedded, hasStates {
+            throw Unsupported("what a target made of tokens: no public function gives it mapped")
+        }
         let embeddings = isEmbedded ? batch.tokens.flatMap { $0.embedding(width: embeddingWidth) }
             : hasStates ? batch.tokens.flatMap { $0.state(width: embeddingWidth) } : []
         LlamaLog.shared.clear()

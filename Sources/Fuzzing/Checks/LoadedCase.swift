@@ -9,6 +9,7 @@ final class LoadedCase {
     private final class Made {
         var source: (any TensorSource)?
         var trained: (any TensorSource)?
+        var traits: SessionTraits?
         var models: [ModelKey: any EngineModel] = [:]
         var transcripts: [TranscriptKey: Transcript] = [:]
     }
@@ -33,6 +34,13 @@ final class LoadedCase {
         let source = try made.source ?? subject.source()
         made.source = source
         return source
+    }
+
+    /// - Throws: as `Case.sessionTraits`.
+    func sessionTraits() throws -> SessionTraits {
+        let traits = try made.traits ?? subject.sessionTraits()
+        made.traits = traits
+        return traits
     }
 
     /// The model when it has learned the text that the script processes.

@@ -172,7 +172,7 @@ extension Trial {
     /// Whether each sequence holds what it should, where the engine says what it holds.
     func expectExtents(of transcript: Transcript, _ script: Script) throws {
         guard transcript.results.contains(where: { $0.extents != nil }) else { return }
-        let traits = try subject.sessionTraits()
+        let traits = try loaded.sessionTraits()
         var state = ScriptState(traits, script.options)
         // What lies before a window need not be saved, so that it is not there after a removal of what was.
         var isOfWindows = false

@@ -48,8 +48,8 @@ struct Trial {
         case .placement:
             // A corpus file may be of a machine that has others.
             for name in subject.script.placement.namedDevices {
-                guard engine.devices.contains(
-                    where: { $0.name == name }), let other = engines.precision(of: name) else {
+                guard engine.devices.contains(where: { $0.name == name }), let other = engines.precision(of: name)
+                else {
                     throw Discard(reason: "there is no device \(name)")
                 }
                 precision = precision.coarsest(with: other)
@@ -57,12 +57,12 @@ struct Trial {
             try compareWithReference(try play(subject.script, on: model))
         case .chunking, .isolation, .state:
             let found = try playFirst(on: model)
-            for plain in History(script, try subject.sessionTraits()).plain {
+            for plain in History(script, try loaded.sessionTraits()).plain {
                 try compare(found, with: try play(plain.script, on: model), rows: plain.rows)
             }
         case .settings:
             let first = try playFirst(on: model)
-            try compare(try play(script.withPlainSettings(try subject.sessionTraits()), on: model), with: first)
+            try compare(try play(script.withPlainSettings(try loaded.sessionTraits()), on: model), with: first)
         case .determinism:
             let first = try playFirst(on: model)
             // Races are rare: a few tries cost little.

@@ -59,12 +59,12 @@ struct Ways {
                     guard tried < Self.most else { return .undecided }
                     tried += 1
                     var other = script
-                    other.options.decisions = way.floor.exact.decisions.prefix(
-                        decision.index).map(\.taken) + [alternative]
+                    let before = way.floor.exact.decisions.prefix(decision.index).map(\.taken)
+                    other.options.decisions = before + [alternative]
                     let floor = NoiseFloor(script, exact: try run(other), precision: floor.precision)
                     // What reaches none of the rows leads to none of them.
-                    guard rest.contains(
-                        where: { $0.expected(in: floor) != $0.expected(in: way.floor) }) else { continue }
+                    let isReached = rest.contains { $0.expected(in: floor) != $0.expected(in: way.floor) }
+                    guard isReached else { continue }
                     var errors = try errors(of: rest, floor, from: way.floor)
                     rest = zip(rest, errors).filter { $0.1 > NoiseFloor.limit }.map(\.0)
                     errors.removeAll { $0 <= NoiseFloor.limit }

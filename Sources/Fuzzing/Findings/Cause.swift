@@ -26,9 +26,9 @@ public struct Cause: Hashable, Sendable, Codable {
 
     /// `attn_k attn_q`
     var tensorWords: String {
-        tensors.map { name in name.split(separator: ".").filter { $0 != "blk" && $0 != "weight" }.joined(
-            separator: ".") }
-            .joined(separator: " ")
+        tensors.map { name in
+            name.split(separator: ".").filter { $0 != "blk" && $0 != "weight" }.joined(separator: ".")
+        }.joined(separator: " ")
     }
 
     /// Whether the other is this cause too. Sizes and weights are an architecture's own way to show it; all else that the

@@ -145,8 +145,8 @@ extension KnownFindings.Finding {
         let own = entry.signature, signature = failure.signature
         guard isAbout(signature.device) else { return false }
         if let frames {
-            guard signature.frames.contains(
-                where: { frame in frames.contains { $0.matches(frame) } }) else { return false }
+            let isThere = signature.frames.contains { frame in frames.contains { $0.matches(frame) } }
+            guard isThere else { return false }
         }
         guard let kinds else { return own.kind == signature.kind && own.stage == signature.stage }
         return kinds.contains { $0.matches(signature.kind) }

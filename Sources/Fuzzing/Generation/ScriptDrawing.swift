@@ -249,11 +249,8 @@ struct ScriptDrawing {
             (wanted, first, last, delta) = (sequence, from, .some(to), by)
         }
         let sequence = try choices.element(of: shiftable, like: wanted)
-        let positions = state.histories[sequence].map(\.position)
-        let (from, to) = try drawPart(&choices, of: positions, first, last)
+        let (from, to, moved, others) = try drawPart(&choices, of: sequence, first, last)
         // Those that would meet others, or come before position 0, stay out: the latter are a removal.
-        let moved = positions.filter { $0 >= from && $0 < to ?? .max }
-        let others = Set(positions.filter { !($0 >= from && $0 < to ?? .max) })
         let legal = [1, 2, 3, 7, 32, -1, -2, -3].filter { delta in
             moved.allSatisfy { $0 + delta >= 0 && !others.contains($0 + delta) && $0 + delta < limit }
         }
@@ -267,10 +264,7 @@ struct ScriptDrawing {
             (wanted, first, last, divisor) = (sequence, from, .some(to), by)
         }
         let sequence = try choices.element(of: shiftable, like: wanted)
-        let positions = state.histories[sequence].map(\.position)
-        let (from, to) = try drawPart(&choices, of: positions, first, last)
-        let moved = positions.filter { $0 >= from && $0 < to ?? .max }
-        let others = Set(positions.filter { !($0 >= from && $0 < to ?? .max) })
+        let (from, to, moved, others) = try drawPart(&choices, of: sequence, first, last)
         // 1 changes nothing.
         let legal = [2, 3, 4, 8].filter { divisor in moved.allSatisfy { !others.contains($0 / divisor) } }
         return .divide(
@@ -280,14 +274,20 @@ struct ScriptDrawing {
 
     /// A part of the positions of a sequence, which are to be moved: all of them where histories are compared, since
     /// moving a part says nothing of what has been computed with it where it was.
+    /// - Returns: the positions in that part, and the others, too.
     private func drawPart(
-        _ choices: inout Choices, of positions: [Int], _ first: Int?, _ last: Int??
-    ) throws -> (from: Int, to: Int?) {
-        if check.comparesHistories { return (0, nil) }
+        _ choices: inout Choices, of sequence: Int, _ first: Int?, _ last: Int??
+    ) throws -> (from: Int, to: Int?, moved: [Int], others: Set<Int>) {
+        let positions = state.histories[sequence].map(\.position)
+        func part(_ from: Int, _ to: Int?) -> (from: Int, to: Int?, moved: [Int], others: Set<Int>) {
+            let range = Range.positions(from, to)
+            return (from, to, positions.filter(range.contains), Set(positions.filter { !range.contains($0) }))
+        }
+        if check.comparesHistories { return part(0, nil) }
         let (start, end) = (positions.min() ?? 0, positions.max() ?? 0)
         let from = try choices.element(of: [0] + Array(start...end).filter { $0 > 0 }, like: first)
         let ends: [(Int?, Int)] = from < end ? (max(from, start)..<end).map { ($0 + 1, 1) } : []
-        return (from, try choices.weighted([(nil, 3 * ends.count + 1)] + ends, like: last))
+        return part(from, try choices.weighted([(nil, 3 * ends.count + 1)] + ends, like: last))
     }
 
     // MARK: Batches

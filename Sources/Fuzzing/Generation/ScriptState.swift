@@ -57,10 +57,10 @@ struct ScriptState {
         nextCell += 1
     }
 
-    private mutating func move(_ sequence: Int, _ from: Int, _ to: Int?, _ target: (Int) -> Int) {
+    private mutating func move(_ sequence: Int, _ positions: Range<Int>, _ target: (Int) -> Int) {
         histories[sequence] = histories[sequence].compactMap { token in
             var token = token
-            if token.position >= from, token.position < to ?? .max { token.position = target(token.position) }
+            if positions.contains(token.position) { token.position = target(token.position) }
             return token.position < 0 ? nil : token
         }
     }
@@ -71,15 +71,15 @@ struct ScriptState {
         case .process(let batch): for token in batch.tokens { process(token) }
         case .remove(let sequence, let from, let to):
             for own in sequence.map({ [$0] }) ?? Array(histories.indices) {
-                histories[own].removeAll { $0.position >= from && $0.position < to ?? .max }
+                histories[own].removeAll { Range.positions(from, to).contains($0.position) }
             }
         case .keep(let sequence):
             for other in histories.indices where other != sequence { histories[other] = [] }
         case .copy(let source, let destination, let from, let to):
             guard source != destination else { break }
-            histories[destination] = histories[source].filter { $0.position >= from && $0.position < to ?? .max }
-        case .shift(let sequence, let from, let to, let delta): move(sequence, from, to) { $0 + delta }
-        case .divide(let sequence, let from, let to, let divisor): move(sequence, from, to) { $0 / max(1, divisor) }
+            histories[destination] = histories[source].filter { Range.positions(from, to).contains($0.position) }
+        case .shift(let sequence, let from, let to, let delta): move(sequence, .positions(from, to)) { $0 + delta }
+        case .divide(let sequence, let from, let to, let divisor): move(sequence, .positions(from, to)) { $0 / max(1, divisor) }
         case .save(let sequence): saved = (histories, sequence)
         case .restore(let sequence):
             guard let saved else { break }

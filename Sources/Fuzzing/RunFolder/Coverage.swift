@@ -1,3 +1,5 @@
+import Devices
+
 /// How many cases had each feature (`CaseRecord.features`), and how many had each two of them together.
 ///
 /// There are some hundred features whatever the number of cases, so that all of it stays small, their pairs too.

@@ -1,3 +1,4 @@
+import Devices
 import Foundation
 
 /// What cases came to, counted: as large for ten million as for ten thousand. Tallies of different cases can be added.
@@ -131,14 +132,4 @@ extension Tally.Place: Codable, CodingKeyRepresentable {
         guard parts.count == 2 else { return nil }
         self.init(architecture: parts[0], device: parts[1])
     }
-}
-
-/// Any text as the key of a JSON object.
-struct TextKey: CodingKey {
-    var stringValue: String
-    var intValue: Int? { nil }
-
-    init(_ text: String) { stringValue = text }
-    init?(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
 }

@@ -33,19 +33,19 @@ struct ScriptRules {
         case .process(let batch): objection(to: batch)
         case .remove(let sequence, let from, let to):
             (sequence.map { [$0] } ?? Array(state.histories.indices)).lazy
-                .compactMap { objection(toRemoving: $0, from..<max(from, to ?? .max)) }.first
+                .compactMap { objection(toRemoving: $0, .positions(from, to)) }.first
         case .copy(let source, let destination, let from, let to):
             if source == destination {
                 "a sequence is no copy of itself"
-            } else if let objection = objection(toCopying: source, from..<max(from, to ?? .max)) {
+            } else if let objection = objection(toCopying: source, .positions(from, to)) {
                 objection
             } else if traits.traits.hasEncoder, check.comparesHistories {
                 "the copy would see another encoded text"
             } else { nil }
         case .shift(let sequence, let from, let to, let delta):
-            objection(toMoving: sequence, from..<max(from, to ?? .max)) { $0 + delta }
+            objection(toMoving: sequence, .positions(from, to)) { $0 + delta }
         case .divide(let sequence, let from, let to, let divisor):
-            objection(toMoving: sequence, from..<max(from, to ?? .max)) { $0 / max(1, divisor) }
+            objection(toMoving: sequence, .positions(from, to)) { $0 / max(1, divisor) }
         case .restore(let sequence): objection(toRestoring: sequence)
         case .keep, .save, .clear: nil
         }
@@ -121,7 +121,7 @@ struct ScriptRules {
     }
 
     private func objection(toCopying source: Int, _ copied: Range<Int>) -> String? {
-        if copied != 0..<Int.max, !options.settings[.unifiedCache].flag {
+        if copied != .allPositions, !options.settings[.unifiedCache].flag {
             return "a part of a sequence, each of which has a cache of its own"
         }
         let held = state.histories[source].map(\.position)

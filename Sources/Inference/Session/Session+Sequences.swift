@@ -4,6 +4,11 @@ import ModelGraph
 extension Range<Int> {
     /// All positions that there can be.
     public static var allPositions: Range<Int> { 0 ..< Int(Int32.max) + 1 }
+
+    /// `from ..< to`, empty where `to` lies before; nil: to the end of all positions.
+    public static func positions(_ from: Int, _ to: Int?) -> Range<Int> {
+        from ..< Swift.max(from, to ?? allPositions.upperBound)
+    }
 }
 
 extension Session {

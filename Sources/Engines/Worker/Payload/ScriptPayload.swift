@@ -125,10 +125,9 @@ extension Dictionary where Key: CodingKeyRepresentable, Value: PayloadValue {
         self.init()
         for _ in 0..<(try payload.count()) {
             let start = payload.offset
-            let name = PayloadName(stringValue: try payload.text())
-            guard let key = Key(codingKey: name) else {
-                throw payload.error(
-                    "\(String(name.stringValue.prefix(100)).debugDescription) is an unknown name", at: start)
+            let name = try payload.text()
+            guard let key = Key(codingKey: TextKey(name)) else {
+                throw payload.error("\(String(name.prefix(100)).debugDescription) is an unknown name", at: start)
             }
             let value: Value = try payload.read()
             self[key] = value
@@ -141,13 +140,6 @@ extension Dictionary where Key: CodingKeyRepresentable, Value: PayloadValue {
             payload.write(name, value)
         }
     }
-}
-
-private struct PayloadName: CodingKey {
-    var stringValue: String
-    var intValue: Int? { nil }
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
 }
 
 extension Precision.Format: PayloadValue {}
