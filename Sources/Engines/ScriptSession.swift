@@ -6,7 +6,7 @@ public protocol ScriptSession: AnyObject {
     func process(_ batch: Batch) throws -> StepResult
     /// The same, in pieces, as `EngineModel.run(_:willBegin:didGive:)` hands them over.
     func process(_ batch: Batch, take: (StepResult) -> Void) throws
-    /// - Parameter sequence: nil: all.
+    /// Removes what a sequence, or with nil each one, remembers of these positions.
     /// - Returns: false, with nothing changed, where the model cannot: recurrent state has no past.
     func remove(_ sequence: Int?, _ positions: Range<Int>) throws -> Bool
     func keep(_ sequence: Int) throws
