@@ -1,8 +1,9 @@
 import ModelGraph
 
 /// The backbone of Pocket TTS, whose last hidden states a flow network turns into audio latents: a decoder with layer
-/// norms and GELU. Its logits are of the token embedding and mean nothing. Source: transformers, `PocketTTSModel`; CALM
-/// (2025), section 3.
+/// norms, the exact GELU, and no biases but those of norms, though files may have them for queries, keys and values. Its
+/// logits are of the token embedding and mean nothing.
+/// Sources: CALM (2025), section 3; Kyutai's pocket-tts, `FlowLMModel` and `StreamingTransformerLayer`.
 public struct PocketTTS: Architecture {
     public static let name = "pockettts"
 
@@ -29,8 +30,8 @@ public struct PocketTTS: Architecture {
             let block = g.block(layer)
             let (q, k, v) = attention.project(block, layer, block.norm("attn_norm", x, normalization))
             let mixed = block.cachedAttention(q, k, v, scale: attention.scale, mask: traits.mask, rope: rope)
-            x = x + block.linear("attn_output", mixed, dimensions.embedding, bias: .rare)
-            x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .plain(.gelu))
+            x = x + block.linear("attn_output", mixed, dimensions.embedding)
+            x = x + block.feedForward(block.norm("ffn_norm", x, normalization), size: feedForward, .plain(.geluErf))
         }
         g.logits(x, dimensions, normalization, tying: .always)
     }

@@ -1,7 +1,8 @@
 import ModelGraph
 
-/// Gemma: scaled embeddings, heads of any size, GeGLU.
-/// Source: Gemma (2024), section 2.
+/// Gemma: embeddings times the root of their length, heads of any size, GeGLU. Norms' weights are stored with the 1 that
+/// the authors' code adds to them.
+/// Sources: Gemma (2024), section 2; `GemmaForCausalLM` of transformers, which the authors maintain.
 public struct Gemma: Architecture {
     public static let name = "gemma"
 

@@ -1,6 +1,6 @@
 import ModelGraph
 
-/// Qwen2: Llama with biases of queries, keys and values.
+/// Qwen2: Llama with biases of queries, keys and values. That of the output is the format's; the authors have none.
 /// Source: Qwen2 technical report (2024), section 2.2.
 public struct Qwen2: Architecture {
     public static let name = "qwen2"

@@ -47,7 +47,8 @@ public struct ModernBERT: Architecture {
 
     public func build(_ g: GraphBuilder) {
         let width = dimensions.embedding
-        // What stretches the context does not concern a window, but for the magnitude.
+        // The authors' code stretches both kinds of layers or either; a file has one scaling, which is that of layers
+        // without a window, but for the magnitude.
         let windowed = Rope(
             pairing: .neox, dimensions: rotary.dimensions, base: windowedBase, magnitude: rotary.attentionFactor)
         var x = g.model.norm("token_embd_norm", g.tokenEmbedding(dimensions), normalization)

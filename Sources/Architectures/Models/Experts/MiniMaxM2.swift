@@ -1,7 +1,7 @@
 import ModelGraph
 
 /// MiniMax-M2: queries and keys normed across all heads and rotated in part, every feed-forward network a mixture of
-/// experts chosen by a selection bias.
+/// experts chosen by a selection bias. The authors have sigmoid gates and no groups; the others are the format's.
 /// Sources: MiniMax-M2 model card (2025); `MiniMaxM2ForCausalLM` of transformers.
 public struct MiniMaxM2: Architecture {
     public static let name = "minimax-m2"

@@ -1,6 +1,7 @@
 import ModelGraph
 
-/// Qwen2 with experts, whose weights are not divided by their sum, beside a gated shared one.
+/// Qwen2 with experts beside a gated shared one. Weights of experts are not divided by their sum: so it is in Qwen's own
+/// models (`norm_topk_prob` false), and the format has no key for others.
 /// Sources: Qwen2 technical report (2024), section 2.2.2; `Qwen2MoeForCausalLM` of transformers.
 public struct Qwen2MoE: Architecture {
     public static let name = "qwen2moe"

@@ -1,7 +1,7 @@
 import ModelGraph
 
-/// CodeShell: layer norms, biases throughout, RoPE, GELU. A file may hold one matrix for embeddings and output by
-/// either name.
+/// CodeShell: layer norms, biases throughout (in files, those of queries, keys and values may be missing), RoPE, GELU. A
+/// file may hold one matrix for embeddings and output by either name.
 /// Sources: Xie et al. 2024, section 2; WisdomShell's `modeling_codeshell.py`.
 public struct CodeShell: Architecture {
     public static let name = "codeshell"

@@ -1,8 +1,10 @@
 import ModelGraph
 
 /// Jais: linear biases of the attention scores (ALiBi), scores divided by the size of a head and not by its root (μP),
-/// SwiGLU, biases throughout. The scales that μP has besides are part of the embeddings and of the output's matrix.
-/// Sources: Sengupta et al. 2023, section 3; Yang et al. 2022 (μP).
+/// SwiGLU, biases throughout. The scales that μP has besides are part of the embeddings and of the output's matrix. Files
+/// cannot say that scores are divided by the root after all (`mup_scale_qk_dot_by_d` false), or that biases are
+/// stretched (`alibi_scaling`).
+/// Sources: Sengupta et al. 2023, section 3; Yang et al. 2022 (μP); the authors' `modeling_jais.py`.
 public struct Jais: Architecture {
     public static let name = "jais"
 

@@ -1,8 +1,9 @@
 import ModelGraph
 
 /// CogVLM: Llama without shared key/value heads, and with a second set of matrices (the visual expert) for tokens of
-/// images. The base of the rotation is 10,000, whatever the metadata say. Source: Wang et al. 2023, section 2.1; the
-/// authors' `modeling_cogvlm.py`.
+/// images. The base of the rotation is 10,000, whatever the metadata say. The authors give the last token of an image
+/// (`get_expert_mask`) to the text's matrices; here, as embeddings in a batch do not say where an image ends, all of them
+/// are the image's. Source: Wang et al. 2023, section 2.1; the authors' `modeling_cogvlm.py`.
 public struct CogVLM: Architecture {
     public static let name = "cogvlm"
 
