@@ -104,3 +104,20 @@ let package = Package(
             exclude: ["FakeLlama"]),
     ]
 )
+
+// What tests and long debug runs wait for is optimised in debug builds too. Where this is somebody's dependency it is
+// not: SwiftPM has no such flags there.
+if !Context.packageDirectory.contains("/checkouts/") {
+    let swift = [
+        "GGUF", "Tokenizers", "PropertyTesting", "ModelGraph", "Architectures", "Devices", "Faults", "Inference", "Engines",
+        "Fuzzing",
+    ]
+    let c = ["CQuants", "CKernels", "CReference", "CWeights"]
+    for target in package.targets {
+        if swift.contains(target.name) {
+            target.swiftSettings = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+        } else if c.contains(target.name) {
+            target.cSettings = (target.cSettings ?? []) + [.unsafeFlags(["-O2"], .when(configuration: .debug))]
+        }
+    }
+}

@@ -36,6 +36,12 @@ public enum Setting: String, Hashable, Sendable, CaseIterable, Codable, CodingKe
     case batchThreads
     /// How outputs are read.
     case outputAccess
+    /// Whether another session of the model does the same before this one, or beside it.
+    case otherSessions
+    /// All of a state is restored into a session that was opened for it.
+    case restoresAnew
+    /// States that are cut short are refused before those that are whole are restored.
+    case cutStates
 
     /// A value of a setting.
     public enum Value: Hashable, Sendable {
@@ -58,12 +64,15 @@ public enum Setting: String, Hashable, Sendable, CaseIterable, Codable, CodingKe
         public let words: @Sendable (Value, Script.Options) -> String?
         /// As coverage names it, if not by the words.
         let feature: String?
+        /// Whether it can make a difference to a script.
+        let concerns: @Sendable (Script) -> Bool
 
         fileprivate init(
             _ values: [(value: Value, weight: Int)], numbers: ClosedRange<Int>? = nil, rank: Int = 4,
             feature: String? = nil,
             allows: @escaping @Sendable (Value, SessionTraits, Script.Options) -> Bool = { _, _, _ in true },
-            words: @escaping @Sendable (Value, Script.Options) -> String?
+            words: @escaping @Sendable (Value, Script.Options) -> String?,
+            concerns: @escaping @Sendable (Script) -> Bool = { _ in true }
         ) {
             self.values = values
             self.numbers = numbers
@@ -71,16 +80,22 @@ public enum Setting: String, Hashable, Sendable, CaseIterable, Codable, CodingKe
             self.allows = allows
             self.words = words
             self.feature = feature
+            self.concerns = concerns
         }
 
         /// One that is said if it is not as it is by itself.
         fileprivate static func flag(
             _ plain: Bool, rarely weight: Int, _ words: String, rank: Int = 4,
-            if applies: @escaping @Sendable (SessionTraits, Script.Options) -> Bool = { _, _ in true }
+            if applies: @escaping @Sendable (SessionTraits, Script.Options) -> Bool = { _, _ in true },
+            concerns: @escaping @Sendable (Script) -> Bool = { _ in true }
         ) -> Self {
             Self([(.flag(plain), weight), (.flag(!plain), 1)], rank: rank) { value, traits, options in
                 value == .flag(plain) || applies(traits, options)
-            } words: { value, _ in value == .flag(plain) ? nil : words }
+            } words: { value, _ in
+                value == .flag(plain) ? nil : words
+            } concerns: {
+                concerns($0)
+            }
         }
     }
 }
@@ -146,6 +161,21 @@ extension Setting {
                 // What is pooled has an output for each sequence, and no other way to it.
                 value == .name("index") || traits.traits.pooling == .none
             } words: { value, _ in Script.OutputAccess(value).map(\.words) }
+        case .otherSessions:
+            Declaration([(.name("none"), 30), (.name("before"), 1), (.name("beside"), 1)]) { value, _ in
+                value == .name("none") ? nil : "another session \(value)"
+            }
+        case .restoresAnew:
+            // What an encoder made of its text is none of the state.
+            .flag(false, rarely: 2, "states into new sessions") { traits, _ in
+                !traits.traits.hasEncoder
+            } concerns: {
+                $0.steps.contains(.restore(sequence: nil))
+            }
+        case .cutStates:
+            .flag(false, rarely: 4, "states cut short first", concerns: { script in
+                script.steps.contains { if case .restore = $0 { true } else { false } }
+            })
         }
     }
 
@@ -167,9 +197,10 @@ extension Setting {
             ?? declaration.values.map(\.value.description).joined(separator: ", ")
     }
 
-    /// What coverage calls a value; nil where it is nothing special.
-    public func feature(of value: Value, _ options: Script.Options) -> String? {
-        declaration.words(value, options).map { declaration.feature ?? $0 }
+    /// What coverage calls the value that a script has; nil where it is nothing special, or makes no difference.
+    public func feature(of script: Script) -> String? {
+        guard declaration.concerns(script) else { return nil }
+        return declaration.words(script.options.settings[self], script.options).map { declaration.feature ?? $0 }
     }
 }
 

@@ -7,10 +7,27 @@ import Testing
 /// What the browser does with the page is `CI/report-page`'s affair.
 @Suite("Reports of runs")
 struct ReportTests {
-    /// The folder `night` of a run that finds one fault, of gemma3; gpt2 passes.
-    private static func withNight(_ body: (String) throws -> Void) throws {
+    /// A run that finds one fault, of gemma3; gpt2 passes. It is run once: the files of its folder, by their paths.
+    private static let night = Result {
+        var files: [String: Data] = [:]
         try withTemporaryFolder { folder in
             try run("night", in: folder, "--inject", "window-off-by-one", "--arch", "gemma3,gpt2", "--cases", "16")
+            for path in try FileManager.default.subpathsOfDirectory(atPath: folder + "/night") {
+                files[path] = FileManager.default.contents(atPath: "\(folder)/night/\(path)")
+            }
+        }
+        return files
+    }
+
+    /// The folder `night` of that run, in one of its own.
+    private static func withNight(_ body: (String) throws -> Void) throws {
+        try withTemporaryFolder { folder in
+            for (path, data) in try night.get() {
+                let file = URL(fileURLWithPath: "\(folder)/night/\(path)")
+                try FileManager.default.createDirectory(
+                    at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+                try data.write(to: file)
+            }
             try body(folder)
         }
     }

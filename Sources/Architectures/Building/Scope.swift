@@ -46,8 +46,10 @@ public struct Scope {
     /// The same of a tensor that every model has.
     /// - Parameter simplest: the number of most models that are drawn.
     public func rows(ofRequired name: String, drawn: [Int], simplest: Int, upTo limit: Int) -> Int {
-        drawn.first { has(name, rows: $0) }
-            ?? (1...limit).first { has(OptionalTensor.name(name, rows: $0), presence: .unasked) } ?? simplest
+        if let number = drawn.first(where: { has(name, rows: $0) }) { return number }
+        // Only files have another number, and say of all their tensors that they are there.
+        guard has(name, presence: .unasked) else { return simplest }
+        return (1...limit).first { has(OptionalTensor.name(name, rows: $0), presence: .unasked) } ?? simplest
     }
 
     /// `name.bias`, if it is there.

@@ -34,8 +34,9 @@ public final class LlamaEngine: Engine {
             + bridge.absentBackends(libraryFolder: libraryFolder).map { "llama: \($0)" }
         version = bridge.version
         traits = EngineTraits(
-            cacheTypes: StateType.allCases, settings: bridge.settings, splits: Placement.Split.allCases,
-            admitsGaps: false, contextUnit: 256, boundsSizes: false, takesEmbeddings: true)
+            cacheTypes: StateType.allCases, settings: bridge.settings.union(SessionAmongOthers.settings),
+            splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256, boundsSizes: false,
+            takesEmbeddings: true)
     }
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.

@@ -114,7 +114,9 @@ final class LlamaModel: EngineModel {
         let hasEmbeddings = script.steps.contains { $0.batch?.tokens.contains(where: \.isEmbedding) ?? false }
         let targetBlocks = hasEmbeddings ? targetBlocks : 1
         var transcript = try script.play(willBegin: willBegin) { [functions] in
-            try LlamaSession(model, script, functions, targetBlocks: targetBlocks)
+            try SessionAmongOthers.open(script) {
+                try LlamaSession(model, script, functions, targetBlocks: targetBlocks)
+            }
         }
         transcript.fallbacks += fallbacks
         return transcript

@@ -84,7 +84,7 @@ extension Case {
         case .sequences: "several sequences"
         case .microBatch: "micro-batches"
         case .cacheType: "cache \(script.options.cacheType.rawValue)"
-        case .setting(let setting): setting.feature(of: script.options.settings[setting], script.options)
+        case .setting(let setting): setting.feature(of: script)
         }
     }
 

@@ -87,25 +87,26 @@ enum JSONText {
         case object([String: Tree])
 
         init(from decoder: any Decoder) throws {
+            // What is frequent first: each type that it is not is an error thrown.
             let container = try decoder.singleValueContainer()
             if container.decodeNil() {
                 self = .null
-            } else if let value = try? container.decode(Bool.self) {
-                self = .bool(value)
+            } else if let value = try? container.decode(String.self) {
+                self = .string(value)
             } else if let value = try? container.decode(Int64.self) {
                 // A zero's sign is part of metadata.
                 let isNegativeZero = value == 0 && (try? container.decode(Double.self))?.sign == .minus
                 self = isNegativeZero ? .real(-0.0) : .integer(value)
-            } else if let value = try? container.decode(UInt64.self) {
-                self = .unsigned(value)
-            } else if let value = try? container.decode(Double.self) {
-                self = .real(value)
-            } else if let value = try? container.decode(String.self) {
-                self = .string(value)
+            } else if let value = try? container.decode([String: Tree].self) {
+                self = .object(value)
             } else if let value = try? container.decode([Tree].self) {
                 self = .array(value)
+            } else if let value = try? container.decode(Bool.self) {
+                self = .bool(value)
+            } else if let value = try? container.decode(UInt64.self) {
+                self = .unsigned(value)
             } else {
-                self = .object(try container.decode([String: Tree].self))
+                self = .real(try container.decode(Double.self))
             }
         }
 

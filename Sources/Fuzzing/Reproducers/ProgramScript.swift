@@ -89,7 +89,10 @@ struct ProgramScript {
         func declares(_ name: String, _ declaration: String) -> [String] {
             steps.contains { $0.contains(name) } ? [declaration] : []
         }
-        var lines = ["llama_context_params cparams = context_params();"]
+        let others: [Setting] = [.otherSessions, .restoresAnew, .cutStates]
+        let unavailable = others.compactMap { $0.feature(of: script) }
+        var lines = unavailable.map { "unavailable(\($0.literal));" }
+        lines += ["llama_context_params cparams = context_params();"]
         lines += settings.filter { !common.contains($0) }.map { "cparams.\($0);" }
         lines += [
             announcement("opening a context"), "llama_context * ctx = llama_init_from_model(model, cparams);",

@@ -41,7 +41,7 @@ extension Case {
         }
         let options = script.options
         features.append("cache \(options.cacheType.rawValue)")
-        features += Setting.allCases.compactMap { $0.feature(of: options.settings[$0], options) }
+        features += Setting.allCases.compactMap { $0.feature(of: script) }
         if options.sequences > 1 { features.append("several sequences") }
         if script.hasSequenceWithoutSource { features.append("sequence without source") }
         if options.microBatch < tokens { features.append("micro-batches") }

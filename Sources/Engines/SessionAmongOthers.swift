@@ -1,0 +1,76 @@
+import Inference
+
+/// The session of a script among others of the same model, as its settings have it: after another one, beside another
+/// one, in a new one from where all of a state is restored, and with states that are cut short before those that are
+/// whole.
+final class SessionAmongOthers: ScriptSession {
+    /// The settings that it is for.
+    static let settings: Set<Setting> = [.otherSessions, .restoresAnew, .cutStates]
+
+    private let open: () throws -> any ScriptSession
+    private let settings: Settings
+    private var session: any ScriptSession
+    /// Which does the same, step by step, each a little earlier.
+    private let other: (any ScriptSession)?
+
+    /// - Throws: as `open`, and where the session before fails.
+    init(_ script: Script, open: @escaping () throws -> any ScriptSession) throws {
+        self.open = open
+        settings = script.options.settings
+        if settings[.otherSessions] == .name("before"), let failure = try script.play(on: open).failure {
+            throw Failure("the session before: \(failure.reason)")
+        }
+        other = settings[.otherSessions] == .name("beside") ? try open() : nil
+        session = try open()
+    }
+
+    /// A session of a script's, among others if it says so.
+    static func open(
+        _ script: Script, by open: @escaping () throws -> any ScriptSession
+    ) throws -> any ScriptSession {
+        settings.allSatisfy { script.options.settings[$0] == $0.plain }
+            ? try open() : try SessionAmongOthers(script, open: open)
+    }
+
+    private func both<Result>(_ step: (any ScriptSession) throws -> Result) throws -> Result {
+        if let other { _ = try step(other) }
+        return try step(session)
+    }
+
+    func encode(_ batch: Batch) throws -> StepResult { try both { try $0.encode(batch) } }
+    func process(_ batch: Batch) throws -> StepResult { try both { try $0.process(batch) } }
+    func remove(_ sequence: Int?, _ positions: Range<Int>) throws -> Bool {
+        try both { try $0.remove(sequence, positions) }
+    }
+    func keep(_ sequence: Int) throws { try both { try $0.keep(sequence) } }
+    func copy(_ source: Int, to destination: Int, _ positions: Range<Int>) throws -> Bool {
+        try both { try $0.copy(source, to: destination, positions) }
+    }
+    func shift(_ sequence: Int, _ positions: Range<Int>, by delta: Int) throws {
+        try both { try $0.shift(sequence, positions, by: delta) }
+    }
+    func divide(_ sequence: Int, _ positions: Range<Int>, by divisor: Int) throws {
+        try both { try $0.divide(sequence, positions, by: divisor) }
+    }
+    func save(_ sequence: Int?) throws -> [UInt8] { try both { try $0.save(sequence) } }
+    func restore(_ state: [UInt8], _ sequence: Int?) throws {
+        if sequence == nil, settings[.restoresAnew].flag { session = try open() }
+        if settings[.cutStates].flag {
+            for count in Set([0, state.count / 2, state.count - 1]).sorted() where count >= 0 {
+                guard (try? session.restore(Array(state[..<count]), sequence)) == nil else {
+                    throw Failure("restores a state of \(state.count) bytes from the first \(count)")
+                }
+            }
+        }
+        try both { try $0.restore(state, sequence) }
+    }
+    func clear() throws { try both { try $0.clear() } }
+
+    var fallbacks: [String] { session.fallbacks }
+    var extents: [StepResult.Extent]? { session.extents }
+
+    private struct Failure: Error, CustomStringConvertible {
+        let description: String
+        init(_ description: String) { self.description = description }
+    }
+}
