@@ -13,13 +13,12 @@ final class SessionAmongOthers: ScriptSession {
     /// Which does the same, step by step, each a little earlier.
     private let other: (any ScriptSession)?
 
-    /// - Throws: as `open`, and where the session before fails.
+    /// - Throws: as `open`.
     init(_ script: Script, open: @escaping () throws -> any ScriptSession) throws {
         self.open = open
         settings = script.options.settings
-        if settings[.otherSessions] == .name("before"), let failure = try script.play(on: open).failure {
-            throw Failure("the session before: \(failure.reason)")
-        }
+        // What fails in it fails in this one too, and says there at which step.
+        if settings[.otherSessions] == .name("before") { _ = try script.play(on: open) }
         other = settings[.otherSessions] == .name("beside") ? try open() : nil
         session = try open()
     }
@@ -56,7 +55,8 @@ final class SessionAmongOthers: ScriptSession {
     func restore(_ state: [UInt8], _ sequence: Int?) throws {
         if sequence == nil, settings[.restoresAnew].flag { session = try open() }
         if settings[.cutStates].flag {
-            for count in Set([0, state.count / 2, state.count - 1]).sorted() where count >= 0 {
+            // Not of no bytes: that is llama.cpp's word for a failure, and for all of them.
+            for count in Set([state.count / 2, state.count - 1]).sorted() where count > 0 {
                 guard (try? session.restore(Array(state[..<count]), sequence)) == nil else {
                     throw Failure("restores a state of \(state.count) bytes from the first \(count)")
                 }

@@ -79,18 +79,28 @@ struct SessionAmongOthersTests {
     func cutStates() throws {
         let log = Log()
         #expect(try play(.cutStates, .flag(true), log, restoring: 0).failure == nil)
-        #expect(log.lines == ["1 process"] + [0, 2, 3, 4].map { "1 restore \($0)" } + ["1 process"])
+        #expect(log.lines == ["1 process"] + [2, 3, 4].map { "1 restore \($0)" } + ["1 process"])
         let careless = Log()
         careless.leastState = 3
         let failure = try #require(try play(.cutStates, .flag(true), careless, restoring: nil).failure)
         #expect(failure.step == 2 && failure.reason == "restores a state of 4 bytes from the first 3")
     }
 
-    @Test("what fails in the session before is said to be there")
+    @Test("what fails in the session before is told of the step at which it fails in this one")
     func failureBefore() throws {
         let log = Log()
         log.leastState = 5
         let failure = try #require(try play(.otherSessions, .name("before"), log, restoring: nil).failure)
-        #expect(failure.step == nil && failure.reason.hasPrefix("the session before: "))
+        #expect(failure.step == 2 && log.lines.count == 4)
+    }
+
+    @Test("a state that is empty cannot be cut short")
+    func emptyState() throws {
+        let log = Log()
+        log.leastState = 0
+        var cutting = Script(placement: Placement("x"), steps: [.restore(sequence: nil)])
+        cutting.options.settings[.cutStates] = .flag(true)
+        #expect(try cutting.play { try SessionAmongOthers.open(cutting) { Recorder(log) } }.failure == nil)
+        #expect(log.lines == ["1 restore 0"])
     }
 }

@@ -45,6 +45,20 @@ struct KnownFindingsTests {
         #expect(try !explains(.init()) { subject, _ in subject.metadata["general.architecture"] = "gemma" })
     }
 
+    @Test("of llama.cpp explain their own failures, whatever their scopes say besides", arguments: try llamaFiles())
+    func ownFailures(path: String) throws {
+        let entry = try CorpusEntry(path: path)
+        let failure = Failure(signature: entry.signature, seen: entry.seen)
+        #expect(try KnownFindings([path]).explaining(failure, of: entry.case) != nil)
+    }
+
+    private static func llamaFiles() throws -> [String] {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../Corpus/llama.cpp").standardizedFileURL
+        return try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil).map(\.path)
+            .sorted()
+    }
+
     @Test("explain what their scope says")
     func scope() throws {
         let everywhere = KnownFindings.Scope(
