@@ -81,17 +81,29 @@ public struct FuzzRun: Sendable {
     /// Runs the known findings of the plan's architectures again.
     /// - Returns: those that no longer fail as they did, and how they end now.
     public func changesOfKnown(
-        isCancelled: () -> Bool = { false }
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> [(finding: KnownFindings.Finding, now: Verdict)] {
-        let judge = Judge(try engines())
         let architectures = Set(plan.architectures.map { $0.name })
-        return known.findings.flatMap { finding -> [(finding: KnownFindings.Finding, now: Verdict)] in
-            guard architectures.contains(finding.entry.case.architecture), !isCancelled() else { return [] }
-            return judge.judge(finding.entry.case).filter { verdict in
+        let findings = known.findings.filter { architectures.contains($0.entry.case.architecture) }
+        let changes = Collected<(finding: KnownFindings.Finding, now: Verdict)>()
+        try Parallel.inOrder(jobs: min(jobs, findings.count), isMeasured: measuresJobs) { _ in
+            Judge(try engines())
+        } work: { number, judge -> [Verdict]? in
+            guard findings.indices.contains(number), !isCancelled() else { return nil }
+            return judge.judge(findings[number].entry.case).filter { verdict in
                 guard plan.devices.contains(verdict.device), !verdict.isStopped else { return false }
-                return !(verdict.failure.map(finding.isLike) ?? false)
-            }.map { (finding, $0) }
+                return !(verdict.failure.map(findings[number].isLike) ?? false)
+            }
+        } consume: { number, verdicts, _ in
+            changes.all += verdicts.map { (findings[number], $0) }
+            return []
         }
+        return changes.all
+    }
+
+    /// Used by one thread at a time.
+    private final class Collected<Element>: @unchecked Sendable {
+        var all: [Element] = []
     }
 
     /// - Parameters:
