@@ -21,11 +21,11 @@ extension FaultCatalogue {
         Fault(
             "activation-bounded-below-too",
             "what a gate's function gives is bounded from both sides by its limit") { site in
-            guard case .clamp(-.infinity, let limit) = site.op else { return nil }
+            guard let limit = site.upperBound else { return nil }
             return .op(.clamp(lower: -min(limit, 0.25), upper: limit), of: site)
         },
         Fault("activation-unbounded", "what a gate's function gives is not bounded by its limit") { site in
-            guard case .clamp(-.infinity, _) = site.op else { return nil }
+            guard site.upperBound != nil else { return nil }
             return .op(.affine(scale: 1, bias: 0), of: site)
         },
         Fault("expert-group-of-best-expert", "all experts of a token are of the group of its best one") { site in
@@ -47,6 +47,14 @@ extension Site {
         guard let producer = producer(operand) else { return false }
         if case .reshape = producer.op { return producer.isAttentionGate(0) }
         return producer.givesAttentionGate
+    }
+
+    /// What bounds what a gate's function gives, where it is bounded from above only.
+    fileprivate var upperBound: Double? {
+        guard case .clamp(let lower, let upper) = op, lower <= -Double(Float.greatestFiniteMagnitude),
+            case .unary? = producer(0)?.op
+        else { return nil }
+        return upper
     }
 
     /// Whether the result is a function of what `attn_gate` gives.
