@@ -109,8 +109,8 @@ let package = Package(
 // not: SwiftPM has no such flags there.
 if !Context.packageDirectory.contains("/checkouts/") {
     let swift = [
-        "GGUF", "Tokenizers", "PropertyTesting", "ModelGraph", "Architectures", "Devices", "Faults", "Inference", "Engines",
-        "Fuzzing",
+        "GGUF", "Tokenizers", "PropertyTesting", "ModelGraph", "Architectures", "Devices", "Faults", "Inference",
+        "Engines", "Fuzzing",
     ]
     let c = ["CQuants", "CKernels", "CReference", "CWeights"]
     for target in package.targets {

@@ -4,9 +4,6 @@ import Inference
 /// one, in a new one from where all of a state is restored, and with states that are cut short before those that are
 /// whole.
 final class SessionAmongOthers: ScriptSession {
-    /// The settings that it is for.
-    static let settings: Set<Setting> = [.otherSessions, .restoresAnew, .cutStates]
-
     private let open: () throws -> any ScriptSession
     private let settings: Settings
     private var session: any ScriptSession
@@ -27,8 +24,8 @@ final class SessionAmongOthers: ScriptSession {
     static func open(
         _ script: Script, by open: @escaping () throws -> any ScriptSession
     ) throws -> any ScriptSession {
-        settings.allSatisfy { script.options.settings[$0] == $0.plain }
-            ? try open() : try SessionAmongOthers(script, open: open)
+        script.options.settings.all.contains(where: \.setting.isOfOtherSessions)
+            ? try SessionAmongOthers(script, open: open) : try open()
     }
 
     private func both<Result>(_ step: (any ScriptSession) throws -> Result) throws -> Result {

@@ -185,6 +185,9 @@ extension Setting {
     /// Whether it says what numbers are kept in: errors are others then.
     public var isOfNumbers: Bool { self == .valueCacheType }
 
+    /// Whether it says how a session is among others of its model (`SessionAmongOthers`), and nothing of the session.
+    public var isOfOtherSessions: Bool { [.otherSessions, .restoresAnew, .cutStates].contains(self) }
+
     /// Whether the value is one of the setting's.
     public func isLegal(_ value: Value) -> Bool {
         if case .number(let number) = value, let numbers = declaration.numbers { return numbers.contains(number) }

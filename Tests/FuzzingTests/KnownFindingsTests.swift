@@ -55,8 +55,7 @@ struct KnownFindingsTests {
     private static func llamaFiles() throws -> [String] {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("../../Corpus/llama.cpp").standardizedFileURL
-        return try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil).map(\.path)
-            .sorted()
+        return try Corpus.files([folder.path])
     }
 
     @Test("explain what their scope says")

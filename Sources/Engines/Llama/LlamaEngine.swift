@@ -34,7 +34,8 @@ public final class LlamaEngine: Engine {
             + bridge.absentBackends(libraryFolder: libraryFolder).map { "llama: \($0)" }
         version = bridge.version
         traits = EngineTraits(
-            cacheTypes: StateType.allCases, settings: bridge.settings.union(SessionAmongOthers.settings),
+            cacheTypes: StateType.allCases,
+            settings: bridge.settings.union(Setting.allCases.filter(\.isOfOtherSessions)),
             splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256, boundsSizes: false,
             takesEmbeddings: true)
     }

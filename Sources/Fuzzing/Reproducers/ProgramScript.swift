@@ -89,8 +89,7 @@ struct ProgramScript {
         func declares(_ name: String, _ declaration: String) -> [String] {
             steps.contains { $0.contains(name) } ? [declaration] : []
         }
-        let others: [Setting] = [.otherSessions, .restoresAnew, .cutStates]
-        let unavailable = others.compactMap { $0.feature(of: script) }
+        let unavailable = Setting.allCases.filter(\.isOfOtherSessions).compactMap { $0.feature(of: script) }
         var lines = unavailable.map { "unavailable(\($0.literal));" }
         lines += ["llama_context_params cparams = context_params();"]
         lines += settings.filter { !common.contains($0) }.map { "cparams.\($0);" }

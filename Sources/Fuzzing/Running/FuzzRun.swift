@@ -85,7 +85,7 @@ public struct FuzzRun: Sendable {
     ) throws -> [(finding: KnownFindings.Finding, now: Verdict)] {
         let architectures = Set(plan.architectures.map { $0.name })
         let findings = known.findings.filter { architectures.contains($0.entry.case.architecture) }
-        let changes = Collected<(finding: KnownFindings.Finding, now: Verdict)>()
+        let changes = Box<[(finding: KnownFindings.Finding, now: Verdict)]>([])
         try Parallel.inOrder(jobs: min(jobs, findings.count), isMeasured: measuresJobs) { _ in
             Judge(try engines())
         } work: { number, judge -> [Verdict]? in
@@ -95,15 +95,10 @@ public struct FuzzRun: Sendable {
                 return !(verdict.failure.map(findings[number].isLike) ?? false)
             }
         } consume: { number, verdicts, _ in
-            changes.all += verdicts.map { (findings[number], $0) }
+            changes.value += verdicts.map { (findings[number], $0) }
             return []
         }
-        return changes.all
-    }
-
-    /// Used by one thread at a time.
-    private final class Collected<Element>: @unchecked Sendable {
-        var all: [Element] = []
+        return changes.value
     }
 
     /// - Parameters:
@@ -121,7 +116,7 @@ public struct FuzzRun: Sendable {
         let past = log?.past
         let open = past?.openFailures ?? []
         let before = Duration.milliseconds(past?.elapsed ?? 0)
-        let report = ReportBox(FuzzReport(plan: plan, tally: past?.tally ?? Tally(), duration: before))
+        let report = Box(FuzzReport(plan: plan, tally: past?.tally ?? Tally(), duration: before))
         let findings = past.map { Findings($0, corpus) } ?? Findings()
         let common = CommonFindings(known, plan)
         let working = try Parallel.inOrder(jobs: jobs, isMeasured: measuresJobs) {
@@ -434,9 +429,9 @@ public struct FuzzRun: Sendable {
         if finding.ownsFile, let path = finding.path { corpus?.remove(path) }
     }
 
-    private final class ReportBox: @unchecked Sendable {
+    private final class Box<Value>: @unchecked Sendable {
         // Used by one thread at a time: `consume` and what ends its follow-ups are never called twice at once.
-        var value: FuzzReport
-        init(_ value: FuzzReport) { self.value = value }
+        var value: Value
+        init(_ value: Value) { self.value = value }
     }
 }
