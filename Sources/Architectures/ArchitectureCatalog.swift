@@ -226,39 +226,12 @@ public enum ArchitectureCatalog {
     /// - Throws: `MetadataError` that says which names are close.
     public static func named(_ name: String) throws -> any Architecture.Type {
         guard let architecture = all.first(where: { $0.name == name }) else {
-            let close = close(to: name)
             throw MetadataError(
                 keys: ["general.architecture"],
                 reason: "\"\(name)\" is not supported; "
-                    + (close.isEmpty
-                        ? "gguf-fuzz archs lists what is" : "close to it: \(close.joined(separator: ", "))"))
+                    + (NearNames(of: name, among: all.map { $0.name }).words ?? "gguf-fuzz archs lists what is"))
         }
         return architecture
-    }
-
-    /// The names that are the fewest edits away, or begin with this one.
-    private static func close(to name: String) -> [String] {
-        let distances = all.map { (name: $0.name, edits: $0.name.hasPrefix(name) ? 1 : edits(from: name, to: $0.name)) }
-        let fewest = distances.map(\.edits).min() ?? 0
-        return fewest > max(1, name.count / 3) ? [] : distances.filter { $0.edits == fewest }.map(\.name)
-    }
-
-    /// Characters to insert, delete or replace. Source: Levenshtein 1966.
-    private static func edits(from a: String, to b: String) -> Int {
-        let b = Array(b)
-        // Names from outside may be of any length, and long ones are close to none.
-        guard a.utf8.count <= 64 else { return .max }
-        var row = Array(0...b.count)
-        for character in a {
-            var diagonal = row[0]
-            row[0] += 1
-            for column in b.indices {
-                let replaced = diagonal + (character == b[column] ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(replaced, diagonal + 1, row[column] + 1)
-            }
-        }
-        return row[b.count]
     }
 
     /// The type of the architecture that metadata names.

@@ -28,6 +28,9 @@ struct EnginesUnderTest: ParsableArguments {
     @Flag(help: "Run the builtin engine in this process, as results do: faster, but a crash or a hang ends it.")
     var inProcess = false
 
+    /// What this program and a worker can both hold of a model: bytes that its weights may take.
+    var largestModel: Double { Case.largest(memory: memoryLimit?.bytes ?? WorkerCommand.Limits().memory) }
+
     mutating func fill(from other: EnginesUnderTest) {
         if engine.isEmpty { engine = other.engine }
         timeLimit = timeLimit ?? other.timeLimit

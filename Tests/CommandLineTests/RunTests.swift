@@ -156,7 +156,7 @@ struct RunTests {
         }
     }
 
-    @Test("corpus files that cannot be read are named, and the others replayed")
+    @Test("corpus files that cannot be read or break the rules are named, and the others replayed")
     func corruptCorpus() throws {
         try withTemporaryFolder { folder in
             _ = try Program(arguments: Self.faulty, in: folder)
@@ -169,15 +169,18 @@ struct RunTests {
             try write("b.json", text.replacingOccurrences(of: "\"process\"", with: "\"proces\""))
             try write("c.json", text.replacingOccurrences(of: "nan-on-seven-tokens", with: "nan-on-nine-tokens"))
             try write("d.json", text.replacingOccurrences(of: "\"gpt2.block_count\"", with: "\"gpt2.blocks\""))
+            // More memory than a machine has.
+            let wide = try #require(text.firstMatch(of: /("gpt2.embedding_length", "type": "uint32", "value": )\d+/))
+            try write("e.json", text.replacing(wide.output.0, with: wide.output.1 + "1048576"))
             let program = try Program("replay", "Corpus", in: folder)
             #expect(program.status == 2)
-            for name in ["a", "b", "c"] {
+            for name in ["a", "b", "c", "d", "e"] {
                 #expect(program.errors.contains("gguf-fuzz: Corpus/\(name).json: "), "\(program)")
             }
-            #expect(program.errors.count { $0 == "\n" } == 3)
-            #expect(program.output.contains("gpt2.block_count"))
+            #expect(program.errors.count { $0 == "\n" } == 5)
+            #expect(program.errors.contains("d.json: case.metadata: gpt2.block_count: is missing"))
             #expect(program.output.contains("\(names[0]): fails on cpu as recorded"))
-            #expect(program.output.contains("5 files: 0 passed, 2 failed, 0 discarded, 3 not read"))
+            #expect(program.output.contains("6 files: 0 passed, 1 failed, 0 discarded, 5 not read"))
         }
     }
 

@@ -59,10 +59,12 @@ struct CorpusTests {
     func malformed() throws {
         let text = try entry(Toy.subject(.agrees)).text()
         let edits: [(String, String, String)] = [
-            (#""check": "agrees""#, #""check": "hopes""#, "case.check"),
+            (#""check": "agrees""#, #""check": "agree""#, "case.check: \"agree\" is none of agrees, chunking,"),
             (#""devices": ["cpu"]"#, #""devices": []"#, "case.devices"),
-            (#""devices": ["cpu"]"#, #""devices": [7]"#, "case.devices[0]"),
-            (#""seed": 1"#, #""seed": -1"#, "a number is too large"),
+            (#""devices": ["cpu"]"#, #""devices": [7]"#, "case.devices[0]: is no text"),
+            (#""devices": ["cpu"]"#, #""devices": {}"#, "case.devices: is no list"),
+            (#""seed": 1"#, #""seed": -1"#, "case.recipe.seed: the number is too large for its place, negative, or not"),
+            (#""index": 3"#, #""index": 3.5"#, "found.index: the number is too large for its place, negative, or not"),
             (#""uint32", "value": 64"#, #""uint32", "value": 1e99"#, "case.metadata[2].value: is no uint32"),
             (#""uint32", "value": 64"#, #""uint31", "value": 64"#, "case.metadata[2].type"),
             (#""key": "llama.context_length""#, #""key": "llama.vocab_size""#, "case.metadata"),
@@ -71,6 +73,13 @@ struct CorpusTests {
             (#""optionalTensors": [],"#, "", "optionalTensors is missing"),
             (#""cacheType": "f32""#, #""cacheType": "f8""#, "case.script.options.cacheType"), ("{", "", "no JSON"),
             (#""found""#, #""lost""#, "found is missing"),
+            (#""found""#, #""lost": 1, "found""#, "lost: is no key that means anything"),
+            (#""index": 3"#, #""index": 3, "sed": 1"#, "found.sed: is no key that means anything; close to it: seed"),
+            (#""rules": []"#, #""rules": [{"patern": "a"}]"#, "case.recipe.rules[0].patern: is no key"),
+            (
+                #""optionalTensors""#, #""optionalTensor": [], "optionalTensors""#,
+                "case.optionalTensor: is no key that means anything; close to it: optionalTensors"
+            ),
         ]
         for (old, new, place) in edits {
             let edited = text.replacingOccurrences(of: old, with: new, range: text.range(of: old))
@@ -83,6 +92,77 @@ struct CorpusTests {
             #expect(throws: CorpusError.self) { try read(text) }
         }
         #expect(throws: CorpusError.self) { try CorpusEntry(path: "/nowhere/at/all.json") }
+    }
+
+    @Test("cases that break the rules have a flaw that names the place")
+    func flaws() {
+        func flaw(_ edit: (inout Case) -> Void) -> String? {
+            var subject = Toy.subject(.agrees)
+            edit(&subject)
+            return entry(subject).flaw()
+        }
+        #expect(flaw { _ in } == nil)
+        let edits: [(String, (inout Case) -> Void)] = [
+            ("case.metadata: llama.attention.head_count: is 0; allowed:", { $0.metadata["llama.attention.head_count"] = 0 }),
+            ("case.metadata: general.architecture: \"lama\"", { $0.metadata["general.architecture"] = "lama" }),
+            (
+                "case.metadata: llama.attention.head_cout: is no key of llama; close to it: llama.attention.head_count",
+                { $0.metadata["llama.attention.head_cout"] = 4 }
+            ),
+            ("case.metadata: bert.block_count: is no key of llama", { $0.metadata["bert.block_count"] = 1 }),
+            (
+                "case.metadata: asks for ",
+                {
+                    $0.metadata["llama.embedding_length"] = 1_048_576
+                    $0.metadata["llama.attention.head_count"] = 1024
+                    $0.metadata["llama.feed_forward_length"] = 1_048_576
+                    $0.metadata["llama.block_count"] = 512
+                }
+            ),
+            (
+                "case.optionalTensors: blk.0.attn_q.bia: is no optional tensor of such a model; close to it: "
+                    + "blk.0.attn_q.bias", { $0.optionalTensors = ["blk.0.attn_q.bia"] }
+            ),
+            ("case.recipe.rules: pattern \"((\"", { $0.recipe.rules = [.init(pattern: "((")] }),
+            (
+                "case.script.placement.tensors: pattern \"[\"",
+                { $0.script.placement.tensors = [.init(pattern: "[", device: "cpu")] }
+            ),
+            ("case.script.steps: there are none", { $0.script.steps = [] }),
+            ("case.script.steps[0].process: token 1000 of a vocabulary of", { $0.script.steps = [.process(Batch([1000]))] }),
+            (
+                "case.script.steps[0].process: 100 tokens in 64 free cells of 64",
+                { $0.script.steps = [.process(Batch(Array(repeating: 1, count: 100)))] }
+            ),
+            ("case.transformation: is missing", { $0.check = .metamorphic }),
+            ("case.contradiction: is missing", { $0.check = .rejects }),
+        ]
+        for (beginning, edit) in edits {
+            let flaw = flaw(edit)
+            #expect(flaw?.hasPrefix(beginning) == true, "\(beginning): \(flaw ?? "none")")
+        }
+        // A refusal of this program's own, that a run recorded, is replayed as it is.
+        var empty = Toy.subject(.agrees)
+        empty.script.steps = []
+        #expect(entry(empty, kind: "error: N steps").flaw() == nil)
+    }
+
+    @Test("cases that are drawn have no flaw", arguments: Samples.architectures)
+    func flawless(_ name: String) throws {
+        for (seed, subject) in try Samples.cases(of: name, 4) {
+            #expect(subject.flaw(largest: Case.largest()) == nil, "seed \(seed)")
+        }
+    }
+
+    @Test("a folder without corpus files can be asked for, or be an error")
+    func emptyFolder() throws {
+        try withTemporaryFolder { folder in
+            let files = try Corpus.files([folder])
+            #expect(files.isEmpty)
+            #expect(throws: CorpusError(path: folder, reason: "has no corpus files")) {
+                try Corpus.files([folder], refusingNone: true)
+            }
+        }
     }
 
     @Test("keeps one file for what happened alike: the simpler of two")

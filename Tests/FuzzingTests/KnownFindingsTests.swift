@@ -58,6 +58,9 @@ struct KnownFindingsTests {
         return try Corpus.files([folder.path])
     }
 
+    @Test("of llama.cpp are of cases that break no rule", arguments: try llamaFiles())
+    func legality(path: String) throws { #expect(try CorpusEntry(path: path).flaw() == nil) }
+
     @Test("explain what their scope says")
     func scope() throws {
         let everywhere = KnownFindings.Scope(

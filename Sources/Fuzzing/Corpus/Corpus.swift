@@ -52,8 +52,11 @@ public struct Corpus: Sendable {
     func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 
     /// The corpus files of paths: a file is itself, a folder all that is in it and below.
+    /// - Parameters:
+    ///   - paths: of files and folders.
+    ///   - refusingNone: whether a folder that has none is an error: to run nothing is no success.
     /// - Throws: `CorpusError` for a path that is not there.
-    public static func files(_ paths: [String]) throws -> [String] {
+    public static func files(_ paths: [String], refusingNone: Bool = false) throws -> [String] {
         try paths.flatMap { path -> [String] in
             var isFolder: ObjCBool = false
             guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
@@ -61,7 +64,9 @@ public struct Corpus: Sendable {
             }
             guard isFolder.boolValue else { return [path] }
             let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
-            return names.filter { $0.hasSuffix(".json") }.sorted().map {
+            let files = names.filter { $0.hasSuffix(".json") }.sorted()
+            if files.isEmpty, refusingNone { throw CorpusError(path: path, reason: "has no corpus files") }
+            return files.map {
                 URL(fileURLWithPath: path).appendingPathComponent($0).relativePath
             }
         }

@@ -132,24 +132,3 @@ public struct CorpusError: Error, Hashable, Sendable, CustomStringConvertible {
         return number.map { String(cString: strerror($0)) } ?? error.localizedDescription
     }
 }
-
-extension DecodingError {
-    /// Where, and what is wrong there, on one line.
-    public var line: String {
-        func place(_ context: Context) -> String {
-            let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
-            return path.hasPrefix(".") ? String(path.dropFirst()) : path
-        }
-        func text(_ context: Context, _ reason: String) -> String {
-            let place = place(context)
-            return place.isEmpty ? reason : "\(place): \(reason)"
-        }
-        return switch self {
-        case .keyNotFound(let key, let context): text(context, "\(key.stringValue) is missing")
-        case .typeMismatch(let type, let context): text(context, "is no \(type)")
-        case .valueNotFound(let type, let context): text(context, "\(type) is missing")
-        case .dataCorrupted(let context): text(context, context.debugDescription)
-        @unknown default: "\(self)"
-        }
-    }
-}

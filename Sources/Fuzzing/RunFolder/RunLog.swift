@@ -79,10 +79,10 @@ public final class RunLog: @unchecked Sendable {
 
     /// - Parameters:
     ///   - explained: of its failures by device, the numbers of the findings that explain them.
-    ///   - duration: of the run so far.
+    ///   - duration: of the run so far, in whole milliseconds.
     func append(_ record: CaseRecord, explained: [String: UInt64], after duration: Duration) {
         lock.withLock {
-            let now = max(elapsed, Int(duration / .milliseconds(1)))
+            let now = max(elapsed, Int((duration / .milliseconds(1)).rounded()))
             defer { elapsed = now }
             let hasFailed = record.verdicts.contains { $0.failure != nil }
             guard plan.log == .failures || failure != nil, !hasFailed else {

@@ -157,7 +157,8 @@ public struct FuzzRun: Sendable {
                 }
             }
             let met = explained.values.compactMap { findings[$0] }
-            let duration = before + (.now - start)
+            // Whole milliseconds, as the log has: asked again, a run that is done says the same.
+            let duration = Duration.milliseconds(((before + (.now - start)) / .milliseconds(1)).rounded(.down))
             log?.append(judged.record, explained: explained, after: duration)
             report.value.tally.add(judged.record)
             report.value.duration = duration

@@ -84,11 +84,12 @@ public struct FuzzSuite: Sendable {
     /// Runs a corpus file again, on every device of this suite whatever the file's own: what one device had wrong,
     /// another may.
     /// - Returns: a verdict for each device; those that say nothing are among them.
-    /// - Throws: `CorpusError` for a file that is none, and as `verify`.
+    /// - Throws: `CorpusError` for a file that is none or whose case breaks the rules, and as `verify`.
     @discardableResult
     public func replay(_ file: String) throws -> [Verdict] {
         let set = try engineSet()
         var entry = try CorpusEntry(path: file)
+        if let flaw = entry.flaw() { throw CorpusError(path: file, reason: flaw) }
         entry.case.devices = try devices(of: set)
         let verdicts = Judge(set).judge(entry.case)
         let failures = verdicts.compactMap(\.failure)

@@ -46,6 +46,21 @@ public struct Inventory: Sendable {
     }
 }
 
+extension OptionalTensors {
+    /// Of names, those that no graph of a model asks for, and the other names that graphs ask for.
+    /// - Throws: `MetadataError` or `GraphError` where the metadata is no valid model's.
+    public static func unasked(
+        _ names: Set<String>, by metadata: Metadata
+    ) throws -> (unknown: [String], others: [String]) {
+        var asked: Set<String> = []
+        _ = try ArchitectureCatalog.read(metadata).weights { name in
+            asked.insert(name)
+            return names.contains(name)
+        }
+        return (names.subtracting(asked).sorted(), asked.subtracting(names).sorted())
+    }
+}
+
 extension Architecture {
     /// Every weight that any stage asks for, in the order of asking.
     func weights(_ hasTensor: @escaping (String) -> Bool) throws -> [Weight] {

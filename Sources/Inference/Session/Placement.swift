@@ -105,6 +105,9 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
         return LayerRange(first: first, last: last, device: device)
     }
 
+    /// - Throws: `ModelError` that quotes a pattern that is none, which otherwise the first tensor meets.
+    public func checkPatterns() throws { for rule in tensors { _ = try NamePattern(rule.pattern) } }
+
     /// Every device that it names, the default one first.
     public var namedDevices: [String] { [defaultDevice] + layers.map(\.device) + tensors.map(\.device) }
 

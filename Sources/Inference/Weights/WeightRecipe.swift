@@ -63,6 +63,9 @@ public struct WeightRecipe: Hashable, Sendable, Codable {
         }
     }
 
+    /// - Throws: `ModelError` that quotes a pattern that is none, which otherwise the first tensor meets.
+    public func checkPatterns() throws { for rule in rules { _ = try rule.pattern.map(NamePattern.init) } }
+
     // MARK: What holds for one tensor
 
     /// The type in which a tensor is drawn.

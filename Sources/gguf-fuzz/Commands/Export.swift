@@ -34,6 +34,7 @@ struct Export: ParsableCommand {
 
     func run() throws {
         let entry = try CorpusEntry(path: file)
+        if let flaw = entry.flaw(largest: engines.largestModel) { throw CorpusError(path: file, reason: flaw) }
         let files = LlamaProgram.Files(origin: file, model: output, program: program)
         guard files.program != output else { throw CommandError("--program \(output): is the model itself") }
         var subject = entry.case

@@ -11,7 +11,8 @@ struct Replay: ParsableCommand {
 
             With --known, what a finding explains that is waited for is known: NAME, and no failure.
 
-            Exit status: 0 nothing failed, 1 something did, 2 a file is no corpus file.
+            Exit status: 0 nothing failed, 1 something did, 2 a file is no corpus file, or its case breaks the rules \
+            of its model or of sessions; the other files are run all the same.
 
             Examples:
               gguf-fuzz replay Corpus
@@ -28,7 +29,7 @@ struct Replay: ParsableCommand {
     @OptionGroup var engines: EnginesUnderTest
 
     func run() throws {
-        let files = try Corpus.files(files)
+        let files = try Corpus.files(files, refusingNone: true)
         try injection.check()
         let known = try known.findings()
         var judges: [String?: (judge: Judge, engines: EngineSet)] = [:]
@@ -40,6 +41,7 @@ struct Replay: ParsableCommand {
             do {
                 entry = try CorpusEntry(path: file)
                 fault = try injection.fault(of: entry)
+                if let flaw = entry.flaw(largest: engines.largestModel) { throw CorpusError(path: file, reason: flaw) }
             } catch {
                 Terminal.note("gguf-fuzz: \(CommandError.line(file, error))")
                 unreadable += 1

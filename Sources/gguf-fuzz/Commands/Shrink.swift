@@ -58,7 +58,6 @@ struct Shrink: ParsableCommand {
             for number in 0..<candidates.count where !Interrupt.isRequested {
                 update("\(file): case \(number)")
                 let subject = try CommandError.naming(file) { try candidates.draw(number) }
-                try checkSize(of: subject)
                 let verdicts = candidates.judge.judge(subject)
                 tried += 1
                 for note in verdicts.compactMap(Self.note) { notes[note, default: 0] += 1 }
@@ -115,7 +114,9 @@ struct Shrink: ParsableCommand {
                 var subject = entry.case
                 subject.check = checks[Int(number)]
                 subject.devices = devices
-                if let objection = try subject.objection() { throw CommandError("\(file): case.\(objection)") }
+                if let flaw = subject.flaw(largest: engines.largestModel) {
+                    throw CommandError("\(file): case.\(flaw)")
+                }
                 return drawing.completed(subject)
             }, drawing: drawing, judge: Judge(set, known: try known.findings()), fault: fault,
             signature: entry.signature, found: entry.found)
@@ -148,41 +149,20 @@ struct Shrink: ParsableCommand {
     private func models(
         of model: DrawnModel.Target
     ) throws -> (whole: DrawnModel.Target, copied: DrawnModel.Target) {
-        let size = try CommandError.naming(file) { try weightBytes(model) }
+        let size = try CommandError.naming(file) { try Case.weightBytes(model.metadata, model.optionalTensors) }
         guard size > largestToy else { return (model, model) }
         let drawn = try CommandError.naming(file) {
             try DrawnModel.toy(of: model.metadata, optionalTensors: model.optionalTensors)
         }
         let toy = (drawn.metadata, drawn.optionalTensors)
-        let toySize = Format.bytes(Int(try weightBytes(toy)))
-        let use = size > largest ? "" : ", for checks that copy the model"
-        Terminal.line("\(file): \(Format.bytes(Int(size))) of weights; a toy of its kind has \(toySize)\(use)")
-        return (size > largest ? toy : model, toy)
+        let toySize = Format.bytes(try Case.weightBytes(drawn.metadata, drawn.optionalTensors))
+        let use = size > engines.largestModel ? "" : ", for checks that copy the model"
+        Terminal.line("\(file): \(Format.bytes(size)) of weights; a toy of its kind has \(toySize)\(use)")
+        return (size > engines.largestModel ? toy : model, toy)
     }
 
-    private var memory: Double { Double(engines.memoryLimit?.bytes ?? WorkerCommand.Limits().memory) }
-    /// What this program and a worker can both hold of a model.
-    private var largest: Double { memory / 4 }
-    /// What they can hold of a model, its file, and a changed model or what a file of it holds.
-    private var largestToy: Double { memory / 64 }
-
-    /// Of the weights, drawn in the largest type.
-    private func weightBytes(_ model: DrawnModel.Target) throws -> Double {
-        try Inventory(model.metadata, optional: .only(model.optionalTensors)).tensors.reduce(0) {
-            $0 + 4 * Double($1.shape.count)
-        }
-    }
-
-    /// A corpus file may say anything.
-    private func checkSize(of subject: Case) throws {
-        guard subject.check != .rejects else { return }
-        let bytes = try CommandError.naming(file) { try weightBytes((subject.metadata, Set(subject.optionalTensors))) }
-        guard bytes <= largest else {
-            throw CommandError(
-                "\(file): has \(Format.bytes(Int(bytes))) of weights; no more than a quarter of --memory-limit, "
-                    + "\(Format.bytes(Int(largest))), can be tried")
-        }
-    }
+    /// What this program and a worker can both hold of a model, its file, and a changed model or what a file of it has.
+    private var largestToy: Double { engines.largestModel / 16 }
 
     private func shrink(_ subject: Case, _ failure: Failure, _ candidates: Candidates, index: UInt64) throws {
         Terminal.line("\(file): \(failure.signature): \(subject.summary)")

@@ -59,10 +59,13 @@ enum Format {
     }
 
     /// `512 B`, `1.5 KiB`, `7.1 GiB`
-    static func bytes(_ count: Int) -> String {
-        var value = Double(count), unit = "B"
+    static func bytes(_ count: Int) -> String { bytes(Double(count)) }
+
+    /// Of sizes that metadata from outside asks for, which no integer may hold.
+    static func bytes(_ count: Double) -> String {
+        var value = count, unit = "B"
         for next in ["KiB", "MiB", "GiB", "TiB"] where value >= 1024 { (value, unit) = (value / 1024, next) }
-        return unit == "B" ? "\(count) B" : String(format: "%.1f %@", value, unit)
+        return String(format: unit == "B" ? "%.0f %@" : "%.1f %@", value, unit)
     }
 }
 

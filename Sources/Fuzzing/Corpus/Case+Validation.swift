@@ -1,0 +1,82 @@
+import Architectures
+import Engines
+import GGUF
+import Inference
+
+extension CorpusEntry {
+    /// Why its case cannot be run, as `Case.flaw`; nil where it can, or where that it was refused is what it records.
+    /// - Parameter largest: of a model, the bytes that its weights may take.
+    public func flaw(largest: Double = Case.largest()) -> String? {
+        // A refusal of ours by mistake replays as one.
+        if signature.kind.hasPrefix("error"), !signature.device.contains(":") { return nil }
+        return `case`.flaw(largest: largest).map { "case.\($0)" }
+    }
+}
+
+extension Case {
+    /// What a program and a worker can both hold of a model: bytes that its weights may take.
+    /// - Parameter memory: the limit of a worker's memory in bytes.
+    public static func largest(memory: Int = WorkerCommand.Limits().memory) -> Double { Double(memory) / 4 }
+
+    /// The bytes that its weights take, drawn in the largest type.
+    /// - Throws: `MetadataError`, `GraphError` or `ModelError` where the metadata is no valid model's.
+    public static func weightBytes(_ metadata: Metadata, _ optionalTensors: Set<String>) throws -> Double {
+        try Inventory(metadata, optional: .only(optionalTensors)).tensors.reduce(0) { $0 + 4 * Double($1.shape.count) }
+    }
+
+    /// Why no engine is asked for it, as a file edited by hand may have it: `metadata: llama.block_count: is 0; …`; nil
+    /// where it can be run.
+    /// - Parameter largest: of a model, the bytes that its weights may take.
+    public func flaw(largest: Double) -> String? {
+        switch check {
+        case .rejects:
+            return contradiction == nil ? "contradiction: is missing" : nil
+        case .metamorphic where transformation == nil:
+            return "transformation: is missing"
+        default: break
+        }
+        if let reason = malformedPattern { return reason }
+        do {
+            if let reason = try unknownKey() ?? unknownTensor() { return reason }
+            let bytes = try Self.weightBytes(metadata, Set(optionalTensors))
+            guard bytes <= largest else {
+                return "metadata: asks for \(Self.size(bytes)) of weights, of which no more than \(Self.size(largest)) "
+                    + "is tried, a quarter of the limit of memory"
+            }
+            return try objection()
+        } catch {
+            return "metadata: \(error)"
+        }
+    }
+
+    private var malformedPattern: String? {
+        do { try recipe.checkPatterns() } catch { return "recipe.rules: \(error)" }
+        do { try script.placement.checkPatterns() } catch { return "script.placement.tensors: \(error)" }
+        return nil
+    }
+
+    /// A hyperparameter that nobody reads, or of another architecture.
+    private func unknownKey() throws -> String? {
+        let declared = try DeclarationRecorder.declarations(of: ArchitectureCatalog.type(of: metadata), metadata)
+        let all = Set(ArchitectureCatalog.all.map { $0.name })
+        let unread = try DeclarationRecorder.unread(metadata).first
+            ?? metadata.lazy.map(\.key).first { key in
+                key.split(separator: ".").first.map { $0 != architecture && all.contains(String($0)) } ?? false
+            }
+        guard let unread else { return nil }
+        let close = NearNames(of: unread, among: declared.map(\.key)).words
+        return "metadata: \(unread): is no key of \(architecture)" + (close.map { "; \($0)" } ?? "")
+    }
+
+    private func unknownTensor() throws -> String? {
+        let (unknown, others) = try OptionalTensors.unasked(Set(optionalTensors), by: metadata)
+        guard let name = unknown.first else { return nil }
+        let close = NearNames(of: name, among: others).words
+        return "optionalTensors: \(name): is no optional tensor of such a model" + (close.map { "; \($0)" } ?? "")
+    }
+
+    private static func size(_ bytes: Double) -> String {
+        let mebibytes = bytes / 0x1p20
+        return mebibytes < 1 ? "less than 1 MiB" : "\(Int(mebibytes.rounded(.up))) MiB"
+    }
+}
