@@ -12,6 +12,11 @@ public struct NearNames: Sendable {
     /// `close to it: llama, llama4`; nil where nothing is.
     public var words: String? { names.isEmpty ? nil : "close to it: \(names.joined(separator: ", "))" }
 
+    /// `there are cpu, vulkan0; close to it: cpu`.
+    public static func offer(_ all: [String], for name: String) -> String {
+        "there are \(all.joined(separator: ", "))" + (NearNames(of: name, among: all).words.map { "; \($0)" } ?? "")
+    }
+
     /// Characters to insert, delete or replace. Source: Levenshtein 1966.
     private static func edits(from a: String, to b: String) -> Int {
         let b = Array(b)

@@ -48,8 +48,8 @@ struct NameList: ExpressibleByArgument, CustomStringConvertible {
     func checks() throws -> [Check] {
         try names?.map { name in
             guard let check = Check(rawValue: name) else {
-                let all = Check.allCases.map(\.rawValue).joined(separator: ", ")
-                throw CommandError("--check \(name): no such check; there are \(all)")
+                throw CommandError(
+                    "--check \(name): no such check; \(NearNames.offer(Check.allCases.map(\.rawValue), for: name))")
             }
             return check
         } ?? Check.usual
@@ -69,7 +69,7 @@ extension DeviceSet {
 extension CommandError {
     static func noDevice(_ name: String, _ known: [String], _ absences: [String]) -> CommandError {
         let reason = absences.isEmpty ? "" : "; \(absences.joined(separator: "; "))"
-        return CommandError("--device \(name): no such device; there are \(known.joined(separator: ", "))\(reason)")
+        return CommandError("--device \(name): no such device; \(NearNames.offer(known, for: name))\(reason)")
     }
 }
 

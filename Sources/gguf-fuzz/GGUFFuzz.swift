@@ -1,4 +1,5 @@
 import ArgumentParser
+import Architectures
 
 @main
 struct GGUFFuzz: ParsableCommand {
@@ -32,11 +33,26 @@ struct GGUFFuzz: ParsableCommand {
     /// Unlike the default, usage errors end with status 2 and every error is one line.
     static func main() {
         do {
+            try refuseUnknownCommand(CommandLine.arguments.dropFirst(), of: self)
             var command = try parseAsRoot()
             try command.run()
             ExitStatus.exit()
         } catch {
             ExitStatus.exit(for: error)
         }
+    }
+
+    /// The parser's own words for a mistyped command are those for an argument too many.
+    /// - Throws: `CommandError` that says which names are close.
+    private static func refuseUnknownCommand(
+        _ words: ArraySlice<String>, of command: any ParsableCommand.Type
+    ) throws {
+        let subcommands = command.configuration.subcommands
+        guard let word = words.first, !word.hasPrefix("-"), word != "help", !subcommands.isEmpty else { return }
+        guard let subcommand = subcommands.first(where: { $0._commandName == word }) else {
+            let names = subcommands.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
+            throw CommandError("\(word): no such command; \(NearNames.offer(names, for: word))")
+        }
+        try refuseUnknownCommand(words.dropFirst(), of: subcommand)
     }
 }

@@ -383,7 +383,10 @@ struct RunTests {
     func profile() throws {
         try withTemporaryFolder { folder in
             try FileManager.default.createDirectory(atPath: folder + "/Fuzz", withIntermediateDirectories: true)
-            try "arch: [gpt2, mamba]\ndevice: cpu\ntime: 8h\nseed: 7\nin-process: true\n".write(
+            for name in ["ours", "theirs"] {
+                try FileManager.default.createDirectory(atPath: folder + "/" + name, withIntermediateDirectories: true)
+            }
+            try "arch: [gpt2, mamba]\nknown: [ours, theirs]\ndevice: cpu\ntime: 8h\nseed: 7\nin-process: true\n".write(
                 toFile: folder + "/Fuzz/mine.yaml", atomically: true, encoding: .utf8)
             let program = try Program("run", "--profile", "mine", "--cases", "2", "--arch", "gpt2", in: folder)
             #expect(program.status == 0 && program.output.contains("\n2 cases of seed 7, 2 verdicts"), "\(program)")

@@ -59,7 +59,7 @@ struct CorpusTests {
     func malformed() throws {
         let text = try entry(Toy.subject(.agrees)).text()
         let edits: [(String, String, String)] = [
-            (#""check": "agrees""#, #""check": "agree""#, "case.check: \"agree\" is none of agrees, chunking,"),
+            (#""check": "agrees""#, #""check": "agree""#, "case.check: \"agree\" is none; there are agrees, chunking,"),
             (#""devices": ["cpu"]"#, #""devices": []"#, "case.devices"),
             (#""devices": ["cpu"]"#, #""devices": [7]"#, "case.devices[0]: is no text"),
             (#""devices": ["cpu"]"#, #""devices": {}"#, "case.devices: is no list"),

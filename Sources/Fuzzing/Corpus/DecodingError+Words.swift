@@ -43,7 +43,7 @@ extension DecodingError {
         ]
     }
 
-    /// `"agree" is none of agrees, chunking, …; close to it: agrees`, of the decoder's own message, which names a type
+    /// `"agree" is none; there are agrees, chunking, …; close to it: agrees`, of the decoder's own message, which names a type
     /// of Swift; nil where it is another.
     private static func refusedChoice(_ message: String) -> String? {
         guard let match = message.wholeMatch(of: /Cannot initialize (\w+) from invalid String value (.*)/) else {
@@ -54,8 +54,6 @@ extension DecodingError {
         }
         let (type, value) = (String(match.1), String(match.2))
         guard let choice = choices.first(where: { "\($0)" == type }) else { return "\"\(value)\" is not known here" }
-        let all = names(choice)
-        return (["\"\(value)\" is none of \(all.joined(separator: ", "))"] + [NearNames(of: value, among: all).words])
-            .compactMap { $0 }.joined(separator: "; ")
+        return "\"\(value)\" is none; \(NearNames.offer(names(choice), for: value))"
     }
 }

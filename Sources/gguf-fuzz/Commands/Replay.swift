@@ -29,8 +29,8 @@ struct Replay: ParsableCommand {
     @OptionGroup var engines: EnginesUnderTest
 
     func run() throws {
-        let files = try Corpus.files(files, refusingNone: true)
         try injection.check()
+        let files = try Corpus.files(files, refusingNone: true)
         let known = try known.findings()
         var judges: [String?: (judge: Judge, engines: EngineSet)] = [:]
         var (passes, failures, explained, discards, unreadable) = (0, 0, 0, 0, 0)

@@ -46,7 +46,10 @@ enum Profile {
         }
     }
 
-    /// An option as the command line has it. A list is one value with commas; of `engine`, one option for each.
+    /// What the command line repeats, where others take a list with commas.
+    private static let repeated: Set = ["engine", "known"]
+
+    /// An option as the command line has it.
     private static func arguments(_ name: String, _ value: Node, _ place: String) throws -> [String] {
         func text(_ node: Node) throws -> String {
             guard let scalar = node.scalar, !scalar.string.isEmpty else { throw CommandError("\(place): has no value") }
@@ -55,7 +58,8 @@ enum Profile {
         switch value {
         case .sequence(let values):
             let texts = try values.map(text)
-            return name == "engine" ? texts.flatMap { ["--engine", $0] } : ["--\(name)", texts.joined(separator: ",")]
+            return repeated.contains(name)
+                ? texts.flatMap { ["--\(name)", $0] } : ["--\(name)", texts.joined(separator: ",")]
         case .scalar where name == "in-process":
             guard let isSet = value.bool else { throw CommandError("\(place): is neither true nor false") }
             return isSet ? ["--\(name)"] : []
