@@ -134,6 +134,10 @@ struct CorpusTests {
                 "case.script.steps[0].process: 100 tokens in 64 free cells of 64",
                 { $0.script.steps = [.process(Batch(Array(repeating: 1, count: 100)))] }
             ),
+            (
+                "case.script.options: asks for 4097 MiB of caches and outputs, of which no more than 1024 MiB is tried",
+                { $0.script.options.context = 1 << 24 }
+            ),
             ("case.transformation: is missing", { $0.check = .metamorphic }),
             ("case.contradiction: is missing", { $0.check = .rejects }),
         ]

@@ -33,6 +33,14 @@ struct WeightRecipeTests {
         #expect(found == [0xBCF3_DA40, 0xBDCB_1AB0, 0x3E1F_CB1C, 0x3DE0_FD30, 0xBD85_F4D0, 0x3C95_5920])
     }
 
+    @Test("a weight that no machine holds is refused, and not begun")
+    func weightWithoutEnd() {
+        let error = #expect(throws: ModelError.self) {
+            try WeightRecipe(seed: 1).draw(weight("blk.0.attn_q.weight", [1 << 24, 1 << 24], .projection))
+        }
+        #expect(error?.reason == "takes 1073741824 MiB, more than the memory of this machine")
+    }
+
     @Test("norms and decays have the documented bits")
     func normsAndDecays() throws {
         let norm = try floats(WeightRecipe(seed: 42).draw(weight("output_norm.weight", [4], .scale)))

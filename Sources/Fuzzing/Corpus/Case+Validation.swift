@@ -39,11 +39,10 @@ extension Case {
         do {
             if let reason = try unknownKey() ?? unknownTensor() { return reason }
             let bytes = try Self.weightBytes(metadata, Set(optionalTensors))
-            guard bytes <= largest else {
-                return "metadata: asks for \(Self.size(bytes)) of weights, of which no more than \(Self.size(largest)) "
-                    + "is tried, a quarter of the limit of memory"
-            }
-            return try objection()
+            if bytes > largest { return "metadata: " + Self.excess(bytes, "weights", largest) }
+            if let objection = try objection() { return objection }
+            let kept = try script.stateBytes(sessionTraits())
+            return kept > largest ? "script.options: " + Self.excess(kept, "caches and outputs", largest) : nil
         } catch {
             return "metadata: \(error)"
         }
@@ -75,8 +74,20 @@ extension Case {
         return "optionalTensors: \(name): is no optional tensor of such a model" + (close.map { "; \($0)" } ?? "")
     }
 
-    private static func size(_ bytes: Double) -> String {
-        let mebibytes = bytes / 0x1p20
-        return mebibytes < 1 ? "less than 1 MiB" : "\(Int(mebibytes.rounded(.up))) MiB"
+    private static func excess(_ bytes: Double, _ what: String, _ largest: Double) -> String {
+        func size(_ bytes: Double) -> String { "\(Int((bytes / 0x1p20).rounded(.up))) MiB" }
+        return "asks for \(size(bytes)) of \(what), of which no more than \(size(largest)) is tried, a quarter of the "
+            + "limit of memory"
+    }
+}
+
+extension Script {
+    /// The bytes that the reference keeps for it, in float64: caches, recurrent states, and the outputs of all steps.
+    fileprivate func stateBytes(_ traits: SessionTraits) -> Double {
+        let outputs = steps.reduce(0) { $0 + ($1.batch?.tokens.count { $0.wantsOutput } ?? 0) }
+        return 8
+            * (Double(options.context) * Double(traits.cellElements)
+                + Double(options.sequences) * Double(traits.sequenceElements)
+                + Double(outputs) * Double(traits.dimensions.vocabulary))
     }
 }

@@ -9,6 +9,8 @@ public struct SessionTraits: Hashable, Sendable {
     public let isRecurrent: Bool
     /// Whether keys and values of each token are kept.
     public let hasCache: Bool
+    /// Elements that are kept of each cell, of all layers together, and of each sequence as a whole.
+    public let cellElements, sequenceElements: Int
     /// Whether values have a cache of their own.
     public let hasValueCache: Bool
     /// Whether some tokens see a part of their sequence only.
@@ -42,6 +44,8 @@ public struct SessionTraits: Hashable, Sendable {
         isRecurrent = states.contains { $0.kind == .recurrent }
         let caches = states.filter { $0.kind == .cache }
         hasCache = !caches.isEmpty
+        cellElements = caches.reduce(0) { $0 + $1.row.count }
+        sequenceElements = states.reduce(0) { $0 + $1.row.count } - cellElements
         hasValueCache = caches.contains(where: \.holdsValues)
         hasWindows = graphs.contains { graph in
             graph.nodes.contains { if case .mask(let mask) = $0.op { mask.window != .unlimited } else { false } }

@@ -1,4 +1,5 @@
 import Devices
+import Foundation
 import GGUF
 import ModelGraph
 
@@ -115,6 +116,11 @@ extension WeightRecipe {
         let count = weight.shape.count
         guard let byteCount = type.byteCount(rowLength: weight.shape.last, rows: weight.shape.rows) else {
             throw ModelError(subject: weight.name, reason: "cannot be encoded as \(type.name)")
+        }
+        // An allocation that the machine cannot give ends the process.
+        guard byteCount <= ProcessInfo.processInfo.physicalMemory else {
+            throw ModelError(
+                subject: weight.name, reason: "takes \(byteCount >> 20) MiB, more than the memory of this machine")
         }
 
         func fill(_ elements: UnsafeMutableBufferPointer<Float>, from first: Int) {

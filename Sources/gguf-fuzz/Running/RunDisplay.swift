@@ -13,7 +13,7 @@ final class RunDisplay: @unchecked Sendable {
     private let before: (cases: Int, duration: Duration)
     private var cases: Int
     private var failures = 0
-    private var discards = 0
+    private var (known, discards) = (0, 0)
     /// The findings that were last heard of, in the order in which they were met.
     private var findings: [(index: UInt64, title: String, failures: Int)] = []
     /// What each job does, and since when.
@@ -40,7 +40,8 @@ final class RunDisplay: @unchecked Sendable {
                     switch verdict.outcome {
                     case .passed: break
                     case .failed: failures += 1
-                    case .discarded, .known: discards += 1
+                    case .known: known += 1
+                    case .discarded: discards += 1
                     }
                 }
             case .found(let finding):
@@ -102,7 +103,7 @@ final class RunDisplay: @unchecked Sendable {
             Terminal.Span("\(share)\(Format.count(cases))\(goal) cases", .strong),
             Terminal.Span(
                 ", \(Format.rate(rate)) cases/s, \(Format.span(elapsed.seconds))\(rest), "
-                    + "\(Format.count(discards)) discarded, "),
+                    + "\(Format.count(discards)) discarded, \(known > 0 ? "\(Format.count(known)) known, " : "")"),
             Terminal.Span("\(Format.count(failures)) failed", failures > 0 ? .alarming : .plain),
         ]
     }
