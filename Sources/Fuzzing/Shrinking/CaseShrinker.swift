@@ -46,7 +46,7 @@ public struct CaseShrinker {
         _ start: Case, _ failure: Failure, isCancelled: @escaping () -> Bool = { false }
     ) -> ShrunkCase? {
         guard let trials = trials(start, failure, isCancelled) else { return nil }
-        var search = StructuralSearch(trials.best.case, trials)
+        var search = StructuralSearch(trials.best.case, trials, drawing.traits)
         while true {
             let choices = try? CaseSpace(drawing: drawing).recover(search.best)
             if let drawn = choices.flatMap({ shrinkByChoices($0, trials) }) { return ShrunkCase(trials, drawn) }
@@ -59,7 +59,7 @@ public struct CaseShrinker {
             if trials.isOver || trials.best.case == before {
                 return ShrunkCase(trials, drawn ?? Choices(replaying: []).recording)
             }
-            search = StructuralSearch(trials.best.case, trials)
+            search = StructuralSearch(trials.best.case, trials, drawing.traits)
         }
     }
 
