@@ -36,6 +36,10 @@ public protocol Engine: AnyObject {
     /// Takes a model from a GGUF file.
     /// - Throws: as `load(_:)`.
     func load(file path: String) throws -> any EngineModel
+
+    /// Takes a model from a GGUF file as a program does that has its bytes in memory, whatever they are.
+    /// - Throws: as `load(_:)`.
+    func load(fileInMemory path: String) throws -> any EngineModel
 }
 
 extension Engine {
@@ -44,6 +48,9 @@ extension Engine {
     public var refusesOnlyInvalid: Bool { true }
     public var traits: EngineTraits { EngineTraits() }
     public func load(inMemory source: any TensorSource) throws -> any EngineModel { try load(source) }
+    public func load(fileInMemory path: String) throws -> any EngineModel {
+        try load(inMemory: Refusal.wrapping { try FileSource(path: path) })
+    }
 }
 
 /// What an engine's sessions can be asked for beyond what any session can: cases are drawn within it.

@@ -53,6 +53,14 @@ public final class LlamaEngine: Engine {
         try model(.file(path)) { (try? FileSource(path: path))?.metadata }
     }
 
+    /// What this program reads, it can make what llama.cpp asks for; else llama.cpp gets the bytes as they are.
+    public func load(fileInMemory path: String) throws -> any EngineModel {
+        guard let source = try? FileSource(path: path) else {
+            return try model(.bytes(Data(contentsOf: URL(fileURLWithPath: path)))) { nil }
+        }
+        return try load(inMemory: source)
+    }
+
     /// It is loaded as the whole of it on the CPU, which says whether it is one; a script's placement loads it anew.
     private func model(
         _ origin: LlamaModel.Origin, metadata: @escaping () -> Metadata?

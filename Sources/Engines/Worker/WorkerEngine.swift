@@ -66,6 +66,10 @@ public final class WorkerEngine: Engine {
 
     public func load(file path: String) throws -> any EngineModel { try model(LoadRequest(path: path)) }
 
+    public func load(fileInMemory path: String) throws -> any EngineModel {
+        try model(LoadRequest(path: path, inMemory: true))
+    }
+
     private func model(_ request: LoadRequest, _ file: TemporaryFile? = nil) throws -> any EngineModel {
         let model = WorkerModel(self, request, file)
         try model.load()

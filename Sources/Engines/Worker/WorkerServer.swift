@@ -99,8 +99,7 @@ public enum WorkerServer {
                 let load = try request.read(LoadRequest.self)
                 model = nil
                 model = load.inMemory
-                    ? try engine.load(inMemory: Refusal.wrapping { try FileSource(path: load.path) })
-                    : try engine.load(file: load.path)
+                    ? try engine.load(fileInMemory: load.path) : try engine.load(file: load.path)
                 return Frame(.answer)
             case .run:
                 let script = try request.read(Script.self)

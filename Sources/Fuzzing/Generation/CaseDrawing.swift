@@ -70,6 +70,9 @@ public struct CaseDrawing: Sendable {
             result.transformation = try choices.span("transformation") {
                 try Transformation.draw(&$0, among: transformations, like: target?.transformation)
             }
+        case .malformed:
+            let draft = FileDraft(try result.source(), optionalTensors: result.optionalTensors)
+            result.damages = try choices.span("damages") { try Damage.draw(&$0, draft, like: target?.damages) }
         case .placement:
             let device = devices[0]
             result.script.placement = try Placement.draw(
@@ -92,7 +95,9 @@ extension Check {
     /// Whether models of this kind can be asked.
     func applies(to traits: SessionTraits, placeable: Int) -> Bool {
         switch self {
-        case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects, .gradients: true
+        case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects, .malformed,
+            .gradients:
+            true
         case .chunking, .state: !traits.traits.isOfWholeBatches
         case .trains: Lesson.applies(to: traits)
         case .placement: placeable > 1

@@ -48,7 +48,7 @@ struct Demonstration {
         case .roundtrip: try compareWithSavedModel()
         case .loaders: try compareWithFile()
         case .metamorphic: try compareWithTransformedModel()
-        case .rejects: break
+        case .rejects, .malformed: break
         }
     }
 
@@ -159,8 +159,8 @@ struct Demonstration {
         comment = yardstick.limits(isExact: false)
     }
 
-    /// Metadata that contradict themselves, as a model in memory and as a file: either may be refused or even taken, if
-    /// llama.cpp survives it.
+    /// Metadata that contradict themselves, or a damaged file, as a model in memory and as a file: either may be refused
+    /// or even taken, if llama.cpp survives it.
     static func refusal(_ files: LlamaProgram.Files) -> String {
         main(files, [
             announcement("loading it as a model in memory"),

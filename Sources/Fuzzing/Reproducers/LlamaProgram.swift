@@ -77,7 +77,7 @@ public struct LlamaProgram {
 
         let functions: [String]
         var layers = 0
-        if subject.check == .rejects {
+        if subject.check.isOfRefusals {
             functions = [Demonstration.refusal(files)]
         } else {
             let unasked = placement.namedDevices.filter { $0 != LlamaDevices.cpu && precision($0) == nil }
