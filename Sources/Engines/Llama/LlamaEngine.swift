@@ -37,7 +37,7 @@ public final class LlamaEngine: Engine {
             cacheTypes: StateType.allCases,
             settings: bridge.settings.union(Setting.allCases.filter(\.isOfOtherSessions)),
             splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256, boundsSizes: false,
-            takesEmbeddings: true)
+            takesEmbeddings: true, readsVocabularies: true)
     }
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.
@@ -59,6 +59,11 @@ public final class LlamaEngine: Engine {
             return try model(.bytes(Data(contentsOf: URL(fileURLWithPath: path)))) { nil }
         }
         return try load(inMemory: source)
+    }
+
+    public func readVocabulary(file path: String) throws {
+        LlamaLog.shared.clear()
+        guard bridge.functions.pointee.read_vocabulary(path) else { throw Refusal(LlamaLog.shared.reason) }
     }
 
     /// It is loaded as the whole of it on the CPU, which says whether it is one; a script's placement loads it anew.

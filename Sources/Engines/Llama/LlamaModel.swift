@@ -96,8 +96,11 @@ final class LlamaModel: EngineModel {
             throw Unsupported("a model in memory that lacks a tensor")
         case .memory(let source):
             var missing = [CChar](repeating: 0, count: 256)
-            let model = try WithOutput(source).withBytesOfFile { bytes in
-                functions.pointee.load_memory(bytes.baseAddress, bytes.count, placement, &missing, missing.count)
+            // Of a damaged file there may be no other.
+            let model = try Refusal.wrapping {
+                try WithOutput(source).withBytesOfFile { bytes in
+                    functions.pointee.load_memory(bytes.baseAddress, bytes.count, placement, &missing, missing.count)
+                }
             }
             guard let name = missing.withUnsafeBufferPointer({ $0.baseAddress.map { String(cString: $0) } }),
                 !name.isEmpty

@@ -70,6 +70,11 @@ public final class WorkerEngine: Engine {
         try model(LoadRequest(path: path, inMemory: true))
     }
 
+    public func readVocabulary(file path: String) throws {
+        loaded = nil
+        try answer(Frame(.readVocabulary, path)) { _ in }
+    }
+
     private func model(_ request: LoadRequest, _ file: TemporaryFile? = nil) throws -> any EngineModel {
         let model = WorkerModel(self, request, file)
         try model.load()

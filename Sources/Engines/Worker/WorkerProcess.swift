@@ -112,7 +112,7 @@ final class WorkerProcess {
                 case .answer, .refused, .unsupported, .error: return frame
                 case .process: computing = try frame.read { Int32(try $0.integer(in: 1...Int(Int32.max))) }
                 case .death: throw try deathOfChild(frame.read())
-                case .describe, .load, .run, .differentiate, .save, .resume:
+                case .describe, .load, .run, .differentiate, .save, .readVocabulary, .resume:
                     throw ProtocolError("a request from a worker")
                 }
             }

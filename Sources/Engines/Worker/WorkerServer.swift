@@ -113,6 +113,11 @@ public enum WorkerServer {
                 let path = try request.read(String.self)
                 try loaded().save(to: path)
                 return Frame(.answer)
+            case .readVocabulary:
+                let path = try request.read(String.self)
+                model = nil
+                try engine.readVocabulary(file: path)
+                return Frame(.answer)
             case .resume, .answer, .refused, .unsupported, .error, .begin, .stack, .process, .death:
                 throw ProtocolError("no request")
             }

@@ -3,13 +3,15 @@ import Inference
 import PropertyTesting
 
 extension Damage {
-    /// Draws what is done to a model's file, or recovers it (`like`): mostly one thing.
+    /// Draws what is done to a model's file, or recovers it (`like`): mostly one thing, and at times nothing, where it
+    /// may be states that are damaged.
     /// - Parameters:
     ///   - choices: what is drawn from.
     ///   - draft: the file.
     ///   - target: what is done, where that is given.
     /// - Throws: `Unreachable` where nothing draws the target.
     static func draw(_ choices: inout Choices, _ draft: FileDraft, like target: [Damage]?) throws -> [Damage] {
+        if choices.boolean(1, in: 6, like: target?.isEmpty) { return [] }
         var draft = draft
         let usually = choices.chance(1, in: 3) ? 4 : 1
         return try choices.list(count: 1...8, usually: usually, like: target) { choices, target in

@@ -175,11 +175,15 @@ extension FileDraft {
 struct DamagedFile {
     let bytes: [UInt8]
     let meaning: Damage.Meaning
+    /// What is damaged of a file that is no model.
+    let defect: Damage?
 
     /// - Throws: `ModelError` for a damage that cannot be done to this model's file; what the source throws.
     init(_ source: any TensorSource, optionalTensors: [String], _ damages: [Damage]) throws {
         var draft = FileDraft(source, optionalTensors: optionalTensors)
-        meaning = try damages.reduce(.same) { $0.and(try $1.apply(to: &draft)) }
+        let meanings = try damages.map { try $0.apply(to: &draft) }
+        meaning = meanings.reduce(.same) { $0.and($1) }
+        defect = meaning == .nothing ? zip(damages, meanings).first { $1 == .nothing }?.0 : nil
         bytes = try draft.bytes()
     }
 }

@@ -90,7 +90,9 @@ public struct CaseDrawing: Sendable {
 
 extension Check {
     /// Whether such an engine can be asked.
-    public func applies(to engine: EngineTraits) -> Bool { self != .settings || !engine.settings.isEmpty }
+    public func applies(to engine: EngineTraits) -> Bool {
+        self != .settings || !engine.settings.allSatisfy(\.isOfDamage)
+    }
 
     /// Whether models of this kind can be asked.
     func applies(to traits: SessionTraits, placeable: Int) -> Bool {

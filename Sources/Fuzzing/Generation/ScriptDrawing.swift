@@ -66,7 +66,8 @@ struct ScriptDrawing {
         // What a narrower cache keeps has no slope.
         options.cacheType = traits.hasCache && !check.isOfLosses
             ? try choices.weighted(cacheTypes(traits, engine), like: target?.cacheType) : .full
-        for setting in Setting.allCases where engine.settings.contains(setting) {
+        for setting in Setting.allCases
+        where engine.settings.contains(setting) && (check == .malformed || !setting.isOfDamage) {
             let values = setting.declaration.values.filter { setting.declaration.allows($0.value, traits, options) }
                 // Where they are compared, each is as frequent as any other.
                 .map { ($0.value, check == .settings ? 1 : $0.weight) }
