@@ -95,6 +95,18 @@ struct DamageTests {
         #expect(seen.count > Damage.Kind.allCases.count * 3 / 4)
     }
 
+    @Test("are damaged again and again, and are files all the same")
+    func several() throws {
+        let draft = try FileDraft(subject("llama").source(), optionalTensors: [])
+        for seed in 0..<300 as Range<UInt64> {
+            var choices = Choices(seed: seed)
+            let damages = try Damage.draw(&choices, draft, like: nil)
+            var damaged = draft
+            for damage in damages { _ = try damage.apply(to: &damaged) }
+            #expect(try damaged.bytes().count == DraftLayout(damaged).editedByteCount, "\(damages.map(\.words))")
+        }
+    }
+
     @Test("that a model's file cannot have are refused by name")
     func objections() throws {
         func objection(_ damages: Damage...) throws -> String? {

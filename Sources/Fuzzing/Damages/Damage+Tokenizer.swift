@@ -44,14 +44,14 @@ extension Damage.Declaration {
         ofTokenizer(
             "length of", arrays,
             values: { draft, place in
-                let count = draft.tokenizerArray(place.subject)?.count ?? 0
-                return [count - 1, count + 1, 0, 1, 2 * count].filter { $0 >= 0 && $0 != count }.uniqued
+                guard let count = draft.tokenizerArray(place.subject)?.count, count > 0 else { return [] }
+                return [count - 1, count + 1, 0, 1, 2 * count].filter { $0 != count }.uniqued
                     .map { .uint64(UInt64($0)) }
             },
             apply: { draft, place, count in
                 guard let key = place.subject, let array = draft.useTokenizerArray(key), let count = count.integer
                 else { return }
-                let elements = (0..<count).map { array[$0 % max(1, array.count)] }
+                let elements = (0..<count).map { array[$0 % array.count] }
                 draft[key: key] = .array(MetadataArray(elements) ?? array.emptied)
             })
     }
@@ -64,7 +64,8 @@ extension Damage.Declaration {
         return ofTokenizer(
             "type of the elements of", arrays,
             values: { draft, place in
-                names.filter { $0.string != draft.tokenizerArray(place.subject).map { "\($0.elementKind)" } }
+                guard let array = draft.tokenizerArray(place.subject), !array.isEmpty else { return [] }
+                return names.filter { $0.string != "\(array.elementKind)" }
             },
             apply: { draft, place, name in
                 guard let key = place.subject, let array = draft.useTokenizerArray(key) else { return }

@@ -98,7 +98,8 @@ struct ScriptDrawing {
             }
             steps.append(.encode(try choices.span("encode") { try drawEncoder(&$0, like: source) }))
         }
-        let kinds = check == .state ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
+        let isOfStates = check == .state || options.settings[.damagedStates] != Setting.damagedStates.plain
+        let kinds = isOfStates ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
         isGenerating = !traits.traits.isOfWholeBatches && choices.chance(1, in: 24)
         var drawing = self
         // An encoder's own output is worth a case.

@@ -321,14 +321,17 @@ static bool read_vocabulary(const char *path) {
     if (model == NULL) return false;
     const struct llama_vocab *vocabulary = llama_model_get_vocab(model);
     if (llama_vocab_type(vocabulary) != LLAMA_VOCAB_TYPE_NONE) {
-        static const char text[] = "<0><1> Hello, world!\n 123 \xE4\xBD\xA0\xE5\xA5\xBD \xF0\x9F\x98\x80";
-        llama_token tokens[4 * sizeof text];
+        llama_token tokens[256];
         char piece[1024];
-        llama_tokenize(
-            vocabulary, text, (int32_t)sizeof text - 1, tokens, (int32_t)(sizeof tokens / sizeof *tokens), true, true
-        );
         for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
             llama_token_to_piece(vocabulary, token, piece, sizeof piece, 0, true);
+        }
+        // Of toys' tokens, and of others.
+        static const char *const texts[] = {
+            "<0><1>", "<1> Hello, world!\n 123 \xE4\xBD\xA0\xE5\xA5\xBD \xF0\x9F\x98\x80"
+        };
+        for (int i = 0; i < 2; i++) {
+            llama_tokenize(vocabulary, texts[i], (int32_t)strlen(texts[i]), tokens, 256, true, true);
         }
     }
     llama_model_free(model);
