@@ -107,6 +107,25 @@ struct DamageTests {
         }
     }
 
+    @Test("can be damaged where they are damaged already", arguments: Damage.Kind.allCases)
+    func again(_ kind: Damage.Kind) throws {
+        let whole = try FileDraft(subject("llama").source(), optionalTensors: [])
+        for value in 0..<8 {
+            var draft = whole
+            for _ in 0..<6 {
+                let layout = DraftLayout(draft)
+                let place: Damage.Place? = switch kind.declaration.possiblePlaces(layout) {
+                case .listed(let places): places.first
+                case .bytes(let range): range.first.map { .init(nil, $0) }
+                }
+                guard let place else { break }
+                let values = kind.declaration.values(layout, place)
+                _ = try Damage(kind, place, values[value % values.count]).apply(to: &draft)
+                _ = try draft.bytes()
+            }
+        }
+    }
+
     @Test("that a model's file cannot have are refused by name")
     func objections() throws {
         func objection(_ damages: Damage...) throws -> String? {

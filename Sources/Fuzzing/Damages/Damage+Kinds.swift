@@ -28,7 +28,9 @@ extension Damage.Kind {
         case .keysReversed: .keysReversed
         case .keyAdded: .keyAdded
         case .valueOfOtherType: .valueOfOtherType
+        case .otherValue: .otherValue
         case .alignment: .alignment
+        case .split: .split
 
         case .tensorMissing: .tensorMissing
         case .tensorTwice: .tensorTwice

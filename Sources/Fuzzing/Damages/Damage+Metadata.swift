@@ -61,9 +61,13 @@ extension Damage.Declaration {
             .array(.uint8([])), .array(.string([])), .array(.bool([true, false])), nested(2), nested(greatestDepth),
         ]
         let values = shallow + [nested(greatestDepth + 1), nested(100)]
-        let names = [plainKey, "", String(repeating: "x", count: 100), "ключ"]
+        let names = [
+            plainKey, "", String(repeating: "x", count: 100), "ключ", "general.file_type",
+            "general.quantization_version",
+        ]
         return structure(
-            "with key", { _ in names.map { Damage.Place($0) } }, values: { _, _ in values },
+            "with key", { layout in names.filter { layout.draft[key: $0] == nil }.map { Damage.Place($0) } },
+            values: { _, _ in values },
             meaning: { _, damage in
                 damage.subject == plainKey && damage.value.map(shallow.contains) ?? false ? .same : .sameOrNothing
             },
@@ -83,6 +87,29 @@ extension Damage.Declaration {
                 new.map(old.ofSameMeaning.contains) ?? false ? .sameOrNothing : .anything
             },
             apply: { draft, key, value in draft[key: key.name] = value })
+    }
+
+    // MARK: Another value
+
+    static var otherValue: Self {
+        ofKeys("other value of", values: \.others, meaning: { _, _ in .anything }) { draft, key, value in
+            draft[key: key.name] = value
+        }
+    }
+
+    /// Keys by which a file says that it is a part of a model.
+    static var split: Self {
+        let (count, number) = ("split.count", "split.no")
+        let keys = [count, number, "split.tensors.count"]
+        let values: [MetadataValue] = [.uint16(2), .uint16(0), .uint16(.max), .int32(-1), .uint32(.max), "x"]
+        return structure(
+            "a part by", { _ in keys.map { Damage.Place($0) } }, values: { _, _ in values },
+            meaning: { _, _ in .sameOrNothing },
+            apply: { draft, damage in
+                draft[key: number] = .uint16(0)
+                draft[key: count] = .uint16(2)
+                damage.subject.map { draft[key: $0] = damage.value }
+            })
     }
 
     // MARK: Alignment
@@ -127,6 +154,32 @@ extension MetadataValue {
             return (wide + narrow).filter { $0 != self }
         } ?? []
         }
+    }
+
+    /// Of the same type: of numbers those beside it and the limits, of an array another first element.
+    fileprivate var others: [MetadataValue] {
+        func integers<Number: FixedWidthInteger>(_ number: Number) -> [Number] {
+            [number &+ 1, number &- 1, 0, number &* 2, .max, .min].uniqued.filter { $0 != number }
+        }
+        let others: [MetadataValue] = switch self {
+        case .uint8(let number): integers(number).map { .uint8($0) }
+        case .int8(let number): integers(number).map { .int8($0) }
+        case .uint16(let number): integers(number).map { .uint16($0) }
+        case .int16(let number): integers(number).map { .int16($0) }
+        case .uint32(let number): integers(number).map { .uint32($0) }
+        case .int32(let number): integers(number).map { .int32($0) }
+        case .uint64(let number): integers(number).map { .uint64($0) }
+        case .int64(let number): integers(number).map { .int64($0) }
+        case .float32: [0, -1, .nan, .infinity, .greatestFiniteMagnitude].map { .float32($0) }
+        case .float64: [0, -1, .nan, .infinity, .greatestFiniteMagnitude].map { .float64($0) }
+        case .bool(let flag): [.bool(!flag)]
+        case .string: ["", "x"]
+        case .array(let array):
+            (array.isEmpty ? [] : array[0].others).compactMap { first in
+                MetadataArray([first] + array.elements.dropFirst()).map { .array($0) }
+            }
+        }
+        return others.filter { $0 != self }
     }
 
     /// Of another type, or an array of another length.

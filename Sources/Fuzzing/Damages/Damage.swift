@@ -11,7 +11,7 @@ public struct Damage: Hashable, Sendable, Codable {
         case elementType, elementCount, elementLength, elementText
         case nameLength, nameText, dimensionCount, dimension, tensorType, offset
         // Metadata, in a file that is whole.
-        case keyMissing, keyTwice, keysReversed, keyAdded, valueOfOtherType, alignment
+        case keyMissing, keyTwice, keysReversed, keyAdded, valueOfOtherType, otherValue, alignment, split
         // Tensors, in a file that is whole.
         case tensorMissing, tensorTwice, tensorAdded, tensorsReversed, tensorName, tensorShape, dataType, gap
         case byteOrder
