@@ -121,8 +121,8 @@ extension FileDraft.Tensor {
             [dimensions.reduce(1, *)], dimensions + [1], dimensions + [2], [1] + dimensions, dimensions.dropLast(),
         ]
         return shapes.uniqued.filter { shape in
-            shape != dimensions && shape.count <= TensorDescription.maximumDimensionCount && shape.allSatisfy { $0 >= 0 }
-                && (shape.first ?? 1).isMultiple(of: type.blockSize)
+            shape != dimensions && shape.allSatisfy { $0 >= 0 }
+                && shape.count <= TensorDescription.maximumDimensionCount && (shape.first ?? 1).isMultiple(of: type.blockSize)
         }
     }
 }

@@ -42,15 +42,16 @@ public struct Damage: Hashable, Sendable, Codable {
         }
     }
 
-    /// What a damaged file is, and so what an engine may do with it. It may refuse any but the last.
+    /// What a damaged file is, and so what an engine may do with it.
     enum Meaning {
-        /// No model: what takes it all the same must find the same model in it, or it has made up another.
+        /// No model. An engine that refuses only what is invalid refuses this; another one may take it for the
+        /// undamaged model, and for no other.
         case nothing
-        /// The same model, for whoever does not look at what is damaged.
+        /// The undamaged model for whoever does not look at what is damaged; else it is refused.
         case sameOrNothing
-        /// Another model perhaps.
+        /// Another model perhaps, or none.
         case anything
-        /// The same model: only what is no GGUF reader refuses it.
+        /// The undamaged model, which no engine refuses that refuses only what is invalid.
         case same
 
         /// Of a file with several damages, one may make up for another.

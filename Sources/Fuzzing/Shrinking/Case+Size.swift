@@ -2,8 +2,8 @@ import Engines
 import Inference
 
 extension Case {
-    /// What is simpler of two cases that fail in the same way: fewer damages, then fewer layers, then fewer tokens, then
-    /// fewer steps, then less metadata and tensors.
+    /// What is simpler of two cases that fail in the same way: fewer damages, then fewer layers, then fewer tokens,
+    /// then fewer steps, then less metadata and tensors.
     public func isSimpler(than other: Case) -> Bool { size.lexicographicallyPrecedes(other.size) }
 
     private var size: [Int] {
