@@ -41,6 +41,10 @@ public protocol Engine: AnyObject {
     /// - Throws: as `load(_:)`.
     func load(fileInMemory path: String) throws -> any EngineModel
 
+    /// Does something while the engine may take no more memory than this, in bytes, beyond what it has: where it does, it
+    /// ends by `EngineDeath`. An engine in the caller's own process cannot be held to it.
+    func limitingMemory<Result>(to growth: Int, _ body: () throws -> Result) rethrows -> Result
+
     /// Reads the tokenizer of a GGUF file and not its tensors, and uses it: some text becomes tokens, and every token
     /// text. What that gives is not looked at. Only engines whose traits have `readsVocabularies` are asked.
     /// - Throws: as `load(_:)`.
@@ -56,6 +60,7 @@ extension Engine {
     public func load(fileInMemory path: String) throws -> any EngineModel {
         try load(inMemory: Refusal.wrapping { try FileSource(path: path) })
     }
+    public func limitingMemory<Result>(to growth: Int, _ body: () throws -> Result) rethrows -> Result { try body() }
     public func readVocabulary(file path: String) throws { throw Unsupported("vocabularies by themselves") }
 }
 

@@ -6,12 +6,13 @@ extension Trial {
         let damaged = try subject.damagedFile(loaded.source())
         let file = try TemporaryFile(bytes: damaged.bytes)
         let (inFile, inMemory) = try withExtendedLifetime(file) {
-            (
-                try transcript(damaged.meaning) { try engine.load(file: file.path) },
-                try transcript(damaged.meaning) { try engine.load(fileInMemory: file.path) }
-            )
+            try engine.limitingMemory(to: Self.warrantedMemory(damaged.bytes.count, engine)) {
+                let inFile = try transcript(damaged.meaning) { try engine.load(file: file.path) }
+                let inMemory = try transcript(damaged.meaning) { try engine.load(fileInMemory: file.path) }
+                try readVocabulary(of: file, engine)
+                return (inFile, inMemory)
+            }
         }
-        try readVocabulary(of: file, engine)
         let found = [inFile, inMemory].compactMap { $0 }
         guard damaged.meaning != .anything, !found.isEmpty else { return }
         guard let defect = damaged.defect else {
@@ -34,6 +35,13 @@ extension Trial {
         }
     }
 
+    /// What an engine may need for a file, in bytes: as much again for each byte of it as it needs for weights, and its
+    /// libraries, which it may not have loaded yet. Those of accelerators have their own ideas of memory.
+    private static func warrantedMemory(_ byteCount: Int, _ engine: any Engine) -> Int {
+        let libraries = 512 << 20
+        return engine.devices.contains { $0.isAccelerator == true } ? .max / 2 : libraries + byteCount * memoryPerWeight
+    }
+
     private mutating func playUndamaged(on engine: any Engine) throws -> Transcript {
         try playFirst(on: load { [loaded] in try loaded.model(of: engine) })
     }
@@ -43,7 +51,7 @@ extension Trial {
         guard engine.traits.readsVocabularies == true else { return }
         stage = "vocabulary"
         do {
-            try withExtendedLifetime(file) { try survive { try engine.readVocabulary(file: file.path) } }
+            try survive { try engine.readVocabulary(file: file.path) }
         } catch is Refusal {
         } catch is Unsupported {}
     }

@@ -33,7 +33,7 @@ struct Trial {
     /// The most that is read of a file that an engine saved. No toy is as long.
     private static let longestFile = 1 << 30
     /// An engine may need so many times the memory that a model's weights take; what takes more has no bounds.
-    private static let memoryPerWeight = 8
+    static let memoryPerWeight = 8
 
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
