@@ -36,6 +36,19 @@ public protocol Engine: AnyObject {
     /// Takes a model from a GGUF file.
     /// - Throws: as `load(_:)`.
     func load(file path: String) throws -> any EngineModel
+
+    /// Takes a model from a GGUF file as a program does that has its bytes in memory, whatever they are.
+    /// - Throws: as `load(_:)`.
+    func load(fileInMemory path: String) throws -> any EngineModel
+
+    /// Does something while the engine may take no more memory than this, in bytes, beyond what it has: where it does, it
+    /// ends by `EngineDeath`. An engine in the caller's own process cannot be held to it.
+    func limitingMemory<Result>(to growth: Int, _ body: () throws -> Result) rethrows -> Result
+
+    /// Reads the tokenizer of a GGUF file and not its tensors, and uses it: some text becomes tokens, and every token
+    /// text. What that gives is not looked at. Only engines whose traits have `readsVocabularies` are asked.
+    /// - Throws: as `load(_:)`.
+    func readVocabulary(file path: String) throws
 }
 
 extension Engine {
@@ -44,6 +57,11 @@ extension Engine {
     public var refusesOnlyInvalid: Bool { true }
     public var traits: EngineTraits { EngineTraits() }
     public func load(inMemory source: any TensorSource) throws -> any EngineModel { try load(source) }
+    public func load(fileInMemory path: String) throws -> any EngineModel {
+        try load(inMemory: Refusal.wrapping { try FileSource(path: path) })
+    }
+    public func limitingMemory<Result>(to growth: Int, _ body: () throws -> Result) rethrows -> Result { try body() }
+    public func readVocabulary(file path: String) throws { throw Unsupported("vocabularies by themselves") }
 }
 
 /// What an engine's sessions can be asked for beyond what any session can: cases are drawn within it.
@@ -66,6 +84,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var fusesFeatures: Bool?
     /// Whether it gives losses and gradients (`EngineModel.differentiate`). Absent: it does not.
     public var differentiates: Bool?
+    /// Whether it reads the tokenizer of a file by itself (`Engine.readVocabulary(file:)`). Absent: it does not.
+    public var readsVocabularies: Bool?
     /// Which models it can be asked for; nil: whatever an architecture allows.
     public var models: ModelDomain?
 
@@ -73,7 +93,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         cacheTypes: [StateType] = [.full, .half], settings: Set<Setting> = [], splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
         takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, differentiates: Bool? = nil,
-        models: ModelDomain? = nil
+        readsVocabularies: Bool? = nil, models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.settings = settings
@@ -84,6 +104,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.takesEmbeddings = takesEmbeddings
         self.fusesFeatures = fusesFeatures
         self.differentiates = differentiates
+        self.readsVocabularies = readsVocabularies
         self.models = models
     }
 
@@ -102,6 +123,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             takesEmbeddings: takesEmbeddings == true && other.takesEmbeddings == true,
             fusesFeatures: fusesFeatures == true && other.fusesFeatures == true,
             differentiates: differentiates == true && other.differentiates == true,
+            readsVocabularies: readsVocabularies == true && other.readsVocabularies == true,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
     }
 }

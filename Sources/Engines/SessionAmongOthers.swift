@@ -1,14 +1,16 @@
 import Inference
 
 /// The session of a script among others of the same model, as its settings have it: after another one, beside another
-/// one, in a new one from where all of a state is restored, and with states that are cut short before those that are
-/// whole.
+/// one, in a new one from where all of a state is restored, and with states that are cut short or damaged before those
+/// that are whole.
 final class SessionAmongOthers: ScriptSession {
     private let open: () throws -> any ScriptSession
     private let settings: Settings
     private var session: any ScriptSession
     /// Which does the same, step by step, each a little earlier.
     private let other: (any ScriptSession)?
+    /// Which has taken a damaged state, until it has gone on with it. Whatever it does, it must live.
+    private var victim: (any ScriptSession)?
 
     /// - Throws: as `open`.
     init(_ script: Script, open: @escaping () throws -> any ScriptSession) throws {
@@ -34,7 +36,11 @@ final class SessionAmongOthers: ScriptSession {
     }
 
     func encode(_ batch: Batch) throws -> StepResult { try both { try $0.encode(batch) } }
-    func process(_ batch: Batch) throws -> StepResult { try both { try $0.process(batch) } }
+    func process(_ batch: Batch) throws -> StepResult {
+        _ = try? victim?.process(batch)
+        victim = nil
+        return try both { try $0.process(batch) }
+    }
     func remove(_ sequence: Int?, _ positions: Range<Int>) throws -> Bool {
         try both { try $0.remove(sequence, positions) }
     }
@@ -59,6 +65,11 @@ final class SessionAmongOthers: ScriptSession {
                 }
             }
         }
+        if settings[.damagedStates].number > 0 {
+            let session = try open()
+            let isTaken = (try? session.restore(state.damaged(settings[.damagedStates].number), sequence)) != nil
+            victim = isTaken ? session : nil
+        }
         try both { try $0.restore(state, sequence) }
     }
     func clear() throws { try both { try $0.clear() } }
@@ -69,5 +80,24 @@ final class SessionAmongOthers: ScriptSession {
     private struct Failure: Error, CustomStringConvertible {
         let description: String
         init(_ description: String) { self.description = description }
+    }
+}
+
+extension [UInt8] {
+    /// The same, with four bytes other than they are.
+    /// - Parameter number: from 1; of the first four, 1 sets all bits, 2 adds one and 3 clears them, and so on.
+    fileprivate func damaged(_ number: Int) -> [UInt8] {
+        let width = 4
+        let (place, change) = (number - 1).quotientAndRemainder(dividingBy: 3)
+        let first = place * width % Swift.max(1, count)
+        var result = self
+        for position in first..<Swift.min(first + width, count) {
+            switch change {
+            case 0: result[position] = 0xFF
+            case 1: if position == first { result[position] &+= 1 }
+            default: result[position] = 0
+            }
+        }
+        return result
     }
 }

@@ -42,6 +42,8 @@ public enum Setting: String, Hashable, Sendable, CaseIterable, Codable, CodingKe
     case restoresAnew
     /// States that are cut short are refused before those that are whole are restored.
     case cutStates
+    /// Which bytes are changed of a state that a session of its own is given before this one restores it whole.
+    case damagedStates
 
     /// A value of a setting.
     public enum Value: Hashable, Sendable {
@@ -173,9 +175,12 @@ extension Setting {
                 $0.steps.contains(.restore(sequence: nil))
             }
         case .cutStates:
-            .flag(false, rarely: 4, "states cut short first", concerns: { script in
-                script.steps.contains { if case .restore = $0 { true } else { false } }
-            })
+            .flag(false, rarely: 4, "states cut short first", concerns: \.restores)
+        case .damagedStates:
+            Declaration(
+                [(.number(0), 200)] + (1...200).map { (.number($0), 1) }, numbers: 0...Int(Int32.max), rank: 1,
+                feature: "states damaged"
+            ) { value, _ in value == .number(0) ? nil : "states damaged at \(value)" } concerns: { $0.restores }
         }
     }
 
@@ -186,7 +191,10 @@ extension Setting {
     public var isOfNumbers: Bool { self == .valueCacheType }
 
     /// Whether it says how a session is among others of its model (`SessionAmongOthers`), and nothing of the session.
-    public var isOfOtherSessions: Bool { [.otherSessions, .restoresAnew, .cutStates].contains(self) }
+    public var isOfOtherSessions: Bool { [.otherSessions, .restoresAnew, .cutStates, .damagedStates].contains(self) }
+
+    /// Whether it is drawn where an engine is given what is damaged, and nowhere else.
+    public var isOfDamage: Bool { self == .damagedStates }
 
     /// Whether the value is one of the setting's.
     public func isLegal(_ value: Value) -> Bool {
@@ -208,6 +216,9 @@ extension Setting {
 }
 
 extension Script {
+    /// Whether it goes back to a state.
+    fileprivate var restores: Bool { steps.contains { if case .restore = $0 { true } else { false } } }
+
     /// Ways to read outputs beside that by the index of a token. An engine that keeps outputs in another order than the
     /// batch has them sorts them for each way by itself.
     public enum OutputAccess: String, Hashable, Sendable, CaseIterable {

@@ -1,26 +1,26 @@
 /// The counterpart of `ByteReader`: puts numbers, strings and metadata into bytes.
-struct ByteWriter {
-    private(set) var bytes: [UInt8] = []
-    let order: ByteOrder
+package struct ByteWriter {
+    package private(set) var bytes: [UInt8] = []
+    package let order: ByteOrder
 
-    init(order: ByteOrder) {
+    package init(order: ByteOrder) {
         self.order = order
     }
 
-    mutating func append(raw: some Sequence<UInt8>) {
+    package mutating func append(raw: some Sequence<UInt8>) {
         bytes.append(contentsOf: raw)
     }
 
-    mutating func append(_ value: some FixedWidthInteger) {
+    package mutating func append(_ value: some FixedWidthInteger) {
         withUnsafeBytes(of: order == .host ? value : value.byteSwapped) { bytes.append(contentsOf: $0) }
     }
 
-    mutating func append(_ string: String) {
+    package mutating func append(_ string: String) {
         append(UInt64(string.utf8.count))
         append(raw: string.utf8)
     }
 
-    mutating func append(_ value: MetadataValue) {
+    package mutating func append(_ value: MetadataValue) {
         append(value.kind.rawValue)
         switch value {
         case .uint8(let value): append(value)
@@ -39,7 +39,7 @@ struct ByteWriter {
         }
     }
 
-    mutating func append(_ array: MetadataArray) {
+    package mutating func append(_ array: MetadataArray) {
         append(array.elementKind.rawValue)
         append(UInt64(array.count))
         switch array {

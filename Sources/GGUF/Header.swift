@@ -1,11 +1,11 @@
 /// What stands before the data section of a GGUF file, read and checked against the file's size.
 ///
 /// Source: the ggml GGUF specification, `gguf_header_t` and `gguf_tensor_info_t`.
-struct Header {
-    static let magic = Array("GGUF".utf8)
-    static let versions: ClosedRange<UInt32> = 2...3
-    static let alignmentKey = "general.alignment"
-    static let defaultAlignment = 32
+package struct Header {
+    package static let magic = Array("GGUF".utf8)
+    package static let versions: ClosedRange<UInt32> = 2...3
+    package static let alignmentKey = "general.alignment"
+    package static let defaultAlignment = 32
 
     let version: UInt32
     let byteOrder: ByteOrder
@@ -168,7 +168,7 @@ private struct TensorRecord {
 
 extension Int {
     /// The next multiple; nil where it overflows.
-    func roundedUp(to multiple: Int) -> Int? {
+    package func roundedUp(to multiple: Int) -> Int? {
         let (sum, overflow) = addingReportingOverflow(multiple - 1)
         return overflow ? nil : sum - sum % multiple
     }

@@ -23,7 +23,7 @@ public enum MetadataValue: Sendable {
 
         /// The fewest bytes that a value takes in a file: those of an empty string or array where the
         /// size varies.
-        var minimumByteCount: Int {
+        package var minimumByteCount: Int {
             switch self {
             case .uint8, .int8, .bool: 1
             case .uint16, .int16: 2

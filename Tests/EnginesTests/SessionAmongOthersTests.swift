@@ -9,6 +9,7 @@ struct SessionAmongOthersTests {
     private final class Log {
         var lines: [String] = []
         var opened = 0
+        var states: [[UInt8]] = []
         /// The least that a state must have to be taken.
         var leastState = 4
     }
@@ -37,6 +38,7 @@ struct SessionAmongOthersTests {
         func save(_ sequence: Int?) -> [UInt8] { [1, 2, 3, 4] }
         func restore(_ state: [UInt8], _ sequence: Int?) throws {
             log.lines.append("\(number) restore \(state.count)")
+            log.states.append(state)
             if state.count < log.leastState { throw TooShort() }
         }
         func clear() {}
@@ -84,6 +86,20 @@ struct SessionAmongOthersTests {
         careless.leastState = 3
         let failure = try #require(try play(.cutStates, .flag(true), careless, restoring: nil).failure)
         #expect(failure.step == 2 && failure.reason == "restores a state of 4 bytes from the first 3")
+    }
+
+    @Test("a state is damaged for a session of its own, which goes on with it if it takes it", arguments: [
+        (1, [255, 255, 255, 255]), (2, [2, 2, 3, 4]), (3, [0, 0, 0, 0]), (5, [2, 2, 3, 4]),
+    ] as [(Int, [UInt8])])
+    func damagedStates(_ number: Int, state: [UInt8]) throws {
+        let log = Log()
+        #expect(try play(.damagedStates, .number(number), log, restoring: 0).failure == nil)
+        #expect(log.lines == ["1 process", "2 restore 4", "1 restore 4", "2 process", "1 process"])
+        #expect(log.states == [state, [1, 2, 3, 4]])
+        let refusing = Log()
+        refusing.leastState = 5
+        _ = try play(.damagedStates, .number(number), refusing, restoring: 0)
+        #expect(refusing.lines == ["1 process", "2 restore 4", "1 restore 4"])
     }
 
     @Test("what fails in the session before is told of the step at which it fails in this one")

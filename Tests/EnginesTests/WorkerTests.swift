@@ -94,6 +94,18 @@ struct WorkerTests {
             #expect(dead.cause == .memory(limit))
         }
 
+        @Test("that grow past what they may take for one request are ended")
+        func memoryOfRequest() throws {
+            let worker = try Scripted("cat loaded; exec 3>&1 4<&0; exec dd if=/dev/zero of=/dev/null bs=256M")
+            let engine = try WorkerEngine(worker.command)
+            let script = Script(placement: Placement("shell:x"), steps: [.clear])
+            let dead = try #require(throws: EngineDeath.self) {
+                try engine.limitingMemory(to: 64 << 20) { try engine.load(Toy.source()).run(script) }
+            }
+            guard case .memory(let limit) = dead.cause else { throw dead }
+            #expect(64 << 20..<128 << 20 ~= limit)
+        }
+
         @Test("whose child grows past the limit are ended")
         func memoryOfChild() throws {
             let limit = 64 << 20

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 6
+#define LLAMA_BRIDGE_VERSION 7
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -105,6 +105,8 @@ struct llama_bridge {
         const void *file, size_t size, const struct llama_bridge_placement *placement, char *missing,
         size_t missing_size);
     void *(*load_file)(const char *path, const struct llama_bridge_placement *placement);
+    // Without its tensors; some text becomes tokens, and every token text. False: the file is refused.
+    bool (*read_vocabulary)(const char *path);
     void (*free_model)(void *model);
     void (*save_model)(void *model, const char *path);
     int (*layer_count)(const void *model);

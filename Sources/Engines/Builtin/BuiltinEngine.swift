@@ -9,7 +9,8 @@ import ModelGraph
 /// The engine of this project, in the process of the caller.
 public final class BuiltinEngine: Engine {
     public let name = "builtin"
-    public let traits = EngineTraits(takesEmbeddings: true, fusesFeatures: true, differentiates: true)
+    public let traits = EngineTraits(
+        settings: [.damagedStates], takesEmbeddings: true, fusesFeatures: true, differentiates: true)
     public let devices: [EngineDevice]
     private let deviceSet: DeviceSet
 
@@ -38,7 +39,14 @@ public final class BuiltinEngine: Engine {
     }
 
     public func load(inMemory source: any TensorSource) throws -> any EngineModel {
-        try load(Refusal.wrapping { try source as? MemorySource ?? MemorySource(source) })
+        try load(
+            Refusal.wrapping {
+                if let source = source as? MemorySource { return source }
+                // It asks for the tensors of the model, and not for what else there is.
+                let memory = try MemorySource(source)
+                try Model.refuseUnused(source)
+                return memory
+            })
     }
 
     public func load(file path: String) throws -> any EngineModel {
@@ -107,12 +115,14 @@ private final class BuiltinModel: EngineModel {
         }
         if let split = script.placement.split, split != .layers { throw Unsupported("a split by \(split.rawValue)") }
         var opened: OpenSession?
-        var transcript = try play {
+        func open() throws -> any ScriptSession {
             let again = try isReference ? kept?.restarted(for: script) : nil
             let session = try again ?? OpenSession(script, model, set, weights)
             opened = session
             return BuiltinSession(session.session)
         }
+        // The reference says what is right, and is not tested.
+        var transcript = try play { try isReference ? open() : SessionAmongOthers.open(script, by: open) }
         transcript.decisions = opened?.decisions.decisions ?? []
         kept = isReference && transcript.failure == nil ? opened : nil
         return transcript

@@ -37,7 +37,7 @@ public final class LlamaEngine: Engine {
             cacheTypes: StateType.allCases,
             settings: bridge.settings.union(Setting.allCases.filter(\.isOfOtherSessions)),
             splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256, boundsSizes: false,
-            takesEmbeddings: true)
+            takesEmbeddings: true, readsVocabularies: true)
     }
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.
@@ -51,6 +51,19 @@ public final class LlamaEngine: Engine {
 
     public func load(file path: String) throws -> any EngineModel {
         try model(.file(path)) { (try? FileSource(path: path))?.metadata }
+    }
+
+    /// What this program reads, it can make what llama.cpp asks for; else llama.cpp gets the bytes as they are.
+    public func load(fileInMemory path: String) throws -> any EngineModel {
+        guard let source = try? FileSource(path: path) else {
+            return try model(.bytes(Data(contentsOf: URL(fileURLWithPath: path)))) { nil }
+        }
+        return try load(inMemory: source)
+    }
+
+    public func readVocabulary(file path: String) throws {
+        LlamaLog.shared.clear()
+        guard bridge.functions.pointee.read_vocabulary(path) else { throw Refusal(LlamaLog.shared.reason) }
     }
 
     /// It is loaded as the whole of it on the CPU, which says whether it is one; a script's placement loads it anew.

@@ -8,6 +8,8 @@ import Inference
 final class LlamaModel: EngineModel {
     enum Origin {
         case memory(any TensorSource)
+        /// What may be no file.
+        case bytes(Data)
         case file(String)
         case temporaryFile(TemporaryFile)
     }
@@ -83,10 +85,22 @@ final class LlamaModel: EngineModel {
         switch origin {
         case .file(let path): return functions.pointee.load_file(path, placement)
         case .temporaryFile(let file): return functions.pointee.load_file(file.path, placement)
+        case .bytes(let bytes):
+            // Without all of its tensors it would be none.
+            var missing = [CChar](repeating: 0, count: 256)
+            let model = bytes.withUnsafeBytes { bytes in
+                functions.pointee.load_memory(bytes.baseAddress, bytes.count, placement, &missing, missing.count)
+            }
+            guard let model, missing[0] != 0 else { return model }
+            functions.pointee.free_model(model)
+            throw Unsupported("a model in memory that lacks a tensor")
         case .memory(let source):
             var missing = [CChar](repeating: 0, count: 256)
-            let model = try WithOutput(source).withBytesOfFile { bytes in
-                functions.pointee.load_memory(bytes.baseAddress, bytes.count, placement, &missing, missing.count)
+            // Of a damaged file there may be no other.
+            let model = try Refusal.wrapping {
+                try WithOutput(source).withBytesOfFile { bytes in
+                    functions.pointee.load_memory(bytes.baseAddress, bytes.count, placement, &missing, missing.count)
+                }
             }
             guard let name = missing.withUnsafeBufferPointer({ $0.baseAddress.map { String(cString: $0) } }),
                 !name.isEmpty

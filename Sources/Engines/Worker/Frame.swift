@@ -9,6 +9,7 @@ struct Frame {
         case run = "r"
         case differentiate = "g"
         case save = "s"
+        case readVocabulary = "v"
         /// What has been sent up to here was for the process that died.
         case resume = "c"
         // Of the worker.

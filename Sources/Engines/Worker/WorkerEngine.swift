@@ -14,6 +14,8 @@ public final class WorkerEngine: Engine {
     private var process: WorkerProcess?
     /// What takes its place, started beforehand once one has died: a driver of a GPU takes seconds to start.
     private var spare: WorkerProcess?
+    /// What memory it may take beyond what it has; nil: as much as its limits say.
+    private var growth: Int?
     /// The model that the worker has; whatever else was loaded is loaded again when it is used.
     fileprivate weak var loaded: WorkerModel?
 
@@ -66,6 +68,21 @@ public final class WorkerEngine: Engine {
 
     public func load(file path: String) throws -> any EngineModel { try model(LoadRequest(path: path)) }
 
+    public func load(fileInMemory path: String) throws -> any EngineModel {
+        try model(LoadRequest(path: path, inMemory: true))
+    }
+
+    public func limitingMemory<Result>(to growth: Int, _ body: () throws -> Result) rethrows -> Result {
+        self.growth = growth
+        defer { self.growth = nil }
+        return try body()
+    }
+
+    public func readVocabulary(file path: String) throws {
+        loaded = nil
+        try answer(Frame(.readVocabulary, path)) { _ in }
+    }
+
     private func model(_ request: LoadRequest, _ file: TemporaryFile? = nil) throws -> any EngineModel {
         let model = WorkerModel(self, request, file)
         try model.load()
@@ -79,7 +96,7 @@ public final class WorkerEngine: Engine {
         do {
             let process = try self.process ?? WorkerProcess(command)
             self.process = process
-            return try process.answer(request).expectAnswer().read(result)
+            return try process.answer(request, growth: growth).expectAnswer().read(result)
         } catch let error as EngineDeath {
             if process?.isAlive != true { replaceProcess() }
             loaded = nil

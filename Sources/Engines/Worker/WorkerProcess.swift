@@ -44,6 +44,8 @@ final class WorkerProcess {
     private var lastStep: Frame?
     /// Where it says that it dies, not decoded.
     private var lastStack: Frame?
+    /// Of its resident memory, in bytes, until the answer.
+    private var memoryLimit: Int
     /// Whose memory counts: a child, where the worker says so.
     private var computing: Int32 = 0
     /// Whether it serves on: not after a death that was more than a child's.
@@ -52,6 +54,7 @@ final class WorkerProcess {
     /// - Throws: `EngineStartError` where there is no such program.
     init(_ command: WorkerCommand) throws {
         limits = command.limits
+        memoryLimit = limits.memory
         pipes = (Pipe(), Pipe())
         errors = try ErrorLog()
         process.executableURL = URL(fileURLWithPath: command.executable)
@@ -90,9 +93,14 @@ final class WorkerProcess {
         try? pipes.output.fileHandleForWriting.close()
     }
 
+    /// - Parameters:
+    ///   - request: what is asked.
+    ///   - growth: the memory that it may take for it beyond what it has, in bytes; nil: as much as its limits say.
     /// - Returns: the answer, of one of the kinds that answers have.
     /// - Throws: `EngineDeath` if there is none; the worker is gone then.
-    func answer(_ request: Frame) throws -> Frame {
+    func answer(_ request: Frame, growth: Int? = nil) throws -> Frame {
+        let resident = growth.flatMap { _ in ResidentMemory.of(counted) } ?? 0
+        memoryLimit = min(limits.memory, growth.map { resident + $0 } ?? limits.memory)
         let deadline = ContinuousClock.now + limits.time
         lastStep = nil
         lastStack = nil
@@ -112,7 +120,7 @@ final class WorkerProcess {
                 case .answer, .refused, .unsupported, .error: return frame
                 case .process: computing = try frame.read { Int32(try $0.integer(in: 1...Int(Int32.max))) }
                 case .death: throw try deathOfChild(frame.read())
-                case .describe, .load, .run, .differentiate, .save, .resume:
+                case .describe, .load, .run, .differentiate, .save, .readVocabulary, .resume:
                     throw ProtocolError("a request from a worker")
                 }
             }
@@ -123,7 +131,7 @@ final class WorkerProcess {
         } catch is Stopped {
             throw end(.stopped)
         } catch is MemoryExceeded {
-            throw end(.memory(limits.memory))
+            throw end(.memory(memoryLimit))
         } catch let error as ProtocolError {
             throw end(.protocolViolation(error.description))
         } catch {
@@ -188,12 +196,12 @@ final class WorkerProcess {
     private struct Stopped: Error {}
     private struct MemoryExceeded: Error {}
 
+    /// Whose memory counts.
+    private var counted: Int32 { computing == 0 ? process.processIdentifier : computing }
+
     private func check(isStart: Bool) throws {
         if EngineStop.isRequested, !isStart { throw Stopped() }
-        let process = computing == 0 ? process.processIdentifier : computing
-        if let resident = ResidentMemory.of(process), resident > limits.memory {
-            throw MemoryExceeded()
-        }
+        if let resident = ResidentMemory.of(counted), resident > memoryLimit { throw MemoryExceeded() }
         errors.shorten()
     }
 }

@@ -99,8 +99,7 @@ public enum WorkerServer {
                 let load = try request.read(LoadRequest.self)
                 model = nil
                 model = load.inMemory
-                    ? try engine.load(inMemory: Refusal.wrapping { try FileSource(path: load.path) })
-                    : try engine.load(file: load.path)
+                    ? try engine.load(fileInMemory: load.path) : try engine.load(file: load.path)
                 return Frame(.answer)
             case .run:
                 let script = try request.read(Script.self)
@@ -113,6 +112,11 @@ public enum WorkerServer {
             case .save:
                 let path = try request.read(String.self)
                 try loaded().save(to: path)
+                return Frame(.answer)
+            case .readVocabulary:
+                let path = try request.read(String.self)
+                model = nil
+                try engine.readVocabulary(file: path)
                 return Frame(.answer)
             case .resume, .answer, .refused, .unsupported, .error, .begin, .stack, .process, .death:
                 throw ProtocolError("no request")

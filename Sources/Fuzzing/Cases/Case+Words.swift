@@ -12,8 +12,10 @@ extension Case {
         let steps = script.steps.map(\.summary)
         // Long scripts are for `Case.script`; their ends say what they are.
         let shown = steps.count <= 8 ? steps : steps.prefix(6) + ["… \(steps.count - 7) more"] + steps.suffix(1)
-        let transformed = transformation.map { ", \($0.kind.rawValue) transformed" } ?? ""
-        return "\(amount(layers, "layer")), \(amount(tokens, "token"))\(transformed): \(shown.joined(separator: "; "))"
+        let changes = [transformation.map { "\($0.kind.rawValue) transformed" }].compactMap { $0 }
+            + (damages ?? []).map(\.words)
+        let size = ([amount(layers, "layer"), amount(tokens, "token")] + changes).joined(separator: ", ")
+        return "\(size): \(shown.joined(separator: "; "))"
     }
 
     /// What is not as in the simplest model and session of the architecture, in as many lines of about 100 columns as

@@ -20,10 +20,13 @@ public struct Case: Hashable, Sendable, Codable {
     public var transformation: Transformation?
     /// Of the check `rejects`: what is wrong with the metadata.
     public var contradiction: Contradiction?
+    /// Of the check `malformed`: what is done to the model's file, one thing after the other.
+    public var damages: [Damage]?
 
     public init(
         check: Check, metadata: Metadata, optionalTensors: [String], recipe: WeightRecipe, script: Script,
-        devices: [String], transformation: Transformation? = nil, contradiction: Contradiction? = nil
+        devices: [String], transformation: Transformation? = nil, contradiction: Contradiction? = nil,
+        damages: [Damage]? = nil
     ) {
         self.check = check
         self.metadata = metadata
@@ -33,6 +36,7 @@ public struct Case: Hashable, Sendable, Codable {
         self.devices = devices
         self.transformation = transformation
         self.contradiction = contradiction
+        self.damages = damages
     }
 
     public var architecture: String { metadata.string("general.architecture") ?? "" }
@@ -57,6 +61,19 @@ public struct Case: Hashable, Sendable, Codable {
         let source = try MemorySource(metadata, optional: .only(Set(optionalTensors)), recipe: recipe)
         guard check != .metamorphic, let transformation else { return source }
         return try transformation.applied(to: source)
+    }
+
+    /// The bytes of the model's file, damaged if it is to be.
+    /// - Throws: as `source()`; `ModelError` for a damage that this model's file cannot have.
+    public func file() throws -> [UInt8] {
+        check == .malformed ? try damagedFile(source()).bytes : try source().bytesOfFile()
+    }
+
+    /// The file of the check `malformed`.
+    /// - Parameter source: as `source()` gives it.
+    /// - Throws: `ModelError` for a damage that this model's file cannot have.
+    func damagedFile(_ source: any TensorSource) throws -> DamagedFile {
+        try DamagedFile(source, optionalTensors: optionalTensors, damages ?? [])
     }
 }
 

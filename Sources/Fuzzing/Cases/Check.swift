@@ -22,17 +22,23 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     case metamorphic
     /// Metadata that contradicts itself is refused with an error that names the key.
     case rejects
+    /// A file that is damaged is refused, or is the same model to whoever takes it.
+    case malformed
     /// The reference's gradient is the slope of its loss, and the device's matches it within the noise floor.
     case gradients
 
     /// A model that has learned a short text says it.
     case trains
 
-    /// Those that are drawn unless others are asked for. Most engines give no gradients, and learning takes long.
-    public static let usual = allCases.filter { ![.gradients, .trains].contains($0) }
+    /// Those that are drawn unless others are asked for. Most engines give no gradients, learning takes long, and what
+    /// reads files is another part of an engine than what computes.
+    public static let usual = allCases.filter { ![.malformed, .gradients, .trains].contains($0) }
 
     /// Whether tokens may be given as embeddings, which nothing permutes with the model, and which are no weights.
     var takesEmbeddings: Bool { ![.metamorphic, .gradients, .trains].contains(self) }
+
+    /// Whether it asks if a model is refused, rather than what it computes.
+    public var isOfRefusals: Bool { self == .rejects || self == .malformed }
 
     /// Whether a script is one batch that is differentiated.
     var isOfLosses: Bool { self == .gradients || self == .trains }
@@ -51,6 +57,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         case .determinism: "the same case again on the same device gives the same bits"
         case .metamorphic: "permuted experts or heads, split or fused projections give the same logits"
         case .rejects: "metadata that contradicts itself is refused with an error that names the key"
+        case .malformed: "a damaged file is refused, or is the same model to whoever takes it"
         case .trains: "a model that has learned a short text says it, in one batch and token by token"
         case .gradients: "the gradient of a batch's loss is the loss's slope, and a device's matches the reference's"
         }
@@ -64,7 +71,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         switch self {
         case .agrees: 12
         case .chunking, .isolation, .state, .metamorphic, .settings: 2
-        case .placement, .roundtrip, .loaders, .determinism, .rejects, .gradients, .trains: 1
+        case .placement, .roundtrip, .loaders, .determinism, .rejects, .malformed, .gradients, .trains: 1
         }
     }
 }

@@ -19,11 +19,12 @@ enum Peculiarity: Hashable {
     case microBatch
     case cacheType
     case setting(Setting)
+    case damage(Damage.Kind)
 
     /// What says more of what is wrong comes first: kernels are made for types and options, and every model has sizes.
     var rank: Int {
         switch self {
-        case .type: 0
+        case .type, .damage: 0
         case .cacheType: 1
         case .setting(let setting): setting.declaration.rank
         case .step: 3
@@ -64,7 +65,8 @@ extension Case {
         if options.sequences > 1 { result.append(.sequences) }
         if options.microBatch < tokens { result.append(.microBatch) }
         if options.cacheType != .full { result.append(.cacheType) }
-        return result + options.settings.all.map { .setting($0.setting) }
+        result += options.settings.all.map { .setting($0.setting) }
+        return result + (damages ?? []).map(\.kind).uniqued.map { .damage($0) }
     }
 
     /// What the case has in `traits` because of this; nil where that is an absence.
@@ -85,6 +87,7 @@ extension Case {
         case .microBatch: "micro-batches"
         case .cacheType: "cache \(script.options.cacheType.rawValue)"
         case .setting(let setting): setting.feature(of: script)
+        case .damage(let kind): Damage.feature(of: kind)
         }
     }
 
@@ -109,6 +112,8 @@ extension Case {
         case .cacheType: "cache \(script.options.cacheType.rawValue)"
         case .setting(let setting):
             setting.declaration.words(script.options.settings[setting], script.options) ?? setting.rawValue
+        case .damage(let kind):
+            (damages ?? []).filter { $0.kind == kind }.map(\.words).joined(separator: ", ")
         }
     }
 
@@ -139,6 +144,7 @@ extension Case {
             case .microBatch: result.script.options.microBatch = max(64, result.tokens)
             case .cacheType: result.script.options.cacheType = .full
             case .setting(let setting): result.script.options.settings[setting] = setting.plain
+            case .damage(let kind): result.damages?.removeAll { $0.kind == kind }
             }
         }
         return result

@@ -17,7 +17,7 @@ struct Trial {
     var worst: Double?
     private(set) var fallbacks: [String] = []
     /// What the engine is doing.
-    private(set) var stage = "load"
+    var stage = "load"
 
     private let engines: EngineSet
 
@@ -33,10 +33,11 @@ struct Trial {
     /// The most that is read of a file that an engine saved. No toy is as long.
     private static let longestFile = 1 << 30
     /// An engine may need so many times the memory that a model's weights take; what takes more has no bounds.
-    private static let memoryPerWeight = 8
+    static let memoryPerWeight = 8
 
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
+        if subject.check == .malformed { return try expectRefusalOrSameModel(by: engine) }
         if subject.check == .trains { return try expectText(of: engine) }
         let source = try loaded.source()
         let model = try load { [loaded, subject] in
@@ -105,11 +106,11 @@ struct Trial {
                     stage: stage, kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
             }
             try compareWithReference(transcript)
-        case .rejects, .trains: break
+        case .rejects, .malformed, .trains: break
         }
     }
 
-    private mutating func note(_ found: [String]) { fallbacks += found.filter { !fallbacks.contains($0) } }
+    mutating func note(_ found: [String]) { fallbacks += found.filter { !fallbacks.contains($0) } }
 
     /// Those of a model in memory and of its file: the same bits, or where kernels depend on which tensors there are, or
     /// on how they could be laid out, the same numbers.
@@ -140,7 +141,7 @@ struct Trial {
 
     /// The script as it is. Numbers that are none are judged by the reference's, whatever the property: what is wrong
     /// in the same way twice is still wrong.
-    private mutating func playFirst(on model: any EngineModel) throws -> Transcript {
+    mutating func playFirst(on model: any EngineModel) throws -> Transcript {
         let transcript = try loaded.transcript(on: device, isInMemory: subject.check.isOfLoaders) {
             try play(script, on: model)
         }
@@ -165,7 +166,7 @@ struct Trial {
     }
 
     /// What an engine does not survive is a failure.
-    private func survive<Result>(steps: [Step] = [], _ body: () throws -> Result) throws -> Result {
+    func survive<Result>(steps: [Step] = [], _ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let death as EngineDeath {
@@ -217,8 +218,8 @@ struct Trial {
 }
 
 extension Check {
-    /// Whether it needs a model more than once: changed, or as a file and what the file holds.
-    public var copiesModel: Bool { isOfLoaders || self == .metamorphic }
+    /// Whether it needs a model more than once: changed, damaged, or as a file and what the file holds.
+    public var copiesModel: Bool { isOfLoaders || self == .metamorphic || self == .malformed }
 
     /// Whether the model that it begins with is one in memory, beside which there is one from a file.
     fileprivate var isOfLoaders: Bool { self == .loaders || self == .roundtrip }

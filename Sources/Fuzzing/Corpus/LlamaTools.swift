@@ -36,10 +36,10 @@ public struct LlamaTools: Hashable, Sendable {
         }
     }
 
-    /// The same of a case as it is, and of one whose metadata must be refused.
+    /// The same of a case as it is, and of one whose model may be refused.
     /// - Throws: as `init`.
     static func commands(of subject: Case, model: String) throws -> [String] {
-        guard subject.check != .rejects else { return [refusing(model: model)] }
+        guard !subject.check.isOfRefusals else { return [refusing(model: model)] }
         var subject = subject
         let vocabulary = try ArchitectureCatalog.read(subject.metadata).dimensions.vocabulary
         subject.metadata = ToyTokenizer.added(to: subject.metadata, vocabulary: vocabulary)

@@ -25,6 +25,7 @@ extension Case {
         var first = self
         first.check = .agrees
         first.transformation = nil
+        first.damages = nil
         first.script = script.on(devices[0])
         var runs = [first]
         if check.comparesHistories, let traits = try? sessionTraits() {
@@ -52,6 +53,7 @@ extension Case {
         var result = removing(peculiarities)
         result.check = .agrees
         result.transformation = nil
+        result.damages = nil
         // Types that rows of other sizes had no whole blocks of would come out.
         result.recipe = WeightRecipe(seed: recipe.seed)
         let tokens = (0..<max(2, count)).map { $0 % 8 }

@@ -70,6 +70,9 @@ public struct CaseDrawing: Sendable {
             result.transformation = try choices.span("transformation") {
                 try Transformation.draw(&$0, among: transformations, like: target?.transformation)
             }
+        case .malformed:
+            let draft = FileDraft(try result.source(), optionalTensors: result.optionalTensors)
+            result.damages = try choices.span("damages") { try Damage.draw(&$0, draft, like: target?.damages) }
         case .placement:
             let device = devices[0]
             result.script.placement = try Placement.draw(
@@ -87,12 +90,16 @@ public struct CaseDrawing: Sendable {
 
 extension Check {
     /// Whether such an engine can be asked.
-    public func applies(to engine: EngineTraits) -> Bool { self != .settings || !engine.settings.isEmpty }
+    public func applies(to engine: EngineTraits) -> Bool {
+        self != .settings || !engine.settings.allSatisfy(\.isOfDamage)
+    }
 
     /// Whether models of this kind can be asked.
     func applies(to traits: SessionTraits, placeable: Int) -> Bool {
         switch self {
-        case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects, .gradients: true
+        case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects, .malformed,
+            .gradients:
+            true
         case .chunking, .state: !traits.traits.isOfWholeBatches
         case .trains: Lesson.applies(to: traits)
         case .placement: placeable > 1

@@ -66,7 +66,8 @@ struct ScriptDrawing {
         // What a narrower cache keeps has no slope.
         options.cacheType = traits.hasCache && !check.isOfLosses
             ? try choices.weighted(cacheTypes(traits, engine), like: target?.cacheType) : .full
-        for setting in Setting.allCases where engine.settings.contains(setting) {
+        for setting in Setting.allCases
+        where engine.settings.contains(setting) && (check == .malformed || !setting.isOfDamage) {
             let values = setting.declaration.values.filter { setting.declaration.allows($0.value, traits, options) }
                 // Where they are compared, each is as frequent as any other.
                 .map { ($0.value, check == .settings ? 1 : $0.weight) }
@@ -97,7 +98,8 @@ struct ScriptDrawing {
             }
             steps.append(.encode(try choices.span("encode") { try drawEncoder(&$0, like: source) }))
         }
-        let kinds = check == .state ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
+        let isOfStates = check == .state || options.settings[.damagedStates] != Setting.damagedStates.plain
+        let kinds = isOfStates ? Kind.allCases : choices.swarmHint(of: Kind.allCases)
         isGenerating = !traits.traits.isOfWholeBatches && choices.chance(1, in: 24)
         var drawing = self
         // An encoder's own output is worth a case.

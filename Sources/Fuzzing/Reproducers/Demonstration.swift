@@ -48,7 +48,7 @@ struct Demonstration {
         case .roundtrip: try compareWithSavedModel()
         case .loaders: try compareWithFile()
         case .metamorphic: try compareWithTransformedModel()
-        case .rejects: break
+        case .rejects, .malformed: break
         }
     }
 
@@ -159,17 +159,25 @@ struct Demonstration {
         comment = yardstick.limits(isExact: false)
     }
 
-    /// Metadata that contradict themselves, as a model in memory and as a file: either may be refused or even taken, if
-    /// llama.cpp survives it.
-    static func refusal(_ files: LlamaProgram.Files) -> String {
-        main(files, [
+    /// Metadata that contradict themselves, or a damaged file, as a model in memory and as a file: either may be
+    /// refused or even taken, if llama.cpp survives it. So may the tokenizer of a damaged file.
+    static func refusal(_ files: LlamaProgram.Files, readsVocabulary: Bool) -> String {
+        let vocabulary = [
+            "", announcement("using its tokenizer"), "llama_model_params vocabulary = model_params();",
+            "vocabulary.vocab_only = true;", "model = llama_model_load_from_file(path, vocabulary);",
+            "if (model != nullptr && llama_vocab_type(llama_model_get_vocab(model)) != LLAMA_VOCAB_TYPE_NONE) {",
+            "    llama_token tokens[256];", "    const char * texts[] = {\"<0><1>\", \"<1> Hello, world!\"};",
+            "    for (const char * text : texts) {",
+            "        llama_tokenize(llama_model_get_vocab(model), text, strlen(text), tokens, 256, true, true);",
+            "    }", "}", "llama_model_free(model);",
+        ]
+        return main(files, [
             announcement("loading it as a model in memory"),
             "llama_model * model = load_from_memory(path, model_params());",
             "printf(\"%s in memory\\n\", model == nullptr ? \"refused\" : \"accepted\");", "llama_model_free(model);",
             "", announcement("loading it as a file"), "model = llama_model_load_from_file(path, model_params());",
             "printf(\"%s as a file\\n\", model == nullptr ? \"refused\" : \"accepted\");", "llama_model_free(model);",
-            "return 0;",
-        ])
+        ] + (readsVocabulary ? vocabulary : []) + ["return 0;"])
     }
 
     // MARK: main

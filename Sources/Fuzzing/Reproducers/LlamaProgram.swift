@@ -77,8 +77,8 @@ public struct LlamaProgram {
 
         let functions: [String]
         var layers = 0
-        if subject.check == .rejects {
-            functions = [Demonstration.refusal(files)]
+        if subject.check.isOfRefusals {
+            functions = [Demonstration.refusal(files, readsVocabulary: subject.check == .malformed)]
         } else {
             let unasked = placement.namedDevices.filter { $0 != LlamaDevices.cpu && precision($0) == nil }
             let precisions = placement.namedDevices.map { precision($0) ?? .ggmlCPU }

@@ -57,6 +57,7 @@ extension Case {
         if largest > 64 { features.append("more than 64 tokens at once") }
         if let transformation { features.append("transformation \(transformation.kind.rawValue)") }
         if let contradiction { features.append("contradiction \(contradiction.kind.rawValue)") }
+        features += Set((damages ?? []).map(\.kind)).map { Damage.feature(of: $0) }
         return features.sorted()
     }
 }

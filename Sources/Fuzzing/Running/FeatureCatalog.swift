@@ -43,6 +43,7 @@ public enum FeatureCatalog {
         if checks.contains(.rejects) {
             features.formUnion(Contradiction.Kind.allCases.map { "contradiction \($0.rawValue)" })
         }
+        if checks.contains(.malformed) { features.formUnion(Damage.Kind.allCases.map { Damage.feature(of: $0) }) }
         return features
     }
 

@@ -77,6 +77,7 @@ extension Case {
         return check == target.check && recipe == target.recipe && script.steps == target.script.steps
             && (target.transformation == nil || transformation == target.transformation)
             && (target.contradiction == nil || contradiction == target.contradiction)
+            && (target.damages == nil || damages == target.damages)
             && (mine.context, mine.sequences, mine.microBatch) == (other.context, other.sequences, other.microBatch)
             && mine.cacheType == other.cacheType && mine.settings == other.settings
             && (check != .placement || script.placement == target.script.placement)
@@ -124,6 +125,7 @@ extension CaseDrawing {
         let isComplete = switch subject.check {
         case .metamorphic: subject.transformation != nil
         case .rejects: subject.contradiction != nil
+        case .malformed: subject.damages != nil
         default: true
         }
         if isComplete { return subject }

@@ -196,6 +196,9 @@ extension Case {
     /// - Throws: `MetadataError` or `GraphError` where the metadata is no valid model's.
     public func objection() throws -> String? {
         if check == .rejects { return nil }
+        if check == .malformed {
+            do { _ = try damagedFile(source()) } catch let error as ModelError { return "damages: \(error)" }
+        }
         return try script.objection(sessionTraits(), check).map { "script.\($0)" }
     }
 

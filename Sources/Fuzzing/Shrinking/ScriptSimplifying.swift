@@ -7,6 +7,11 @@ import Inference
 extension CaseSearch {
     /// - Parameter engine: what the engines under test can be asked for.
     mutating func simplifyStructure(_ engine: EngineTraits) {
+        cut { $0.damages?.count ?? 0 } _: { subject, part in
+            var result = subject
+            result.damages?.removeSubrange(part)
+            return result
+        }
         cutScript()
         removeSequences()
         joinBatches()

@@ -38,9 +38,10 @@ struct Export: ParsableCommand {
         let files = LlamaProgram.Files(origin: file, model: output, program: program)
         guard files.program != output else { throw CommandError("--program \(output): is the model itself") }
         var subject = entry.case
-        guard subject.check != .rejects else {
-            try subject.source().save(to: output)
-            print("\(output): metadata only, which must be refused: \(subject.summary)")
+        guard !subject.check.isOfRefusals else {
+            try ReplacementFile.save(CommandError.naming(file) { try subject.file() }, to: output)
+            let what = subject.check == .rejects ? "metadata only, which must be refused" : "a damaged file"
+            print("\(output): \(what): \(subject.summary)")
             print(LlamaTools.refusing(model: output))
             try writeProgram(entry, to: files)
             return

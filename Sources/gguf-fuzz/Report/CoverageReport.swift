@@ -72,7 +72,7 @@ struct CoverageReport {
     /// Those that chance would have brought together most often. Keys and tensors of different architectures never
     /// meet, nor do two checks.
     private static func unseenPairs(_ coverage: Coverage, cases: Int) -> [PairRow] {
-        let ofModel: Set = ["key", "tensor"], ofCheck: Set = ["check", "transformation", "contradiction"]
+        let ofModel: Set = ["key", "tensor"], ofCheck: Set = ["check", "transformation", "contradiction", "damage"]
         let numbers = coverage.features.indices.sorted { coverage.counts[$0] > coverage.counts[$1] }
         var rows: [(row: PairRow, expected: Double)] = []
         for (position, first) in numbers.enumerated() {

@@ -7,7 +7,8 @@ struct RunOptions: ParsableArguments {
     var arch: NameList?
     @Option(help: "Devices under test, separated by commas, or all. (default: all)")
     var device: NameList?
-    @Option(help: "Checks, separated by commas, or all but gradients and trains, which must be named. (default: all)")
+    @Option(help: ArgumentHelp(
+        "Checks, separated by commas, or all but malformed, gradients and trains, which must be named. (default: all)"))
     var check: NameList?
     @Option(help: "Seed of the random numbers. (default: 1)")
     var seed: UInt64?

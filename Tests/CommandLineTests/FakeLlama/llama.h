@@ -116,6 +116,14 @@ enum llama_rope_type { LLAMA_ROPE_TYPE_NONE = -1, LLAMA_ROPE_TYPE_MROPE = 8, LLA
 NEVER_CALLED(enum llama_rope_type, llama_model_rope_type, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_model_n_layer, const struct llama_model *model)
 NEVER_CALLED(int32_t, llama_vocab_n_tokens, const struct llama_vocab *vocabulary)
+enum llama_vocab_type { LLAMA_VOCAB_TYPE_NONE };
+NEVER_CALLED(enum llama_vocab_type, llama_vocab_type, const struct llama_vocab *vocabulary)
+NEVER_CALLED(
+    int32_t, llama_tokenize, const struct llama_vocab *vocabulary, const char *text, int32_t length, int32_t *tokens,
+    int32_t room, bool adds_special, bool parses_special)
+NEVER_CALLED(
+    int32_t, llama_token_to_piece, const struct llama_vocab *vocabulary, int32_t token, char *text, int32_t room,
+    int32_t stripped, bool shows_special)
 NEVER_CALLED(size_t, llama_max_devices, void)
 
 // Contexts

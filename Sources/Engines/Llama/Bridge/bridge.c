@@ -314,6 +314,30 @@ static void *load_file(const char *path, const struct llama_bridge_placement *pl
     return model;
 }
 
+static bool read_vocabulary(const char *path) {
+    struct llama_model_params parameters = llama_model_default_params();
+    parameters.vocab_only = true;
+    struct llama_model *model = llama_model_load_from_file(path, parameters);
+    if (model == NULL) return false;
+    const struct llama_vocab *vocabulary = llama_model_get_vocab(model);
+    if (llama_vocab_type(vocabulary) != LLAMA_VOCAB_TYPE_NONE) {
+        llama_token tokens[256];
+        char piece[1024];
+        for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
+            llama_token_to_piece(vocabulary, token, piece, sizeof piece, 0, true);
+        }
+        // Of toys' tokens, and of others.
+        static const char *const texts[] = {
+            "<0><1>", "<1> Hello, world!\n 123 \xE4\xBD\xA0\xE5\xA5\xBD \xF0\x9F\x98\x80"
+        };
+        for (int i = 0; i < 2; i++) {
+            llama_tokenize(vocabulary, texts[i], (int32_t)strlen(texts[i]), tokens, 256, true, true);
+        }
+    }
+    llama_model_free(model);
+    return true;
+}
+
 static void free_model(void *model) { llama_model_free(model); }
 static void save_model(void *model, const char *path) { llama_model_save_to_file(model, path); }
 static int layer_count(const void *model) { return llama_model_n_layer(model); }
@@ -613,6 +637,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .device = device,
     .load_memory = load_memory,
     .load_file = load_file,
+    .read_vocabulary = read_vocabulary,
     .free_model = free_model,
     .save_model = save_model,
     .layer_count = layer_count,
