@@ -229,7 +229,7 @@ public enum ArchitectureCatalog {
             let close = close(to: name)
             throw MetadataError(
                 keys: ["general.architecture"],
-                reason: "\"\(name)\" is not supported; "
+                reason: "\(quoted(name)) is not supported; "
                     + (close.isEmpty
                         ? "gguf-fuzz archs lists what is" : "close to it: \(close.joined(separator: ", "))"))
         }
