@@ -228,7 +228,7 @@ public enum ArchitectureCatalog {
         guard let architecture = all.first(where: { $0.name == name }) else {
             throw MetadataError(
                 keys: ["general.architecture"],
-                reason: "\"\(name)\" is not supported; "
+                reason: "\(quoted(name)) is not supported; "
                     + (NearNames(of: name, among: all.map { $0.name }).words ?? "gguf-fuzz archs lists what is"))
         }
         return architecture

@@ -75,6 +75,9 @@ public struct ModelDomain: Hashable, Sendable, Codable {
     }
 
     private func compile() throws {
+        for tensor in tensors where tensor.presence.isEmpty {
+            throw MetadataError(keys: [tensor.pattern], reason: "is in no block, nor in none")
+        }
         try fittingKeys.compile(keys.map(\.pattern))
         try fittingTensors.compile(tensors.map(\.pattern))
     }

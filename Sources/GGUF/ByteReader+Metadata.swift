@@ -1,8 +1,4 @@
 extension ByteReader {
-    /// Deeper arrays of arrays are refused. No model nests at all; a file that nests without end would
-    /// use up the stack.
-    static let maximumArrayDepth = 8
-
     mutating func keyAndValue(index: Int) throws -> (key: String, value: MetadataValue) {
         let key = try string(for: "key \(index)")
         return (key, try value(for: "key \(quoted(key))"))
@@ -35,8 +31,8 @@ extension ByteReader {
     }
 
     private mutating func array(for purpose: @autoclosure () -> String, depth: Int) throws -> MetadataArray {
-        guard depth <= Self.maximumArrayDepth else {
-            throw failure("\(purpose()) nests arrays more than \(Self.maximumArrayDepth) deep")
+        guard depth <= MetadataArray.maximumDepth else {
+            throw failure("\(purpose()) nests arrays more than \(MetadataArray.maximumDepth) deep")
         }
         let kind = try kind(for: "the elements of " + purpose())
         let count = try count(of: kind.minimumByteCount, for: "the element count of " + purpose())

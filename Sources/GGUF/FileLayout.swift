@@ -29,6 +29,10 @@ struct FileLayout {
         writer.append(UInt64(placed.count))
         writer.append(UInt64(metadata.count))
         for (key, value) in metadata {
+            guard value.array?.depth ?? 0 <= MetadataArray.maximumDepth else {
+                throw GGUFError(
+                    reason: "key \(quoted(key)) nests arrays more than \(MetadataArray.maximumDepth) deep")
+            }
             writer.append(key)
             writer.append(value)
         }

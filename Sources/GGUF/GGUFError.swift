@@ -23,8 +23,13 @@ public struct GGUFError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// Text from a file as it appears in an error or a summary: one line, at most 60 characters of it.
-func quoted(_ text: String) -> String {
-    let shown = text.unicodeScalars.prefix(60).map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 }
+package func quoted(_ text: String) -> String {
+    let shown = text.unicodeScalars.prefix(60).map { scalar -> Unicode.Scalar in
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: "\u{FFFD}"
+        default: scalar
+        }
+    }
     let isCut = shown.count < text.unicodeScalars.count
     return "\"" + String(String.UnicodeScalarView(shown)) + (isCut ? "…\"" : "\"")
 }

@@ -86,6 +86,10 @@ extension MetadataValue: Codable {
         guard let array = MetadataArray(elements, of: element) else {
             throw DecodingError.dataCorruptedError(in: values, debugDescription: "elements of several types")
         }
+        guard array.depth <= MetadataArray.maximumDepth else {
+            throw DecodingError.dataCorruptedError(
+                in: values, debugDescription: "nests arrays more than \(MetadataArray.maximumDepth) deep")
+        }
         self = .array(array)
     }
 }

@@ -55,6 +55,16 @@ public enum MetadataArray: Sendable {
 
     public var isEmpty: Bool { count == 0 }
 
+    /// Deeper arrays of arrays are neither read nor written. No model nests at all; a file that nests without end would
+    /// use up the stack.
+    static let maximumDepth = 8
+
+    /// 1 where there is no array in it.
+    var depth: Int {
+        guard case .array(let arrays) = self else { return 1 }
+        return 1 + (arrays.map(\.depth).max() ?? 0)
+    }
+
     /// The element at an index, which must lie in `0..<count`.
     public subscript(index: Int) -> MetadataValue {
         switch self {

@@ -96,7 +96,8 @@ public enum MetadataValue: Sendable {
         array.map { "array of \($0.elementKind)" } ?? "\(kind)"
     }
 
-    /// The value on one short line: strings are cut after 60 characters, arrays after 8 elements.
+    /// The value on one short line: strings are cut after 60 characters, arrays after 8 elements. Of arrays in arrays
+    /// only the number of elements is told.
     public var summary: String {
         switch self {
         case .uint8(let value): "\(value)"
@@ -109,7 +110,7 @@ public enum MetadataValue: Sendable {
         case .bool(let value): "\(value)"
         case .string(let value): quoted(value)
         case .array(let value):
-            "[" + value.prefix(8).map(\.summary).joined(separator: ", ")
+            "[" + value.prefix(8).map { $0.array.map { "[\($0.count) in all]" } ?? $0.summary }.joined(separator: ", ")
                 + (value.count > 8 ? ", … \(value.count) in all]" : "]")
         case .uint64(let value): "\(value)"
         case .int64(let value): "\(value)"

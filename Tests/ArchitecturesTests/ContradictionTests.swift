@@ -148,6 +148,15 @@ struct ContradictionTests {
         #expect(error?.description.contains(example.named) == true, "\(error?.description ?? "")")
     }
 
+    @Test("of an architecture that is none is refused on one line, whatever it calls itself")
+    func unknown() {
+        let name = "llama\rembed\u{2028}" + String(repeating: "x", count: 10_000)
+        let error = #expect(throws: MetadataError.self) {
+            try ArchitectureCatalog.read(["general.architecture": .string(name)])
+        }
+        #expect(error?.reason.hasPrefix("\"llama\u{FFFD}embed\u{FFFD}xx") == true && error?.reason.count ?? 0 < 200)
+    }
+
     @Test("without the contradiction is read", arguments: ArchitectureCatalog.all.map { $0.name })
     func consistent(_ name: String) throws {
         #expect(throws: Never.self) { try ArchitectureCatalog.read(simplest(name)) }

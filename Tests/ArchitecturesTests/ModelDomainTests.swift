@@ -61,4 +61,9 @@ struct ModelDomainTests {
         #expect(error.map { "\($0)".contains("(: is no regular expression") } == true)
         #expect(try domain("{}") == ModelDomain())
     }
+
+    @Test("that leave nothing to draw of where a tensor is are none")
+    func nothingToDraw() {
+        #expect(throws: DecodingError.self) { try domain(#"{"tensors": [{"pattern": ".*", "presence": []}]}"#) }
+    }
 }

@@ -421,12 +421,15 @@ struct RunTests {
         ("cases: 1\ntime: 1h\n", "p.yaml: --cases and --time"),
         ("- seed\n", "p.yaml: is no mapping"),
         ("seed: [1\n", "p.yaml: no YAML: "),
+        (String(repeating: "[", count: 50_000), "p.yaml: no YAML: "),
+        ("engine: [\(String(repeating: "builtin, ", count: 65))]\n", "p.yaml: line 1: engine: lists 65; at most 64"),
     ])
     func badProfiles(text: String, named: String) throws {
         try withTemporaryFolder { folder in
             try text.write(toFile: folder + "/p.yaml", atomically: true, encoding: .utf8)
             let program = try Program("run", "--profile", "p.yaml", in: folder)
             #expect(program.isRefusal && program.errors.contains(named), "\(program)")
+            #expect(program.errors.count < 1000)
         }
     }
 }

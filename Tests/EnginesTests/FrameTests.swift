@@ -58,6 +58,10 @@ struct FrameTests {
             #expect(throws: ProtocolError.self) { try read(bytes) }
         }
         #expect(throws: ProtocolError.self) { try read(bytes("A", 101), longest: 100) }
+        // What is not an answer is short.
+        for kind in ["R", "U", "E", "B", "S", "P", "D"] as [Unicode.Scalar] {
+            #expect(throws: ProtocolError.self) { try read(bytes(kind, 1 << 20 + 1)) }
+        }
     }
 
     @Test("that promise much and hold little cost little")
@@ -77,7 +81,7 @@ struct FrameTests {
         }
         // Of spaces, which are JSON.
         let long = Frame(.answer, payload: Array("{}".utf8) + Array(repeating: 0x20, count: 1 << 26))
-        #expect(throws: ProtocolError.self) { try long.json(EngineDescription.self) }
+        #expect(throws: ProtocolError.self) { try long.json([String: Int].self) }
     }
 
     @Test("that never come are given up, and so are those that never end")
@@ -97,5 +101,51 @@ struct FrameTests {
         #expect(write(writing, note, note.count) == note.count)
         #expect(throws: FileDescriptorStream.TimedOut.self) { try stream.read() }
         withExtendedLifetime(pipe) {}
+    }
+
+    @Test("that never end do not keep from looking after who sends them")
+    func floods() throws {
+        let pipe = Pipe()
+        let writing = pipe.fileHandleForWriting
+        let note = Data(bytes(Frame(.begin, 1)))
+        Thread.detachNewThread {
+            signal(SIGPIPE, SIG_IGN)
+            while (try? writing.write(contentsOf: note)) != nil {}
+        }
+        struct Enough: Error {}
+        let stream = FileDescriptorStream(pipe.fileHandleForReading.fileDescriptor)
+        stream.whileWaiting = { throw Enough() }
+        #expect(throws: Enough.self) { while try stream.read().kind == .begin {} }
+        try pipe.fileHandleForReading.close()
+    }
+
+    @Test("describe an engine, or are an error")
+    func descriptions() throws {
+        let device = EngineDevice(
+            name: "x:0", summary: "", precision: Precision(storage: .float32, accumulation: .float32))
+        func described(_ change: (inout EngineDescription) -> Void) throws -> EngineDescription {
+            var description = EngineDescription(engine: "x", devices: [device], traits: EngineTraits())
+            change(&description)
+            return try Frame(.answer, json: description).description()
+        }
+        #expect(try described { _ in }.engine == "x")
+        let changes: [(inout EngineDescription) -> Void] = [
+            { $0.devices = [] }, { $0.devices = [device, device] }, { $0.devices[0].name = "" }, { $0.engine = "" },
+            { $0.engine = "a\nb" }, { $0.engine = String(repeating: "x", count: 10_000) },
+            { $0.traits?.cacheTypes = [] }, { $0.traits?.contextUnit = 0 }, { $0.traits?.contextUnit = .max },
+        ]
+        for (index, change) in changes.enumerated() {
+            #expect(throws: ProtocolError.self, "\(index)") { try described(change) }
+        }
+    }
+
+    @Test("that give a reason give one line of it")
+    func reasons() throws {
+        let reason = "no\nmemory\u{1B}[31m\u{2028}" + String(repeating: "x", count: 10_000)
+        let refusal = #expect(throws: Refusal.self) { try Frame(.refused, reason).expectAnswer() }
+        #expect(refusal?.reason.hasPrefix("no memory [31m xxx") == true && refusal?.reason.count == 2000)
+        #expect(throws: EngineError("without a reason")) { try Frame(.error, "").expectAnswer() }
+        #expect(throws: Unsupported("a b")) { try Frame(.unsupported, "a\nb").expectAnswer() }
+        #expect(throws: EngineError("a b")) { try Frame(.error, "a\nb").expectAnswer() }
     }
 }

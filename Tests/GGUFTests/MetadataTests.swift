@@ -66,9 +66,12 @@ struct MetadataTests {
     @Test("is summed up on one short line")
     func summaries() {
         #expect(MetadataValue.array(.uint32(Array(0..<10))).summary == "[0, 1, 2, 3, 4, 5, 6, 7, … 10 in all]")
-        #expect(MetadataValue.string("a\nb").summary == "\"a\u{FFFD}b\"")
+        #expect(MetadataValue.string("a\nb\u{2028}c\u{2029}d").summary == "\"a\u{FFFD}b\u{FFFD}c\u{FFFD}d\"")
         #expect(MetadataValue.string(String(repeating: "x", count: 61)).summary.count == 63)
         #expect(MetadataValue.array(.string([])).typeName == "array of string")
+        // Arrays of eight arrays, eight deep, are sixteen million numbers.
+        let nested = (0..<8).reduce(MetadataArray.uint8([1, 2])) { array, _ in .array([array, array, .array([])]) }
+        #expect(MetadataValue.array(nested).summary == "[[3 in all], [3 in all], [0 in all]]")
     }
 }
 
@@ -110,5 +113,22 @@ struct MetadataJSONTests {
         ])
     func malformed(_ text: String) {
         #expect(throws: DecodingError.self) { try JSONDecoder().decode(Metadata.self, from: Data(text.utf8)) }
+    }
+
+    @Test("and as files, nests arrays as deep as is read from files, and no deeper")
+    func depth() throws {
+        let arrays = (0..<8).reduce(into: [MetadataArray.uint8([1])]) { all, index in all.append(.array([all[index]])) }
+        for (value, isLegal) in [(arrays[7], true), (arrays[8], false)] {
+            let metadata: Metadata = ["k": .array(value)]
+            let json = try JSONEncoder().encode(metadata)
+            if isLegal {
+                #expect(try JSONDecoder().decode(Metadata.self, from: json) == metadata)
+                #expect(try GGUFFile(bytes: GGUFWriter.bytes(metadata, [])).metadata == metadata)
+            } else {
+                #expect(throws: DecodingError.self) { try JSONDecoder().decode(Metadata.self, from: json) }
+                let error = #expect(throws: GGUFError.self) { try GGUFWriter.bytes(metadata, []) }
+                #expect(error?.reason == "key \"k\" nests arrays more than 8 deep")
+            }
+        }
     }
 }

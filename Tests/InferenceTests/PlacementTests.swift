@@ -28,6 +28,13 @@ struct PlacementTests {
         #expect(try Placement(parsing: "2=vulkan0", defaultDevice: "reference").device(ofLayer: 0) == "reference")
     }
 
+    @Test("an accent at the beginning of a pattern is the pattern's")
+    func accents() throws {
+        let placement = try Placement(parsing: "cpu,\u{301}a=x,b=y")
+        #expect(placement.tensors.map(\.pattern) == ["\u{301}a", "b"])
+        #expect(try Placement(parsing: placement.description) == placement)
+    }
+
     @Test(
         "an entry that makes no sense is quoted",
         arguments: ["", "cpu,", "=cpu", "3-1=cpu", "1-2-3=cpu", "1=", "(=cpu", "99999999999999999999=cpu", "c p u"])

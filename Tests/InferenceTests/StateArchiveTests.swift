@@ -1,3 +1,4 @@
+import Architectures
 import Testing
 
 @testable import Inference
@@ -45,6 +46,21 @@ struct StateArchiveTests {
         }
         // Elements, positions and sets may be anything that is in range; the structure may not.
         #expect(refused > bytes.count)
+    }
+
+    @Test("names that are no names are told on one line")
+    func names() throws {
+        let model = try Toy(architecture: ArchitectureCatalog.named("llama"), seed: 1).model()
+        let session = try model.session()
+        var other = archive
+        other.architecture = "to\ny" + String(repeating: "x", count: 10_000)
+        let architecture = #expect(throws: StateError.self) { try session.restoreState(other.encoded()) }
+        #expect(architecture?.reason.hasPrefix("is of a model of \"to\u{FFFD}yxx") == true)
+        other.architecture = "llama"
+        other.memories[0].name = "\u{2028}"
+        let state = #expect(throws: StateError.self) { try session.restoreState(other.encoded()) }
+        #expect(state?.reason.hasPrefix("state 0 is \"\u{FFFD}\" of 2; the model's is ") == true)
+        for error in [architecture, state] { #expect(error.map { $0.description.count < 200 } == true) }
     }
 
     @Test("another version is named")

@@ -151,6 +151,11 @@ struct WeightRecipeTests {
         let malformed = WeightRecipe(seed: 0, rules: [.init(pattern: "(", distribution: .constant(value: 0))])
         let error = #expect(throws: ModelError.self) { try malformed.draw(weight("a", [1], .bias)) }
         #expect(error?.subject == "pattern \"(\"")
+        // Its steps double with each letter.
+        let endless = WeightRecipe(seed: 0, rules: [.init(pattern: "(a+)+b", distribution: .constant(value: 0))])
+        let name = String(repeating: "a", count: 63)
+        let late = #expect(throws: ModelError.self) { try endless.draw(weight(name, [1], .bias)) }
+        #expect(late?.reason.hasPrefix("takes too long to match \"aaa") == true)
     }
 
     @Test(

@@ -66,6 +66,26 @@ struct RefusalTests {
         }
     }
 
+    @Test("where its map of replacements goes in a circle, or makes of a text what fills the memory")
+    func hostileCharacterMap() {
+        /// - Parameters:
+        ///   - units: those that are not 0.
+        ///   - replacement: of what has one.
+        func map(_ units: [Int: UInt32], _ replacement: [UInt8]) -> Metadata {
+            let array = (0..<0x64).flatMap { index in
+                (0..<4).map { UInt8(truncatingIfNeeded: (units[index] ?? 0) >> (8 * $0)) }
+            }
+            let size = [UInt8(array.count & 0xFF), UInt8(array.count >> 8), 0, 0]
+            return unigram(["precompiled_charsmap": .array(.uint8(size + array + replacement + [0]))])
+        }
+        let text = String(repeating: "a", count: 1000)
+        // After each letter it is where it was before.
+        #expect(refusal(map([0x61: 0x61 << 10 | 0x61], []), text)?.reason == "points in a circle")
+        // Each letter has a value, which hangs on unit 0x62.
+        let growing = map([0x61: 3 << 10 | 0x100 | 0x61], Array(repeating: UInt8(ascii: "b"), count: 1000))
+        #expect(refusal(growing, text)?.reason == "makes a text more than 16 times as long")
+    }
+
     @Test("or used, but never traps, whatever its arrays hold")
     func hostile() {
         var stream = SystemRandomNumberGenerator()

@@ -7,8 +7,9 @@ final class FileDescriptorStream {
     struct TimedOut: Error {}
 
     private let descriptor: Int32
-    /// Asked now and then while nothing comes; what it throws ends the waiting.
+    /// Asked now and then, whether anything comes or not; what it throws ends the waiting.
     var whileWaiting: () throws -> Void = {}
+    private var lastAsked = ContinuousClock.now
     /// Until when a read or a write must be done. A descriptor that blocks does not notice.
     var deadline: ContinuousClock.Instant?
     /// The longest payload that is read: what claims to be longer is not the protocol.
@@ -71,8 +72,8 @@ final class FileDescriptorStream {
     /// Calls the system, and waits where it says that it is too early.
     private func transfer(_ event: some BinaryInteger, _ call: () -> Int) throws -> Int {
         while true {
-            // Asked even while bytes keep coming: what never stops is no answer either.
-            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
+            // Even while bytes keep coming: what never stops is no answer either.
+            try checkWaiting()
             let count = call()
             if count >= 0 { return count }
             guard errno == EINTR || errno == EAGAIN else { throw Ended() }
@@ -83,10 +84,21 @@ final class FileDescriptorStream {
     private func wait(for events: Int16) throws {
         while true {
             var entry = pollfd(fd: descriptor, events: events, revents: 0)
-            let isReady = poll(&entry, 1, deadline == nil ? -1 : 50)
+            let isReady = poll(&entry, 1, deadline == nil ? -1 : Int32(Self.patience))
             if isReady > 0 { return }
-            try whileWaiting()
-            if let deadline, ContinuousClock.now > deadline { throw TimedOut() }
+            try checkWaiting()
         }
     }
+
+    private func checkWaiting() throws {
+        let now = ContinuousClock.now
+        if now - lastAsked >= .milliseconds(Self.patience) {
+            lastAsked = now
+            try whileWaiting()
+        }
+        if let deadline, now > deadline { throw TimedOut() }
+    }
+
+    /// Milliseconds between two questions.
+    private static let patience = 50
 }

@@ -25,12 +25,21 @@ struct Frame {
         case process = "P"
         /// How that one ended: another takes its place.
         case death = "D"
+
+        /// Bytes of a payload: what claims to be longer is not the protocol. What a worker notes, or gives as a reason,
+        /// is short.
+        var longestPayload: Int {
+            switch self {
+            case .refused, .unsupported, .error, .begin, .stack, .process, .death: 1 << 20
+            case .describe, .load, .run, .differentiate, .save, .resume, .answer: Frame.longestPayload
+            }
+        }
     }
     var kind: Kind
     var payload: [UInt8]
 
     static let prefixLength = 9
-    /// No frame is longer: what claims to be is not the protocol.
+    /// Of any kind.
     static let longestPayload = 1 << 34
     /// JSON takes many times its length to read.
     private static let longestJSON = 1 << 26
@@ -67,7 +76,7 @@ struct Frame {
             throw ProtocolError("a frame that begins with \(prefix.prefix(4).map { String($0, radix: 16) })")
         }
         let length = prefix.dropFirst().reversed().reduce(0) { $0 << 8 | UInt64($1) }
-        guard length <= longestPayload else { throw ProtocolError("a frame of \(length) bytes") }
+        guard length <= kind.longestPayload else { throw ProtocolError("a frame of \(length) bytes") }
         return (kind, Int(length))
     }
 
@@ -89,7 +98,7 @@ struct Frame {
         do {
             return try JSONDecoder().decode(Message.self, from: Data(payload))
         } catch {
-            throw ProtocolError("\(String(decoding: payload.prefix(200), as: UTF8.self)): \(error)")
+            throw ProtocolError("\(String(decoding: payload.prefix(200), as: UTF8.self)): \(error)".onOneLine)
         }
     }
 }

@@ -2,12 +2,50 @@
 
 /// What the worker serves: the answer to `describe`, as JSON.
 struct EngineDescription: Codable {
-    var engine: String?
+    var engine: String
     var version: String?
-    var devices: [EngineDevice]?
+    var devices: [EngineDevice]
     var absences: [String]?
     var refusesOnlyInvalid: Bool?
     var traits: EngineTraits?
+
+    /// What makes it the description of no engine; nil where it is one.
+    fileprivate var fault: String? {
+        let names = devices.map(\.name)
+        guard !names.isEmpty else { return "describes no engine with devices" }
+        guard ([engine] + names).allSatisfy({ !$0.isEmpty && $0 == $0.onOneLine }) else {
+            return "names its engine or a device by what is no name"
+        }
+        guard Set(names).count == names.count else { return "names a device twice" }
+        guard let traits else { return nil }
+        // What sessions may be is drawn within it.
+        guard traits.cacheTypes.contains(where: { $0.blockSize == 1 }) else { return "traits.cacheTypes: has no float" }
+        let units = 1...(1 << 20)
+        return units.contains(traits.contextUnit) ? nil : "traits.contextUnit: must be 1 to \(units.upperBound)"
+    }
+}
+
+extension Frame {
+    /// What the answer to `describe` says.
+    /// - Throws: `ProtocolError` where that is no engine.
+    func description() throws -> EngineDescription {
+        let description = try json(EngineDescription.self)
+        if let fault = description.fault { throw ProtocolError(fault) }
+        return description
+    }
+}
+
+extension String {
+    /// For people: on one line, without what a terminal obeys, and cut where it is longer than anybody reads.
+    var onOneLine: String {
+        let scalars = unicodeScalars.prefix(2000).map { scalar -> Unicode.Scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: " "
+            default: scalar
+            }
+        }
+        return String(String.UnicodeScalarView(scalars))
+    }
 }
 
 /// A model to take from a file.

@@ -24,24 +24,19 @@ public final class WorkerEngine: Engine {
     public init(_ command: WorkerCommand) throws {
         self.command = command
         let process = try WorkerProcess(command)
-        let description: EngineDescription
         do {
-            description = try process.answer(Frame(.describe)).expectAnswer().json(EngineDescription.self)
+            let description = try process.answer(Frame(.describe)).expectAnswer().description()
+            name = description.engine
+            version = description.version ?? ""
+            devices = description.devices
+            absences = description.absences ?? []
+            // A worker that says nothing of it is not accused.
+            refusesOnlyInvalid = description.refusesOnlyInvalid ?? false
+            traits = description.traits ?? EngineTraits()
         } catch {
             process.stop(grace: .seconds(0))
             throw EngineStartError("\(command.executable): \(error)")
         }
-        guard let engine = description.engine, let devices = description.devices, !devices.isEmpty else {
-            process.stop(grace: .seconds(0))
-            throw EngineStartError("\(command.executable): describes no engine with devices")
-        }
-        name = engine
-        version = description.version ?? ""
-        self.devices = devices
-        absences = description.absences ?? []
-        // A worker that says nothing of it is not accused.
-        refusesOnlyInvalid = description.refusesOnlyInvalid ?? false
-        traits = description.traits ?? EngineTraits()
         self.process = process
     }
 
@@ -106,18 +101,6 @@ public final class WorkerEngine: Engine {
             replaceProcess()
             loaded = nil
             throw EngineDeath(.protocolViolation(error.description))
-        }
-    }
-}
-
-extension Frame {
-    /// - Throws: the reason, where the answer is why there is none: `Refusal`, `Unsupported` or `EngineError`.
-    fileprivate func expectAnswer() throws -> Frame {
-        switch kind {
-        case .refused: throw Refusal(try read(String.self))
-        case .unsupported: throw Unsupported(try read(String.self))
-        case .error: throw EngineError(try read(String.self))
-        default: self
         }
     }
 }

@@ -35,19 +35,12 @@ public struct WorkerCommand: Hashable, Sendable {
 final class WorkerProcess {
     private let process = Process()
     private let ended = DispatchSemaphore(value: 0)
-    private let input: FileDescriptorStream
-    private let output: FileDescriptorStream
+    private let conversation: WorkerConversation
     private let pipes: (input: Pipe, output: Pipe)
     private let errors: ErrorLog
     private let limits: WorkerCommand.Limits
-    /// The last step that began, not decoded: only of a worker that died does it matter.
-    private var lastStep: Frame?
-    /// Where it says that it dies, not decoded.
-    private var lastStack: Frame?
     /// Of its resident memory, in bytes, until the answer.
     private var memoryLimit: Int
-    /// Whose memory counts: a child, where the worker says so.
-    private var computing: Int32 = 0
     /// Whether it serves on: not after a death that was more than a child's.
     private(set) var isAlive = true
 
@@ -79,10 +72,8 @@ final class WorkerProcess {
             let setPipeSize: Int32 = 1031  // F_SETPIPE_SZ
             _ = fcntl(writing, setPipeSize, 1 << 20)
         #endif
-        input = FileDescriptorStream(writing)
-        output = FileDescriptorStream(reading)
         // This process shall not need the memory that the worker may not.
-        output.longestPayload = min(Frame.longestPayload, limits.memory)
+        conversation = WorkerConversation(writing: writing, reading: reading, longestAnswer: limits.memory)
         do {
             try process.run()
         } catch {
@@ -99,33 +90,15 @@ final class WorkerProcess {
     /// - Returns: the answer, of one of the kinds that answers have.
     /// - Throws: `EngineDeath` if there is none; the worker is gone then.
     func answer(_ request: Frame, growth: Int? = nil) throws -> Frame {
-        let resident = growth.flatMap { _ in ResidentMemory.of(counted) } ?? 0
-        memoryLimit = min(limits.memory, growth.map { resident + $0 } ?? limits.memory)
-        let deadline = ContinuousClock.now + limits.time
-        lastStep = nil
-        lastStack = nil
+        memoryLimit = min(limits.memory, growth.map { residentMemory + $0 } ?? limits.memory)
         errors.startAnew()
-        for stream in [input, output] {
-            stream.deadline = deadline
-            // Where to say what it is were too much, nobody would know that it was stopped.
-            stream.whileWaiting = { [weak self] in try self?.check(isStart: request.kind == .describe) }
-        }
         do {
-            try input.write(request)
-            while true {
-                let frame = try output.read()
-                switch frame.kind {
-                case .begin: lastStep = frame
-                case .stack: lastStack = frame
-                case .answer, .refused, .unsupported, .error: return frame
-                case .process: computing = try frame.read { Int32(try $0.integer(in: 1...Int(Int32.max))) }
-                case .death: throw try deathOfChild(frame.read())
-                case .describe, .load, .run, .differentiate, .save, .readVocabulary, .resume:
-                    throw ProtocolError("a request from a worker")
-                }
+            return try conversation.answer(request, deadline: .now + limits.time) { [weak self] in
+                // Where to say what it is were too much, nobody would know that it was stopped.
+                try self?.check(isStart: request.kind == .describe)
             }
-        } catch let death as EngineDeath {
-            throw death
+        } catch let ended as WorkerConversation.ChildEnded {
+            throw deathOfChild(ended.note)
         } catch is FileDescriptorStream.TimedOut {
             throw end(.hang(limits.time))
         } catch is Stopped {
@@ -140,18 +113,15 @@ final class WorkerProcess {
     }
 
     /// What a worker says that goes on with another child.
-    private func deathOfChild(_ note: DeathNote) throws -> EngineDeath {
-        try input.write(Frame(.resume))
+    private func deathOfChild(_ note: DeathNote) -> EngineDeath {
         switch note {
-        case .signal(let number): return death(.signal(number, SignalName.of(number)))
-        case .exit(let status): return death(.exit(status))
+        case .signal(let number): death(.signal(number, SignalName.of(number)))
+        case .exit(let status): death(.exit(status))
         }
     }
 
     private func death(_ cause: EngineDeath.Cause) -> EngineDeath {
-        EngineDeath(
-            cause, lastWords: errors.lastWords, step: try? lastStep?.read(Int.self),
-            frames: (try? lastStack?.read([StackFrame].self))?.functions ?? [])
+        conversation.death(cause, lastWords: errors.lastWords)
     }
 
     /// Ends the worker, whatever it does, and waits for it: no zombie stays.
@@ -179,7 +149,7 @@ final class WorkerProcess {
             }
         }
         // A child ends with its input, and its parent waits for it: killed before, it would leave a zombie to others.
-        if computing != 0 {
+        if conversation.child != nil {
             try? pipes.input.fileHandleForWriting.close()
             if ended.wait(timeout: .now() + 1) == .success { ended.signal() }
         }
@@ -196,12 +166,14 @@ final class WorkerProcess {
     private struct Stopped: Error {}
     private struct MemoryExceeded: Error {}
 
-    /// Whose memory counts.
-    private var counted: Int32 { computing == 0 ? process.processIdentifier : computing }
+    /// In bytes. A worker that names a child, which may be anybody, is not out of sight itself.
+    private var residentMemory: Int {
+        [process.processIdentifier, conversation.child].compactMap { $0.flatMap(ResidentMemory.of) }.max() ?? 0
+    }
 
     private func check(isStart: Bool) throws {
         if EngineStop.isRequested, !isStart { throw Stopped() }
-        if let resident = ResidentMemory.of(counted), resident > memoryLimit { throw MemoryExceeded() }
+        if residentMemory > memoryLimit { throw MemoryExceeded() }
         errors.shorten()
     }
 }
@@ -243,7 +215,10 @@ private final class ErrorLog {
     var handle: FileHandle { file.handle }
     func shorten() { if file.shorten(Self.longest) { start = 0 } }
     /// What has been written has nothing to do with what comes.
-    func startAnew() { start = file.size }
+    func startAnew() {
+        shorten()
+        start = file.size
+    }
 
     /// The last line that looks like an assertion, else the last that says anything.
     var lastWords: String {

@@ -1,15 +1,35 @@
 import Foundation
+import GGUF
 
 /// A regular expression that the whole name of a tensor must match.
 struct NamePattern {
+    private let pattern: String
     // Foundation's compiles in a tenth of the time of the standard library's.
     private let expression: NSRegularExpression
+    /// Progress is reported every ten thousand steps, of which patterns that people write take a few.
+    private static let longestProgress = 100
 
     /// - Throws: `ModelError` that quotes a malformed pattern.
-    init(_ pattern: String) throws { expression = try Self.compiled.expression(pattern) }
+    init(_ pattern: String) throws {
+        self.pattern = pattern
+        expression = try Self.compiled.expression(pattern)
+    }
 
-    func matches(_ name: String) -> Bool {
-        expression.firstMatch(in: name, range: NSRange(name.startIndex..., in: name)) != nil
+    /// - Throws: `ModelError` where it takes too long to tell.
+    func matches(_ name: String) throws -> Bool {
+        var isMatch = false
+        var progress = 0
+        expression.enumerateMatches(
+            in: name, options: .reportProgress, range: NSRange(name.startIndex..., in: name)
+        ) { match, _, stop in
+            isMatch = match != nil
+            progress += 1
+            stop.pointee = ObjCBool(isMatch || progress == Self.longestProgress)
+        }
+        guard isMatch || progress < Self.longestProgress else {
+            throw ModelError(subject: "pattern \(quoted(pattern))", reason: "takes too long to match \(quoted(name))")
+        }
+        return isMatch
     }
 
     private static let compiled = Compiled()
@@ -36,7 +56,7 @@ struct NamePattern {
                 _ = try NSRegularExpression(pattern: pattern)
                 return try NSRegularExpression(pattern: "\\A(?:\(pattern))\\z")
             } catch {
-                throw ModelError(subject: "pattern \"\(pattern)\"", reason: "is no regular expression")
+                throw ModelError(subject: "pattern \(quoted(pattern))", reason: "is no regular expression")
             }
         }
     }

@@ -1,3 +1,5 @@
+import GGUF
+
 /// Which device holds which layer or tensor.
 ///
 /// As text: entries separated by commas, the last that fits a layer or tensor wins.
@@ -60,12 +62,14 @@ public struct Placement: Hashable, Sendable, Codable, CustomStringConvertible {
     /// - Throws: `PlacementError` that quotes the entry.
     public init(parsing text: String, defaultDevice: String = "cpu") throws {
         self.init(defaultDevice)
-        for entry in text.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let equals = entry.lastIndex(of: "=") else {
+        // By bytes: to characters, a comma belongs to the accent that follows it.
+        let entries = text.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+        for entry in entries.map(Substring.init) {
+            guard let equals = entry.utf8.lastIndex(of: UInt8(ascii: "=")) else {
                 self.defaultDevice = try Self.device(entry, entry)
                 continue
             }
-            let device = try Self.device(entry[entry.index(after: equals)...], entry)
+            let device = try Self.device(entry[entry.utf8.index(after: equals)...], entry)
             let what = entry[..<equals]
             guard !what.isEmpty else { throw PlacementError(entry: String(entry), reason: "places nothing") }
             if let range = try Self.layers(what, entry, device) {
@@ -140,5 +144,5 @@ public struct PlacementError: Error, Hashable, Sendable, CustomStringConvertible
         self.entry = entry
         self.reason = reason
     }
-    public var description: String { "placement \"\(entry)\": \(reason)" }
+    public var description: String { "placement \(quoted(entry)): \(reason)" }
 }

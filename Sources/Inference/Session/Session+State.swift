@@ -1,4 +1,5 @@
 import Devices
+import GGUF
 import ModelGraph
 
 extension Session {
@@ -115,10 +116,10 @@ extension Session {
     private func check(_ archive: StateArchive) throws {
         let name = type(of: model.architecture).name
         guard archive.architecture == name else {
-            throw StateError(reason: "is of a \(archive.architecture) model, not \(name)")
+            throw StateError(reason: "is of a model of \(quoted(archive.architecture)), not \(quoted(name))")
         }
-        let found = archive.memories.map { "\($0.name) of \($0.rowCount)" }
-        let expected = states.entries.map { "\($0.state.name) of \($0.state.row.count)" }
+        let found = archive.memories.map { "\(quoted($0.name)) of \($0.rowCount)" }
+        let expected = states.entries.map { "\(quoted($0.state.name)) of \($0.state.row.count)" }
         guard found == expected,
             zip(archive.memories, states.entries).allSatisfy({ $0.isRecurrent == ($1.state.kind == .recurrent) })
         else {

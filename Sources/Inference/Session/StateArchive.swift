@@ -1,3 +1,5 @@
+import GGUF
+
 /// What a session or one of its sequences has in its caches, as bytes.
 ///
 /// Little-endian throughout; a string is its UTF-8 length (`u32`) and bytes:
@@ -124,7 +126,7 @@ struct StateArchive: Hashable {
         memories = try reader.list(of: 14) { reader in
             let name = try reader.text()
             let kind: UInt8 = try reader.integer()
-            guard kind <= 1 else { throw reader.error("state \(name) of kind \(kind)") }
+            guard kind <= 1 else { throw reader.error("state \(quoted(name)) of kind \(kind)") }
             let rowCount = try reader.count()
             let elements = try reader.elements(rows: kind == 1 ? sequenceCount : cellCount, of: rowCount)
             return Memory(name: name, isRecurrent: kind == 1, rowCount: rowCount, elements: elements)

@@ -9,7 +9,7 @@ extension TensorType: Codable {
         let container = try decoder.singleValueContainer()
         let name = try container.decode(String.self)
         guard let type = TensorType(name: name) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\"\(name)\" is no tensor type")
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(quoted(name)) is no tensor type")
         }
         self = type
     }

@@ -10,6 +10,8 @@ struct UnigramModel: TokenizerModel {
     private let replacements: CharacterMap?
     private let addsSpacePrefix: Bool
     private let mergesSpaces: Bool
+    /// What replacements may make of a text: the longest that Unicode has are of eleven times as many bytes.
+    private static let longestGrowth = 16
 
     init(_ metadata: Metadata, _ vocabulary: Vocabulary, addsSpacePrefix: Bool, mergesSpaces: Bool) throws {
         self.vocabulary = vocabulary
@@ -97,6 +99,10 @@ struct UnigramModel: TokenizerModel {
             } else if let (replacement, end) = try replacements?.replacement(in: text, at: position) {
                 replacement.forEach(append)
                 position = end
+                guard result.count <= Self.longestGrowth * text.count + replacement.count else {
+                    throw TokenizerError(
+                        Key.characterMap, "makes a text more than \(Self.longestGrowth) times as long")
+                }
             } else {
                 let end = position + [UInt8].characterLength(text[position])
                 // A replacement may have ended within a character.

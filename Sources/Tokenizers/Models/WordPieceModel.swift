@@ -3,12 +3,16 @@ import Foundation
 /// The longest token at each place of a word; a word that cannot be put together so is unknown.
 /// Source: Devlin et al., BERT, and its BasicTokenizer, which cuts texts into words.
 struct WordPieceModel: TokenizerModel {
-    private let vocabulary: Vocabulary
+    private let trie: Trie
+    private let unknown: Int?
     private let lowercases: Bool
     private let stripsAccents: Bool
 
     init(_ vocabulary: Vocabulary, lowercases: Bool, stripsAccents: Bool) {
-        self.vocabulary = vocabulary
+        var trie = Trie()
+        for id in 0..<vocabulary.count { trie.insert(vocabulary.texts[id], id) }
+        self.trie = trie
+        unknown = vocabulary.special.unknown
         self.lowercases = lowercases
         self.stripsAccents = stripsAccents
     }
@@ -20,22 +24,17 @@ struct WordPieceModel: TokenizerModel {
             let count = ids.count
             var start = 0
             while start < word.count {
-                var end = min(word.count, start + vocabulary.longest)
-                while end > start {
-                    if let id = vocabulary.texts.index(of: word, start..<end) {
-                        ids.append(id)
-                        break
-                    }
-                    end -= 1
-                }
-                guard end > start else {
+                var longest: (id: Int, end: Int)?
+                trie.matches(in: word, at: start) { longest = ($0, $1) }
+                guard let longest else {
                     ids.removeLast(ids.count - count)
                     break
                 }
-                start = end
+                ids.append(longest.id)
+                start = longest.end
             }
             guard ids.count == count else { continue }
-            guard let unknown = vocabulary.special.unknown else {
+            guard let unknown else {
                 throw TokenizerError(SpecialIDs.unknownKey, "is missing, and a text needs it")
             }
             ids.append(unknown)

@@ -1,7 +1,7 @@
 /// A regular expression over Unicode scalars, as pre-tokenizers write them: alternatives (the first that matches
 /// wins), groups, greedy `?`, `*`, `+`, `{n}`, `{m,n}`, lookahead, `$` for the end of the piece, and sets:
-/// `\s \S \d`, `\p{L}`, `\p{N}`, `\p{M}`, `\p{P}`, `\p{S}`, `\p{Han}`, `\uXXXX`, `[...]`, `[^...]`, and `[...--[...]]`
-/// for what the first has and the second has not.
+/// `\s \S \d`, `\p{L}`, `\p{N}`, `\p{M}`, `\p{P}`, `\p{S}`, `\p{Han}`, `\uXXXX`, `\u{XXXXX}`, `[...]`, `[^...]`, and
+/// `[...--[...]]` for what the first has and the second has not. What may be empty is not repeated.
 ///
 /// Compiled to a program for a backtracking matcher. A run of one set is one instruction, so that the patterns of
 /// `PreTokenizer.all` take time linear in the text.
@@ -16,48 +16,62 @@ struct Pattern: Sendable {
         case end
         case accept
     }
+    /// Repetitions within repetitions multiply.
+    private static let maximumLength = 4096
     private(set) var program: [Instruction] = []
     private(set) var sets: [ScalarSet] = []
 
     /// Of a constant of this program: what is not in the language above is a mistake in it, and traps.
     init(_ source: String) {
+        do {
+            try self.init(parsing: source)
+        } catch {
+            preconditionFailure("\(source): \(error)")
+        }
+    }
+
+    /// - Throws: `PatternError` for what is not in the language above, or is too long.
+    init(parsing source: String) throws(PatternError) {
         var parser = PatternParser(source)
-        let node = parser.parse()
-        emit(node)
+        let node = try parser.parse()
+        try emit(node)
         program.append(.accept)
     }
 
-    private mutating func emit(_ node: PatternNode) {
+    private mutating func emit(_ node: PatternNode) throws(PatternError) {
+        guard program.count < Self.maximumLength else {
+            throw PatternError(position: 0, reason: "takes more than \(Self.maximumLength) instructions")
+        }
         switch node {
         case .set(let set): emit(set, 1, 1)
         case .end: program.append(.end)
-        case .sequence(let nodes): nodes.forEach { emit($0) }
+        case .sequence(let nodes): for node in nodes { try emit(node) }
         case .alternatives(let nodes):
             var jumps: [Int] = []
             for node in nodes.dropLast() {
                 let split = program.count
                 program.append(.split(split + 1, 0))
-                emit(node)
+                try emit(node)
                 jumps.append(program.count)
                 program.append(.jump(0))
                 program[split] = .split(split + 1, program.count)
             }
-            if let last = nodes.last { emit(last) }
+            if let last = nodes.last { try emit(last) }
             for jump in jumps { program[jump] = .jump(program.count) }
         case .lookahead(let body, let isNegated):
             let start = program.count
             program.append(.accept)
-            emit(body)
+            try emit(body)
             program.append(.accept)
             program[start] = .lookahead(isNegated: isNegated, next: program.count)
         case .repeated(.set(let set), let minimum, let maximum):
             emit(set, minimum, maximum)
         case .repeated(let body, let minimum, let maximum):
-            for _ in 0..<minimum { emit(body) }
+            for _ in 0..<minimum { try emit(body) }
             if maximum == .max {
                 let split = program.count
                 program.append(.split(split + 1, 0))
-                emit(body)
+                try emit(body)
                 program.append(.jump(split))
                 program[split] = .split(split + 1, program.count)
             } else {
@@ -65,7 +79,7 @@ struct Pattern: Sendable {
                 for _ in minimum..<maximum {
                     splits.append(program.count)
                     program.append(.split(0, 0))
-                    emit(body)
+                    try emit(body)
                 }
                 for split in splits { program[split] = .split(split + 1, program.count) }
             }

@@ -24,7 +24,7 @@ struct PreTokenizer: Sendable {
 
     let names: [String]
     let traits: Traits
-    private let steps: [Step]
+    let steps: [Step]
 
     enum Step: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
         case pattern(String)

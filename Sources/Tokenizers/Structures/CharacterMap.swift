@@ -32,7 +32,7 @@ struct CharacterMap: Sendable {
     }
 
     /// What replaces the longest beginning of the text from a place on, and where that ends.
-    /// - Throws: `TokenizerError` where the array points out of itself.
+    /// - Throws: `TokenizerError` where the array points out of itself, or in a circle.
     func replacement(in text: [UInt8], at start: Int) throws -> (ArraySlice<UInt8>, end: Int)? {
         guard !units.isEmpty else { return nil }
         var longest: (offset: Int, end: Int)?
@@ -40,6 +40,10 @@ struct CharacterMap: Sendable {
         for position in start..<text.count {
             let byte = text[position]
             guard byte != 0 else { break }
+            // Each byte of a text that has a replacement has a unit of its own.
+            guard position - start < units.count else {
+                throw TokenizerError(Key.characterMap, "points in a circle")
+            }
             node ^= UInt32(byte)
             var unit = try self.unit(node)
             guard unit & 0x8000_00FF == UInt32(byte) else { break }

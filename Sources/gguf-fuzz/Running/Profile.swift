@@ -11,6 +11,10 @@ enum Profile {
         "quick": PackageResources.quick_yaml,
     ]
 
+    private static let mostRepeated = 64
+    /// Characters of what is told of what is wrong: it may quote the whole file.
+    private static let longestReason = 400
+
     /// - Parameter name: a file, the name of one in `Fuzz` without its ending, or of one that the program has in
     ///   itself.
     /// - Throws: `CommandError` that names the file, the line and the key.
@@ -20,14 +24,14 @@ enum Profile {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            throw CommandError("\(path): no YAML: \(error)")
+            throw CommandError("\(path): no YAML: \("\(error)".prefix(longestReason))")
         }
         guard let root else { return try RunOptions.parse([]) }
         guard let mapping = root.mapping else { throw CommandError("\(path): is no mapping of options to values") }
 
         var arguments: [String] = []
         for (key, value) in mapping {
-            let name = key.string ?? "?"
+            let name = String((key.string ?? "?").prefix(longestReason))
             let place = key.mark.map { "\(path): line \($0.line): \(name)" } ?? "\(path): \(name)"
             let own = try self.arguments(name, value, place)
             // Each by itself, so that what is wrong with it can be put down to its key.
@@ -42,7 +46,7 @@ enum Profile {
         do {
             return try RunOptions.parse(arguments)
         } catch {
-            throw CommandError("\(place): \(RunOptions.message(for: error))")
+            throw CommandError("\(place): \(RunOptions.message(for: error).prefix(longestReason))")
         }
     }
 
@@ -58,8 +62,12 @@ enum Profile {
         switch value {
         case .sequence(let values):
             let texts = try values.map(text)
-            return repeated.contains(name)
-                ? texts.flatMap { ["--\(name)", $0] } : ["--\(name)", texts.joined(separator: ",")]
+            guard repeated.contains(name) else { return ["--\(name)", texts.joined(separator: ",")] }
+            // A command line of thousands of options takes minutes to read.
+            guard texts.count <= mostRepeated else {
+                throw CommandError("\(place): lists \(texts.count); at most \(mostRepeated) are allowed")
+            }
+            return texts.flatMap { ["--\(name)", $0] }
         case .scalar where name == "in-process":
             guard let isSet = value.bool else { throw CommandError("\(place): is neither true nor false") }
             return isSet ? ["--\(name)"] : []

@@ -29,7 +29,8 @@
                 let symbols = file.read(
                     Elf64_Sym.self, at: table.sh_offset, count: table.sh_size / UInt64(MemoryLayout<Elf64_Sym>.stride))
             else { return nil }
-            let code = segments.filter { $0.p_type == PT_LOAD && $0.p_flags & UInt32(PF_X) != 0 }
+            // Most files have one.
+            let code = Array(segments.lazy.filter { $0.p_type == PT_LOAD && $0.p_flags & UInt32(PF_X) != 0 }.prefix(16))
             var functions: [Function] = []
             functions.reserveCapacity(symbols.count)
             for symbol in symbols where symbol.isFunction && symbol.st_name < names.count {
@@ -70,8 +71,9 @@
             return String(decoding: Self.name(functions[low - 1], names), as: UTF8.self)
         }
 
+        /// Cut where it is longer than anybody reads.
         private static func name(_ function: Function, _ names: [UInt8]) -> ArraySlice<UInt8> {
-            names[function.name...].prefix { $0 != 0 }
+            names[function.name...].prefix(4096).prefix { $0 != 0 }
         }
     }
 
@@ -94,6 +96,8 @@
 
     /// A file that a worker has named: it may be anything.
     private final class CodeFile {
+        /// Bytes of a table: those of the largest libraries are a fraction of that.
+        private static let longest: UInt64 = 1 << 27
         private let descriptor: Int32
         private let size: UInt64
 
@@ -113,7 +117,7 @@
         /// - Returns: nil where they are not all there.
         func read<Value>(_: Value.Type, at offset: UInt64, count: UInt64) -> [Value]? {
             let stride = UInt64(MemoryLayout<Value>.stride)
-            guard offset <= size, count <= (size - offset) / stride, count < 1 << 28 else { return nil }
+            guard offset <= size, count <= min(size - offset, Self.longest) / stride else { return nil }
             let wanted = Int(count)
             let values = [Value](unsafeUninitializedCapacity: wanted) { buffer, count in
                 let bytes = UnsafeMutableRawBufferPointer(buffer)

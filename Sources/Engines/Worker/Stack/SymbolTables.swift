@@ -30,7 +30,11 @@ final class SymbolTables: @unchecked Sendable {
                 device: status.st_dev, number: status.st_ino, size: status.st_size, seconds: status.st_mtim.tv_sec,
                 nanoseconds: status.st_mtim.tv_nsec)
             return lock.withLock {
-                if tables[identity] == nil { tables[identity] = .some(SymbolTable(path: file)) }
+                if tables[identity] == nil {
+                    // A worker's ever new files must not fill the memory.
+                    if tables.count >= 64 { tables.removeAll() }
+                    tables[identity] = .some(SymbolTable(path: file))
+                }
                 return tables[identity]??.function(at: offset)
             }
         }
