@@ -16,8 +16,10 @@ final class Reference {
 
     private var script: Script { loaded.subject.script.on(EngineSet.reference) }
 
-    /// - Throws: `Wrong` where the reference itself fails: that is a defect of this program.
+    /// - Throws: `Wrong` where the reference itself fails: that is a defect of this program; `Discard` once engines are to
+    ///   stop, which this one, run again and again for the noise floor of a long script, does between two runs.
     private func run(_ script: Script) throws -> Transcript {
+        if EngineStop.isRequested { throw Discard(reason: Verdict.stopped) }
         do {
             let model = try loaded.model(of: oracle)
             let transcript = try loaded.subject.check == .gradients ? model.differentiate(script) : model.run(script)
