@@ -204,6 +204,16 @@ struct DamageTests {
         #expect(try verdict(damage, FileEngine { try $1.load(file: $0) }) == .passed)
     }
 
+    @Test("are refused in memory when they are taken, and not when they are needed", arguments: [
+        unused, Damage(.tensorShape, .init("blk.0.attn_q.weight"), .array(.uint64([32, 33]))),
+    ])
+    func inMemory(_ damage: Damage) throws {
+        var subject = try subject("llama")
+        subject.damages = [damage]
+        let file = try TemporaryFile(bytes: subject.file())
+        #expect(throws: Refusal.self) { try Toy.engine().load(fileInMemory: file.path) }
+    }
+
     @Test("that are no model may be refused, or taken for the undamaged model by whoever does not check")
     func invalidFiles() throws {
         let same = try subject("llama").source()
