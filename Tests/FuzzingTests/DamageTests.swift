@@ -110,8 +110,12 @@ struct DamageTests {
     @Test("can be damaged where they are damaged already", arguments: Damage.Kind.allCases)
     func again(_ kind: Damage.Kind) throws {
         let whole = try FileDraft(subject("llama").source(), optionalTensors: [])
-        for value in 0..<8 {
-            var draft = whole
+        var emptied = whole
+        for key in ["merges", "tokens", "scores", "token_type"] {
+            _ = try Damage(.tokenizerLength, .init("tokenizer.ggml." + key), .uint64(0)).apply(to: &emptied)
+        }
+        for value in 0..<16 {
+            var draft = value < 8 ? whole : emptied
             for _ in 0..<6 {
                 let layout = DraftLayout(draft)
                 let place: Damage.Place? = switch kind.declaration.possiblePlaces(layout) {
