@@ -110,8 +110,12 @@ struct DamageTests {
     @Test("can be damaged where they are damaged already", arguments: Damage.Kind.allCases)
     func again(_ kind: Damage.Kind) throws {
         let whole = try FileDraft(subject("llama").source(), optionalTensors: [])
-        for value in 0..<8 {
-            var draft = whole
+        var emptied = whole
+        for key in ["merges", "tokens", "scores", "token_type"] {
+            _ = try Damage(.tokenizerLength, .init("tokenizer.ggml." + key), .uint64(0)).apply(to: &emptied)
+        }
+        for value in 0..<16 {
+            var draft = value < 8 ? whole : emptied
             for _ in 0..<6 {
                 let layout = DraftLayout(draft)
                 let place: Damage.Place? = switch kind.declaration.possiblePlaces(layout) {
@@ -202,6 +206,16 @@ struct DamageTests {
     @Test("pass whoever reads them as the format says", arguments: [invalid, harmless, disputed, unknown, unused])
     func passing(_ damage: Damage) throws {
         #expect(try verdict(damage, FileEngine { try $1.load(file: $0) }) == .passed)
+    }
+
+    @Test("are refused in memory when they are taken, and not when they are needed", arguments: [
+        unused, Damage(.tensorShape, .init("blk.0.attn_q.weight"), .array(.uint64([32, 33]))),
+    ])
+    func inMemory(_ damage: Damage) throws {
+        var subject = try subject("llama")
+        subject.damages = [damage]
+        let file = try TemporaryFile(bytes: subject.file())
+        #expect(throws: Refusal.self) { try Toy.engine().load(fileInMemory: file.path) }
     }
 
     @Test("that are no model may be refused, or taken for the undamaged model by whoever does not check")

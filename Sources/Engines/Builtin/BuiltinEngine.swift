@@ -42,10 +42,9 @@ public final class BuiltinEngine: Engine {
         try load(
             Refusal.wrapping {
                 if let source = source as? MemorySource { return source }
-                // It asks for the tensors of the model, and not for what else there is.
-                let memory = try MemorySource(source)
-                try Model.refuseUnused(source)
-                return memory
+                // It asks for the tensors of the model when they are needed, and not for what else there is.
+                _ = try Model(source)
+                return try MemorySource(source)
             })
     }
 

@@ -63,7 +63,7 @@ extension Trial {
         do {
             stage = "load"
             let model = try survive(take)
-            if meaning == .same || meaning == .sameOrNothing { return try play(script, on: model) }
+            if meaning == .same { return try play(script, on: model) }
             stage = "session"
             let transcript = try survive(steps: script.steps) { try model.run(script) }
             note(transcript.fallbacks)

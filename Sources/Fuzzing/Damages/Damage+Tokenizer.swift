@@ -88,9 +88,9 @@ extension Damage.Declaration {
         return ofTokenizer(
             "element of",
             { draft in
-                arrays(draft).flatMap { place in
-                    let count = draft.tokenizerArray(place.subject)?.count ?? 0
-                    return [0, count - 1].filter { $0 >= 0 }.uniqued.map { Damage.Place(place.subject, $0) }
+                arrays(draft).flatMap { place -> [Damage.Place] in
+                    guard let count = draft.tokenizerArray(place.subject)?.count, count > 0 else { return [] }
+                    return [0, count - 1].uniqued.map { Damage.Place(place.subject, $0) }
                 }
             },
             values: { draft, place in
