@@ -1,0 +1,1 @@
+../../../Tests/TokenizersTests/Vocabularies.swift
