@@ -31,7 +31,7 @@ struct Frame {
         var longestPayload: Int {
             switch self {
             case .refused, .unsupported, .error, .begin, .stack, .process, .death: 1 << 20
-            case .describe, .load, .run, .differentiate, .save, .resume, .answer: Frame.longestPayload
+            case .describe, .load, .run, .differentiate, .save, .readVocabulary, .resume, .answer: Frame.longestPayload
             }
         }
     }
