@@ -56,13 +56,13 @@ extension Case {
 
     /// A hyperparameter that nobody reads, or of another architecture.
     private func unknownKey() throws -> String? {
-        let declared = try DeclarationRecorder.declarations(of: ArchitectureCatalog.type(of: metadata), metadata)
         let all = Set(ArchitectureCatalog.all.map { $0.name })
         let unread = try DeclarationRecorder.unread(metadata).first
             ?? metadata.lazy.map(\.key).first { key in
                 key.split(separator: ".").first.map { $0 != architecture && all.contains(String($0)) } ?? false
             }
         guard let unread else { return nil }
+        let declared = try DeclarationRecorder.declarations(of: ArchitectureCatalog.type(of: metadata), metadata)
         let close = NearNames(of: unread, among: declared.map(\.key)).words
         return "metadata: \(unread): is no key of \(architecture)" + (close.map { "; \($0)" } ?? "")
     }

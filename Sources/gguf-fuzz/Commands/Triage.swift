@@ -30,7 +30,9 @@ struct Triage: ParsableCommand {
                     }
                 }
             } else {
-                for file in try Corpus.files([path], refusingNone: true) { triage.add(try CorpusEntry(path: file), in: file) }
+                for file in try Corpus.files([path], refusingNone: true) {
+                    triage.add(try CorpusEntry(path: file), in: file)
+                }
             }
         }
         let groups = triage.groups
