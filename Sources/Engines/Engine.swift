@@ -82,6 +82,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     /// Whether tokens that have a state beside them may be given as what another model made of them
     /// (`Drafting.states`). Absent: they may not.
     public var fusesFeatures: Bool?
+    /// What its models can be adapted by (`EngineModel.adapt(by:)`) in cases that are drawn for it. Absent: nothing.
+    public var adapters: [Adapter.Kind]?
     /// Whether it gives losses and gradients (`EngineModel.differentiate`). Absent: it does not.
     public var differentiates: Bool?
     /// Whether it reads the tokenizer of a file by itself (`Engine.readVocabulary(file:)`). Absent: it does not.
@@ -92,8 +94,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public init(
         cacheTypes: [StateType] = [.full, .half], settings: Set<Setting> = [], splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
-        takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, differentiates: Bool? = nil,
-        readsVocabularies: Bool? = nil, models: ModelDomain? = nil
+        takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, adapters: [Adapter.Kind]? = nil,
+        differentiates: Bool? = nil, readsVocabularies: Bool? = nil, models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.settings = settings
@@ -103,6 +105,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.boundsSizes = boundsSizes
         self.takesEmbeddings = takesEmbeddings
         self.fusesFeatures = fusesFeatures
+        self.adapters = adapters
         self.differentiates = differentiates
         self.readsVocabularies = readsVocabularies
         self.models = models
@@ -122,6 +125,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
             takesEmbeddings: takesEmbeddings == true && other.takesEmbeddings == true,
             fusesFeatures: fusesFeatures == true && other.fusesFeatures == true,
+            adapters: Adapter.Kind.allCases.filter { (adapters ?? []).contains($0) || (other.adapters ?? []).contains($0) },
             differentiates: differentiates == true && other.differentiates == true,
             readsVocabularies: readsVocabularies == true && other.readsVocabularies == true,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
@@ -149,6 +153,12 @@ public protocol EngineModel: AnyObject {
     ///     a gap; those that begin later have greater keys.
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
 
+    /// Takes adapters from GGUF files: scripts that run from now on are of the model with these, and no others. The files
+    /// stay as they are while the model is used.
+    /// - Throws: `Refusal` where a file is no adapter of the model, naming the key or tensor; the model is then as it was
+    ///   before it was adapted at all.
+    func adapt(by adapters: [AdapterFile]) throws
+
     /// The loss of the one batch that a script processes, after what it encodes, and its gradient: a result of one row
     /// for the loss, and then one for each tensor of the model, in their order, which has no row where the loss does
     /// not depend on it. The loss is that of `Session.loss(of:encoding:)`, and weights are differentiated as they are
@@ -162,6 +172,10 @@ public protocol EngineModel: AnyObject {
 }
 
 extension EngineModel {
+    public func adapt(by adapters: [AdapterFile]) throws {
+        if !adapters.isEmpty { throw Unsupported("adapters") }
+    }
+
     public func differentiate(_ script: Script) throws -> Transcript { throw Unsupported("gradients") }
 
     public func run(_ script: Script) throws -> Transcript { try run(script) { _ in } }

@@ -78,6 +78,15 @@ public struct Weight: Hashable, Sendable {
     /// Of distinct whole numbers: what they are below.
     public var bound = 0
 
+    public init(name: String, shape: Shape, role: Role, isOptional: Bool, layer: Int? = nil, bound: Int = 0) {
+        self.name = name
+        self.shape = shape
+        self.role = role
+        self.isOptional = isOptional
+        self.layer = layer
+        self.bound = bound
+    }
+
     /// What a weight means; the weight recipe draws it accordingly.
     public enum Role: String, Hashable, Sendable, CaseIterable {
         /// Rows looked up by token or position.

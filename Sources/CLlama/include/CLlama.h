@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 7
+#define LLAMA_BRIDGE_VERSION 8
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -56,6 +56,14 @@ struct llama_bridge_session {
     const char *key_cache_type, *value_cache_type;
     enum llama_bridge_switch flash_attention;
     bool embeddings, unified, whole_window_caches, offloads_caches, offloads_ops;
+    // Of the model, as `load_adapter` gives them, and how often each is added.
+    void *const *adapters;
+    const float *adapter_scales;
+    int adapter_count;
+    // A row for each block but the first, and the blocks after which theirs is added; NULL: none is.
+    const float *control_vector;
+    size_t control_vector_length;
+    int control_vector_width, control_vector_first, control_vector_last;
 };
 
 // Tokens; `sequences` is a set of bits, `wants_output` one byte a token. Where there are embeddings, a row a token,
@@ -84,6 +92,8 @@ struct llama_bridge {
     bool (*fits_headers)(char *difference, size_t size);
     // What this version's models and contexts can be asked for: names of `Setting`, the last NULL.
     const char *const *settings;
+    // What its contexts can be adapted by: names of `Adapter.Kind`, the last NULL.
+    const char *const *adapters;
 
     // Begins: backends are loaded, those that are libraries from `library_folder`; errors go to `log`.
     void (*start)(const char *library_folder, llama_bridge_log log);
@@ -108,6 +118,8 @@ struct llama_bridge {
     // Without its tensors; some text becomes tokens, and every token text. False: the file is refused.
     bool (*read_vocabulary)(const char *path);
     void (*free_model)(void *model);
+    // From a GGUF file; it goes with the model.
+    void *(*load_adapter)(void *model, const char *path);
     void (*save_model)(void *model, const char *path);
     int (*layer_count)(const void *model);
     bool (*has_encoder)(const void *model);

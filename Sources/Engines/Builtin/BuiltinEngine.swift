@@ -67,9 +67,9 @@ extension Refusal {
 }
 
 private final class BuiltinModel: EngineModel {
-    private let model: Model
+    private var model: Model
     private let set: DeviceSet
-    private let weights: LoadedWeights
+    private var weights: LoadedWeights
     /// The reference's session, if it did not fail: the samples of a noise floor play one script again and again, with
     /// other rounding, and its graphs are planned.
     private var kept: OpenSession?
@@ -125,6 +125,15 @@ private final class BuiltinModel: EngineModel {
         transcript.decisions = opened?.decisions.decisions ?? []
         kept = isReference && transcript.failure == nil ? opened : nil
         return transcript
+    }
+
+    func adapt(by adapters: [AdapterFile]) throws {
+        kept = nil
+        model = try model.adapted(by: [])
+        weights = LoadedWeights(model)
+        if adapters.isEmpty { return }
+        model = try Refusal.wrapping { try model.adapted(by: adapters.map { try AppliedAdapter($0) }) }
+        weights = LoadedWeights(model)
     }
 
     func save(to path: String) throws { try Data(model.savedBytes()).write(to: URL(fileURLWithPath: path)) }

@@ -1,5 +1,6 @@
 import CLlama
 import Foundation
+import Inference
 
 /// An open bridge: llama.cpp in this process.
 final class LlamaBridge: Sendable {
@@ -41,6 +42,16 @@ final class LlamaBridge: Sendable {
             settings.insert(setting)
         }
         return settings
+    }
+
+    /// What contexts of this version can be adapted by.
+    var adapters: [Adapter.Kind] {
+        var adapters: [Adapter.Kind] = []
+        while let name = functions.pointee.adapters[adapters.count] {
+            guard let kind = Adapter.Kind(rawValue: String(cString: name)) else { break }
+            adapters.append(kind)
+        }
+        return adapters
     }
 
     var version: String {

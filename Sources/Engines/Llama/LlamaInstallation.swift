@@ -119,7 +119,7 @@ public struct LlamaInstallation: Sendable {
     private var definitions: [String] {
         let text = headers.compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }.joined()
         let bridge = String(decoding: PackageResources.bridge_c, as: UTF8.self)
-        return Set(bridge.matches(of: /LLAMA_HAS_([A-Z_]+)/).map(\.1)).filter(text.contains).sorted()
+        return Set(bridge.matches(of: /LLAMA_HAS_([A-Za-z_]+)/).map(\.1)).filter(text.contains).sorted()
             .map { "-DLLAMA_HAS_\($0)" }
     }
 

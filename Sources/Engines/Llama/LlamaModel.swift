@@ -21,6 +21,9 @@ final class LlamaModel: EngineModel {
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
     private var loaded: (loading: Loading, model: UnsafeMutableRawPointer)?
+    private var adapterFiles: [AdapterFile] = []
+    /// Those of the loaded model.
+    private var adapters = LlamaAdapters()
     /// What was done in another way than asked, and why.
     private var fallbacks: [String] = []
 
@@ -78,7 +81,23 @@ final class LlamaModel: EngineModel {
         }
         guard let model else { throw Refusal(LlamaLog.shared.reason) }
         loaded = (loading, model)
+        try takeAdapters(model)
         return model
+    }
+
+    func adapt(by adapters: [AdapterFile]) throws {
+        adapterFiles = adapters
+        do {
+            if let loaded { try takeAdapters(loaded.model) }
+        } catch {
+            adapterFiles = []
+            throw error
+        }
+    }
+
+    private func takeAdapters(_ model: UnsafeMutableRawPointer) throws {
+        adapters = LlamaAdapters()
+        if !adapterFiles.isEmpty { adapters = try LlamaAdapters(adapterFiles, model, functions) }
     }
 
     private func load(_ placement: UnsafePointer<llama_bridge_placement>) throws -> UnsafeMutableRawPointer? {
@@ -127,9 +146,9 @@ final class LlamaModel: EngineModel {
         }
         let hasEmbeddings = script.steps.contains { $0.batch?.tokens.contains(where: \.isEmbedding) ?? false }
         let targetBlocks = hasEmbeddings ? targetBlocks : 1
-        var transcript = try script.play(willBegin: willBegin) { [functions] in
+        var transcript = try script.play(willBegin: willBegin) { [functions, adapters] in
             try SessionAmongOthers.open(script) {
-                try LlamaSession(model, script, functions, targetBlocks: targetBlocks)
+                try LlamaSession(model, script, adapters, functions, targetBlocks: targetBlocks)
             }
         }
         transcript.fallbacks += fallbacks

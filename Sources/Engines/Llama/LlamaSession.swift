@@ -13,10 +13,16 @@ final class LlamaSession: ScriptSession {
     private let sequences: Int
     private let hasStates: Bool
 
-    /// - Parameter targetBlocks: of whose results the context is that the model takes.
+    /// - Parameters:
+    ///   - model: as llama.cpp has loaded it.
+    ///   - script: whose options the context has.
+    ///   - adapters: of the model.
+    ///   - functions: the bridge's.
+    ///   - targetBlocks: of whose results the context is that the model takes.
     /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
     init(
-        _ model: UnsafeMutableRawPointer, _ script: Script, _ functions: UnsafePointer<llama_bridge>, targetBlocks: Int
+        _ model: UnsafeMutableRawPointer, _ script: Script, _ adapters: LlamaAdapters,
+        _ functions: UnsafePointer<llama_bridge>, targetBlocks: Int
     ) throws {
         self.functions = functions
         hasLogits = functions.pointee.has_logits(model)
@@ -51,7 +57,7 @@ final class LlamaSession: ScriptSession {
         let opened = parameters.cacheType.rawValue.withCString { keys in
             parameters.valueCacheType.rawValue.withCString { values in
                 (session.key_cache_type, session.value_cache_type) = (keys, values)
-                return functions.pointee.open(model, &session)
+                return adapters.withSession(&session) { functions.pointee.open(model, $0) }
             }
         }
         guard let opened else { throw Unsupported("a session: \(LlamaLog.shared.reason)") }

@@ -116,6 +116,7 @@ private final class WorkerModel: EngineModel {
     private let request: LoadRequest
     /// Where the worker reads the model, while that is needed.
     private let file: TemporaryFile?
+    private var adapters: [AdapterFile] = []
 
     init(_ engine: WorkerEngine, _ request: LoadRequest, _ file: TemporaryFile?) {
         self.engine = engine
@@ -133,6 +134,28 @@ private final class WorkerModel: EngineModel {
             throw Unsupported(withoutPath(unsupported.reason))
         }
         engine.loaded = self
+        if !adapters.isEmpty { try takeAdapters() }
+    }
+
+    func adapt(by adapters: [AdapterFile]) throws {
+        self.adapters = []
+        if engine.loaded !== self { try load() }
+        self.adapters = adapters
+        do {
+            try takeAdapters()
+        } catch {
+            self.adapters = []
+            throw error
+        }
+    }
+
+    private func takeAdapters() throws {
+        // Of what the engine does not know it need not be told.
+        do {
+            try engine.answer(Frame(.adapt, adapters)) { _ in }
+        } catch let refusal as Refusal {
+            throw Refusal(adapters.reduce(refusal.reason) { $0.replacing($1.path, with: "the adapter") })
+        }
     }
 
     /// The path is of this run only, and says nothing.

@@ -109,6 +109,10 @@ public enum WorkerServer {
                 let script = try request.read(Script.self)
                 let transcript = try loaded().differentiate(script)
                 return Frame(.answer, writing: transcript.write)
+            case .adapt:
+                let adapters = try request.read([AdapterFile].self)
+                try loaded().adapt(by: adapters)
+                return Frame(.answer)
             case .save:
                 let path = try request.read(String.self)
                 try loaded().save(to: path)

@@ -13,6 +13,9 @@ public struct Case: Hashable, Sendable, Codable {
     public var recipe: WeightRecipe
     /// Its placement matters to the check `placement` only; other checks put everything on one device at a time.
     public var script: Script
+    /// What the model is adapted by while the script runs, absent where that is nothing: at most one control vector, and
+    /// of the check `malformed` one LoRA adapter, whose file is what is damaged.
+    public var adapters: [Adapter]?
     /// Those under test. The reference is not among them.
     public var devices: [String]
     /// Of the check `metamorphic`: what is done to the model, beside which it is as it was; of others, the model is
@@ -20,19 +23,20 @@ public struct Case: Hashable, Sendable, Codable {
     public var transformation: Transformation?
     /// Of the check `rejects`: what is wrong with the metadata.
     public var contradiction: Contradiction?
-    /// Of the check `malformed`: what is done to the model's file, one thing after the other.
+    /// Of the check `malformed`: what is done to the file, one thing after the other.
     public var damages: [Damage]?
 
     public init(
         check: Check, metadata: Metadata, optionalTensors: [String], recipe: WeightRecipe, script: Script,
-        devices: [String], transformation: Transformation? = nil, contradiction: Contradiction? = nil,
-        damages: [Damage]? = nil
+        adapters: [Adapter]? = nil, devices: [String], transformation: Transformation? = nil,
+        contradiction: Contradiction? = nil, damages: [Damage]? = nil
     ) {
         self.check = check
         self.metadata = metadata
         self.optionalTensors = optionalTensors
         self.recipe = recipe
         self.script = script
+        self.adapters = adapters
         self.devices = devices
         self.transformation = transformation
         self.contradiction = contradiction
@@ -63,7 +67,7 @@ public struct Case: Hashable, Sendable, Codable {
         return try transformation.applied(to: source)
     }
 
-    /// The bytes of the model's file, damaged if it is to be.
+    /// The bytes of the model's file, or of the adapter's where that is damaged; damaged if it is to be.
     /// - Throws: as `source()`; `ModelError` for a damage that this model's file cannot have.
     public func file() throws -> [UInt8] {
         check == .malformed ? try damagedFile(source()).bytes : try source().bytesOfFile()
@@ -73,7 +77,8 @@ public struct Case: Hashable, Sendable, Codable {
     /// - Parameter source: as `source()` gives it.
     /// - Throws: `ModelError` for a damage that this model's file cannot have.
     func damagedFile(_ source: any TensorSource) throws -> DamagedFile {
-        try DamagedFile(source, optionalTensors: optionalTensors, damages ?? [])
+        let adapter = try adapterSources(for: source).first?.source
+        return try DamagedFile(adapter ?? source, optionalTensors: optionalTensors, damages ?? [])
     }
 }
 

@@ -37,6 +37,14 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     /// Whether tokens may be given as embeddings, which nothing permutes with the model, and which are no weights.
     var takesEmbeddings: Bool { ![.metamorphic, .gradients, .trains].contains(self) }
 
+    /// Whether its model may be adapted: not where the model itself is another one in the end.
+    var takesAdapters: Bool {
+        switch self {
+        case .agrees, .chunking, .isolation, .placement, .state, .settings, .determinism, .malformed: true
+        case .roundtrip, .loaders, .metamorphic, .rejects, .gradients, .trains: false
+        }
+    }
+
     /// Whether it asks if a model is refused, rather than what it computes.
     public var isOfRefusals: Bool { self == .rejects || self == .malformed }
 

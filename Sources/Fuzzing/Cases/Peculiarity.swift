@@ -19,13 +19,16 @@ enum Peculiarity: Hashable {
     case microBatch
     case cacheType
     case setting(Setting)
+    /// Products of low rank beside matrices of this name, without the number of a block.
+    case adapter(String)
+    case controlVector
     case damage(Damage.Kind)
 
     /// What says more of what is wrong comes first: kernels are made for types and options, and every model has sizes.
     var rank: Int {
         switch self {
         case .type, .damage: 0
-        case .cacheType: 1
+        case .cacheType, .adapter, .controlVector: 1
         case .setting(let setting): setting.declaration.rank
         case .step: 3
         case .sequences, .microBatch: 4
@@ -66,6 +69,8 @@ extension Case {
         if options.microBatch < tokens { result.append(.microBatch) }
         if options.cacheType != .full { result.append(.cacheType) }
         result += options.settings.all.map { .setting($0.setting) }
+        result += adaptedMatrices.sorted().map { .adapter($0) }
+        if isSteered { result.append(.controlVector) }
         return result + (damages ?? []).map(\.kind).uniqued.map { .damage($0) }
     }
 
@@ -87,6 +92,8 @@ extension Case {
         case .microBatch: "micro-batches"
         case .cacheType: "cache \(script.options.cacheType.rawValue)"
         case .setting(let setting): setting.feature(of: script)
+        case .adapter(let name): "adapter of \(name)"
+        case .controlVector: "control vector"
         case .damage(let kind): Damage.feature(of: kind)
         }
     }
@@ -112,6 +119,8 @@ extension Case {
         case .cacheType: "cache \(script.options.cacheType.rawValue)"
         case .setting(let setting):
             setting.declaration.words(script.options.settings[setting], script.options) ?? setting.rawValue
+        case .adapter(let name): "adapter of \(name)"
+        case .controlVector: "control vector"
         case .damage(let kind):
             (damages ?? []).filter { $0.kind == kind }.map(\.words).joined(separator: ", ")
         }
@@ -144,6 +153,8 @@ extension Case {
             case .microBatch: result.script.options.microBatch = max(64, result.tokens)
             case .cacheType: result.script.options.cacheType = .full
             case .setting(let setting): result.script.options.settings[setting] = setting.plain
+            case .adapter(let name): result.renameAdaptedMatrices { $0.withoutBlock == name ? nil : $0 }
+            case .controlVector: result.changeAdapters { $0.kind == .controlVector ? nil : $0 }
             case .damage(let kind): result.damages?.removeAll { $0.kind == kind }
             }
         }

@@ -10,6 +10,7 @@ final class LoadedCase {
         var source: (any TensorSource)?
         var trained: (any TensorSource)?
         var traits: SessionTraits?
+        var adapters: [(file: TemporaryFile, adapter: AdapterFile)]?
         var models: [ModelKey: any EngineModel] = [:]
         var transcripts: [TranscriptKey: Transcript] = [:]
     }
@@ -66,8 +67,19 @@ final class LoadedCase {
         let key = ModelKey(engine: ObjectIdentifier(engine), isInMemory: isInMemory)
         if let known = made.models[key] { return known }
         let model = try isInMemory ? engine.load(inMemory: source()) : engine.load(source())
+        if subject.adapters != nil { try model.adapt(by: adapters()) }
         made.models[key] = model
         return model
+    }
+
+    /// Those of the case, as files that stay as long as what was made for it.
+    private func adapters() throws -> [AdapterFile] {
+        let files = try made.adapters ?? subject.adapterSources(for: source()).map { adapter, source in
+            let file = try TemporaryFile(bytes: source.bytesOfFile())
+            return (file, AdapterFile(path: file.path, scale: adapter.scale, layers: adapter.layers))
+        }
+        made.adapters = files
+        return files.map(\.adapter)
     }
 
     /// What the script gives on a device.

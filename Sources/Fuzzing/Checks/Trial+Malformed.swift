@@ -7,6 +7,15 @@ extension Trial {
         let file = try TemporaryFile(bytes: damaged.bytes)
         let (inFile, inMemory) = try withExtendedLifetime(file) {
             try engine.limitingMemory(to: Self.warrantedMemory(damaged.bytes.count, engine)) {
+                if let adapter = subject.adapters?.first {
+                    let source = try loaded.source()
+                    let adapted = try transcript(damaged.meaning) {
+                        let model = try engine.load(source)
+                        try model.adapt(by: [AdapterFile(path: file.path, scale: adapter.scale)])
+                        return model
+                    }
+                    return (adapted, nil as Transcript?)
+                }
                 let inFile = try transcript(damaged.meaning) { try engine.load(file: file.path) }
                 let inMemory = try transcript(damaged.meaning) { try engine.load(fileInMemory: file.path) }
                 try readVocabulary(of: file, engine)

@@ -37,7 +37,7 @@ extension Case {
         }
         if let reason = malformedPattern { return reason }
         do {
-            if let reason = try unknownKey() ?? unknownTensor() { return reason }
+            if let reason = try unknownKey() ?? unknownTensor() ?? flawOfAdapters() { return reason }
             let bytes = try Self.weightBytes(metadata, Set(optionalTensors))
             if bytes > largest { return "metadata: " + Self.excess(bytes, "weights", largest) }
             if let objection = try objection() { return objection }

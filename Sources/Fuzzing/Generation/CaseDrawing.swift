@@ -57,6 +57,16 @@ public struct CaseDrawing: Sendable {
         var result = Case(
             check: check, metadata: drawn.metadata, optionalTensors: drawn.optionalTensors.sorted(), recipe: recipe,
             script: Script(placement: Placement(devices[0]), steps: []), devices: devices)
+        // Damaged is an adapter's file, or the model's.
+        let isOfAdapter = try check == .malformed && self.traits.adapters?.contains(.lora) ?? false
+            && choices.weighted([(false, 3), (true, 1)], like: target.map { $0.adapters != nil })
+        if let kinds = self.traits.adapters, !kinds.isEmpty, check.takesAdapters, check != .malformed || isOfAdapter {
+            let adapters = try choices.span("adapters") {
+                try Adapter.draw(
+                    &$0, AdaptableParts(drawn), kinds, isSure: isOfAdapter, like: target.map { $0.adapters ?? [] })
+            }
+            result.adapters = adapters.isEmpty ? nil : adapters
+        }
         switch check {
         case .rejects:
             result.contradiction = try choices.span("contradiction") {
@@ -71,7 +81,9 @@ public struct CaseDrawing: Sendable {
                 try Transformation.draw(&$0, among: transformations, like: target?.transformation)
             }
         case .malformed:
-            let draft = FileDraft(try result.source(), optionalTensors: result.optionalTensors)
+            let source = try result.source()
+            let adapter = try result.adapterSources(for: source).first?.source
+            let draft = FileDraft(adapter ?? source, optionalTensors: result.optionalTensors)
             result.damages = try choices.span("damages") { try Damage.draw(&$0, draft, like: target?.damages) }
         case .placement:
             let device = devices[0]

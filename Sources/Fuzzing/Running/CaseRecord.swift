@@ -55,6 +55,9 @@ extension Case {
         features += orders.filter(\.isQuestion).map { "question \($0.rawValue)" }
         let largest = batches.map { min($0.count, options.microBatch) }.max() ?? 0
         if largest > 64 { features.append("more than 64 tokens at once") }
+        features += adaptedMatrices.map { "adapter of \($0)" }
+        if isSteered { features.append("control vector") }
+        if (adapters ?? []).count(where: { $0.kind == .lora }) > 1 { features.append("several adapters") }
         if let transformation { features.append("transformation \(transformation.kind.rawValue)") }
         if let contradiction { features.append("contradiction \(contradiction.kind.rawValue)") }
         features += Set((damages ?? []).map(\.kind)).map { Damage.feature(of: $0) }

@@ -7,7 +7,17 @@ extension Case {
     public func isSimpler(than other: Case) -> Bool { size.lexicographicallyPrecedes(other.size) }
 
     private var size: [Int] {
-        [damages?.count ?? 0, layers, tokens, script.steps.count, metadata.count + optionalTensors.count]
+        [damages?.count ?? 0, layers, tokens, script.steps.count, metadata.count + optionalTensors.count + additions]
+    }
+
+    /// What adapters add, counted by the places where they add it.
+    private var additions: Int {
+        (adapters ?? []).reduce(0) { sum, adapter in
+            switch adapter {
+            case .lora(let lora): sum + lora.tensors.count
+            case .controlVector(let vector): sum + 1 + vector.last - vector.first
+            }
+        }
     }
 
     /// The same, and of two of one size: what is plainer in the end.
@@ -24,7 +34,19 @@ extension Case {
             departures, distance(options.context, plain.context),
             distance(options.microBatch, plain.microBatch), script.steps.reduce(0) { $0 + $1.magnitude },
             Int(clamping: recipe.seed), Int(clamping: transformation?.seed ?? 0),
+            (adapters ?? []).reduce(0) { $0 + $1.departures },
         ]
+    }
+}
+
+extension Adapter {
+    /// How many of its numbers are not the plainest.
+    fileprivate var departures: Int {
+        switch self {
+        case .lora(let lora):
+            [lora.rank != 1, lora.alpha != 1, lora.scale != 1, lora.type != .f32, lora.seed != 0].count { $0 }
+        case .controlVector(let vector): [vector.scale != 1, vector.seed != 0].count { $0 }
+        }
     }
 }
 

@@ -77,7 +77,7 @@ extension Case {
         return check == target.check && recipe == target.recipe && script.steps == target.script.steps
             && (target.transformation == nil || transformation == target.transformation)
             && (target.contradiction == nil || contradiction == target.contradiction)
-            && (target.damages == nil || damages == target.damages)
+            && (target.damages == nil || damages == target.damages) && adapters == target.adapters
             && (mine.context, mine.sequences, mine.microBatch) == (other.context, other.sequences, other.microBatch)
             && mine.cacheType == other.cacheType && mine.settings == other.settings
             && (check != .placement || script.placement == target.script.placement)

@@ -39,7 +39,7 @@ extension Case {
                 result.metadata[key] = MetadataArray(elements).map(MetadataValue.array)
             }
         }
-        result.optionalTensors = optionalTensors.compactMap { name in
+        func renamed(_ name: String) -> String? {
             var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
             // The blocks of a head that decides are none of these.
             guard let place = parts.firstIndex(of: "blk"), place + 1 < parts.count,
@@ -50,7 +50,15 @@ extension Case {
             if number == layer { return nil }
             if number > layer { parts[place + 1] = "\(number - 1)" }
             return parts.joined(separator: ".")
-        }.sorted()
+        }
+        result.optionalTensors = optionalTensors.compactMap(renamed).sorted()
+        result.renameAdaptedMatrices(renamed)
+        result.changeAdapters { adapter in
+            guard case .controlVector(var vector) = adapter else { return adapter }
+            if vector.last >= layer { vector.last -= 1 }
+            if vector.first > layer { vector.first -= 1 }
+            return vector.last < max(1, vector.first) ? nil : .controlVector(vector)
+        }
         result.script.placement.limit(to: layers - 1)
         return result
     }

@@ -12,6 +12,7 @@ extension CaseSearch {
             result.damages?.removeSubrange(part)
             return result
         }
+        simplifyAdapters()
         cutScript()
         removeSequences()
         joinBatches()
@@ -22,7 +23,7 @@ extension CaseSearch {
     }
 
     @discardableResult
-    private mutating func edit(_ change: (inout Case) -> Void) -> Bool {
+    mutating func edit(_ change: (inout Case) -> Void) -> Bool {
         var candidate = best
         change(&candidate)
         return candidate != best && attempt(candidate)

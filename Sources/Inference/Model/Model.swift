@@ -12,6 +12,7 @@ public final class Model: Sendable {
     public let weights: [Weight]
     private let tensors: [String: TensorInfo]
     private let optional: OptionalTensors
+    private let adapters: ModelAdapters?
     private let graphs = GraphCache()
 
     public var metadata: Metadata { source.metadata }
@@ -20,6 +21,7 @@ public final class Model: Sendable {
     ///   than the metadata asks for, or used by no graph of the model: its meaning would be lost.
     public init(_ source: any TensorSource) throws {
         self.source = source
+        adapters = nil
         let tensors = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
         self.tensors = tensors
         let optional = OptionalTensors.of(source.tensors)
@@ -34,6 +36,25 @@ public final class Model: Sendable {
         }
         for weight in weights { try Self.check(tensors[weight.name], against: weight) }
         try Self.refuseUnused(source.tensors, of: Swift.type(of: architecture), weights)
+    }
+
+    /// The model with what adapters add to it, and nothing of what others may have added to this one.
+    /// - Throws: `ModelError` that names the key or tensor for what is no adapter of the model, `GraphError` for one that
+    ///   adds to what is more than a matrix, or where there is no residual stream.
+    public func adapted(by adapters: [AppliedAdapter]) throws -> Model { try Model(self, adapters) }
+
+    private init(_ base: Model, _ adapters: [AppliedAdapter]) throws {
+        source = base.source
+        architecture = base.architecture
+        weights = base.weights
+        tensors = base.tensors
+        optional = base.optional
+        let adapters = try adapters.isEmpty ? nil : ModelAdapters(adapters, of: base)
+        self.adapters = adapters
+        guard let adapters else { return }
+        for stage in architecture.traits.stages {
+            _ = try base.graph(.inventory(stage)).adapted(by: adapters.adaptation)
+        }
     }
 
     /// - Throws: as `init`, for tensors that the model that its metadata describes makes no use of. None need be there.
@@ -63,19 +84,25 @@ public final class Model: Sendable {
         }
     }
 
-    public func type(of weight: Weight) -> TensorType { tensors[weight.name]?.type ?? .f32 }
+    public func type(of weight: Weight) -> TensorType {
+        tensors[weight.name]?.type ?? adapters?.tensors[weight.name]?.info.type ?? .f32
+    }
 
     /// A weight's elements, in the shape that graphs know it by.
     public func data(of weight: Weight) throws -> TensorData {
-        guard let tensor = tensors[weight.name] else { throw ModelError(subject: weight.name, reason: "is missing") }
-        var data = try source.data(of: tensor)
+        let found = tensors[weight.name].map { (source: source, info: $0) } ?? adapters?.tensors[weight.name]
+        guard let found else { throw ModelError(subject: weight.name, reason: "is missing") }
+        var data = try found.source.data(of: found.info)
         data.shape = weight.shape
         return data
     }
 
     /// The graph of one batch, the same for every session.
     func graph(_ batch: BatchShape) throws -> Graph {
-        try graphs.graph(batch) { try architecture.graph(batch, optional.contains) }
+        try graphs.graph(batch) {
+            let graph = try architecture.graph(batch, optional.contains)
+            return try adapters.map { try graph.adapted(by: $0.adaptation) } ?? graph
+        }
     }
 
     private final class GraphCache: @unchecked Sendable {

@@ -26,6 +26,24 @@ static const char *const settings[] = {
     NULL,
 };
 
+// A function that loads them without one that sets them is of no use.
+#if defined(LLAMA_HAS_llama_set_adapters_lora) || defined(LLAMA_HAS_llama_set_adapter_lora)
+#define HAS_LORA
+#endif
+#if defined(LLAMA_HAS_llama_set_adapter_cvec) || defined(LLAMA_HAS_llama_apply_adapter_cvec)
+#define HAS_CONTROL_VECTORS
+#endif
+
+static const char *const adapters[] = {
+#ifdef HAS_LORA
+    "lora",
+#endif
+#ifdef HAS_CONTROL_VECTORS
+    "controlVector",
+#endif
+    NULL,
+};
+
 // Layout
 //
 // Where the headers are of another version than the library, most of its API works all the same, and structures are
@@ -339,6 +357,16 @@ static bool read_vocabulary(const char *path) {
 }
 
 static void free_model(void *model) { llama_model_free(model); }
+
+static void *load_adapter(void *model, const char *path) {
+#ifdef HAS_LORA
+    return llama_adapter_lora_init(model, path);
+#else
+    write_log("there are no adapters\n");
+    return NULL;
+#endif
+}
+
 static void save_model(void *model, const char *path) { llama_model_save_to_file(model, path); }
 static int layer_count(const void *model) { return llama_model_n_layer(model); }
 
@@ -418,6 +446,39 @@ static enum ggml_type type_named(const char *name) {
     return GGML_TYPE_COUNT;
 }
 
+// False: what is asked for is refused; the log says why, or there is no such function.
+static bool adapt(struct llama_context *context, const struct llama_bridge_session *session) {
+    int status = 0;
+    if (session->adapter_count > 0) {
+#if defined(LLAMA_HAS_llama_set_adapters_lora)
+        status = llama_set_adapters_lora(
+            context, (struct llama_adapter_lora **)session->adapters, (size_t)session->adapter_count,
+            (float *)session->adapter_scales
+        );
+#elif defined(HAS_LORA)
+        for (int i = 0; i < session->adapter_count && status == 0; i++) {
+            status = llama_set_adapter_lora(context, session->adapters[i], session->adapter_scales[i]);
+        }
+#else
+        return false;
+#endif
+    }
+    if (status != 0 || session->control_vector == NULL) return status == 0;
+#if defined(LLAMA_HAS_llama_set_adapter_cvec)
+#define SET_CONTROL_VECTOR llama_set_adapter_cvec
+#elif defined(HAS_CONTROL_VECTORS)
+#define SET_CONTROL_VECTOR llama_apply_adapter_cvec
+#endif
+#ifdef SET_CONTROL_VECTOR
+    return SET_CONTROL_VECTOR(
+               context, session->control_vector, session->control_vector_length, session->control_vector_width,
+               session->control_vector_first, session->control_vector_last
+           ) == 0;
+#else
+    return false;
+#endif
+}
+
 static void *open_context(void *model, const struct llama_bridge_session *session) {
     struct llama_context_params parameters = llama_context_default_params();
     parameters.n_ctx = session->context;
@@ -441,6 +502,11 @@ static void *open_context(void *model, const struct llama_bridge_session *sessio
     parameters.offload_kqv = session->offloads_caches;
     parameters.op_offload = session->offloads_ops;
     struct llama_context *context = llama_init_from_model(model, parameters);
+    if (context != NULL && !adapt(context, session)) {
+        write_log("the context cannot be adapted\n");
+        llama_free(context);
+        return NULL;
+    }
     // Where its metadata do not say, who runs it does.
     if (context != NULL && takes_context(model)) llama_set_causal_attn(context, is_causal(model));
     return context;
@@ -628,6 +694,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .headers = LLAMA_BRIDGE_HEADERS,
     .fits_headers = fits_headers,
     .settings = settings,
+    .adapters = adapters,
     .start = start,
     .ggml_version = ggml_version,
     .ggml_commit = ggml_commit,
@@ -639,6 +706,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .load_file = load_file,
     .read_vocabulary = read_vocabulary,
     .free_model = free_model,
+    .load_adapter = load_adapter,
     .save_model = save_model,
     .layer_count = layer_count,
     .has_encoder = has_encoder,
