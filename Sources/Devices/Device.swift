@@ -51,12 +51,13 @@ public enum StateType: String, Hashable, Sendable, CaseIterable, Codable {
     /// of a block lies is the engine's own affair; the noise floor has its size.
     case bfloat = "bf16"
     case q8_0, q5_1, q5_0, q4_1, q4_0
+    case iq4_NL = "iq4_nl"
 
     /// Elements that are kept together.
     public var blockSize: Int {
         switch self {
         case .full, .half, .bfloat: 1
-        case .q8_0, .q5_1, .q5_0, .q4_1, .q4_0: 32
+        case .q8_0, .q5_1, .q5_0, .q4_1, .q4_0, .iq4_NL: 32
         }
     }
 

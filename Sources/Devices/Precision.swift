@@ -230,6 +230,7 @@ extension StateType {
         case .q5_0: .q5_0
         case .q4_1: .q4_1
         case .q4_0: .q4_0
+        case .iq4_NL: .iq4_NL
         }
     }
 }

@@ -15,6 +15,10 @@ public enum Setting: String, Hashable, Sendable, CaseIterable, Codable, CodingKe
     case reading
     /// Whether the elements of tensors are looked at when they are loaded.
     case checksTensors
+    /// Into how many files the model is split.
+    case parts
+    /// Which key has another value in the file, where the model's own overrides it.
+    case overriddenKey
     // Of a session:
     /// What values are cached in, if not in what keys are.
     case valueCacheType
@@ -28,6 +32,10 @@ public enum Setting: String, Hashable, Sendable, CaseIterable, Codable, CodingKe
     case offloadsCaches
     /// Whether ops with weights that are in main memory may be computed by a device that is offloaded to.
     case offloadsOps
+    /// The base and the scale of the rotation's frequencies are the session's, where the file has others.
+    case givenRotation
+    /// How embeddings become one is the session's to say, where the file says otherwise.
+    case givenPooling
     /// Tokens that may be submitted at once, as a multiple of those that are.
     case batchRoom
     /// Threads that compute a single token.
@@ -117,6 +125,14 @@ extension Setting {
                 value == .name("mapped") ? nil : "\(value) from the file"
             }
         case .checksTensors: .flag(false, rarely: 15, "tensors checked")
+        case .parts:
+            Declaration(
+                [(.number(1), 40), (.number(2), 1), (.number(3), 1)], numbers: 1...99, feature: "split files"
+            ) { value, _ in value == .number(1) ? nil : "\(value) files" }
+        case .overriddenKey:
+            Declaration(
+                [(.number(0), 400)] + (1...20).map { (.number($0), 1) }, numbers: 0...1024, feature: "key overridden"
+            ) { value, _ in value == .number(0) ? nil : "override of key \(value)" }
         case .valueCacheType:
             Declaration(
                 [(.name("as keys"), 24)] + StateType.allCases.map { (.name($0.rawValue), $0.isNative ? 3 : 1) }, rank: 1
@@ -141,6 +157,13 @@ extension Setting {
         case .wholeWindowCaches: .flag(false, rarely: 4, "whole caches of windows") { traits, _ in traits.hasWindows }
         case .offloadsCaches: .flag(true, rarely: 15, "caches in main memory") { traits, _ in traits.hasCache }
         case .offloadsOps: .flag(true, rarely: 15, "ops in main memory")
+        case .givenRotation:
+            // The bases of layers with a window follow from that of the file.
+            .flag(false, rarely: 15, "rotation of the session") { traits, _ in !traits.hasWindows }
+        case .givenPooling:
+            .flag(false, rarely: 3, "pooling of the session") { traits, _ in
+                [.mean, .cls, .last].contains(traits.traits.pooling)
+            }
         case .batchRoom:
             Declaration([(.number(1), 20), (.number(2), 1), (.number(5), 1)], numbers: 1...64, feature: "room in batches") {
                 value, _ in value == .number(1) ? nil : "room for \(value) times a batch"

@@ -12,9 +12,9 @@ public struct GGUFParts: Sendable {
     /// Of all parts.
     public var tensors: [TensorDescription] { files.flatMap(\.tensors) }
 
-    static let numberKey = "split.no"
-    static let countKey = "split.count"
-    static let tensorCountKey = "split.tensors.count"
+    public static let numberKey = "split.no"
+    public static let countKey = "split.count"
+    public static let tensorCountKey = "split.tensors.count"
 
     /// A model in one file.
     public init(_ file: GGUFFile) {

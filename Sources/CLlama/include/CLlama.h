@@ -25,6 +25,17 @@ struct llama_bridge_device {
     bool is_offload_target;
 };
 
+enum llama_bridge_kind { LLAMA_BRIDGE_INTEGER, LLAMA_BRIDGE_REAL, LLAMA_BRIDGE_BOOLEAN };
+
+// The value that a key of metadata has, whatever the file says.
+struct llama_bridge_override {
+    const char *key;
+    enum llama_bridge_kind kind;
+    // Of a boolean 0 or 1.
+    int64_t integer;
+    double real;
+};
+
 enum llama_bridge_split { LLAMA_BRIDGE_SPLIT_LAYERS, LLAMA_BRIDGE_SPLIT_ROWS, LLAMA_BRIDGE_SPLIT_TENSORS };
 
 // Where the tensors of a model go, and how it is loaded.
@@ -44,6 +55,8 @@ struct llama_bridge_placement {
     bool repacked, checks_tensors;
     // A file is `mapped`, `read` or read past the system's cache, `direct`.
     const char *reading;
+    const struct llama_bridge_override *overrides;
+    int override_count;
 };
 
 enum llama_bridge_switch { LLAMA_BRIDGE_OFF, LLAMA_BRIDGE_ON, LLAMA_BRIDGE_AUTO };
@@ -56,6 +69,10 @@ struct llama_bridge_session {
     const char *key_cache_type, *value_cache_type;
     enum llama_bridge_switch flash_attention;
     bool embeddings, unified, whole_window_caches, offloads_caches, offloads_ops;
+    // Of the rotation's frequencies; 0: as the file says.
+    float rotation_base, rotation_scale;
+    // llama.cpp's number of it; below 0: as the file says.
+    int pooling;
     // Of the model, as `load_adapter` gives them, and how often each is added.
     void *const *adapters;
     const float *adapter_scales;
@@ -115,6 +132,8 @@ struct llama_bridge {
         const void *file, size_t size, const struct llama_bridge_placement *placement, char *missing,
         size_t missing_size);
     void *(*load_file)(const char *path, const struct llama_bridge_placement *placement);
+    // From the files into which it is split, in their order.
+    void *(*load_parts)(const char *const *paths, int count, const struct llama_bridge_placement *placement);
     // Without its tensors; some text becomes tokens, and every token text. False: the file is refused.
     bool (*read_vocabulary)(const char *path);
     void (*free_model)(void *model);

@@ -15,7 +15,7 @@ extension ReferenceOps {
             switch state.type {
             case .full: cell.update(from: row, count: length)
             case .half: for i in 0..<length { cell[i] = rounder.half(row[i]) }
-            case .bfloat, .q8_0, .q5_1, .q5_0, .q4_1, .q4_0:
+            case .bfloat, .q8_0, .q5_1, .q5_0, .q4_1, .q4_0, .iq4_NL:
                 cell.update(from: row, count: length)
                 rounder.stored(cell, count: length, as: state.type)
             }

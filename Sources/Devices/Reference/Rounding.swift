@@ -244,6 +244,8 @@ final class Rounder {
         case .q8_0: blocks(row, count, of: 32, levels: 127)
         case .q5_1, .q5_0: blocks(row, count, of: 32, levels: 15)
         case .q4_1, .q4_0: blocks(row, count, of: 32, levels: 7)
+        // Its levels lie further apart towards the ends, and reach less far on one side than on the other.
+        case .iq4_NL: blocks(row, count, of: 32, levels: 4)
         }
     }
 

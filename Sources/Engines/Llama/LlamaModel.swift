@@ -21,6 +21,8 @@ final class LlamaModel: EngineModel {
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
     private var loaded: (loading: Loading, model: UnsafeMutableRawPointer)?
+    /// Those that the loaded model may map, where they are others than the model's own.
+    private var files: [TemporaryFile] = []
     private var adapterFiles: [AdapterFile] = []
     /// Those of the loaded model.
     private var adapters = LlamaAdapters()
@@ -43,6 +45,7 @@ final class LlamaModel: EngineModel {
     private func free() {
         if let loaded { functions.pointee.free_model(loaded.model) }
         loaded = nil
+        files = []
     }
 
     /// How a model is loaded: scripts that differ in this cannot share it.
@@ -51,11 +54,16 @@ final class LlamaModel: EngineModel {
         var isRepacked = false
         var reading = "mapped"
         var checksTensors = false
+        var parts = 1
+        var given = LlamaGivenValues()
 
         init(_ placement: Placement) { self.placement = placement }
 
-        init(_ script: Script) {
+        /// - Parameter metadata: the model's, asked for only if they are needed.
+        init(_ script: Script, _ metadata: () -> Metadata?) {
             placement = script.placement
+            parts = script.options.settings[.parts].number
+            given = LlamaGivenValues(script.options.settings, metadata)
             isRepacked = script.options.settings[.repackedWeights].flag
             reading = script.options.settings[.reading].description
             checksTensors = script.options.settings[.checksTensors].flag
@@ -72,11 +80,15 @@ final class LlamaModel: EngineModel {
         LlamaLog.shared.clear()
         let model = try offloading.withBridgePlacement { placement in
             try loading.reading.withCString { reading in
-                var placement = placement.pointee
-                placement.repacked = loading.isRepacked
-                placement.checks_tensors = loading.checksTensors
-                placement.reading = reading
-                return try load(&placement)
+                try loading.given.withOverrides { overrides in
+                    var placement = placement.pointee
+                    placement.repacked = loading.isRepacked
+                    placement.checks_tensors = loading.checksTensors
+                    placement.reading = reading
+                    placement.overrides = overrides.baseAddress
+                    placement.override_count = Int32(overrides.count)
+                    return try load(loading, &placement)
+                }
             }
         }
         guard let model else { throw Refusal(LlamaLog.shared.reason) }
@@ -100,10 +112,26 @@ final class LlamaModel: EngineModel {
         if !adapterFiles.isEmpty { adapters = try LlamaAdapters(adapterFiles, model, functions) }
     }
 
-    private func load(_ placement: UnsafePointer<llama_bridge_placement>) throws -> UnsafeMutableRawPointer? {
+    /// Values are given, and files split, of models that are made for it: of others there is one file.
+    private func load(
+        _ loading: Loading, _ placement: UnsafePointer<llama_bridge_placement>
+    ) throws -> UnsafeMutableRawPointer? {
         switch origin {
         case .file(let path): return functions.pointee.load_file(path, placement)
-        case .temporaryFile(let file): return functions.pointee.load_file(file.path, placement)
+        case .temporaryFile(let file) where loading.parts == 1 && loading.given.stored.isEmpty:
+            return functions.pointee.load_file(file.path, placement)
+        case .temporaryFile(let file):
+            let source = RetoldSource(try FileSource(path: file.path), loading.given.stored)
+            if loading.parts == 1 {
+                files = [try TemporaryFile(bytes: source.bytesOfFile())]
+                return functions.pointee.load_file(files[0].path, placement)
+            }
+            files = try source.bytesOfParts(loading.parts).map { try TemporaryFile(bytes: $0) }
+            let paths = files.map { strdup($0.path) }
+            defer { paths.forEach { Foundation.free($0) } }
+            return paths.map { UnsafePointer($0) }.withUnsafeBufferPointer {
+                functions.pointee.load_parts($0.baseAddress, Int32($0.count), placement)
+            }
         case .bytes(let bytes):
             // Without all of its tensors it would be none.
             var missing = [CChar](repeating: 0, count: 256)
@@ -133,22 +161,23 @@ final class LlamaModel: EngineModel {
                 origin = .temporaryFile(try TemporaryFile(bytes: source.bytesOfFile()))
             }
             LlamaLog.shared.clear()
-            return try load(placement)
+            return try load(loading, placement)
         }
     }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
         let model: UnsafeMutableRawPointer
         do {
-            model = try load(Loading(script))
+            model = try load(Loading(script, metadata))
         } catch let refusal as Refusal {
             throw Unsupported("\(script.placement): \(refusal.reason)")
         }
         let hasEmbeddings = script.steps.contains { $0.batch?.tokens.contains(where: \.isEmbedding) ?? false }
         let targetBlocks = hasEmbeddings ? targetBlocks : 1
+        let given = LlamaGivenValues(script.options.settings, metadata)
         var transcript = try script.play(willBegin: willBegin) { [functions, adapters] in
             try SessionAmongOthers.open(script) {
-                try LlamaSession(model, script, adapters, functions, targetBlocks: targetBlocks)
+                try LlamaSession(model, script, given, adapters, functions, targetBlocks: targetBlocks)
             }
         }
         transcript.fallbacks += fallbacks

@@ -16,12 +16,13 @@ final class LlamaSession: ScriptSession {
     /// - Parameters:
     ///   - model: as llama.cpp has loaded it.
     ///   - script: whose options the context has.
+    ///   - given: values of the model that the file does not say.
     ///   - adapters: of the model.
     ///   - functions: the bridge's.
     ///   - targetBlocks: of whose results the context is that the model takes.
     /// - Throws: `Unsupported` in llama.cpp's words where it does not open such a context.
     init(
-        _ model: UnsafeMutableRawPointer, _ script: Script, _ adapters: LlamaAdapters,
+        _ model: UnsafeMutableRawPointer, _ script: Script, _ given: LlamaGivenValues, _ adapters: LlamaAdapters,
         _ functions: UnsafePointer<llama_bridge>, targetBlocks: Int
     ) throws {
         self.functions = functions
@@ -53,6 +54,9 @@ final class LlamaSession: ScriptSession {
         session.offloads_ops = parameters.offloadsOps
         session.embeddings = parameters.embeddings
         session.unified = parameters.unified
+        session.rotation_base = given.rotationBase ?? 0
+        session.rotation_scale = given.rotationScale ?? 0
+        session.pooling = Int32(given.pooling ?? -1)
         LlamaLog.shared.clear()
         let opened = parameters.cacheType.rawValue.withCString { keys in
             parameters.valueCacheType.rawValue.withCString { values in

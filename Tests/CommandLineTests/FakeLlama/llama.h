@@ -83,6 +83,18 @@ struct llama_model_tensor_buft_override {
     ggml_backend_buffer_type_t buft;
 };
 typedef void (*llama_model_set_tensor_data_t)(struct ggml_tensor *tensor, void *data);
+enum llama_model_kv_override_type {
+    LLAMA_KV_OVERRIDE_TYPE_INT,
+    LLAMA_KV_OVERRIDE_TYPE_FLOAT,
+    LLAMA_KV_OVERRIDE_TYPE_BOOL,
+};
+struct llama_model_kv_override {
+    enum llama_model_kv_override_type tag;
+    char key[128];
+    int64_t val_i64;
+    double val_f64;
+    bool val_bool;
+};
 struct llama_model_params {
     ggml_backend_dev_t *devices;
     const struct llama_model_tensor_buft_override *tensor_buft_overrides;
@@ -90,6 +102,7 @@ struct llama_model_params {
     enum llama_split_mode split_mode;
     int32_t main_gpu;
     const float *tensor_split;
+    const struct llama_model_kv_override *kv_overrides;
     bool vocab_only;
     bool check_tensors;
     bool use_extra_bufts;
@@ -149,6 +162,7 @@ struct llama_context_params {
     enum llama_pooling_type pooling_type;
     enum llama_flash_attn_type flash_attn_type;
     float rope_freq_base;
+    float rope_freq_scale;
     float yarn_ext_factor;
     enum ggml_type type_k;
     enum ggml_type type_v;

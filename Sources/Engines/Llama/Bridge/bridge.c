@@ -20,6 +20,10 @@
 static const char *const settings[] = {
     "repackedWeights", "checksTensors", "valueCacheType", "flashAttention", "unifiedCache", "wholeWindowCaches",
     "offloadsCaches",  "offloadsOps",   "batchRoom",      "threads",        "batchThreads", "outputAccess",
+    "overriddenKey",   "givenRotation", "givenPooling",
+#ifdef LLAMA_HAS_llama_model_load_from_splits
+    "parts",
+#endif
 #ifdef LLAMA_HAS_LLAMA_LOAD_MODE_DIRECT_IO
     "reading",
 #endif
@@ -216,6 +220,7 @@ struct parameters {
     ggml_backend_dev_t *devices;
     struct llama_model_tensor_buft_override *overrides;
     float *parts;
+    struct llama_model_kv_override *values;
 };
 
 static struct parameters parameters_of(const struct llama_bridge_placement *placement) {
@@ -224,6 +229,28 @@ static struct parameters parameters_of(const struct llama_bridge_placement *plac
     result.devices = calloc(device_count + 1, sizeof *result.devices);
     result.overrides = calloc(pattern_count + 1, sizeof *result.overrides);
     result.parts = calloc(llama_max_devices() + 1, sizeof *result.parts);
+    result.values = calloc((size_t)placement->override_count + 1, sizeof *result.values);
+    for (int i = 0; i < placement->override_count; i++) {
+        const struct llama_bridge_override *override = &placement->overrides[i];
+        struct llama_model_kv_override *value = &result.values[i];
+        snprintf(value->key, sizeof value->key, "%s", override->key);
+        switch (override->kind) {
+        case LLAMA_BRIDGE_INTEGER:
+            value->tag = LLAMA_KV_OVERRIDE_TYPE_INT;
+            value->val_i64 = override->integer;
+            break;
+        case LLAMA_BRIDGE_REAL:
+            value->tag = LLAMA_KV_OVERRIDE_TYPE_FLOAT;
+            value->val_f64 = override->real;
+            break;
+        case LLAMA_BRIDGE_BOOLEAN:
+            value->tag = LLAMA_KV_OVERRIDE_TYPE_BOOL;
+            value->val_bool = override->integer != 0;
+            break;
+        }
+    }
+    // The last has no key.
+    if (placement->override_count > 0) result.model.kv_overrides = result.values;
     for (size_t i = 0; i < device_count; i++) {
         result.devices[i] = ggml_backend_dev_get((size_t)placement->devices[i]);
         if (i < llama_max_devices()) result.parts[i] = placement->parts[i];
@@ -254,6 +281,7 @@ static void free_parameters(struct parameters *parameters) {
     free(parameters->devices);
     free(parameters->overrides);
     free(parameters->parts);
+    free(parameters->values);
 }
 
 struct source {
@@ -330,6 +358,18 @@ static void *load_file(const char *path, const struct llama_bridge_placement *pl
     void *model = llama_model_load_from_file(path, parameters.model);
     free_parameters(&parameters);
     return model;
+}
+
+static void *load_parts(const char *const *paths, int count, const struct llama_bridge_placement *placement) {
+#ifdef LLAMA_HAS_llama_model_load_from_splits
+    struct parameters parameters = parameters_of(placement);
+    void *model = llama_model_load_from_splits((const char **)paths, (size_t)count, parameters.model);
+    free_parameters(&parameters);
+    return model;
+#else
+    write_log("there are no files that are split\n");
+    return NULL;
+#endif
 }
 
 static bool read_vocabulary(const char *path) {
@@ -501,6 +541,9 @@ static void *open_context(void *model, const struct llama_bridge_session *sessio
     parameters.swa_full = session->whole_window_caches;
     parameters.offload_kqv = session->offloads_caches;
     parameters.op_offload = session->offloads_ops;
+    parameters.rope_freq_base = session->rotation_base;
+    parameters.rope_freq_scale = session->rotation_scale;
+    if (session->pooling >= 0) parameters.pooling_type = (enum llama_pooling_type)session->pooling;
     struct llama_context *context = llama_init_from_model(model, parameters);
     if (context != NULL && !adapt(context, session)) {
         write_log("the context cannot be adapted\n");
@@ -704,6 +747,7 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .device = device,
     .load_memory = load_memory,
     .load_file = load_file,
+    .load_parts = load_parts,
     .read_vocabulary = read_vocabulary,
     .free_model = free_model,
     .load_adapter = load_adapter,
