@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Of this table: a bridge of another version is compiled anew.
-#define LLAMA_BRIDGE_VERSION 7
+#define LLAMA_BRIDGE_VERSION 8
 #define LLAMA_BRIDGE_ENTRY "llama_bridge_table"
 
 // A ggml device.
@@ -107,6 +107,13 @@ struct llama_bridge {
     void *(*load_file)(const char *path, const struct llama_bridge_placement *placement);
     // Without its tensors; some text becomes tokens, and every token text. False: the file is refused.
     bool (*read_vocabulary)(const char *path);
+    // Without its tensors: only its tokenizer can be used, if it has one.
+    void *(*load_vocabulary)(const char *path);
+    bool (*has_tokenizer)(const void *model);
+    // The number of a text's tokens, whose ids go to `ids`, of room for `size`; where there are more, it is negative, or
+    // INT32_MIN if no integer says it.
+    int (*tokenize)(
+        const void *model, const char *text, int length, bool add_special, bool parse_special, int32_t *ids, int size);
     void (*free_model)(void *model);
     void (*save_model)(void *model, const char *path);
     int (*layer_count)(const void *model);

@@ -10,6 +10,7 @@ struct Frame {
         case differentiate = "g"
         case save = "s"
         case readVocabulary = "v"
+        case tokenize = "t"
         /// What has been sent up to here was for the process that died.
         case resume = "c"
         // Of the worker.
@@ -31,7 +32,8 @@ struct Frame {
         var longestPayload: Int {
             switch self {
             case .refused, .unsupported, .error, .begin, .stack, .process, .death: 1 << 20
-            case .describe, .load, .run, .differentiate, .save, .readVocabulary, .resume, .answer: Frame.longestPayload
+            case .describe, .load, .run, .differentiate, .save, .readVocabulary, .tokenize, .resume, .answer:
+                Frame.longestPayload
             }
         }
     }

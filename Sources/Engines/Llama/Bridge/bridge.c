@@ -314,13 +314,29 @@ static void *load_file(const char *path, const struct llama_bridge_placement *pl
     return model;
 }
 
-static bool read_vocabulary(const char *path) {
+static void *load_vocabulary(const char *path) {
     struct llama_model_params parameters = llama_model_default_params();
     parameters.vocab_only = true;
-    struct llama_model *model = llama_model_load_from_file(path, parameters);
+    return llama_model_load_from_file(path, parameters);
+}
+
+static bool has_tokenizer(const void *model) {
+    return llama_vocab_type(llama_model_get_vocab(model)) != LLAMA_VOCAB_TYPE_NONE;
+}
+
+static int tokenize(
+    const void *model, const char *text, int length, bool add_special, bool parse_special, int32_t *ids, int size
+) {
+    return llama_tokenize(
+        llama_model_get_vocab(model), text == NULL ? "" : text, length, ids, size, add_special, parse_special
+    );
+}
+
+static bool read_vocabulary(const char *path) {
+    struct llama_model *model = load_vocabulary(path);
     if (model == NULL) return false;
     const struct llama_vocab *vocabulary = llama_model_get_vocab(model);
-    if (llama_vocab_type(vocabulary) != LLAMA_VOCAB_TYPE_NONE) {
+    if (has_tokenizer(model)) {
         llama_token tokens[256];
         char piece[1024];
         for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
@@ -638,6 +654,9 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .load_memory = load_memory,
     .load_file = load_file,
     .read_vocabulary = read_vocabulary,
+    .load_vocabulary = load_vocabulary,
+    .has_tokenizer = has_tokenizer,
+    .tokenize = tokenize,
     .free_model = free_model,
     .save_model = save_model,
     .layer_count = layer_count,
