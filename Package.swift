@@ -45,14 +45,15 @@ let package = Package(
         .target(
             name: "Engines",
             dependencies: [
-                "Inference", "Faults", "Devices", "Architectures", "GGUF", "CLlama", "CSystem", "COpenSSL",
+                "Inference", "Faults", "Devices", "Architectures", "Tokenizers", "GGUF", "CLlama", "CSystem", "COpenSSL",
             ],
             // Compiled on the user's machine, against the headers of the llama.cpp under test.
             resources: [.embedInCode("Llama/Bridge/bridge.c"), .embedInCode("Llama/Bridge/CLlama.h")]),
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "GGUF", "PropertyTesting",
+                "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "Tokenizers", "GGUF",
+                "PropertyTesting",
             ]),
         .executableTarget(
             name: "gguf-fuzz",
@@ -90,7 +91,8 @@ let package = Package(
         .testTarget(
             name: "FuzzingTests",
             dependencies: [
-                "Fuzzing", "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "GGUF", "PropertyTesting",
+                "Fuzzing", "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "Tokenizers",
+                "GGUF", "PropertyTesting",
             ]),
         // The fuzz suite: every file of the corpus, and random cases of every architecture.
         .testTarget(

@@ -49,6 +49,12 @@ public protocol Engine: AnyObject {
     /// text. What that gives is not looked at. Only engines whose traits have `readsVocabularies` are asked.
     /// - Throws: as `load(_:)`.
     func readVocabulary(file path: String) throws
+
+    /// The tokens of texts by the tokenizer of a GGUF file, whose tensors are not read. Only engines whose traits have
+    /// `tokenizes` are asked.
+    /// - Returns: for each text, the ids of its tokens; nil where the tokenizer has none for it.
+    /// - Throws: as `load(_:)`.
+    func tokenize(_ inputs: [TokenizerInput], file path: String) throws -> [[Int]?]
 }
 
 extension Engine {
@@ -62,6 +68,9 @@ extension Engine {
     }
     public func limitingMemory<Result>(to growth: Int, _ body: () throws -> Result) rethrows -> Result { try body() }
     public func readVocabulary(file path: String) throws { throw Unsupported("vocabularies by themselves") }
+    public func tokenize(_ inputs: [TokenizerInput], file path: String) throws -> [[Int]?] {
+        throw Unsupported("tokenizers")
+    }
 }
 
 /// What an engine's sessions can be asked for beyond what any session can: cases are drawn within it.
@@ -88,6 +97,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var differentiates: Bool?
     /// Whether it reads the tokenizer of a file by itself (`Engine.readVocabulary(file:)`). Absent: it does not.
     public var readsVocabularies: Bool?
+    /// Whether it makes tokens of texts (`Engine.tokenize(_:file:)`). Absent: it does not.
+    public var tokenizes: Bool?
     /// Which models it can be asked for; nil: whatever an architecture allows.
     public var models: ModelDomain?
 
@@ -95,7 +106,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         cacheTypes: [StateType] = [.full, .half], settings: Set<Setting> = [], splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
         takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, adapters: [Adapter.Kind]? = nil,
-        differentiates: Bool? = nil, readsVocabularies: Bool? = nil, models: ModelDomain? = nil
+        differentiates: Bool? = nil, readsVocabularies: Bool? = nil, tokenizes: Bool? = nil,
+        models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
         self.settings = settings
@@ -108,6 +120,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.adapters = adapters
         self.differentiates = differentiates
         self.readsVocabularies = readsVocabularies
+        self.tokenizes = tokenizes
         self.models = models
     }
 
@@ -128,6 +141,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             adapters: Adapter.Kind.allCases.filter { (adapters ?? []).contains($0) || (other.adapters ?? []).contains($0) },
             differentiates: differentiates == true && other.differentiates == true,
             readsVocabularies: readsVocabularies == true && other.readsVocabularies == true,
+            tokenizes: tokenizes == true && other.tokenizes == true,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
     }
 }
@@ -266,11 +280,13 @@ public struct EngineDeath: Error, Hashable, Sendable, CustomStringConvertible {
         // `file.cpp:123: what is wrong`, as most of them are, or in words.
         line.contains(#/\.(c|cc|cpp|h|hpp|cu|m|swift):[0-9]+: /#)
             || ["Assertion", "terminate called", "what():"].contains { line.contains($0) }
+            || SanitizerReport.kind(of: line) != nil
     }
 
     /// The assertion that it died of, without the place, which differs from build to build; nil if it named none.
     public var assertion: String? {
         guard Self.isAssertion(lastWords) else { return nil }
+        if let kind = SanitizerReport.kind(of: lastWords) { return kind }
         let text = lastWords.split(separator: "/").last.map(String.init) ?? lastWords
         return text.replacing(#/:[0-9]+: /#, with: ": ")
     }

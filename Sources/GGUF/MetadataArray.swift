@@ -96,7 +96,7 @@ public enum MetadataArray: Sendable {
     }
 
     /// The array of these values; nil where not all are of that kind.
-    init?(_ elements: [MetadataValue], of kind: MetadataValue.Kind) {
+    package init?(_ elements: [MetadataValue], of kind: MetadataValue.Kind) {
         guard elements.allSatisfy({ $0.kind == kind }) else { return nil }
         self.init(elements, kind: kind)
     }

@@ -1,22 +1,5 @@
 import GGUF
 
-/// The keys of a tokenizer; those of the vocabulary's special tokens are in `SpecialIDs`.
-enum Key {
-    static let model = "tokenizer.ggml.model"
-    static let pre = "tokenizer.ggml.pre"
-    static let tokens = "tokenizer.ggml.tokens"
-    static let types = "tokenizer.ggml.token_type"
-    static let scores = "tokenizer.ggml.scores"
-    static let merges = "tokenizer.ggml.merges"
-    static let addsBeginning = "tokenizer.ggml.add_bos_token"
-    static let addsEnd = "tokenizer.ggml.add_eos_token"
-    static let addsSpacePrefix = "tokenizer.ggml.add_space_prefix"
-    static let removesExtraSpaces = "tokenizer.ggml.remove_extra_whitespaces"
-    static let characterMap = "tokenizer.ggml.precompiled_charsmap"
-    static let lowercases = "tokenizer.ggml.normalizer.lowercase"
-    static let stripsAccents = "tokenizer.ggml.normalizer.strip_accents"
-}
-
 // What a key must be where it is there: anything else is an error, never taken for absent.
 extension Metadata {
     func optional<Value>(_ key: String, _ wanted: String, _ value: (MetadataValue) -> Value?) throws -> Value? {

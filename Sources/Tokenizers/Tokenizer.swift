@@ -24,14 +24,14 @@ public struct Tokenizer: Sendable {
         let vocabulary = try Vocabulary(metadata, defaults)
         special = vocabulary.special
         let addsBeginning =
-            try metadata.flag(Key.addsBeginning) ?? (kind == .sentencePiece || traits.contains(.addsBeginning))
+            try metadata.flag(TokenizerKey.addsBeginning) ?? (kind == .sentencePiece || traits.contains(.addsBeginning))
         self.addsBeginning = addsBeginning || traits.contains(.forcesBeginning)
-        addsEnd = try metadata.flag(Key.addsEnd) ?? (kind == .unigram)
-        addsSpacePrefix = try metadata.flag(Key.addsSpacePrefix) ?? (kind == .sentencePiece)
+        addsEnd = try metadata.flag(TokenizerKey.addsEnd) ?? (kind == .unigram)
+        addsSpacePrefix = try metadata.flag(TokenizerKey.addsSpacePrefix) ?? (kind == .sentencePiece)
         escapesSpaces = kind == .sentencePiece || traits.contains(.escapesSpaces)
-        let removesExtraSpaces = try metadata.flag(Key.removesExtraSpaces) ?? false
-        let lowercases = try metadata.flag(Key.lowercases) ?? !traits.contains(.keepsCase)
-        let stripsAccents = try metadata.flag(Key.stripsAccents) ?? lowercases
+        let removesExtraSpaces = try metadata.flag(TokenizerKey.removesExtraSpaces) ?? false
+        let lowercases = try metadata.flag(TokenizerKey.lowercases) ?? !traits.contains(.keepsCase)
+        let stripsAccents = try metadata.flag(TokenizerKey.stripsAccents) ?? lowercases
 
         func pairs() throws -> BytePairModel { try BytePairModel(metadata, vocabulary, preTokenizer) }
         model =

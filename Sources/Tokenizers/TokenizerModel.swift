@@ -23,14 +23,14 @@ enum ModelKind: String, CaseIterable {
 
     /// - Throws: `TokenizerError` for a model that is missing, unknown, or says that there is no vocabulary.
     init(_ metadata: Metadata) throws {
-        guard let name = try metadata.text(Key.model) else { throw TokenizerError(Key.model, "is missing") }
+        guard let name = try metadata.text(TokenizerKey.model) else { throw TokenizerError(TokenizerKey.model, "is missing") }
         guard let kind = ModelKind(rawValue: name) else {
             let shown = MetadataValue.string(name).summary
             guard !["none", "no_vocab"].contains(name) else {
-                throw TokenizerError(Key.model, "is \(shown): the model has no tokenizer")
+                throw TokenizerError(TokenizerKey.model, "is \(shown): the model has no tokenizer")
             }
             let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
-            throw TokenizerError(Key.model, "\(shown) is no known tokenizer; known: \(known)")
+            throw TokenizerError(TokenizerKey.model, "\(shown) is no known tokenizer; known: \(known)")
         }
         self = kind
     }
@@ -41,7 +41,7 @@ enum ModelKind: String, CaseIterable {
         switch self {
         case .gemma4: return try PreTokenizer.named(rawValue)
         case .bytePair, .hybridDNA, .whitespace:
-            let name = try metadata.text(Key.pre) ?? ""
+            let name = try metadata.text(TokenizerKey.pre) ?? ""
             return try PreTokenizer.named(name.isEmpty ? PreTokenizer.default : name)
         default: return PreTokenizer(splits: [])
         }

@@ -39,8 +39,8 @@ struct Vocabulary: Sendable {
 
     /// - Throws: `TokenizerError` for arrays of other types or lengths, and for two tokens of one text.
     init(_ metadata: Metadata, _ special: SpecialIDs) throws {
-        guard let tokens = try metadata.texts(Key.tokens) else { throw TokenizerError(Key.tokens, "is missing") }
-        guard !tokens.isEmpty, tokens.count <= Int32.max else { throw TokenizerError(Key.tokens, "has no tokens") }
+        guard let tokens = try metadata.texts(TokenizerKey.tokens) else { throw TokenizerError(TokenizerKey.tokens, "is missing") }
+        guard !tokens.isEmpty, tokens.count <= Int32.max else { throw TokenizerError(TokenizerKey.tokens, "has no tokens") }
         var texts = TextTable()
         var longest = 0
         for (id, token) in tokens.enumerated() {
@@ -48,7 +48,7 @@ struct Vocabulary: Sendable {
             let (first, isNew) = texts.insert(text)
             guard isNew else {
                 let shown = MetadataValue.string(String(decoding: text, as: UTF8.self)).summary
-                throw TokenizerError(Key.tokens, "\(first) and \(id) are both \(shown)")
+                throw TokenizerError(TokenizerKey.tokens, "\(first) and \(id) are both \(shown)")
             }
             longest = max(longest, text.count)
         }
@@ -60,20 +60,20 @@ struct Vocabulary: Sendable {
                 throw TokenizerError(key, "has \(count) elements for \(tokens.count) tokens")
             }
         }
-        let scores: [Float]? = try metadata.optional(Key.scores, "an array of float32 or int32") { value in
+        let scores: [Float]? = try metadata.optional(TokenizerKey.scores, "an array of float32 or int32") { value in
             switch value {
             case .array(.float32(let scores)): scores
             case .array(.int32(let scores)): scores.map { Float($0) }
             default: nil
             }
         }
-        if let scores { try check(scores.count, Key.scores) }
+        if let scores { try check(scores.count, TokenizerKey.scores) }
         self.scores = scores ?? Array(repeating: 0, count: tokens.count)
 
-        let types: [Int32]? = try metadata.optional(Key.types, "an array of int32") { value in
+        let types: [Int32]? = try metadata.optional(TokenizerKey.types, "an array of int32") { value in
             if case .array(.int32(let types)) = value { types } else { nil }
         }
-        if let types { try check(types.count, Key.types) }
+        if let types { try check(types.count, TokenizerKey.types) }
         self.types = types?.prefix(tokens.count).map(Attributes.init(type:))
             ?? Array(repeating: .normal, count: tokens.count)
         attributes = self.types
@@ -151,7 +151,7 @@ extension Vocabulary {
     }
 
     private mutating func markStripping(_ metadata: Metadata) throws {
-        let pre = try metadata.text(Key.pre) ?? ""
+        let pre = try metadata.text(TokenizerKey.pre) ?? ""
         let architecture = try metadata.text("general.architecture") ?? ""
         let name = (try metadata.text("general.name") ?? "").lowercased()
         if ["jina-v2-de", "jina-v2-es", "jina-v2-code"].contains(where: pre.contains)

@@ -22,6 +22,13 @@ enum CaseText {
 
         Swift.print("\n\(subject.metadata.count) metadata keys")
         subject.metadata.table(full: full).print()
+        if let tokenization = subject.tokenization {
+            Swift.print("\n\(tokenization.vocabulary.count) keys of the tokenizer")
+            tokenization.vocabulary.table(full: full).print()
+            Swift.print("\n\(Format.amount(tokenization.texts.count, "text")) on \(subject.devices.joined(separator: ", "))")
+            for (number, text) in tokenization.texts.enumerated() { Swift.print("  \(number)  \(text.summary)") }
+            return
+        }
         guard subject.check != .rejects else { return }
 
         let options = subject.script.options

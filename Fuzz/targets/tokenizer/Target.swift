@@ -6,14 +6,15 @@ import GGUF
 /// Tokenizers of every kind, made from any metadata and given any text: the ids are those of tokens.
 @main
 struct Target: FuzzTarget {
-    private let models = ModelKind.allCases.map(\.rawValue)
-    private let preTokenizers = PreTokenizer.all.flatMap(\.names)
+    private let models = TokenizerCatalog.models
+    private let preTokenizers = TokenizerCatalog.preTokenizers
     private let scores: [Float] = (0..<248).map { -Float($0) / 8 } + [
         .nan, .infinity, -.infinity, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .leastNonzeroMagnitude, -0.0,
         1e4,
     ]
     private let flags = [
-        Key.addsBeginning, Key.addsEnd, Key.addsSpacePrefix, Key.removesExtraSpaces, Key.lowercases, Key.stripsAccents,
+        TokenizerKey.addsBeginning, TokenizerKey.addsEnd, TokenizerKey.addsSpacePrefix,
+        TokenizerKey.removesExtraSpaces, TokenizerKey.lowercases, TokenizerKey.stripsAccents,
     ]
     private let ids = [
         SpecialIDs.beginningKey, SpecialIDs.endKey, SpecialIDs.unknownKey, SpecialIDs.separatorKey,
@@ -28,7 +29,8 @@ struct Target: FuzzTarget {
     func read(_ input: [UInt8]) throws {
         var fields = Fields(input)
         var metadata: Metadata = [
-            Key.model: .string(fields.element(of: models)), Key.pre: .string(fields.element(of: preTokenizers)),
+            TokenizerKey.model: .string(fields.element(of: models)),
+            TokenizerKey.pre: .string(fields.element(of: preTokenizers)),
         ]
         for key in flags {
             if let flag = fields.element(of: [nil, false, true]) { metadata[key] = .bool(flag) }
@@ -39,15 +41,17 @@ struct Target: FuzzTarget {
         }
         let other = fields.element(of: others), replaced = fields.byte()
         let tokens = fields.texts()
-        metadata[Key.tokens] = .array(.string(tokens))
-        metadata[Key.types] = .array(.int32(fields.bytes().map(Int32.init)))
-        metadata[Key.scores] = .array(.float32(fields.bytes().map { scores[Int($0)] }))
-        for key in [Key.types, Key.scores] where metadata.array(key)?.isEmpty == true { metadata[key] = nil }
-        metadata[Key.merges] = .array(.string(fields.texts()))
+        metadata[TokenizerKey.tokens] = .array(.string(tokens))
+        metadata[TokenizerKey.types] = .array(.int32(fields.bytes().map(Int32.init)))
+        metadata[TokenizerKey.scores] = .array(.float32(fields.bytes().map { scores[Int($0)] }))
+        for key in [TokenizerKey.types, TokenizerKey.scores] where metadata.array(key)?.isEmpty == true {
+            metadata[key] = nil
+        }
+        metadata[TokenizerKey.merges] = .array(.string(fields.texts()))
         for key in ["general.name", "general.architecture"] { metadata[key] = .string(fields.text()) }
         let text = fields.text()
         let map = fields.remainder()
-        if !map.isEmpty { metadata[Key.characterMap] = .array(.uint8(map)) }
+        if !map.isEmpty { metadata[TokenizerKey.characterMap] = .array(.uint8(map)) }
         if let other { metadata[metadata.keys[Int(replaced) % metadata.count]] = other }
 
         let tokenizer = try Tokenizer(metadata)
@@ -69,20 +73,20 @@ struct Target: FuzzTarget {
     /// The input that has this metadata.
     private func input(_ metadata: Metadata) -> [UInt8] {
         var writer = FieldWriter()
-        writer.append(metadata.string(Key.model) ?? "", of: models)
-        writer.append(metadata.string(Key.pre) ?? "", of: preTokenizers)
+        writer.append(metadata.string(TokenizerKey.model) ?? "", of: models)
+        writer.append(metadata.string(TokenizerKey.pre) ?? "", of: preTokenizers)
         for key in flags { writer.append(metadata.bool(key), of: [nil, false, true]) }
         for key in ids { writer.append(byte: metadata.integer(key).map { UInt8(truncatingIfNeeded: $0 + 1) } ?? 0) }
         writer.append(nil, of: others)
         writer.append(byte: 0)
         func strings(_ key: String) -> [String] { metadata.array(key)?.elements.compactMap(\.string) ?? [] }
-        writer.append(strings(Key.tokens))
-        writer.append(metadata.array(Key.types)?.elements.map { UInt8($0.integer ?? 0) } ?? [])
+        writer.append(strings(TokenizerKey.tokens))
+        writer.append(metadata.array(TokenizerKey.types)?.elements.map { UInt8($0.integer ?? 0) } ?? [])
         writer.append(
-            metadata.array(Key.scores)?.elements.map { score in
+            metadata.array(TokenizerKey.scores)?.elements.map { score in
                 UInt8(scores.firstIndex { Double($0) == score.double } ?? 0)
             } ?? [])
-        writer.append(strings(Key.merges))
+        writer.append(strings(TokenizerKey.merges))
         for _ in 0..<2 { writer.append("") }
         writer.append("hello 1234 ab\u{E9}\n <u>x \u{4E2D}")
         return writer.input

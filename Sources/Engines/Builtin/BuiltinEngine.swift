@@ -5,12 +5,14 @@ import Foundation
 import GGUF
 import Inference
 import ModelGraph
+import Tokenizers
 
 /// The engine of this project, in the process of the caller.
 public final class BuiltinEngine: Engine {
     public let name = "builtin"
     public let traits = EngineTraits(
-        settings: [.damagedStates], takesEmbeddings: true, fusesFeatures: true, differentiates: true)
+        settings: [.damagedStates], takesEmbeddings: true, fusesFeatures: true, differentiates: true,
+        tokenizes: true)
     public let devices: [EngineDevice]
     private let deviceSet: DeviceSet
 
@@ -50,6 +52,19 @@ public final class BuiltinEngine: Engine {
 
     public func load(file path: String) throws -> any EngineModel {
         try BuiltinModel(Refusal.wrapping { try Model(FileSource(path: path)) }, deviceSet)
+    }
+
+    /// What is no UTF-8 is no text, and has no tokens.
+    public func tokenize(_ inputs: [TokenizerInput], file path: String) throws -> [[Int]?] {
+        let tokenizer = try Refusal.wrapping { try Tokenizer(GGUFFile(path: path).metadata) }
+        return try inputs.map { input in
+            guard let text = String(validating: input.bytes, as: UTF8.self) else { return nil }
+            do {
+                return try tokenizer.encode(text, addSpecial: input.addSpecial, parseSpecial: input.parseSpecial)
+            } catch is TokenizerError {
+                return nil
+            }
+        }
     }
 
     /// A session on this engine's devices, for what no script asks for.

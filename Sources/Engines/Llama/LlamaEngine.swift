@@ -37,7 +37,7 @@ public final class LlamaEngine: Engine {
             cacheTypes: StateType.allCases,
             settings: bridge.settings.union(Setting.allCases.filter(\.isOfOtherSessions)),
             splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256, boundsSizes: false,
-            takesEmbeddings: true, adapters: bridge.adapters, readsVocabularies: true)
+            takesEmbeddings: true, adapters: bridge.adapters, readsVocabularies: true, tokenizes: true)
     }
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.
@@ -64,6 +64,35 @@ public final class LlamaEngine: Engine {
     public func readVocabulary(file path: String) throws {
         LlamaLog.shared.clear()
         guard bridge.functions.pointee.read_vocabulary(path) else { throw Refusal(LlamaLog.shared.reason) }
+    }
+
+    public func tokenize(_ inputs: [TokenizerInput], file path: String) throws -> [[Int]?] {
+        LlamaLog.shared.clear()
+        let functions = bridge.functions.pointee
+        guard let model = functions.load_vocabulary(path) else { throw Refusal(LlamaLog.shared.reason) }
+        defer { functions.free_model(model) }
+        guard functions.has_tokenizer(model) else { throw Refusal("the model has no tokenizer") }
+        return try inputs.map { input in
+            // Most texts have a token for each byte at most; of others it says how many they have.
+            var ids = [Int32](repeating: 0, count: input.bytes.count + 8)
+            func tokenize() -> Int {
+                input.bytes.withUnsafeBytes { text in
+                    Int(
+                        functions.tokenize(
+                            model, text.baseAddress?.assumingMemoryBound(to: CChar.self), Int32(clamping: text.count),
+                            input.addSpecial, input.parseSpecial, &ids, Int32(clamping: ids.count)))
+                }
+            }
+            var count = tokenize()
+            if count < 0, count > Int(Int32.min) {
+                ids = Array(repeating: 0, count: -count)
+                count = tokenize()
+            }
+            guard (0...ids.count).contains(count) else {
+                throw EngineError("a text of \(input.bytes.count) bytes has \(count) tokens")
+            }
+            return ids.prefix(count).map { Int($0) }
+        }
     }
 
     /// It is loaded as the whole of it on the CPU, which says whether it is one; a script's placement loads it anew.

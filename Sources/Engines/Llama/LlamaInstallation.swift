@@ -46,6 +46,9 @@ public struct LlamaInstallation: Sendable {
         }
     }
 
+    /// What the environment of a process must have that opens the libraries: of sanitizers, where they are built with any.
+    public var environment: [String: String] { LlamaSanitizer.environment(of: libraries) }
+
     #if os(macOS)
         private static let libraryEnding = "dylib"
     #else

@@ -11,6 +11,7 @@ struct Frame {
         case adapt = "a"
         case save = "s"
         case readVocabulary = "v"
+        case tokenize = "t"
         /// What has been sent up to here was for the process that died.
         case resume = "c"
         // Of the worker.
@@ -32,7 +33,7 @@ struct Frame {
         var longestPayload: Int {
             switch self {
             case .refused, .unsupported, .error, .begin, .stack, .process, .death: 1 << 20
-            case .describe, .load, .run, .differentiate, .adapt, .save, .readVocabulary, .resume, .answer:
+            case .describe, .load, .run, .differentiate, .adapt, .save, .readVocabulary, .tokenize, .resume, .answer:
                 Frame.longestPayload
             }
         }

@@ -78,6 +78,17 @@ public final class WorkerEngine: Engine {
         try answer(Frame(.readVocabulary, path)) { _ in }
     }
 
+    public func tokenize(_ inputs: [TokenizerInput], file path: String) throws -> [[Int]?] {
+        loaded = nil
+        return try answer(Frame(.tokenize) { $0.write(path, inputs) }) { payload in
+            let ids = try payload.read([[Int]?].self)
+            guard ids.count == inputs.count else {
+                throw payload.error("tokens of \(ids.count) texts, where there are \(inputs.count)")
+            }
+            return ids
+        }
+    }
+
     private func model(_ request: LoadRequest, _ file: TemporaryFile? = nil) throws -> any EngineModel {
         let model = WorkerModel(self, request, file)
         try model.load()

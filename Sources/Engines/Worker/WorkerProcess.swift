@@ -121,7 +121,10 @@ final class WorkerProcess {
     }
 
     private func death(_ cause: EngineDeath.Cause) -> EngineDeath {
-        conversation.death(cause, lastWords: errors.lastWords)
+        let report = errors.sanitizerReport
+        var death = conversation.death(cause, lastWords: report?.line.shortened ?? errors.lastWords)
+        if death.frames.isEmpty, let report { death.frames = report.frames.functions }
+        return death
     }
 
     /// Ends the worker, whatever it does, and waits for it: no zombie stays.
@@ -220,13 +223,22 @@ private final class ErrorLog {
         start = file.size
     }
 
+    /// What was said since the last request, the end of it if that is long.
+    private var words: String { file.end(min(1 << 16, max(0, file.size - start))) }
+
+    var sanitizerReport: SanitizerReport? { SanitizerReport(in: words) }
+
     /// The last line that looks like an assertion, else the last that says anything.
     var lastWords: String {
-        let lines = file.end(min(16384, max(0, file.size - start))).split(whereSeparator: \.isNewline)
+        let lines = words.split(whereSeparator: \.isNewline)
             .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
-        let line = lines.last(where: EngineDeath.isAssertion) ?? lines.last ?? ""
-        return String(line.prefix(300))
+        return (lines.last(where: EngineDeath.isAssertion) ?? lines.last ?? "").shortened
     }
+}
+
+extension String {
+    /// As much of a line as a report shows.
+    fileprivate var shortened: String { String(prefix(300)) }
 }
 
 enum ResidentMemory {

@@ -122,6 +122,10 @@ public enum WorkerServer {
                 model = nil
                 try engine.readVocabulary(file: path)
                 return Frame(.answer)
+            case .tokenize:
+                let (path, inputs) = try request.read { (try $0.read(String.self), try $0.read([TokenizerInput].self)) }
+                model = nil
+                return Frame(.answer, try engine.tokenize(inputs, file: path))
             case .resume, .answer, .refused, .unsupported, .error, .begin, .stack, .process, .death:
                 throw ProtocolError("no request")
             }

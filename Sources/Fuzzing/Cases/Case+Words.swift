@@ -9,6 +9,7 @@ extension Case {
     /// Its size and what is asked for: `2 layers, 5 tokens: process 4 tokens; save; process 1 token at 4`.
     public var summary: String {
         if check == .rejects { return contradiction.map { "metadata with \($0.summary)" } ?? "metadata" }
+        if let tokenization { return tokenization.summary }
         let steps = script.steps.map(\.summary)
         // Long scripts are for `Case.script`; their ends say what they are.
         let shown = steps.count <= 8 ? steps : steps.prefix(6) + ["… \(steps.count - 7) more"] + steps.suffix(1)

@@ -25,11 +25,13 @@ public struct Case: Hashable, Sendable, Codable {
     public var contradiction: Contradiction?
     /// Of the check `malformed`: what is done to the file, one thing after the other.
     public var damages: [Damage]?
+    /// Of the check `tokenizes`: the tokenizer that the model has besides, and the texts that it is given.
+    public var tokenization: Tokenization?
 
     public init(
         check: Check, metadata: Metadata, optionalTensors: [String], recipe: WeightRecipe, script: Script,
         adapters: [Adapter]? = nil, devices: [String], transformation: Transformation? = nil,
-        contradiction: Contradiction? = nil, damages: [Damage]? = nil
+        contradiction: Contradiction? = nil, damages: [Damage]? = nil, tokenization: Tokenization? = nil
     ) {
         self.check = check
         self.metadata = metadata
@@ -41,6 +43,7 @@ public struct Case: Hashable, Sendable, Codable {
         self.transformation = transformation
         self.contradiction = contradiction
         self.damages = damages
+        self.tokenization = tokenization
     }
 
     public var architecture: String { metadata.string("general.architecture") ?? "" }
@@ -61,7 +64,7 @@ public struct Case: Hashable, Sendable, Codable {
     /// The toy model in memory.
     /// - Throws: `MetadataError`, `GraphError` or `ModelError` where it is none.
     public func source() throws -> any TensorSource {
-        if check == .rejects { return HeaderSource(metadata: metadata) }
+        if !check.isOfTensors { return MetadataSource(metadata: tokenization?.added(to: metadata) ?? metadata) }
         let source = try MemorySource(metadata, optional: .only(Set(optionalTensors)), recipe: recipe)
         guard check != .metamorphic, let transformation else { return source }
         return try transformation.applied(to: source)
@@ -82,8 +85,8 @@ public struct Case: Hashable, Sendable, Codable {
     }
 }
 
-/// Metadata without tensors: all that an engine needs in order to refuse it.
-private struct HeaderSource: TensorSource {
+/// Metadata without tensors: all that an engine needs in order to refuse it, or to make tokens of texts.
+struct MetadataSource: TensorSource {
     var metadata: Metadata
     var tensors: [TensorInfo] { [] }
     func data(of tensor: TensorInfo) throws -> TensorData {

@@ -24,6 +24,8 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     case rejects
     /// A file that is damaged is refused, or is the same model to whoever takes it.
     case malformed
+    /// Texts have the tokens that the file's tokenizer gives them, or it is refused.
+    case tokenizes
     /// The reference's gradient is the slope of its loss, and the device's matches it within the noise floor.
     case gradients
 
@@ -31,8 +33,8 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     case trains
 
     /// Those that are drawn unless others are asked for. Most engines give no gradients, learning takes long, and what
-    /// reads files is another part of an engine than what computes.
-    public static let usual = allCases.filter { ![.malformed, .gradients, .trains].contains($0) }
+    /// reads files and texts are other parts of an engine than what computes.
+    public static let usual = allCases.filter { ![.malformed, .tokenizes, .gradients, .trains].contains($0) }
 
     /// Whether tokens may be given as embeddings, which nothing permutes with the model, and which are no weights.
     var takesEmbeddings: Bool { ![.metamorphic, .gradients, .trains].contains(self) }
@@ -41,9 +43,12 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
     var takesAdapters: Bool {
         switch self {
         case .agrees, .chunking, .isolation, .placement, .state, .settings, .determinism, .malformed: true
-        case .roundtrip, .loaders, .metamorphic, .rejects, .gradients, .trains: false
+        case .roundtrip, .loaders, .metamorphic, .rejects, .gradients, .trains, .tokenizes: false
         }
     }
+
+    /// Whether a model's tensors matter to it, and a script: else there are none.
+    public var isOfTensors: Bool { self != .rejects && self != .tokenizes }
 
     /// Whether it asks if a model is refused, rather than what it computes.
     public var isOfRefusals: Bool { self == .rejects || self == .malformed }
@@ -66,6 +71,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         case .metamorphic: "permuted experts or heads, split or fused projections give the same logits"
         case .rejects: "metadata that contradicts itself is refused with an error that names the key"
         case .malformed: "a damaged file is refused, or is the same model to whoever takes it"
+        case .tokenizes: "texts have the tokens that a file's tokenizer gives them, or it is refused"
         case .trains: "a model that has learned a short text says it, in one batch and token by token"
         case .gradients: "the gradient of a batch's loss is the loss's slope, and a device's matches the reference's"
         }
@@ -79,7 +85,7 @@ public enum Check: String, Hashable, Sendable, Codable, CaseIterable {
         switch self {
         case .agrees: 12
         case .chunking, .isolation, .state, .metamorphic, .settings: 2
-        case .placement, .roundtrip, .loaders, .determinism, .rejects, .malformed, .gradients, .trains: 1
+        case .placement, .roundtrip, .loaders, .determinism, .rejects, .malformed, .tokenizes, .gradients, .trains: 1
         }
     }
 }

@@ -19,7 +19,7 @@ struct Trial {
     /// What the engine is doing.
     var stage = "load"
 
-    private let engines: EngineSet
+    let engines: EngineSet
 
     init(_ loaded: LoadedCase, _ device: String, _ reference: Reference, _ engines: EngineSet) {
         self.engines = engines
@@ -38,6 +38,7 @@ struct Trial {
     mutating func run(on engine: any Engine) throws {
         if subject.check == .rejects { return try expectRefusal(by: engine) }
         if subject.check == .malformed { return try expectRefusalOrSameModel(by: engine) }
+        if subject.check == .tokenizes { return try expectTokens(of: engine) }
         if subject.check == .trains { return try expectText(of: engine) }
         let source = try loaded.source()
         let model = try load { [loaded, subject] in
@@ -106,7 +107,7 @@ struct Trial {
                     stage: stage, kind: "error: \(failure.reason.withoutNumbers)", seen: failure.reason.onOneLine)
             }
             try compareWithReference(transcript)
-        case .rejects, .malformed, .trains: break
+        case .rejects, .malformed, .tokenizes, .trains: break
         }
     }
 

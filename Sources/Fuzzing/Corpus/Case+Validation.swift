@@ -31,6 +31,9 @@ extension Case {
         switch check {
         case .rejects:
             return contradiction == nil ? "contradiction: is missing" : nil
+        case .tokenizes:
+            guard let tokenization else { return "tokenization: is missing" }
+            return tokenization.flaw.map { "tokenization.\($0)" }
         case .metamorphic where transformation == nil:
             return "transformation: is missing"
         default: break

@@ -38,7 +38,8 @@ public struct LlamaTools: Hashable, Sendable {
 
     /// The same of a case as it is, and of one whose model may be refused.
     /// - Throws: as `init`.
-    static func commands(of subject: Case, model: String) throws -> [String] {
+    public static func commands(of subject: Case, model: String) throws -> [String] {
+        if let tokenization = subject.tokenization { return tokenizing(tokenization, model: model) }
         guard !subject.check.isOfRefusals else { return [refusing(model: model)] }
         var subject = subject
         let vocabulary = try ArchitectureCatalog.read(subject.metadata).dimensions.vocabulary
@@ -47,8 +48,21 @@ public struct LlamaTools: Hashable, Sendable {
     }
 
     /// What shows whether a model is refused.
-    public static func refusing(model: String) -> String {
+    static func refusing(model: String) -> String {
         "llama-results --model \(model.shellArgument) --prompt x --output results.gguf"
+    }
+
+    /// What makes tokens of a case's texts: of those that a shell can say.
+    static func tokenizing(_ tokenization: Tokenization, model: String) -> [String] {
+        tokenization.texts.compactMap { text in
+            let bytes = text.bytes
+            guard bytes.count <= 1024, !bytes.contains(0), let prompt = String(validating: bytes, as: UTF8.self) else {
+                return nil
+            }
+            let options = (text.addSpecial ? [] : ["--no-bos"]) + (text.parseSpecial ? [] : ["--no-parse-special"])
+            return (["llama-tokenize", "--model", model, "--ids"] + options + ["--prompt", prompt])
+                .map(\.shellArgument).joined(separator: " ")
+        }
     }
 
     /// - Throws: `MetadataError` or `GraphError` where the case has no valid model.

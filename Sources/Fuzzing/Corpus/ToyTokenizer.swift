@@ -1,4 +1,5 @@
 import GGUF
+import Tokenizers
 
 /// A tokenizer for toy models, whose tokens have no text of their own: token `i` is the text `<i>`.
 ///
@@ -12,14 +13,15 @@ public enum ToyTokenizer {
     ///   - texts: of the first of them, no more than there are, which have text of their own.
     public static func added(to metadata: Metadata, vocabulary: Int, texts: [String] = []) -> Metadata {
         var result = metadata
-        let prefix = "tokenizer.ggml."
-        result[prefix + "model"] = .string("llama")
-        result[prefix + "tokens"] = .array(.string((0..<vocabulary).map { $0 < texts.count ? texts[$0] : "<\($0)>" }))
-        result[prefix + "scores"] = .array(.float32(Array(repeating: 0, count: vocabulary)))
+        result[TokenizerKey.model] = .string("llama")
+        result[TokenizerKey.tokens] = .array(.string((0..<vocabulary).map { $0 < texts.count ? texts[$0] : "<\($0)>" }))
+        result[TokenizerKey.scores] = .array(.float32(Array(repeating: 0, count: vocabulary)))
         let userDefined: Int32 = 4
-        result[prefix + "token_type"] = .array(.int32(Array(repeating: userDefined, count: vocabulary)))
+        result[TokenizerKey.types] = .array(.int32(Array(repeating: userDefined, count: vocabulary)))
         // Nothing but the tokens of the prompt.
-        for key in ["add_bos_token", "add_eos_token", "add_space_prefix"] { result[prefix + key] = .bool(false) }
+        for key in [TokenizerKey.addsBeginning, TokenizerKey.addsEnd, TokenizerKey.addsSpacePrefix] {
+            result[key] = .bool(false)
+        }
         return result
     }
 

@@ -15,15 +15,23 @@ extension Damage {
         var draft = draft
         let usually = choices.chance(1, in: 3) ? 4 : 1
         return try choices.list(count: 1...8, usually: usually, like: target) { choices, target in
-            let damage = try draw(&choices, DraftLayout(draft), like: target)
+            let damage = try draw(&choices, DraftLayout(draft), among: Kind.allCases, like: target)
             _ = try damage.apply(to: &draft)
             return damage
         }
     }
 
-    private static func draw(_ choices: inout Choices, _ layout: DraftLayout, like target: Damage?) throws -> Damage {
+    /// - Parameters:
+    ///   - choices: what is drawn from.
+    ///   - layout: of the file.
+    ///   - kinds: of damages that may be drawn, one of which the file can have.
+    ///   - target: what is done, where that is given.
+    /// - Throws: `Unreachable` where nothing draws the target.
+    static func draw(
+        _ choices: inout Choices, _ layout: DraftLayout, among kinds: [Kind], like target: Damage?
+    ) throws -> Damage {
         let stage = layout.draft.stage
-        let kinds = Kind.allCases.filter { kind in
+        let kinds = kinds.filter { kind in
             let declaration = kind.declaration
             return declaration.stage >= stage && !declaration.possiblePlaces(layout).isEmpty
         }

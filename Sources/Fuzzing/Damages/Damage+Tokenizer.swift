@@ -1,5 +1,13 @@
 import GGUF
 import Inference
+import Tokenizers
+
+extension Damage.Kind {
+    static let ofTokenizers: [Damage.Kind] = [
+        .tokenizerModel, .tokenizerPattern, .tokenizerLength, .tokenizerType, .tokenizerElement, .specialToken,
+        .characterTable,
+    ]
+}
 
 /// A tokenizer that contradicts itself or its model. Who only computes need not look at it.
 extension Damage.Declaration {
@@ -23,7 +31,7 @@ extension Damage.Declaration {
             "gpt2", "bert", "t5", "rwkv", "plamo2", "hybriddna", "whitespace", "gemma4", "none", "x", "", .uint32(1),
         ]
         return ofTokenizer("tokenizer", values: { _, _ in models }) { draft, _, model in
-            draft[key: Tokenizer.model] = model
+            draft[key: TokenizerKey.model] = model
         }
     }
 
@@ -31,13 +39,13 @@ extension Damage.Declaration {
         let patterns: [MetadataValue] = ["default", "llama-bpe", "gpt-4o", "x", "", .uint32(1)]
         return ofTokenizer("tokenizer of byte pairs with pattern", values: { _, _ in patterns }) { draft, _, pattern in
             draft.useBytePairs()
-            draft[key: Tokenizer.pattern] = pattern
+            draft[key: TokenizerKey.pre] = pattern
         }
     }
 
     /// The arrays of a tokenizer, which are as long as each other.
     private static func arrays(_ draft: FileDraft) -> [Damage.Place] {
-        [Tokenizer.tokens, Tokenizer.scores, Tokenizer.types, Tokenizer.merges].map { Damage.Place($0) }
+        [TokenizerKey.tokens, TokenizerKey.scores, TokenizerKey.types, TokenizerKey.merges].map { Damage.Place($0) }
     }
 
     static var tokenizerLength: Self {
@@ -52,7 +60,7 @@ extension Damage.Declaration {
                 guard let key = place.subject, let array = draft.useTokenizerArray(key), let count = count.integer
                 else { return }
                 let elements = (0..<count).map { array[$0 % array.count] }
-                draft[key: key] = .array(MetadataArray(elements) ?? array.emptied)
+                draft[key: key] = MetadataArray(elements, of: array.elementKind).map { .array($0) }
             })
     }
 
@@ -80,10 +88,10 @@ extension Damage.Declaration {
             "", " ", "\u{0}", .string(String(repeating: "x", count: 300)), "<0x", "<0xZZ>", "<0x41>", "<1>", "▁",
         ]
         let values: [String: [MetadataValue]] = [
-            Tokenizer.tokens: texts,
-            Tokenizer.scores: [.float32(.nan), .float32(.infinity), .float32(-.infinity)],
-            Tokenizer.types: [0, -1, 7, .min, .max].map { .int32($0) },
-            Tokenizer.merges: ["", " ", "x", "x ", " x", "x y z", "<1> <0>"],
+            TokenizerKey.tokens: texts,
+            TokenizerKey.scores: [.float32(.nan), .float32(.infinity), .float32(-.infinity)],
+            TokenizerKey.types: [0, -1, 7, .min, .max].map { .int32($0) },
+            TokenizerKey.merges: ["", " ", "x", "x ", " x", "x y z", "<1> <0>"],
         ]
         return ofTokenizer(
             "element of",
@@ -112,7 +120,7 @@ extension Damage.Declaration {
             "fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep",
         ]
         return ofTokenizer(
-            "number of", { _ in names.map { Damage.Place("\(Tokenizer.prefix)\($0)_token_id") } },
+            "number of", { _ in names.map { Damage.Place("\(TokenizerKey.prefix)\($0)_token_id") } },
             values: { draft, _ in
                 [.uint32(UInt32(draft.vocabulary)), .uint32(.max), .int32(-1), .uint32(1 << 31), "x"]
             },
@@ -127,24 +135,16 @@ extension Damage.Declaration {
         ]
         return ofTokenizer("table of characters", values: { _, _ in tables.map { .array(.uint8($0)) } }) {
             draft, _, table in
-            draft[key: Tokenizer.model] = "t5"
-            draft[key: Tokenizer.characterTable] = table
+            draft[key: TokenizerKey.model] = "t5"
+            draft[key: TokenizerKey.characterMap] = table
         }
     }
-}
-
-/// Keys of a tokenizer.
-private enum Tokenizer {
-    static let prefix = "tokenizer.ggml."
-    static let model = prefix + "model", pattern = prefix + "pre", tokens = prefix + "tokens"
-    static let scores = prefix + "scores", types = prefix + "token_type", merges = prefix + "merges"
-    static let characterTable = prefix + "precompiled_charsmap"
 }
 
 extension FileDraft {
     /// The same, with the toys' tokenizer where it has none.
     fileprivate var withTokenizer: FileDraft {
-        guard self[key: Tokenizer.tokens] == nil else { return self }
+        guard self[key: TokenizerKey.tokens] == nil else { return self }
         var result = self
         for (key, value) in ToyTokenizer.added(to: Metadata(), vocabulary: vocabulary) { result[key: key] = value }
         return result
@@ -154,31 +154,19 @@ extension FileDraft {
     fileprivate func tokenizerArray(_ key: String?) -> MetadataArray? {
         guard let key else { return nil }
         if case .array(let array)? = self[key: key] { return array }
-        return key == Tokenizer.merges ? .string(["<0> <1>"]) : nil
+        return key == TokenizerKey.merges ? .string(["<0> <1>"]) : nil
     }
 
     /// The same, which it has then.
     fileprivate mutating func useTokenizerArray(_ key: String) -> MetadataArray? {
-        if key == Tokenizer.merges { useBytePairs() }
+        if key == TokenizerKey.merges { useBytePairs() }
         return tokenizerArray(key)
     }
 
     fileprivate mutating func useBytePairs() {
-        self[key: Tokenizer.model] = "gpt2"
-        if self[key: Tokenizer.merges] == nil {
-            self[key: Tokenizer.merges] = tokenizerArray(Tokenizer.merges).map { .array($0) }
-        }
-    }
-}
-
-extension MetadataArray {
-    /// Without elements, of the same type.
-    fileprivate var emptied: MetadataArray {
-        switch self {
-        case .string: .string([])
-        case .float32: .float32([])
-        case .int32: .int32([])
-        default: .uint8([])
+        self[key: TokenizerKey.model] = "gpt2"
+        if self[key: TokenizerKey.merges] == nil {
+            self[key: TokenizerKey.merges] = tokenizerArray(TokenizerKey.merges).map { .array($0) }
         }
     }
 }

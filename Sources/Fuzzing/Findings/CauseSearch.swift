@@ -19,8 +19,8 @@ struct CauseSearch {
     /// - Parameter subject: on the one device on which it fails, in the way of `failure`.
     func answer(_ subject: Case, _ failure: Failure) -> Answer {
         var answer = Answer(case: subject, failure: failure, cause: Cause(needs: []), evaluations: 0)
-        // A rejected model has nothing but what is wrong with it, which its kind or stack says.
-        if subject.check != .rejects {
+        // What is asked without tensors has nothing but what is wrong with it, which its kind or stack says.
+        if subject.check.isOfTensors {
             // Sizes first: what is left of them says which the rest needs.
             for peculiarity in subject.peculiarities.sorted(by: { $0.rank > $1.rank }) where !isCancelled() {
                 matters(peculiarity, to: &answer)

@@ -7,7 +7,7 @@ extension Judge {
     /// What is wrong by the reference is wrong whatever else it is compared with, and is met under many checks. Of
     /// checks that compare two runs of a device, the case is that of the run that is wrong.
     func simplest(_ failure: Failure, of subject: Case) -> (failure: Failure, case: Case) {
-        guard subject.check != .agrees, subject.check != .rejects else { return (failure, subject) }
+        guard subject.check != .agrees, subject.check.isOfTensors else { return (failure, subject) }
         let happening = Happening(kind: failure.signature.kind)
         for candidate in subject.comparedRuns {
             guard case .failed(let other)? = judge(candidate).first?.outcome else { continue }

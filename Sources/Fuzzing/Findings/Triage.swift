@@ -29,7 +29,7 @@ public struct Triage {
     public init() {}
 
     public mutating func add(_ entry: CorpusEntry, in place: String) {
-        let needs = entry.case.check == .rejects ? [] : entry.case.peculiarities.sorted { $0.rank < $1.rank }
+        let needs = !entry.case.check.isOfTensors ? [] : entry.case.peculiarities.sorted { $0.rank < $1.rank }
             .compactMap(entry.case.trait)
         members.append(
             Member(

@@ -76,6 +76,11 @@ public struct CaseDrawing: Sendable {
             }
             if let contradiction = result.contradiction { result.metadata = contradiction.applied(to: drawn.metadata) }
             return result
+        case .tokenizes:
+            result.tokenization = try choices.span("tokenization") {
+                try Tokenization.draw(&$0, drawn.metadata, like: target?.tokenization)
+            }
+            return result
         case .metamorphic:
             result.transformation = try choices.span("transformation") {
                 try Transformation.draw(&$0, among: transformations, like: target?.transformation)
@@ -110,7 +115,7 @@ extension Check {
     func applies(to traits: SessionTraits, placeable: Int) -> Bool {
         switch self {
         case .agrees, .isolation, .roundtrip, .loaders, .settings, .determinism, .metamorphic, .rejects, .malformed,
-            .gradients:
+            .tokenizes, .gradients:
             true
         case .chunking, .state: !traits.traits.isOfWholeBatches
         case .trains: Lesson.applies(to: traits)

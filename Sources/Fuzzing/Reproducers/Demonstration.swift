@@ -2,7 +2,9 @@ import Architectures
 import Devices
 import Engines
 import Foundation
+import GGUF
 import Inference
+import Tokenizers
 
 /// The functions of a program that show what a check found, `main` the last of them.
 struct Demonstration {
@@ -48,7 +50,7 @@ struct Demonstration {
         case .roundtrip: try compareWithSavedModel()
         case .loaders: try compareWithFile()
         case .metamorphic: try compareWithTransformedModel()
-        case .rejects, .malformed: break
+        case .rejects, .malformed, .tokenizes: break
         }
     }
 
@@ -179,6 +181,37 @@ struct Demonstration {
             "printf(\"%s as a file\\n\", model == nullptr ? \"refused\" : \"accepted\");", "llama_model_free(model);",
         ] + (readsVocabulary ? vocabulary : []) + ["return 0;"])
     }
+
+    /// Texts, and what the tokenizer of a file is expected to make of them.
+    static func tokens(of tokenization: Tokenization, _ metadata: Metadata, _ files: LlamaProgram.Files) -> [String] {
+        let tokenizer = try? Tokenizer(tokenization.added(to: metadata))
+        let texts = tokenization.texts.flatMap { text -> [String] in
+            let pieces = text.pieces.map { piece in
+                let literal = "\(piece.bytes.literal), \(piece.bytes.count)"
+                return piece.times == 1
+                    ? "text.append(\(literal));" : "for (int i = 0; i < \(piece.times); i++) text.append(\(literal));"
+            }
+            let options = "\(text.addSpecial), \(text.parseSpecial)"
+            let ids = String(validating: text.bytes, as: UTF8.self).flatMap {
+                try? tokenizer?.encode($0, addSpecial: text.addSpecial, parseSpecial: text.parseSpecial)
+            }
+            // Of a long text whether it is survived is told, and not each token.
+            let call = ids.flatMap { $0.count > longestList ? nil : $0 }.map { ids in
+                "expect_tokens(model, text, \(options), {\(ids.map(String.init).joined(separator: ", "))});"
+            } ?? "tokens(model, text, \(options));"
+            return ["text.clear();"] + pieces + [announcement(text.summary), call]
+        }
+        return [
+            main(files, [
+                announcement("reading the tokenizer"), "llama_model_params parameters = llama_model_default_params();",
+                "parameters.vocab_only = true;", "llama_model * model = llama_model_load_from_file(path, parameters);",
+                "if (model == nullptr || llama_vocab_type(llama_model_get_vocab(model)) == LLAMA_VOCAB_TYPE_NONE) {",
+                "    unavailable(\"a tokenizer\");", "}", "std::string text;",
+            ] + texts + ["llama_model_free(model);", "return 0;"]),
+        ]
+    }
+
+    private static let longestList = 256
 
     // MARK: main
 

@@ -77,7 +77,9 @@ public struct LlamaProgram {
 
         let functions: [String]
         var layers = 0
-        if subject.check.isOfRefusals {
+        if let tokenization = subject.tokenization {
+            functions = Demonstration.tokens(of: tokenization, subject.metadata, files)
+        } else if subject.check.isOfRefusals {
             functions = [Demonstration.refusal(files, readsVocabulary: subject.check == .malformed)]
         } else {
             let unasked = placement.namedDevices.filter { $0 != LlamaDevices.cpu && precision($0) == nil }
@@ -147,8 +149,13 @@ extension String {
     }
 
     /// As a literal of C++.
+    var literal: String { Array(utf8).literal }
+}
+
+extension [UInt8] {
+    /// As a literal of C++.
     var literal: String {
-        let escaped = utf8.map { byte in
+        let escaped = map { byte in
             switch byte {
             case UInt8(ascii: "\\"), UInt8(ascii: "\""): "\\" + String(UnicodeScalar(byte))
             case UInt8(ascii: "\n"): "\\n"

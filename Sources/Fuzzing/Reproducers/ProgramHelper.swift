@@ -53,6 +53,30 @@ struct ProgramHelper {
                 }
             }
             """),
+        ProgramHelper("tokens(model, text", """
+            static std::vector<llama_token> tokens(
+                const llama_model * model, const std::string & text, bool add_special, bool parse_special
+            ) {
+                const llama_vocab * vocab = llama_model_get_vocab(model);
+                std::vector<llama_token> result(text.size() + 8);
+                int count = 0;
+                for (int i = 0; i < 2; i++) {
+                    count = llama_tokenize(
+                        vocab, text.data(), text.size(), result.data(), result.size(), add_special, parse_special
+                    );
+                    result.resize(count < 0 ? -count : count);
+                }
+                return result;
+            }
+            """),
+        ProgramHelper("expect_tokens(", """
+            static void expect_tokens(
+                const llama_model * model, const std::string & text, bool add_special, bool parse_special,
+                const std::vector<llama_token> & expected
+            ) {
+                require(tokens(model, text, add_special, parse_special) == expected, "other tokens");
+            }
+            """),
         ProgramHelper("device(", """
             static ggml_backend_dev_t device(const char * name) {
                 ggml_backend_dev_t device = ggml_backend_dev_by_name(name);

@@ -61,6 +61,7 @@ extension Case {
         if let transformation { features.append("transformation \(transformation.kind.rawValue)") }
         if let contradiction { features.append("contradiction \(contradiction.kind.rawValue)") }
         features += Set((damages ?? []).map(\.kind)).map { Damage.feature(of: $0) }
+        features += tokenization?.features ?? []
         return features.sorted()
     }
 }

@@ -2,6 +2,7 @@ import Architectures
 import Engines
 import Inference
 import PropertyTesting
+import Tokenizers
 
 /// The features (`Case.features`) that cases can have: what coverage is held against.
 public enum FeatureCatalog {
@@ -44,6 +45,10 @@ public enum FeatureCatalog {
             features.formUnion(Contradiction.Kind.allCases.map { "contradiction \($0.rawValue)" })
         }
         if checks.contains(.malformed) { features.formUnion(Damage.Kind.allCases.map { Damage.feature(of: $0) }) }
+        if checks.contains(.tokenizes) {
+            features.formUnion(TokenizerCatalog.models.map { "tokenizer \($0)" })
+            features.formUnion(TokenizerCatalog.preTokenizers.map { "pre-tokenizer \($0)" })
+        }
         return features
     }
 

@@ -2,12 +2,13 @@ import Engines
 import Inference
 
 extension Case {
-    /// What is simpler of two cases that fail in the same way: fewer damages, then fewer layers, then fewer tokens,
-    /// then fewer steps, then less metadata and tensors.
+    /// What is simpler of two cases that fail in the same way: fewer damages, then less of a tokenization, then fewer
+    /// layers, then fewer tokens, then fewer steps, then less metadata and tensors.
     public func isSimpler(than other: Case) -> Bool { size.lexicographicallyPrecedes(other.size) }
 
     private var size: [Int] {
-        [damages?.count ?? 0, layers, tokens, script.steps.count, metadata.count + optionalTensors.count + additions]
+        [damages?.count ?? 0] + (tokenization?.size ?? [])
+            + [layers, tokens, script.steps.count, metadata.count + optionalTensors.count + additions]
     }
 
     /// What adapters add, counted by the places where they add it.

@@ -57,7 +57,7 @@ extension CaseSearch {
         var ofModel = best
         ofModel.script.options = simplest.script.options
         ofModel.script.steps = simplest.script.steps
-        if best.check != .rejects, attempt(ofModel) { return }
+        if best.check.isOfTensors, attempt(ofModel) { return }
         _ = attempt(simplest.withOneTokenMore)
     }
 }

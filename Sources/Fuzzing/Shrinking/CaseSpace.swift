@@ -22,7 +22,7 @@ struct CaseSpace {
         result.optionalTensors = drawn.optionalTensors.sorted()
         let traits = SessionTraits(drawn)
         result.script.placement.limit(to: traits.dimensions.layers)
-        if let objection = result.script.objection(traits, result.check) { throw Unreachable(objection) }
+        if result.check.isOfTensors, let objection = result.script.objection(traits, result.check) { throw Unreachable(objection) }
         return result
     }
 
@@ -78,6 +78,7 @@ extension Case {
             && (target.transformation == nil || transformation == target.transformation)
             && (target.contradiction == nil || contradiction == target.contradiction)
             && (target.damages == nil || damages == target.damages) && adapters == target.adapters
+            && (target.tokenization == nil || tokenization == target.tokenization)
             && (mine.context, mine.sequences, mine.microBatch) == (other.context, other.sequences, other.microBatch)
             && mine.cacheType == other.cacheType && mine.settings == other.settings
             && (check != .placement || script.placement == target.script.placement)
@@ -126,6 +127,7 @@ extension CaseDrawing {
         case .metamorphic: subject.transformation != nil
         case .rejects: subject.contradiction != nil
         case .malformed: subject.damages != nil
+        case .tokenizes: subject.tokenization != nil
         default: true
         }
         if isComplete { return subject }

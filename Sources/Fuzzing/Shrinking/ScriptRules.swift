@@ -195,7 +195,8 @@ extension Case {
     /// Why it cannot be run, as `Script.objection`; nil where it can.
     /// - Throws: `MetadataError` or `GraphError` where the metadata is no valid model's.
     public func objection() throws -> String? {
-        if check == .rejects { return nil }
+        if check == .tokenizes { return tokenization?.flaw.map { "tokenization.\($0)" } }
+        if !check.isOfTensors { return nil }
         if check == .malformed {
             do { _ = try damagedFile(source()) } catch let error as ModelError { return "damages: \(error)" }
         }

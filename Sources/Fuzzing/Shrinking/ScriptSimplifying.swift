@@ -12,6 +12,7 @@ extension CaseSearch {
             result.damages?.removeSubrange(part)
             return result
         }
+        if best.check == .tokenizes { return simplifyTokenization() }
         simplifyAdapters()
         cutScript()
         removeSequences()

@@ -22,8 +22,8 @@ struct BytePairModel: TokenizerModel {
         var texts = TextTable()
         var merges: [UInt64: Merge] = [:]
         let isOptional = preTokenizer.names.contains("kimi-k2")
-        guard let lines = try metadata.texts(Key.merges) ?? (isOptional ? [] : nil) else {
-            throw TokenizerError(Key.merges, "is missing")
+        guard let lines = try metadata.texts(TokenizerKey.merges) ?? (isOptional ? [] : nil) else {
+            throw TokenizerError(TokenizerKey.merges, "is missing")
         }
         merges.reserveCapacity(lines.count)
         for (rank, bytes) in lines.enumerated() {
@@ -97,7 +97,7 @@ struct BytePairModel: TokenizerModel {
     }
 
     /// GPT-2's visible stand-in for a byte: itself where Latin-1 prints it, else one of U+0100 on.
-    private static func append(_ byte: UInt8, to word: inout [UInt8]) {
+    static func append(_ byte: UInt8, to word: inout [UInt8]) {
         let scalar = standIns[Int(byte)]
         if scalar < 0x80 {
             word.append(UInt8(scalar))

@@ -30,7 +30,7 @@ struct SentencePieceModel: TokenizerModel {
                 let token = [UInt8].byteToken(byte)
                 guard let id = vocabulary.texts.index(of: token) ?? vocabulary.texts.index(of: [byte]) else {
                     let shown = String(decoding: token, as: UTF8.self)
-                    throw TokenizerError(Key.tokens, "lacks \(shown), and a text needs it")
+                    throw TokenizerError(TokenizerKey.tokens, "lacks \(shown), and a text needs it")
                 }
                 ids.append(id)
             }

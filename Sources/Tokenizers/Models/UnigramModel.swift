@@ -101,7 +101,7 @@ struct UnigramModel: TokenizerModel {
                 position = end
                 guard result.count <= Self.longestGrowth * text.count + replacement.count else {
                     throw TokenizerError(
-                        Key.characterMap, "makes a text more than \(Self.longestGrowth) times as long")
+                        TokenizerKey.characterMap, "makes a text more than \(Self.longestGrowth) times as long")
                 }
             } else {
                 let end = position + [UInt8].characterLength(text[position])

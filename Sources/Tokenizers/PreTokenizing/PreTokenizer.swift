@@ -55,7 +55,7 @@ struct PreTokenizer: Sendable {
         guard let found = all.first(where: { $0.names.contains(name) }) else {
             let known = all.flatMap(\.names).joined(separator: ", ")
             let shown = MetadataValue.string(name).summary
-            throw TokenizerError(Key.pre, "\(shown) is no known pre-tokenizer; known: \(known)")
+            throw TokenizerError(TokenizerKey.pre, "\(shown) is no known pre-tokenizer; known: \(known)")
         }
         return found
     }

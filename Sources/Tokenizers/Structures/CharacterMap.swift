@@ -12,7 +12,7 @@ struct CharacterMap: Sendable {
     /// nil where the file has none.
     /// - Throws: `TokenizerError` for one that is cut short.
     init?(_ metadata: Metadata) throws {
-        let data: [UInt8]? = try metadata.optional(Key.characterMap, "an array of int8 or uint8") { value in
+        let data: [UInt8]? = try metadata.optional(TokenizerKey.characterMap, "an array of int8 or uint8") { value in
             switch value {
             case .array(.int8(let bytes)): bytes.map(UInt8.init(bitPattern:))
             case .array(.uint8(let bytes)): bytes
@@ -24,7 +24,7 @@ struct CharacterMap: Sendable {
             (0..<4).reduce(0) { $0 | UInt32(data[offset + $1]) << (8 * UInt32($1)) }
         }
         guard data.count >= 4, 4 + Int(unit(0)) < data.count else {
-            throw TokenizerError(Key.characterMap, "is cut short: \(data.count) bytes")
+            throw TokenizerError(TokenizerKey.characterMap, "is cut short: \(data.count) bytes")
         }
         let size = Int(unit(0))
         units = stride(from: 4, to: 4 + size / 4 * 4, by: 4).map(unit)
@@ -42,7 +42,7 @@ struct CharacterMap: Sendable {
             guard byte != 0 else { break }
             // Each byte of a text that has a replacement has a unit of its own.
             guard position - start < units.count else {
-                throw TokenizerError(Key.characterMap, "points in a circle")
+                throw TokenizerError(TokenizerKey.characterMap, "points in a circle")
             }
             node ^= UInt32(byte)
             var unit = try self.unit(node)
@@ -56,13 +56,13 @@ struct CharacterMap: Sendable {
         guard let longest else { return nil }
         guard longest.offset < replacements.count,
             let end = replacements[longest.offset...].firstIndex(of: 0)
-        else { throw TokenizerError(Key.characterMap, "has no replacement at \(longest.offset)") }
+        else { throw TokenizerError(TokenizerKey.characterMap, "has no replacement at \(longest.offset)") }
         return (replacements[longest.offset..<end], longest.end)
     }
 
     private func unit(_ index: UInt32) throws -> UInt32 {
         guard Int(index) < units.count else {
-            throw TokenizerError(Key.characterMap, "points to unit \(index) of \(units.count)")
+            throw TokenizerError(TokenizerKey.characterMap, "points to unit \(index) of \(units.count)")
         }
         return units[Int(index)]
     }

@@ -38,11 +38,15 @@ struct Export: ParsableCommand {
         let files = LlamaProgram.Files(origin: file, model: output, program: program)
         guard files.program != output else { throw CommandError("--program \(output): is the model itself") }
         var subject = entry.case
-        guard !subject.check.isOfRefusals else {
+        guard subject.check.isOfTensors, !subject.check.isOfRefusals else {
             try ReplacementFile.save(CommandError.naming(file) { try subject.file() }, to: output)
-            let what = subject.check == .rejects ? "metadata only, which must be refused" : "a damaged file"
+            let what = switch subject.check {
+            case .rejects: "metadata only, which must be refused"
+            case .tokenizes: "metadata only"
+            default: "a damaged file"
+            }
             print("\(output): \(what): \(subject.summary)")
-            print(LlamaTools.refusing(model: output))
+            for command in try LlamaTools.commands(of: subject, model: output) { print(command) }
             try writeProgram(entry, to: files)
             return
         }

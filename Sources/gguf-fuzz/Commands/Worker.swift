@@ -64,7 +64,7 @@ struct Worker: ParsableCommand {
                 "GGML_NO_BACKTRACE": "1",
                 // Cases run side by side: threads that spin, or those of a software driver, stand in their way.
                 "OMP_WAIT_POLICY": "passive", "LP_NUM_THREADS": "0",
-            ])
+            ].merging(llama.environment) { $1 })
     }
 
     /// This very program.

@@ -372,13 +372,29 @@ static void *load_parts(const char *const *paths, int count, const struct llama_
 #endif
 }
 
-static bool read_vocabulary(const char *path) {
+static void *load_vocabulary(const char *path) {
     struct llama_model_params parameters = llama_model_default_params();
     parameters.vocab_only = true;
-    struct llama_model *model = llama_model_load_from_file(path, parameters);
+    return llama_model_load_from_file(path, parameters);
+}
+
+static bool has_tokenizer(const void *model) {
+    return llama_vocab_type(llama_model_get_vocab(model)) != LLAMA_VOCAB_TYPE_NONE;
+}
+
+static int tokenize(
+    const void *model, const char *text, int length, bool add_special, bool parse_special, int32_t *ids, int size
+) {
+    return llama_tokenize(
+        llama_model_get_vocab(model), text == NULL ? "" : text, length, ids, size, add_special, parse_special
+    );
+}
+
+static bool read_vocabulary(const char *path) {
+    struct llama_model *model = load_vocabulary(path);
     if (model == NULL) return false;
     const struct llama_vocab *vocabulary = llama_model_get_vocab(model);
-    if (llama_vocab_type(vocabulary) != LLAMA_VOCAB_TYPE_NONE) {
+    if (has_tokenizer(model)) {
         llama_token tokens[256];
         char piece[1024];
         for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
@@ -749,6 +765,9 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .load_file = load_file,
     .load_parts = load_parts,
     .read_vocabulary = read_vocabulary,
+    .load_vocabulary = load_vocabulary,
+    .has_tokenizer = has_tokenizer,
+    .tokenize = tokenize,
     .free_model = free_model,
     .load_adapter = load_adapter,
     .save_model = save_model,

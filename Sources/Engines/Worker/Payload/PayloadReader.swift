@@ -50,6 +50,8 @@ struct PayloadReader {
         return count
     }
 
+    mutating func readBytes() throws -> [UInt8] { Array(bytes[try take(count())]) }
+
     mutating func text() throws -> String {
         let range = try take(count())
         guard let text = String(bytes: bytes[range], encoding: .utf8) else {

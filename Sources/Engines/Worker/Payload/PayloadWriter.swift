@@ -12,6 +12,11 @@ struct PayloadWriter {
         withUnsafeBytes(of: integer.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
+    mutating func append(bytes other: [UInt8]) {
+        append(integer: Int64(other.count))
+        bytes += other
+    }
+
     mutating func append(text: String) {
         var text = text
         text.withUTF8 {

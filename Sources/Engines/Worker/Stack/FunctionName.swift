@@ -10,7 +10,14 @@ enum FunctionName {
         // `.cold`, `.part.0`: pieces of a function.
         let whole = String(symbol.prefix { $0 != "." })
         let isSwift = ["$s", "$S", "_T0"].contains(where: whole.hasPrefix)
-        let name = demangled(whole).map { isSwift ? ofSwift($0) : ofCPlusPlus($0) } ?? whole
+        return demangled(whole).map { isSwift ? ofSwift($0) : ofCPlusPlus($0) }.map(reported) ?? reported(whole)
+    }
+
+    /// - Parameter name: of a function of C or C++, as a debugger says it.
+    /// - Returns: as `of(symbol:)`.
+    static func of(demangled name: String) -> String? { reported(ofCPlusPlus(name)) }
+
+    private static func reported(_ name: String?) -> String? {
         guard let name, !reporters.contains(where: name.hasPrefix), !["main", "_start"].contains(name) else {
             return nil
         }

@@ -57,7 +57,7 @@ extension StackFrame {
     private static let runtimes = [
         "libc.", "libc-", "ld-", "libpthread", "libm.", "libm-", "libgcc_s", "libstdc++", "libc++", "libswiftCore",
         "libswift_", "libFoundation", "lib_Foundation", "libdispatch", "libswiftDispatch", "libBlocksRuntime",
-        "libgomp", "libomp", "libiomp",
+        "libgomp", "libomp", "libiomp", "libasan", "libubsan", "libclang_rt",
     ]
 }
 
