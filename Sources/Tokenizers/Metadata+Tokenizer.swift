@@ -2,6 +2,7 @@ import GGUF
 
 /// The keys of a tokenizer; those of the vocabulary's special tokens are in `SpecialIDs`.
 enum Key {
+    static let prefix = "tokenizer.ggml."
     static let model = "tokenizer.ggml.model"
     static let pre = "tokenizer.ggml.pre"
     static let tokens = "tokenizer.ggml.tokens"
