@@ -52,7 +52,8 @@ let package = Package(
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "GGUF", "PropertyTesting",
+                "Engines", "Faults", "Inference", "Devices", "Architectures", "ModelGraph", "Tokenizers", "GGUF",
+                "PropertyTesting",
             ]),
         .executableTarget(
             name: "gguf-fuzz",

@@ -8,6 +8,7 @@ struct Frame {
         case load = "l"
         case run = "r"
         case differentiate = "g"
+        case train = "t"
         case save = "s"
         case readVocabulary = "v"
         /// What has been sent up to here was for the process that died.
@@ -31,7 +32,7 @@ struct Frame {
         var longestPayload: Int {
             switch self {
             case .refused, .unsupported, .error, .begin, .stack, .process, .death: 1 << 20
-            case .describe, .load, .run, .differentiate, .save, .readVocabulary, .resume, .answer: Frame.longestPayload
+            case .describe, .load, .run, .differentiate, .train, .save, .readVocabulary, .resume, .answer: Frame.longestPayload
             }
         }
     }

@@ -109,6 +109,9 @@ public enum WorkerServer {
                 let script = try request.read(Script.self)
                 let transcript = try loaded().differentiate(script)
                 return Frame(.answer, writing: transcript.write)
+            case .train:
+                let request = try request.read(TrainingRequest.self)
+                return Frame(.answer, try loaded().train(request.script, request.training, to: request.path))
             case .save:
                 let path = try request.read(String.self)
                 try loaded().save(to: path)
