@@ -12,6 +12,8 @@ public struct ModelDomain: Hashable, Sendable, Codable {
         public var pattern: String
         /// The values that are drawn of those in its fuzz domain; null: the key may be absent.
         public var values: [Value?]
+
+        public init(pattern: String, values: [Value?]) { (self.pattern, self.values) = (pattern, values) }
     }
     /// What is drawn of an optional tensor.
     public struct Tensor: Hashable, Sendable, Codable {

@@ -95,6 +95,8 @@ public struct EngineTraits: Hashable, Sendable, Codable {
     public var adapters: [Adapter.Kind]?
     /// Whether it gives losses and gradients (`EngineModel.differentiate`). Absent: it does not.
     public var differentiates: Bool?
+    /// Whether it has optimisers of its own (`EngineModel.train`). Absent: it does not.
+    public var trains: Bool?
     /// Whether it reads the tokenizer of a file by itself (`Engine.readVocabulary(file:)`). Absent: it does not.
     public var readsVocabularies: Bool?
     /// Whether it makes tokens of texts (`Engine.tokenize(_:file:)`). Absent: it does not.
@@ -106,7 +108,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         cacheTypes: [StateType] = [.full, .half], settings: Set<Setting> = [], splits: [Placement.Split] = [.layers],
         admitsGaps: Bool = true, contextUnit: Int = 1, boundsSizes: Bool = true,
         takesEmbeddings: Bool? = nil, fusesFeatures: Bool? = nil, adapters: [Adapter.Kind]? = nil,
-        differentiates: Bool? = nil, readsVocabularies: Bool? = nil, tokenizes: Bool? = nil,
+        differentiates: Bool? = nil, trains: Bool? = nil, readsVocabularies: Bool? = nil, tokenizes: Bool? = nil,
         models: ModelDomain? = nil
     ) {
         self.cacheTypes = cacheTypes
@@ -119,6 +121,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
         self.fusesFeatures = fusesFeatures
         self.adapters = adapters
         self.differentiates = differentiates
+        self.trains = trains
         self.readsVocabularies = readsVocabularies
         self.tokenizes = tokenizes
         self.models = models
@@ -140,6 +143,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             fusesFeatures: fusesFeatures == true && other.fusesFeatures == true,
             adapters: Adapter.Kind.allCases.filter { (adapters ?? []).contains($0) || (other.adapters ?? []).contains($0) },
             differentiates: differentiates == true && other.differentiates == true,
+            trains: trains == true && other.trains == true,
             readsVocabularies: readsVocabularies == true && other.readsVocabularies == true,
             tokenizes: tokenizes == true && other.tokenizes == true,
             models: models.map { other.models?.common(with: $0) ?? $0 } ?? other.models)
@@ -180,6 +184,15 @@ public protocol EngineModel: AnyObject {
     /// - Throws: as `run`.
     func differentiate(_ script: Script) throws -> Transcript
 
+    /// Trains a copy of the model on the one batch that a script processes, which is of one sequence and fills the
+    /// context; all of its outputs are wanted. The loss is that of `Session.loss(of:encoding:)`.
+    /// - Parameters:
+    ///   - script: of that batch and of nothing else.
+    ///   - training: by how many steps of which optimiser.
+    ///   - path: of a file that is there, whose contents the trained model replaces.
+    /// - Throws: as `run`.
+    func train(_ script: Script, _ training: Training, to path: String) throws -> Trained
+
     /// Writes the model as a GGUF file.
     /// - Parameter path: of a file that is there, whose contents it replaces.
     func save(to path: String) throws
@@ -192,6 +205,10 @@ extension EngineModel {
 
     public func differentiate(_ script: Script) throws -> Transcript { throw Unsupported("gradients") }
 
+    public func train(_ script: Script, _ training: Training, to path: String) throws -> Trained {
+        throw Unsupported("training")
+    }
+
     public func run(_ script: Script) throws -> Transcript { try run(script) { _ in } }
 
     public func run(
@@ -201,6 +218,19 @@ extension EngineModel {
         for (step, result) in transcript.results.enumerated() { didGive(step, result) }
         transcript.results = []
         return transcript
+    }
+}
+
+/// What an engine says of a model that it has trained.
+public struct Trained: Hashable, Sendable {
+    /// Before each step.
+    public var losses: [Double]
+    /// The tensors that it leaves as they are by design: of types that it does not train, or of roles.
+    public var untrained: [String]
+
+    public init(losses: [Double], untrained: [String] = []) {
+        self.losses = losses
+        self.untrained = untrained
     }
 }
 

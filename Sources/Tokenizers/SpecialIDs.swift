@@ -32,6 +32,11 @@ struct SpecialIDs: Sendable {
         ("tokenizer.ggml.middle_token_id", \.fillMiddle),
     ]
 
+    /// The keys of the roles that have a token even where no key names it, with these ids.
+    static func defaultRoles(of special: SpecialIDs) -> [(key: String, id: Int)] {
+        keys.prefix(4).compactMap { key, role in special[keyPath: role].map { (key, $0) } }
+    }
+
     /// Takes the file's ids. One that the vocabulary does not reach counts as not given, as in llama.cpp: released
     /// files have such ids for "none".
     mutating func read(_ metadata: Metadata, count: Int) throws {

@@ -7,7 +7,7 @@ import GGUF
 public struct Tokenizer: Sendable {
     private let model: any TokenizerModel
     private let kind: ModelKind
-    private let special: SpecialIDs
+    let vocabulary: Vocabulary
     private let specialTokens: SpecialTokens
     private let addsBeginning: Bool
     private let addsEnd: Bool
@@ -22,7 +22,7 @@ public struct Tokenizer: Sendable {
         var defaults = kind.specialIDs
         if traits.contains(.lacksBeginning) { defaults.beginning = nil }
         let vocabulary = try Vocabulary(metadata, defaults)
-        special = vocabulary.special
+        self.vocabulary = vocabulary
         let addsBeginning =
             try metadata.flag(TokenizerKey.addsBeginning) ?? (kind == .sentencePiece || traits.contains(.addsBeginning))
         self.addsBeginning = addsBeginning || traits.contains(.forcesBeginning)
@@ -79,6 +79,11 @@ public struct Tokenizer: Sendable {
         if addSpecial { try addEnd(&ids) }
         return ids
     }
+
+    /// The tokens that begin and end a text; nil where there are none.
+    public var beginning: Int? { special.beginning }
+    public var end: Int? { special.end }
+    private var special: SpecialIDs { vocabulary.special }
 
     private func addBeginning(_ ids: inout [Int]) throws {
         switch kind {

@@ -19,8 +19,6 @@ package enum TokenizerCatalog {
 
     /// GPT-2's visible stand-in for a byte.
     package static func standIn(for byte: UInt8) -> String {
-        var text: [UInt8] = []
-        BytePairModel.append(byte, to: &text)
-        return String(decoding: text, as: UTF8.self)
+        String(decoding: BytePairModel.standIn(byte), as: UTF8.self)
     }
 }

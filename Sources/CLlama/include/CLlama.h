@@ -97,6 +97,16 @@ struct llama_bridge_batch {
     const int32_t *orders;
 };
 
+// One text that is learned, as long as the context: what is to follow each of its tokens, and by how many steps of which
+// optimiser, AdamW or else plain descent.
+struct llama_bridge_training {
+    int count;
+    const int32_t *ids, *targets;
+    int steps;
+    bool is_adamw;
+    float rate, first_decay, second_decay, epsilon, weight_decay;
+};
+
 typedef void (*llama_bridge_log)(const char *text);
 
 struct llama_bridge {
@@ -177,6 +187,11 @@ struct llama_bridge {
     const float *(*all_embeddings)(void *context, int *width);
     const float *(*pooled)(void *context, int sequence, int *width);
     bool (*is_pooled)(void *context);
+
+    // Whether models can be trained.
+    bool (*trains)(void);
+    // Changes the weights of the context's model, whose file is not mapped; the loss before each step.
+    void (*train)(void *context, void *model, const struct llama_bridge_training *training, double *losses);
 
     // Of what a sequence holds: -1 where that is nothing. False: there is no memory.
     bool (*extent)(void *context, int sequence, int *least, int *greatest);

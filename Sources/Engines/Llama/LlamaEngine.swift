@@ -37,7 +37,8 @@ public final class LlamaEngine: Engine {
             cacheTypes: StateType.allCases,
             settings: bridge.settings.union(Setting.allCases.filter(\.isOfOtherSessions)),
             splits: Placement.Split.allCases, admitsGaps: false, contextUnit: 256, boundsSizes: false,
-            takesEmbeddings: true, adapters: bridge.adapters, readsVocabularies: true, tokenizes: true)
+            takesEmbeddings: true, adapters: bridge.adapters, trains: bridge.functions.pointee.trains(),
+            readsVocabularies: true, tokenizes: true)
     }
 
     /// As a file: that maps its tensors, and does not ask for those that a model may lack.

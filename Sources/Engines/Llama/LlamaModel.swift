@@ -184,6 +184,28 @@ final class LlamaModel: EngineModel {
         return transcript
     }
 
+    func train(_ script: Script, _ training: Training, to path: String) throws -> Trained {
+        guard let (source, batch) = script.onlyBatch, source == nil else {
+            throw Unsupported("training on other than one batch, or with an encoder")
+        }
+        // Of longer contexts it leaves keys and values untrained.
+        guard batch.tokens.count == script.options.context, script.options.microBatch == script.options.context else {
+            throw Unsupported("training on a text that does not fill the context")
+        }
+        // What is mapped cannot be written.
+        var loading = Loading(script)
+        loading.reading = "read"
+        let model = try load(loading)
+        defer { free() }
+        let losses = try LlamaSession(model, script, functions, targetBlocks: 1).train(model, batch, training)
+        functions.pointee.save_model(model, path)
+        let untrained = try FileSource(path: path).tensors.filter { $0.type != .f32 || Self.untrained.contains($0.name) }
+        return Trained(losses: losses, untrained: untrained.map(\.name))
+    }
+
+    /// What `llama_set_param` in `llama-context.cpp` passes over, though it be float32.
+    private static let untrained = ["token_embd.weight", "rope_freqs.weight"]
+
     func save(to path: String) throws {
         // What is laid out anew cannot be read back.
         let placement = loaded?.loading.placement ?? Placement(devices.usable[0].engineDevice.name)

@@ -90,6 +90,35 @@ final class LlamaSession: ScriptSession {
         return result
     }
 
+    /// Changes the weights of its model.
+    /// - Parameters:
+    ///   - model: its own.
+    ///   - batch: of one sequence, each of whose tokens is to predict the next, and the last the first.
+    /// - Returns: the loss before each step.
+    func train(_ model: UnsafeMutableRawPointer, _ batch: Batch, _ training: Training) throws -> [Double] {
+        let ids = batch.tokens.map { Int32(clamping: $0.id) }
+        let targets = Array(ids.dropFirst() + ids.prefix(1))
+        var losses = [Double](repeating: .nan, count: training.steps)
+        LlamaLog.shared.clear()
+        ids.withUnsafeBufferPointer { ids in
+            targets.withUnsafeBufferPointer { targets in
+                var request = llama_bridge_training()
+                request.count = Int32(ids.count)
+                request.ids = ids.baseAddress
+                request.targets = targets.baseAddress
+                request.steps = Int32(training.steps)
+                request.is_adamw = training.optimiser == .adamW
+                request.rate = training.rate
+                request.first_decay = training.firstDecay
+                request.second_decay = training.secondDecay
+                request.epsilon = training.epsilon
+                request.weight_decay = training.weightDecay
+                functions.pointee.train(context, model, &request, &losses)
+            }
+        }
+        return losses
+    }
+
     private func processAtOnce(_ batch: Batch) throws -> StepResult {
         if batch.tokens.contains(where: { $0.order != .none }) { return try decide(batch) }
         try submit(batch, functions.pointee.decode)

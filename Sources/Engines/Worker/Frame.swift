@@ -9,6 +9,7 @@ struct Frame {
         case run = "r"
         case differentiate = "g"
         case adapt = "a"
+        case train = "o"
         case save = "s"
         case readVocabulary = "v"
         case tokenize = "t"
@@ -33,7 +34,8 @@ struct Frame {
         var longestPayload: Int {
             switch self {
             case .refused, .unsupported, .error, .begin, .stack, .process, .death: 1 << 20
-            case .describe, .load, .run, .differentiate, .adapt, .save, .readVocabulary, .tokenize, .resume, .answer:
+            case .describe, .load, .run, .differentiate, .adapt, .train, .save, .readVocabulary, .tokenize, .resume,
+                .answer:
                 Frame.longestPayload
             }
         }

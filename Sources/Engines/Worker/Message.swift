@@ -1,5 +1,7 @@
 // What payloads say that are neither a script nor a transcript.
 
+import Inference
+
 /// What the worker serves: the answer to `describe`, as JSON.
 struct EngineDescription: Codable {
     var engine: String
@@ -61,6 +63,50 @@ extension LoadRequest: PayloadValue {
     }
 
     func write(to payload: inout PayloadWriter) { payload.write(path, inMemory) }
+}
+
+/// What a copy of the model is trained on and how, and where it goes then.
+struct TrainingRequest {
+    var script: Script
+    var training: Training
+    var path: String
+}
+
+extension TrainingRequest: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(script: try payload.read(), training: try payload.read(), path: try payload.read())
+    }
+
+    func write(to payload: inout PayloadWriter) { payload.write(script, training, path) }
+}
+
+extension Trained: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(losses: try payload.numbers(payload.count()), untrained: try payload.read())
+    }
+
+    func write(to payload: inout PayloadWriter) {
+        payload.write(losses.count)
+        payload.append(numbers: losses)
+        payload.write(untrained)
+    }
+}
+
+extension Optimiser: PayloadValue {}
+
+extension Training: PayloadValue {
+    init(reading payload: inout PayloadReader) throws {
+        self.init(try payload.read(), steps: try payload.integer(in: 1...Self.mostSteps), rate: 0)
+        let rates = try payload.numbers(5).map { Float($0) }
+        (rate, firstDecay, secondDecay, epsilon, weightDecay) = (rates[0], rates[1], rates[2], rates[3], rates[4])
+    }
+
+    func write(to payload: inout PayloadWriter) {
+        payload.write(optimiser, steps)
+        payload.append(numbers: [rate, firstDecay, secondDecay, epsilon, weightDecay].map(Double.init))
+    }
+
+    private static let mostSteps = 1 << 20
 }
 
 /// How the process ended that computed.

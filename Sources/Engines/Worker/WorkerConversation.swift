@@ -54,7 +54,7 @@ final class WorkerConversation {
                 let note: DeathNote = try frame.read()
                 try input.write(Frame(.resume))
                 throw ChildEnded(note: note)
-            case .describe, .load, .run, .differentiate, .adapt, .save, .readVocabulary, .tokenize, .resume:
+            case .describe, .load, .run, .differentiate, .adapt, .train, .save, .readVocabulary, .tokenize, .resume:
                 throw ProtocolError("a request from a worker")
             }
         }

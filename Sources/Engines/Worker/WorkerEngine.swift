@@ -184,6 +184,18 @@ private final class WorkerModel: EngineModel {
         }
     }
 
+    func train(_ script: Script, _ training: Training, to path: String) throws -> Trained {
+        if engine.loaded !== self { try load() }
+        let request = TrainingRequest(script: script, training: training, path: path)
+        return try engine.answer(Frame(.train, request)) { payload in
+            let trained = try payload.read(Trained.self)
+            guard trained.losses.count == training.steps else {
+                throw payload.error("\(trained.losses.count) losses of \(training.steps) steps")
+            }
+            return trained
+        }
+    }
+
     func save(to path: String) throws {
         if engine.loaded !== self { try load() }
         try engine.answer(Frame(.save, path)) { _ in }

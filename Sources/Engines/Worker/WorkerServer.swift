@@ -113,6 +113,9 @@ public enum WorkerServer {
                 let adapters = try request.read([AdapterFile].self)
                 try loaded().adapt(by: adapters)
                 return Frame(.answer)
+            case .train:
+                let request = try request.read(TrainingRequest.self)
+                return Frame(.answer, try loaded().train(request.script, request.training, to: request.path))
             case .save:
                 let path = try request.read(String.self)
                 try loaded().save(to: path)

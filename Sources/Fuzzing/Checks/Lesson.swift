@@ -1,26 +1,28 @@
 import Architectures
 import Devices
 import Engines
+import GGUF
 import Inference
+import ModelGraph
 
 /// A short text that a toy learns by heart: each token of a script's batch is to be followed by the next one, and the last
 /// by the first.
 public struct Lesson {
     private let script: Script
-    private let optimiser: Optimiser
+    private let training: Training
 
     /// - Parameters:
     ///   - script: encodes what is to be encoded, and processes the text.
-    ///   - optimiser: what changes the weights.
-    public init(_ script: Script, _ optimiser: Optimiser = .adamW) {
+    ///   - training: how weights are changed, and how often at most.
+    public init(_ script: Script, _ training: Training = .byHeart()) {
         self.script = script
-        self.optimiser = optimiser
+        self.training = training
     }
 
-    /// Steps after which a toy has learned or never will.
-    public static let mostSteps = 300
     /// Of the losses of all tokens together: no other token comes near the right one then.
     private static let learnedLoss = 0.2
+    /// Models of such a loss that do not say the text, before it is given up.
+    private static let mostMistakes = 8
 
     /// That a toy does not learn a text.
     public struct Unlearned: Error, Hashable, Sendable, CustomStringConvertible {
@@ -28,20 +30,40 @@ public struct Lesson {
     }
 
     /// The model when it has learned the text, and in how many steps, on `cpu`.
+    /// - Parameters:
+    ///   - source: the model as it is at first.
+    ///   - types: of its tensors when it has learned the text.
     /// - Throws: `Unlearned`; what `Session` throws.
-    public func learned(by source: any TensorSource) throws -> (model: any TensorSource, steps: Int) {
+    public func learned(
+        by source: any TensorSource, types: (Weight) throws -> TensorType = { _ in .f32 }
+    ) throws -> (model: any TensorSource, steps: Int) {
         guard let (encoded, batch) = script.onlyBatch else { throw Unlearned() }
-        let trainer = try Trainer(source, optimiser, on: CPUDevice(), options: options)
-        for step in 0..<Self.mostSteps {
+        let trainer = try Trainer(source, training, types: types, on: CPUDevice(), options: options)
+        var mistakes = 0
+        for step in 0..<training.steps {
             let loss = try trainer.step(batch, encoding: encoded)
             guard loss.isFinite else { break }
             guard loss * Double(batch.tokens.count) < Self.learnedLoss else { continue }
             let trained = try trainer.trained()
-            // What can never be said counts in no loss.
-            guard try mistake(of: trained) == nil else { break }
-            return (trained, step + 1)
+            if try mistake(of: trained) == nil { return (trained, step + 1) }
+            // The last step may have spoiled it; but what can never be said counts in no loss.
+            mistakes += 1
+            if mistakes == Self.mostMistakes { break }
         }
         throw Unlearned()
+    }
+
+    /// The model after all of the steps, on `cpu`, whether it has learned the text or not.
+    /// - Parameters:
+    ///   - source: the model as it is at first.
+    ///   - fixed: names of tensors that stay as they are.
+    /// - Throws: what `Session` throws.
+    func result(of source: any TensorSource, without fixed: [String]) throws -> MemorySource {
+        guard let (encoded, batch) = script.onlyBatch else { throw Unlearned() }
+        let trainer = try Trainer(
+            source, training, isTrained: { !fixed.contains($0.name) }, on: CPUDevice(), options: options)
+        for _ in 0..<training.steps { _ = try trainer.step(batch, encoding: encoded) }
+        return try trainer.trained()
     }
 
     private var options: SessionOptions {
@@ -97,6 +119,7 @@ extension Trial {
             return batch.tokens.map { .process(Batch([$0])) }
         }
         try expect(lesson, single, on: model)
+        if engine.traits.trains == true { try expectLearning(by: engine) }
     }
 
     private mutating func expect(_ lesson: Lesson, _ script: Script, on model: any EngineModel) throws {

@@ -135,12 +135,7 @@ private struct Landscape {
         loss = transcript.results.first?.rows?.elements.first ?? .nan
         let weights = Dictionary(try Model(source).weights.map { ($0.name, $0) }) { first, _ in first }
         let tensors = try zip(source.tensors, transcript.results.dropFirst()).map { info, result in
-            let data = try source.data(of: info)
-            let elements = try [Double](unsafeUninitializedCapacity: info.shape.count) { elements, count in
-                let room = UnsafeMutableBufferPointer(rebasing: elements[..<info.shape.count])
-                try data.bytes.withBytes { try data.type.decode($0, order: data.byteOrder, into: room) }
-                count = info.shape.count
-            }
+            let elements = try source.elements(of: info)
             let gradient = result.rows?.row(at: 0)
             guard gradient == nil || gradient?.count == elements.count else {
                 throw Wrong(

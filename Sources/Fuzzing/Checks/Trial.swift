@@ -31,7 +31,7 @@ struct Trial {
     var subject: Case { loaded.subject }
     var script: Script { subject.script.on(device) }
     /// The most that is read of a file that an engine saved. No toy is as long.
-    private static let longestFile = 1 << 30
+    static let longestFile = 1 << 30
     /// An engine may need so many times the memory that a model's weights take; what takes more has no bounds.
     static let memoryPerWeight = 8
 
@@ -96,6 +96,7 @@ struct Trial {
             let changed = try transformation.applied(to: source)
             let other = try load { try engine.load(changed) }
             try compare(try play(script, on: other), with: first)
+        case .gradients where engine.traits.trains == true: try compareSteps(of: model)
         case .gradients:
             guard engine.traits.differentiates == true else { throw Unsupported("gradients") }
             stage = "gradient"

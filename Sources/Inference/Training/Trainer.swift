@@ -4,37 +4,24 @@ import Foundation
 import GGUF
 import ModelGraph
 
-/// How a gradient changes weights.
-public enum Optimiser: String, Hashable, Sendable, Codable, CaseIterable {
-    /// `w ← w − rate · g`, of a gradient of all weights together that is no longer than 1.
-    case sgd
-    /// `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `w ← w − rate · (m̂ / (√v̂ + ε) + decay · w)`, with `m̂ = m /
-    /// (1 − β₁ᵗ)` and `v̂ = v / (1 − β₂ᵗ)` in step `t`. Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay
-    /// Regularization", algorithm 2.
-    case adamW = "adamw"
-
-    /// Of toys, which learn a short text by heart.
-    fileprivate var rate: Double {
-        switch self {
-        case .sgd: 0.5
-        case .adamW: 0.01
-        }
-    }
-    fileprivate static let (firstDecay, secondDecay, epsilon, weightDecay) = (0.9, 0.99, 1e-8, 0.01)
-}
-
-/// Trains a model on one batch, step by step. Its weights are float32, whatever they were.
+/// Trains a model on one batch, step by step.
 ///
-/// Divisors of frequencies and places stay as they are, and decays below zero.
+/// Weights are changed in float32, and computed with as the types have them that the trained model has: what a rounding
+/// takes away, the steps after it see. The gradient is taken as if nothing were rounded (Bengio, Léonard and Courville
+/// 2013, "Estimating or Propagating Gradients Through Stochastic Neurons for Conditional Computation", the
+/// straight-through estimator). In plain descent the gradient of all weights together counts as no longer than 1. Divisors of frequencies and places stay as they are, and decays below zero.
 public final class Trainer {
     private let source: any TensorSource
-    private let optimiser: Optimiser
+    private let training: Training
     private let session: Session
     private var tensors: [Tensor] = []
     private var steps = 0
 
     fileprivate struct Tensor {
         var weight: Weight
+        var isTrained: Bool
+        /// Of the trained model's tensor.
+        var type: TensorType
         var data: TensorData
         var elements: [Float]
         /// Of AdamW; empty before the first step.
@@ -46,15 +33,18 @@ public final class Trainer {
 
     /// - Parameters:
     ///   - source: the model as it is at first.
-    ///   - optimiser: what changes the weights.
+    ///   - training: how the weights are changed; as often as `step` is called.
+    ///   - types: of the trained model's tensors; those of places and of divisors of frequencies keep theirs.
+    ///   - isTrained: whether a weight changes.
     ///   - device: what computes losses and gradients.
     ///   - options: of the session; its micro-batches hold what is learned.
     /// - Throws: as `Model` and `Session`.
     public init(
-        _ source: any TensorSource, _ optimiser: Optimiser, on device: any Device, options: SessionOptions
+        _ source: any TensorSource, _ training: Training, types: (Weight) throws -> TensorType = { _ in .f32 },
+        isTrained: (Weight) -> Bool = { _ in true }, on device: any Device, options: SessionOptions
     ) throws {
         self.source = source
-        self.optimiser = optimiser
+        self.training = training
         for weight in try Model(source).weights {
             guard let info = source.tensors.first(where: { $0.name == weight.name }) else { continue }
             let data = try source.data(of: info)
@@ -63,23 +53,29 @@ public final class Trainer {
                 try data.bytes.withBytes { try data.type.decode($0, order: data.byteOrder, into: room) }
                 count = info.shape.count
             }
-            tensors.append(Tensor(weight: weight, data: data, elements: elements))
+            var tensor = Tensor(
+                weight: weight, isTrained: isTrained(weight), type: data.type, data: data, elements: elements)
+            if !tensor.isFixed { tensor.type = try types(weight) }
+            tensors.append(tensor)
         }
-        let model = try Model(Self.source(source, tensors))
+        let model = try Model(Self.copy(of: source, with: tensors, decoded: true))
         session = try Session(model, placement: Placement(device.name), devices: DeviceSet([device]), options: options)
     }
 
     /// The model as it is now.
-    public func trained() throws -> MemorySource { try Self.source(source, tensors) }
+    public func trained() throws -> MemorySource { try Self.copy(of: source, with: tensors, decoded: false) }
 
-    private static func source(_ source: any TensorSource, _ tensors: [Tensor]) throws -> MemorySource {
+    /// - Parameter decoded: as float32, with the elements that the types have.
+    private static func copy(
+        of source: any TensorSource, with tensors: [Tensor], decoded: Bool
+    ) throws -> MemorySource {
         let known = Dictionary(tensors.map { ($0.weight.name, $0) }) { first, _ in first }
         return try MemorySource(
             source.metadata, optional: .of(source.tensors),
-            type: { weight in known[weight.name].flatMap { $0.isFixed ? $0.data.type : nil } ?? .f32 }
+            type: { weight in known[weight.name].map { decoded && !$0.isFixed ? .f32 : $0.type } ?? .f32 }
         ) { tensor in
             guard let found = known[tensor.name] else { throw ModelError(subject: tensor.name, reason: "is missing") }
-            return found.current(tensor.shape)
+            return try decoded ? found.decoded(tensor.shape) : found.encoded(tensor.shape)
         }
     }
 
@@ -93,13 +89,15 @@ public final class Trainer {
         let gradient = try session.gradient(of: batch, encoding: source)
         guard gradient.loss.isFinite else { return gradient.loss }
         steps += 1
-        let length = optimiser == .sgd
-            ? gradient.weights.values.reduce(0) { $0 + $1.doubles.reduce(0) { $0 + $1 * $1 } }.squareRoot() : 1
+        let length = training.optimiser == .sgd
+            ? tensors.reduce(0) { length, tensor in
+                (gradient.weights[tensor.weight.name]?.doubles ?? []).reduce(length) { $0 + $1 * $1 }
+            }.squareRoot() : 1
         var changed: [String: TensorData] = [:]
-        for index in tensors.indices where !tensors[index].isFixed {
+        for index in tensors.indices where !tensors[index].isFixed && tensors[index].isTrained {
             guard let elements = gradient.weights[tensors[index].weight.name]?.doubles else { continue }
-            tensors[index].change(by: elements, optimiser, steps, length)
-            changed[tensors[index].weight.name] = tensors[index].current(tensors[index].weight.shape)
+            tensors[index].change(by: elements, training, steps, length)
+            changed[tensors[index].weight.name] = try tensors[index].decoded(tensors[index].weight.shape)
         }
         try session.replaceWeights(by: changed)
         return gradient.loss
@@ -107,38 +105,52 @@ public final class Trainer {
 }
 
 extension Trainer.Tensor {
-    fileprivate mutating func change(by gradient: [Double], _ optimiser: Optimiser, _ step: Int, _ length: Double) {
-        switch optimiser {
+    fileprivate mutating func change(by gradient: [Double], _ training: Training, _ step: Int, _ length: Double) {
+        let (rate, decay) = (Double(training.rate), Double(training.weightDecay))
+        switch training.optimiser {
         case .sgd:
-            let rate = optimiser.rate / max(1, length)
-            for i in elements.indices { elements[i] -= Float(rate * gradient[i]) }
+            for i in elements.indices {
+                elements[i] -= Float(rate * (gradient[i] / max(1, length) + decay * Double(elements[i])))
+            }
         case .adamW:
             if means.isEmpty {
                 means = Array(repeating: 0, count: elements.count)
                 squares = means
             }
-            let (first, second) = (Optimiser.firstDecay, Optimiser.secondDecay)
+            let (first, second) = (Double(training.firstDecay), Double(training.secondDecay))
             let (rest, restOfSquares) = (1 - pow(first, Double(step)), 1 - pow(second, Double(step)))
             for i in elements.indices {
                 means[i] = first * means[i] + (1 - first) * gradient[i]
                 squares[i] = second * squares[i] + (1 - second) * gradient[i] * gradient[i]
-                let direction = means[i] / rest / ((squares[i] / restOfSquares).squareRoot() + Optimiser.epsilon)
-                elements[i] -= Float(optimiser.rate * (direction + Optimiser.weightDecay * Double(elements[i])))
+                let direction = means[i] / rest / ((squares[i] / restOfSquares).squareRoot() + Double(training.epsilon))
+                elements[i] -= Float(rate * (direction + decay * Double(elements[i])))
             }
         }
         if weight.role == .decay { for i in elements.indices { elements[i] = min(elements[i], -0x1p-10) } }
     }
 
-    fileprivate func current(_ shape: Shape) -> TensorData {
+    /// In the type that it has in the trained model.
+    fileprivate func encoded(_ shape: Shape) throws -> TensorData {
         if isFixed {
             var data = data
             data.shape = shape
             return data
         }
-        let bytes = TensorBytes(count: 4 * elements.count) { bytes in
-            for (i, element) in elements.enumerated() {
-                bytes.storeBytes(of: element.bitPattern.littleEndian, toByteOffset: 4 * i, as: UInt32.self)
-            }
+        guard let count = type.byteCount(rowLength: shape.last, rows: shape.rows) else {
+            throw ModelError(subject: weight.name, reason: "cannot be encoded as \(type.name)")
+        }
+        let bytes = try TensorBytes(count: count) { bytes in
+            try elements.withUnsafeBufferPointer { try type.encode($0, into: bytes) }
+        }
+        return TensorData(name: weight.name, shape: shape, type: type, bytes: bytes)
+    }
+
+    /// The same elements as float32.
+    fileprivate func decoded(_ shape: Shape) throws -> TensorData {
+        let encoded = try encoded(shape)
+        guard !isFixed, type != .f32 else { return encoded }
+        let bytes = try TensorBytes(count: 4 * elements.count) { bytes in
+            try encoded.bytes.withBytes { try type.decode($0, order: .little, into: bytes.bindMemory(to: Float.self)) }
         }
         return TensorData(name: weight.name, shape: shape, type: .f32, bytes: bytes)
     }

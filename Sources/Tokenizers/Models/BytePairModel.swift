@@ -96,8 +96,20 @@ struct BytePairModel: TokenizerModel {
             || traits.contains(.keepsNewlines) && word.allSatisfy { $0 == UInt8(ascii: "\n") }
     }
 
+    /// Whether a token is a byte's: its stand-in, or its number as other models spell it.
+    static func spellsByte(_ token: ArraySlice<UInt8>) -> Bool { byteTexts.contains(Array(token)) }
+
+    private static let byteTexts = Set((UInt8.min...UInt8.max).flatMap { byte in [standIn(byte), .byteToken(byte)] })
+
+    /// The text of a byte's token.
+    static func standIn(_ byte: UInt8) -> [UInt8] {
+        var text: [UInt8] = []
+        append(byte, to: &text)
+        return text
+    }
+
     /// GPT-2's visible stand-in for a byte: itself where Latin-1 prints it, else one of U+0100 on.
-    static func append(_ byte: UInt8, to word: inout [UInt8]) {
+    private static func append(_ byte: UInt8, to word: inout [UInt8]) {
         let scalar = standIns[Int(byte)]
         if scalar < 0x80 {
             word.append(UInt8(scalar))

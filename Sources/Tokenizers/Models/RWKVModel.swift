@@ -30,7 +30,7 @@ struct RWKVModel: TokenizerModel {
     }
 
     /// `\t`, `\n`, `\r`, `\x1F`, and a backslash before what stands for itself.
-    private static func unescaped(_ text: ArraySlice<UInt8>) -> [UInt8] {
+    static func unescaped(_ text: ArraySlice<UInt8>) -> [UInt8] {
         var result: [UInt8] = []
         var rest = text
         while let byte = rest.popFirst() {

@@ -700,6 +700,55 @@ static const float *pooled(void *context, int sequence, int *width) {
 
 static bool is_pooled(void *context) { return llama_pooling_type(context) != LLAMA_POOLING_TYPE_NONE; }
 
+// Training
+
+#if defined(LLAMA_HAS_GGML_OPT_OPTIMIZER_TYPE_SGD) && defined(LLAMA_HAS_LLAMA_LOAD_MODE_DIRECT_IO)
+
+static bool trains(void) { return true; }
+
+static void train(void *context, void *model, const struct llama_bridge_training *training, double *losses) {
+    struct ggml_opt_optimizer_params rates = {
+        .adamw =
+            {.alpha = training->rate,
+             .beta1 = training->first_decay,
+             .beta2 = training->second_decay,
+             .eps = training->epsilon,
+             .wd = training->weight_decay},
+        .sgd = {.alpha = training->rate, .wd = training->weight_decay},
+    };
+    struct llama_opt_params parameters = {
+        .n_ctx_train = 0,
+        .param_filter = llama_opt_param_filter_all,
+        .get_opt_pars = ggml_opt_get_constant_optimizer_params,
+        .get_opt_pars_ud = &rates,
+        .optimizer_type = training->is_adamw ? GGML_OPT_OPTIMIZER_TYPE_ADAMW : GGML_OPT_OPTIMIZER_TYPE_SGD,
+    };
+    llama_opt_init(context, model, parameters);
+    ggml_opt_dataset_t text =
+        ggml_opt_dataset_init(GGML_TYPE_I32, GGML_TYPE_I32, training->count, training->count, 1, 1);
+    struct ggml_tensor *ids = ggml_opt_dataset_data(text), *targets = ggml_opt_dataset_labels(text);
+    memcpy(ids->data, training->ids, ggml_nbytes(ids));
+    memcpy(targets->data, training->targets, ggml_nbytes(targets));
+    ggml_opt_result_t result = ggml_opt_result_init();
+    for (int step = 0; step < training->steps; step++) {
+        ggml_opt_result_reset(result);
+        llama_opt_epoch(context, text, result, NULL, 1, NULL, NULL);
+        ggml_opt_result_loss(result, &losses[step], NULL);
+    }
+    ggml_opt_result_free(result);
+    ggml_opt_dataset_free(text);
+}
+
+#else
+
+static bool trains(void) { return false; }
+
+static void train(void *context, void *model, const struct llama_bridge_training *training, double *losses) {
+    (void)context, (void)model, (void)training, (void)losses;
+}
+
+#endif
+
 // Memory and state
 
 static bool extent(void *context, int sequence, int *least, int *greatest) {
@@ -788,6 +837,8 @@ __attribute__((visibility("default"))) const struct llama_bridge llama_bridge_ta
     .all_embeddings = all_embeddings,
     .pooled = pooled,
     .is_pooled = is_pooled,
+    .trains = trains,
+    .train = train,
     .extent = extent,
     .can_shift = can_shift,
     .remove = remove_positions,
