@@ -40,7 +40,9 @@ struct Export: ParsableCommand {
         var subject = entry.case
         guard !subject.check.isOfRefusals else {
             try ReplacementFile.save(CommandError.naming(file) { try subject.file() }, to: output)
-            let what = subject.check == .rejects ? "metadata only, which must be refused" : "a damaged file"
+            let what = subject.check == .rejects
+                ? "metadata only, which must be refused"
+                : subject.adapters == nil ? "a damaged file" : "a model, of which an adapter is damaged"
             print("\(output): \(what): \(subject.summary)")
             print(LlamaTools.refusing(model: output))
             try writeProgram(entry, to: files)
@@ -72,6 +74,12 @@ struct Export: ParsableCommand {
         }
         try ReplacementFile.save(program.text.utf8, to: files.program)
         try program.transformed?.save(to: files.transformed)
+        let folder = URL(fileURLWithPath: files.program).deletingLastPathComponent()
+        for (path, bytes) in program.adapters {
+            let path = path.hasPrefix("/") ? path : folder.appendingPathComponent(path).path
+            try ReplacementFile.save(bytes, to: path)
+            print("\(path): of what it is adapted by")
+        }
         print("\(files.program): shows it by llama.cpp's API")
         print(files.compilation)
         if !program.limits.isEmpty { print("not shown by this program:") }
