@@ -216,6 +216,9 @@ extension Setting {
     /// Whether it says how a session is among others of its model (`SessionAmongOthers`), and nothing of the session.
     public var isOfOtherSessions: Bool { [.otherSessions, .restoresAnew, .cutStates, .damagedStates].contains(self) }
 
+    /// Whether it says what is in the file of a model, or how many files there are, and what is given beside it.
+    public var isOfLoading: Bool { [.parts, .overriddenKey, .givenRotation, .givenPooling].contains(self) }
+
     /// Whether it is drawn where an engine is given what is damaged, and nowhere else.
     public var isOfDamage: Bool { self == .damagedStates }
 

@@ -193,13 +193,17 @@ final class LlamaModel: EngineModel {
             throw Unsupported("training on a text that does not fill the context")
         }
         // What is mapped cannot be written.
-        var loading = Loading(script)
+        var loading = Loading(script, metadata)
         loading.reading = "read"
         let model = try load(loading)
         defer { free() }
-        let losses = try LlamaSession(model, script, functions, targetBlocks: 1).train(model, batch, training)
+        let given = LlamaGivenValues(script.options.settings, metadata)
+        let session = try LlamaSession(model, script, given, adapters, functions, targetBlocks: 1)
+        let losses = try session.train(model, batch, training)
         functions.pointee.save_model(model, path)
-        let untrained = try FileSource(path: path).tensors.filter { $0.type != .f32 || Self.untrained.contains($0.name) }
+        let untrained = try FileSource(path: path).tensors.filter {
+            $0.type != .f32 || Self.untrained.contains($0.name)
+        }
         return Trained(losses: losses, untrained: untrained.map(\.name))
     }
 

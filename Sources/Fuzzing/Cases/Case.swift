@@ -70,13 +70,13 @@ public struct Case: Hashable, Sendable, Codable {
         return try transformation.applied(to: source)
     }
 
-    /// The bytes of the model's file, or of the adapter's where that is damaged; damaged if it is to be.
+    /// The bytes of the model's file, damaged if it is to be.
     /// - Throws: as `source()`; `ModelError` for a damage that this model's file cannot have.
     public func file() throws -> [UInt8] {
-        check == .malformed ? try damagedFile(source()).bytes : try source().bytesOfFile()
+        check == .malformed && adapters == nil ? try damagedFile(source()).bytes : try source().bytesOfFile()
     }
 
-    /// The file of the check `malformed`.
+    /// The file of the check `malformed`: of the adapter, where there is one, or of the model.
     /// - Parameter source: as `source()` gives it.
     /// - Throws: `ModelError` for a damage that this model's file cannot have.
     func damagedFile(_ source: any TensorSource) throws -> DamagedFile {

@@ -97,6 +97,7 @@ public struct LlamaTools: Hashable, Sendable {
         if own.map(\.position) != Array(own.indices) { limits.append("positions other than 0, 1, 2, …") }
         if batches.count > 1 { limits.append("\(batches.count) batches: the prompt is one") }
         if !others.isEmpty { limits.append("the steps \(others.joined(separator: ", "))") }
+        if subject.adapters != nil { limits.append("what the model is adapted by") }
         if let transformation = subject.transformation {
             limits.append("the model that it is compared with, \(transformation.kind.rawValue) transformed")
         }

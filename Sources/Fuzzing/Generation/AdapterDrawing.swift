@@ -6,7 +6,8 @@ import PropertyTesting
 
 /// What a model can be adapted by.
 struct AdaptableParts {
-    /// Matrices that products of low rank can be added beside, ascending.
+    /// Matrices that products of low rank can be added beside, ascending: none whose products are multiplied by a scale of
+    /// their own, since no format says whether the others are too.
     let matrices: [String]
     /// Blocks after which directions can be added, ascending.
     let blocks: [Int]
@@ -15,11 +16,14 @@ struct AdaptableParts {
     ///   - architecture: of the model.
     ///   - graphs: of each stage that a session runs.
     init(_ architecture: any Architecture, _ graphs: [Graph]) {
+        let scales = Set(graphs.flatMap(\.weights).map(\.name).filter { $0.hasSuffix(".scale") }.map {
+            String($0.dropLast("scale".count)) + "weight"
+        })
         matrices = graphs.reduce(into: Set<String>()) { $0.formUnion($1.adaptableWeights) }
             .filter { name in
                 graphs.allSatisfy { graph in
                     graph.adaptableWeights.contains(name) || !graph.weights.contains { $0.name == name }
-                }
+                } && !scales.contains(name)
             }.sorted()
         // Blocks of an encoder and of a decoder have the same numbers.
         let streams = graphs.count == 1 ? graphs[0].residualStreams(width: architecture.dimensions.embedding) : [:]

@@ -34,7 +34,9 @@ struct Demonstration {
         self.subject = subject
         self.yardstick = yardstick
         let architecture = try ArchitectureCatalog.read(subject.metadata)
-        model = try ProgramScript.Model(architecture, optionalTensors: Set(subject.optionalTensors))
+        var model = try ProgramScript.Model(architecture, optionalTensors: Set(subject.optionalTensors))
+        model.adapters = (subject.adapters ?? []).enumerated().map { ($1, files.adapter($0)) }
+        self.model = model
         traits = try SessionTraits(architecture, optional: .only(Set(subject.optionalTensors)))
         exact = try yardstick.transcript()
         scripts = [ProgramScript("script", "The script.", subject.script, model, exact)]
@@ -212,6 +214,22 @@ struct Demonstration {
     }
 
     private static let longestList = 256
+
+    /// A damaged adapter, which may be refused or even taken, if llama.cpp survives it and a batch with it.
+    static func refusalOfAdapter(_ files: LlamaProgram.Files) -> String {
+        let path = files.adapter(0).literal
+        return main(files, [
+            "llama_model * model = llama_model_load_from_file(path, model_params());", "if (model == nullptr) {",
+            "    unavailable(path);", "}", announcement("loading the adapter"),
+            "llama_adapter_lora * adapter = llama_adapter_lora_init(model, \(path));",
+            "printf(\"%s\\n\", adapter == nullptr ? \"refused\" : \"accepted\");", "if (adapter == nullptr) {",
+            "    return 0;", "}", "llama_context * ctx = llama_init_from_model(model, llama_context_default_params());",
+            "if (ctx == nullptr) {", "    unavailable(\"llama.cpp opens no context\");", "}", "float scale = 1;",
+            "llama_set_adapters_lora(ctx, &adapter, 1, &scale);", "", announcement("processing a token"),
+            "llama_token token = 0;", "llama_decode(ctx, llama_batch_get_one(&token, 1));", "llama_free(ctx);",
+            "llama_model_free(model);", "return 0;",
+        ])
+    }
 
     // MARK: main
 

@@ -22,7 +22,7 @@ struct ProgramHelper {
         let headers = [
             ("gguf_init_from_file(", "\"gguf.h\""), ("", "\"llama.h\"\n"), ("std::sqrt(", "<cmath>"),
             ("std::isnan(", "<cmath>"), ("uint8_t", "<cstdint>"), ("printf(", "<cstdio>"), ("exit(", "<cstdlib>"),
-            ("memcmp(", "<cstring>"), ("strlen(", "<cstring>"), ("std::map<", "<map>"), ("std::string", "<string>"),
+            ("memcmp(", "<cstring>"), ("strlen(", "<cstring>"), ("std::map<", "<map>"), ("std::string", "<string>"), ("std::to_string(", "<string>"),
             ("std::pair<", "<utility>"), ("std::vector<", "<vector>"),
         ]
         let included = headers.filter { mark, _ in mark.isEmpty || code.contains(mark) }.map { "#include \($0.1)\n" }
@@ -84,6 +84,45 @@ struct ProgramHelper {
                     unavailable(name);
                 }
                 return device;
+            }
+            """),
+        ProgramHelper("adapt(", """
+            // LoRA adapters, each with its scale.
+            static void adapt(llama_context * ctx, const std::vector<std::pair<const char *, float>> & files) {
+                llama_model * model = const_cast<llama_model *>(llama_get_model(ctx));
+                std::vector<llama_adapter_lora *> adapters;
+                std::vector<float> scales;
+                for (const auto & [path, scale] : files) {
+                    adapters.push_back(llama_adapter_lora_init(model, path));
+                    scales.push_back(scale);
+                    if (adapters.back() == nullptr) {
+                        unavailable(path);
+                    }
+                }
+                llama_set_adapters_lora(ctx, adapters.data(), adapters.size(), scales.data());
+            }
+            """),
+        ProgramHelper("steer(", """
+            // A control vector, of which a file has a row for each block but the first.
+            static void steer(llama_context * ctx, const char * path, float scale, int first, int last) {
+                ggml_context * tensors = nullptr;
+                gguf_context * file = gguf_init_from_file(path, {false, &tensors});
+                if (file == nullptr) {
+                    unavailable(path);
+                }
+                const llama_model * model = llama_get_model(ctx);
+                std::vector<float> elements;
+                for (int i = 1; i < llama_model_n_layer(model); i++) {
+                    const ggml_tensor * row = ggml_get_tensor(tensors, ("direction." + std::to_string(i)).c_str());
+                    const float * data = static_cast<const float *>(row->data);
+                    for (int64_t j = 0; j < ggml_nelements(row); j++) {
+                        elements.push_back(scale * data[j]);
+                    }
+                }
+                const int n_embd = (int) elements.size() / (llama_model_n_layer(model) - 1);
+                llama_set_adapter_cvec(ctx, elements.data(), elements.size(), n_embd, first, last);
+                gguf_free(file);
+                ggml_free(tensors);
             }
             """),
         ProgramHelper("std::vector<token>", """

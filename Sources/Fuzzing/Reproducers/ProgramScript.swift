@@ -19,6 +19,8 @@ struct ProgramScript {
     struct Model {
         let traits: Traits
         let hasLogits: Bool
+        /// What it is adapted by, and the files of that.
+        var adapters: [(adapter: Adapter, path: String)] = []
 
         init(_ architecture: any Architecture, optionalTensors: Set<String>) throws {
             traits = architecture.traits
@@ -89,7 +91,7 @@ struct ProgramScript {
         func declares(_ name: String, _ declaration: String) -> [String] {
             steps.contains { $0.contains(name) } ? [declaration] : []
         }
-        let unavailable = Setting.allCases.filter(\.isOfOtherSessions).compactMap { $0.feature(of: script) }
+        let unavailable = Setting.allCases.filter { $0.isOfOtherSessions || $0.isOfLoading }.compactMap { $0.feature(of: script) }
         var lines = unavailable.map { "unavailable(\($0.literal));" }
         lines += ["llama_context_params cparams = context_params();"]
         lines += settings.filter { !common.contains($0) }.map { "cparams.\($0);" }
@@ -97,6 +99,7 @@ struct ProgramScript {
             announcement("opening a context"), "llama_context * ctx = llama_init_from_model(model, cparams);",
             "if (ctx == nullptr) {", "    unavailable(\"llama.cpp opens no such context\");", "}",
         ]
+        lines += adaptations
         if model.traits.drafting == .context, model.traits.isBidirectional {
             lines.append("llama_set_causal_attn(ctx, false);")
         }
@@ -108,6 +111,17 @@ struct ProgramScript {
         lines += ["rows result;"] + steps + ["", "llama_free(ctx);", "return result;"]
         return "// \(about)\nstatic rows \(name)(llama_model * model) {\n"
             + lines.map { $0.isEmpty ? "\n" : "    \($0)\n" }.joined() + "}"
+    }
+
+    private var adaptations: [String] {
+        let products = model.adapters.filter { $0.adapter.kind == .lora }
+            .map { "{\($0.path.literal), \(Float($0.adapter.scale))f}" }
+        let lines = products.isEmpty ? [] : ["adapt(ctx, {\(products.joined(separator: ", "))});"]
+        return lines + model.adapters.compactMap { adapter, path in
+            adapter.layers.map {
+                "steer(ctx, \(path.literal), \(Float(adapter.scale))f, \($0.lowerBound), \($0.upperBound));"
+            }
+        }
     }
 
     private func announcement(_ text: String) -> String { "fprintf(stderr, \("\(prefix)\(text)\n".literal));" }

@@ -43,7 +43,7 @@ struct Export: ParsableCommand {
             let what = switch subject.check {
             case .rejects: "metadata only, which must be refused"
             case .tokenizes: "metadata only"
-            default: "a damaged file"
+            default: subject.adapters == nil ? "a damaged file" : "a model, of which an adapter is damaged"
             }
             print("\(output): \(what): \(subject.summary)")
             for command in try LlamaTools.commands(of: subject, model: output) { print(command) }
@@ -76,6 +76,12 @@ struct Export: ParsableCommand {
         }
         try ReplacementFile.save(program.text.utf8, to: files.program)
         try program.transformed?.save(to: files.transformed)
+        let folder = URL(fileURLWithPath: files.program).deletingLastPathComponent()
+        for (path, bytes) in program.adapters {
+            let path = path.hasPrefix("/") ? path : folder.appendingPathComponent(path).path
+            try ReplacementFile.save(bytes, to: path)
+            print("\(path): of what it is adapted by")
+        }
         print("\(files.program): shows it by llama.cpp's API")
         print(files.compilation)
         if !program.limits.isEmpty { print("not shown by this program:") }

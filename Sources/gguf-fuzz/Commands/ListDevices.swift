@@ -45,6 +45,10 @@ struct ListDevices: ParsableCommand {
             let names = Setting.allCases.filter(engine.traits.settings.contains).map(\.rawValue)
             print("settings of \(engine.name): \(names.joined(separator: ", "))")
         }
+        for engine in found {
+            guard let kinds = engine.traits.adapters, !kinds.isEmpty else { continue }
+            print("adapters of \(engine.name): \(kinds.map(\.rawValue).joined(separator: ", "))")
+        }
         for absence in found.flatMap(\.absences) { print("not found: \(absence)") }
         if probe { try printProbes(makers) }
     }

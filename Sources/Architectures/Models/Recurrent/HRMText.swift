@@ -55,6 +55,8 @@ public struct HRMText: Architecture {
                 x = transform(g.block(index), caches: g.block(slot), slot, x)
                 slot += 1
             }
+            // Of the stack, and of none of its blocks.
+            g.layer = nil
             return unweighted(x)
         }
         var high = g.tokenEmbedding(dimensions)
