@@ -40,6 +40,7 @@ public struct DrawnModel: Sendable {
         let presence = TensorPresence(type.name, choices: choices, like: given, within: domain)
         let graphs = try architecture.smallestGraphs { presence.isPresent($0, $1) }
         choices = presence.choices
+        if let failure = presence.failure { throw failure }
         return DrawnModel(
             metadata: drawer.metadata, architecture: architecture, optionalTensors: presence.present, graphs: graphs)
     }
@@ -89,6 +90,8 @@ private final class TensorPresence {
     private let givenPolicies: [String: TensorPolicy]?
     private let architecture: String
     private let domain: ModelDomain?
+    /// Why the domain does not say where a tensor is.
+    private(set) var failure: (any Error)?
 
     /// - Parameter given: the decisions, where they are given.
     init(_ architecture: String, choices: Choices, like given: [String: Bool]?, within domain: ModelDomain?) {
@@ -126,7 +129,8 @@ private final class TensorPresence {
         if let known = policies[kind] { return known }
         // The first is the simplest, and what all but few models have.
         let all: [TensorPolicy] = presence == .most ? [.always, .never, .mixed] : TensorPolicy.allCases
-        let drawn = domain?.presence(of: "\(architecture).\(kind)")
+        var drawn: [TensorPolicy]?
+        do { drawn = try domain?.presence(of: "\(architecture).\(kind)") } catch { failure = error }
         let policies = all.filter { drawn?.contains($0) ?? true }
         choices.isCalm = presence != .some && !choices.chance(1, in: 40)
         let index = choices.span(kind) { choices in

@@ -69,11 +69,13 @@ public struct ModelDomain: Hashable, Sendable, Codable {
     }
 
     /// What may be drawn of a hyperparameter; nil: whatever its architecture says.
-    func values(of key: String) -> [Value?]? { fittingKeys.first(for: key).map { keys[$0].values } }
+    /// - Throws: `MetadataError` where a pattern takes too long to tell.
+    func values(of key: String) throws -> [Value?]? { try fittingKeys.first(for: key).map { keys[$0].values } }
 
     /// In which blocks an optional tensor may be; nil: in any.
-    func presence(of tensor: String) -> [TensorPolicy]? {
-        fittingTensors.first(for: tensor).map { tensors[$0].presence }
+    /// - Throws: as `values(of:)`.
+    func presence(of tensor: String) throws -> [TensorPolicy]? {
+        try fittingTensors.first(for: tensor).map { tensors[$0].presence }
     }
 
     private func compile() throws {
@@ -87,25 +89,31 @@ public struct ModelDomain: Hashable, Sendable, Codable {
     /// Which of some patterns a name fits first: the same few hundred names are asked for with every case.
     private final class Fitting: @unchecked Sendable {
         private let lock = NSLock()
-        private var expressions: [NSRegularExpression] = []
+        private var expressions: [(pattern: String, expression: NameExpression)] = []
         private var known: [String: Int?] = [:]
+        /// That a pattern takes too long: it is not tried again.
+        private var failure: MetadataError?
 
         func compile(_ patterns: [String]) throws {
             let compiled = try patterns.map { pattern in
-                do {
-                    return try NSRegularExpression(pattern: "\\A(?:\(pattern))\\z")
-                } catch {
+                guard let expression = NameExpression(pattern) else {
                     throw MetadataError(keys: [pattern], reason: "is no regular expression")
                 }
+                return (pattern, expression)
             }
             lock.withLock { expressions = compiled }
         }
 
-        func first(for name: String) -> Int? {
-            lock.withLock {
+        func first(for name: String) throws -> Int? {
+            try lock.withLock {
+                if let failure { throw failure }
                 if let index = known[name] { return index }
-                let whole = NSRange(name.startIndex..., in: name)
-                let index = expressions.firstIndex { $0.firstMatch(in: name, range: whole) != nil }
+                let index = try expressions.firstIndex { pattern, expression in
+                    if let isMatch = expression.matches(name) { return isMatch }
+                    let failure = MetadataError(keys: [pattern], reason: "takes too long to match \(name)")
+                    self.failure = failure
+                    throw failure
+                }
                 known[name] = .some(index)
                 return index
             }

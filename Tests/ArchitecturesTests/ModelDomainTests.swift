@@ -62,6 +62,21 @@ struct ModelDomainTests {
         #expect(try domain("{}") == ModelDomain())
     }
 
+    @Test("whose patterns take for ever on a name are told by the pattern", arguments: [
+        #"{"keys": [{"pattern": "(q|w|e|n|3|\\w|\\w\\w)*!", "values": [1]}]}"#,
+        #"{"tensors": [{"pattern": "(q|w|e|n|3|\\w|\\w\\w|[.])*!", "presence": ["never"]}]}"#,
+    ])
+    func exponential(json: String) throws {
+        let domain = try domain(json)
+        for seed in 0..<3 as Range<UInt64> {
+            var choices = Choices(seed: seed)
+            let error = #expect(throws: MetadataError.self) {
+                try DrawnModel.draw(Qwen3.self, &choices, within: domain)
+            }
+            #expect(error?.reason.hasPrefix("takes too long to match qwen3.") == true)
+        }
+    }
+
     @Test("that leave nothing to draw of where a tensor is are none")
     func nothingToDraw() {
         #expect(throws: DecodingError.self) { try domain(#"{"tensors": [{"pattern": ".*", "presence": []}]}"#) }

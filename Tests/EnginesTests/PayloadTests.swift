@@ -27,6 +27,17 @@ struct PayloadTests {
         #expect(try self.script(payload(script)) == script)
     }
 
+    @Test("hold texts, whatever their bytes are, and the tokens of each, where it has any")
+    func tokens() throws {
+        let inputs = [
+            TokenizerInput([]), TokenizerInput([0xFF, 0, 0x61], addSpecial: true), TokenizerInput([10], parseSpecial: true),
+        ]
+        #expect(try Frame(.tokenize, inputs).read([TokenizerInput].self) == inputs)
+        #expect(Frame(.tokenize, inputs[1]).payload == [3, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0, 0x61, 1, 0])
+        let ids: [[Int]?] = [[], nil, [1, -1, .max]]
+        #expect(try Frame(.answer, ids).read([[Int]?].self) == ids)
+    }
+
     @Test("hold any transcript, bit by bit", arguments: UInt64(0)..<100)
     func transcripts(seed: UInt64) throws {
         var random = Random(seed)

@@ -77,6 +77,23 @@ struct WorkerTests {
         #expect(try death(of: Scripted("cat loaded; asked; head -c 8 loaded; exit 4")).cause == .exit(4))
     }
 
+    @Test("that make tokens of other texts than they were given break the protocol")
+    func tokens() throws {
+        // No tokens of one text.
+        let answer = #"printf 'A\11\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0'"#
+        for count in [1, 2] {
+            let engine = try WorkerEngine(Scripted("frame; head -c 1 >/dev/null; \(answer); sleep 100").command)
+            let inputs = Array(repeating: TokenizerInput([0x61]), count: count)
+            guard count > 1 else {
+                #expect(try engine.tokenize(inputs, file: "/x") == [nil])
+                continue
+            }
+            let death = #expect(throws: EngineDeath.self) { try engine.tokenize(inputs, file: "/x") }
+            guard case .protocolViolation(let reason)? = death?.cause else { throw try #require(death) }
+            #expect(reason.contains("tokens of 1 texts, where there are 2"))
+        }
+    }
+
     @Test("that give no answer in time are ended")
     func hangs() throws {
         let limit = Duration.seconds(2)

@@ -34,7 +34,7 @@ public struct MetadataDrawer: Hyperparameters {
     public mutating func value(of declaration: Declaration) throws -> MetadataValue? {
         if case .information = declaration.domain { return nil }
         let key = Declaration.path(declaration.key, architecture)
-        let declaration = domain?.values(of: key).map(declaration.drawn) ?? declaration
+        let declaration = try domain?.values(of: key).map(declaration.drawn) ?? declaration
         let given = try target?.value(of: declaration)
         // A span a key: lowering one does not shift the choices of the others.
         choices.beginSpan(declaration.key)

@@ -58,7 +58,8 @@ extension Trial {
         }
     }
 
-    private static func difference(_ found: [Int]?, _ expected: [Int]) -> String {
+    /// Where tokens are not as expected, for a person.
+    static func difference(_ found: [Int]?, _ expected: [Int]) -> String {
         guard let found else { return "no tokens, expected \(expected.count)" }
         let place = zip(found, expected).enumerated().first { $1.0 != $1.1 }?.offset ?? min(found.count, expected.count)
         func words(_ ids: [Int]) -> String {

@@ -80,6 +80,7 @@ public struct CaseDrawing: Sendable {
             result.tokenization = try choices.span("tokenization") {
                 try Tokenization.draw(&$0, drawn.metadata, like: target?.tokenization)
             }
+            result.recipe = WeightRecipe(seed: 0)
             return result
         case .metamorphic:
             result.transformation = try choices.span("transformation") {

@@ -54,7 +54,8 @@ struct VocabularyDrawing {
     // MARK: Tokens
 
     private mutating func add(_ text: String, _ type: Int32 = TokenType.normal) {
-        guard texts.insert(Array(text.utf8)).inserted else { return }
+        // A NUL ends it for most readers.
+        guard texts.insert(Array(text.utf8.prefix { $0 != 0 })).inserted else { return }
         tokens.append(Token(text: text, type: type))
     }
 
