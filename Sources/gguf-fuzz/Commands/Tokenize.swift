@@ -65,7 +65,7 @@ struct Tokenize: ParsableCommand {
             let reference = BuiltinEngine(DeviceSet([ReferenceDevice()]))
             return (
                 try FileTokenization(path: model, texts: texts, reference: reference),
-                try engines.makers(fault: nil).engines()
+                try self.engines.makers(fault: nil).engines()
             )
         }
         var isRight = true
