@@ -59,17 +59,14 @@ struct Tokenize: ParsableCommand {
 
     /// Texts by their numbers, where an engine's tokens of them are others than ours.
     private func compare() throws {
-        let texts = try texts.map { try FileTokenization.texts($0, seed: seed, for: model) }
+        let texts = try self.texts.map { try FileTokenization.texts($0, seed: seed, for: model) }
             ?? [TokenizedText([.init(text())], addSpecial: addSpecial, parseSpecial: parseSpecial)]
-        let (tokenization, engines) = try CommandError.naming(model) {
-            let reference = BuiltinEngine(DeviceSet([ReferenceDevice()]))
-            return (
-                try FileTokenization(path: model, texts: texts, reference: reference),
-                try engines.makers(fault: nil).engines()
-            )
+        let tokenization = try CommandError.naming(model) {
+            try FileTokenization(
+                path: model, texts: texts, reference: BuiltinEngine(DeviceSet([ReferenceDevice()])))
         }
         var isRight = true
-        for engine in engines {
+        for engine in try engines.makers(fault: nil).engines() {
             let differences = try CommandError.naming(model) { try tokenization.differences(by: engine) }
             for (number, seen) in differences {
                 Terminal.line("\(engine.name): text \(number), \(texts[number].summary): \(seen)")
