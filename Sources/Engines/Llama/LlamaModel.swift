@@ -17,7 +17,7 @@ final class LlamaModel: EngineModel {
     private let metadata: () -> Metadata?
     /// Of whose results the context is that the model takes. No public function says how many there are, and of most
     /// models nobody asks.
-    private lazy var targetBlocks = metadata()?["dflash.target_layers"]?.elements?.count ?? 1
+    private lazy var targetBlocks = metadata().map { $0["dflash.target_layers"]?.elements?.count ?? 1 }
     private let functions: UnsafePointer<llama_bridge>
     private let devices: LlamaDevices
     private var loaded: (loading: Loading, model: UnsafeMutableRawPointer)?
@@ -173,7 +173,10 @@ final class LlamaModel: EngineModel {
             throw Unsupported("\(script.placement): \(refusal.reason)")
         }
         let hasEmbeddings = script.steps.contains { $0.batch?.tokens.contains(where: \.isEmbedding) ?? false }
-        let targetBlocks = hasEmbeddings ? targetBlocks : 1
+        // Rows of another width would be read beyond their end.
+        guard let targetBlocks = hasEmbeddings ? targetBlocks : 1 else {
+            throw Unsupported("embeddings of a file that only llama.cpp reads: nobody else knows how wide they are")
+        }
         let given = LlamaGivenValues(script.options.settings, metadata)
         var transcript = try script.play(willBegin: willBegin) { [functions, adapters] in
             try SessionAmongOthers.open(script) {

@@ -13,7 +13,7 @@ struct TextDrawing {
 
     func draw(_ choices: inout Choices) throws -> TokenizedText {
         // A long text is the whole of it, and rare: it takes as long as hundreds of others.
-        if choices.boolean(1, in: 60) {
+        if choices.boolean(1, in: 150) {
             return text([try drawLong(&choices)], &choices)
         }
         let pieces = try choices.list(count: 0...24, usually: 6) { try drawPiece(&$0) }
