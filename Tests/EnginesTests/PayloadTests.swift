@@ -59,6 +59,18 @@ struct PayloadTests {
         }
     }
 
+    @Test("hold adapters, of blocks that are in order")
+    func adapters() throws {
+        let files = [
+            AdapterFile(path: "/x.gguf", scale: -0.5), AdapterFile(path: "", scale: .infinity, layers: 1...1),
+            AdapterFile(path: "y", layers: 2...5),
+        ]
+        #expect(try Frame(.adapt, files).read([AdapterFile].self) == files)
+        var payload = Frame(.adapt, [AdapterFile(path: "", layers: 2...5)]).payload
+        payload[payload.count - 8] = 1
+        #expect(throws: ProtocolError.self) { try Frame(.adapt, payload: payload).read([AdapterFile].self) }
+    }
+
     @Test("have the layout that is documented")
     func layout() {
         func int(_ number: UInt8) -> [UInt8] { [number, 0, 0, 0, 0, 0, 0, 0] }

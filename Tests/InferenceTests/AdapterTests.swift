@@ -158,7 +158,7 @@ struct AdapterTests {
         let source = try Toy(architecture: ArchitectureCatalog.named("llama"), seed: 0).source()
         let model = try Model(source)
         let before = try rows(model)
-        let lora = try Adapter.lora(.init(tensors: ["blk.0.ffn_down.weight"])).source(for: source)
+        let lora = try Adapter.lora(.init(tensors: ["blk.0.attn_output.weight"])).source(for: source)
         let adapted = try model.adapted(by: [AppliedAdapter(lora)])
         #expect(try rows(adapted) != before)
         #expect(try rows(model) == before)

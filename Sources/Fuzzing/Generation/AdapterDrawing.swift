@@ -101,16 +101,14 @@ extension Adapter.LoRA {
         let type = try choices.element(of: Adapter.types, like: target?.type)
         // Mostly of a few, and at times of all that there are.
         let most = choices.chance(1, in: 6) ? matrices.count : 4
-        var left = matrices
+        // Each is any of them, so that the others stay what they are when one is taken out.
         let tensors = try choices.list(
             count: 1...matrices.count, usually: min(most, matrices.count), like: target?.tensors
         ) { choices, target in
-            let name = try choices.element(of: left, like: target)
-            left.removeAll { $0 == name }
-            return name
+            try choices.element(of: matrices, like: target)
         }
         return Self(
-            seed: UInt64(seed), rank: rank, alpha: alpha, scale: scale, type: type, tensors: tensors.sorted())
+            seed: UInt64(seed), rank: rank, alpha: alpha, scale: scale, type: type, tensors: tensors.uniqued.sorted())
     }
 }
 

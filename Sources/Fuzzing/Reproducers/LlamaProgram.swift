@@ -16,8 +16,8 @@ public struct LlamaProgram {
     public private(set) var limits: [String] = []
     /// The model that the first is compared with, where there is one: it belongs to `Files.transformed`.
     public private(set) var transformed: (any TensorSource)?
-    /// The files of what the model is adapted by, of the check `malformed` damaged.
-    public private(set) var adapters: [(path: String, bytes: [UInt8])] = []
+    /// What the model is adapted by, of the check `malformed` damaged: they belong to `Files.adapter`.
+    public private(set) var adapters: [[UInt8]] = []
 
     /// The files that belong together, by their paths.
     public struct Files: Hashable, Sendable {
@@ -39,7 +39,7 @@ public struct LlamaProgram {
         /// Of the check `metamorphic`.
         public var transformed: String { Self.stem(of: model) + "-transformed.gguf" }
         /// Of what the model is adapted by, numbered from 0.
-        func adapter(_ number: Int) -> String { Self.stem(of: model) + "-adapter-\(number).gguf" }
+        public func adapter(_ number: Int) -> String { Self.stem(of: model) + "-adapter-\(number).gguf" }
         /// Of the check `roundtrip`: what the program saves.
         var saved: String { Self.stem(of: model) + "-saved.gguf" }
         var executable: String { Self.stem(of: program) }
@@ -84,7 +84,7 @@ public struct LlamaProgram {
         if let tokenization = subject.tokenization {
             functions = Demonstration.tokens(of: tokenization, subject.metadata, files)
         } else if subject.check == .malformed, subject.adapters != nil {
-            adapters = [(files.adapter(0), try subject.damagedFile(subject.source()).bytes)]
+            adapters = [try subject.damagedFile(subject.source()).bytes]
             functions = [Demonstration.refusalOfAdapter(files)]
         } else if subject.check.isOfRefusals {
             functions = [Demonstration.refusal(files, readsVocabulary: subject.check == .malformed)]
@@ -98,9 +98,7 @@ public struct LlamaProgram {
             functions = demonstration.functions
             layers = try ArchitectureCatalog.read(subject.metadata).dimensions.layers
             transformed = demonstration.transformed
-            adapters = try subject.adapterSources(for: subject.source()).enumerated().map { number, adapter in
-                (files.adapter(number), try adapter.source.bytesOfFile())
-            }
+            adapters = try subject.adapterSources(for: subject.source()).map { try $0.source.bytesOfFile() }
             if yardstick.isUsed, let first = unasked.first {
                 limits.append("errors that \(first) may make: how it computes was not asked, see --engine")
             }

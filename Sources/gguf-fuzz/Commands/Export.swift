@@ -76,11 +76,9 @@ struct Export: ParsableCommand {
         }
         try ReplacementFile.save(program.text.utf8, to: files.program)
         try program.transformed?.save(to: files.transformed)
-        let folder = URL(fileURLWithPath: files.program).deletingLastPathComponent()
-        for (path, bytes) in program.adapters {
-            let path = path.hasPrefix("/") ? path : folder.appendingPathComponent(path).path
-            try ReplacementFile.save(bytes, to: path)
-            print("\(path): of what it is adapted by")
+        for (number, bytes) in program.adapters.enumerated() {
+            try ReplacementFile.save(bytes, to: files.adapter(number))
+            print("\(files.adapter(number)): what it is adapted by")
         }
         print("\(files.program): shows it by llama.cpp's API")
         print(files.compilation)
