@@ -121,7 +121,7 @@ struct CommandLineTests {
         (["generate", "--arch", "llama", "--seed", "1", "-o", "nowhere/x.gguf"], "nowhere/x.gguf"),
         (["show", "missing.gguf"], "missing.gguf"),
         (["tokenize", "--model", "missing.gguf", "--prompt", "a"], "missing.gguf"),
-        (["tokenize", "--model", "missing.gguf"], "--prompt or --file"),
+        (["tokenize", "--model", "missing.gguf"], "--prompt, --file or --texts"),
         (["tokenize", "--model", "missing.gguf", "--file", "nowhere.txt"], "nowhere.txt"),
         (["show", "."], "."),
         (["archs", "lama"], "\"lama\" is not supported; close to it: llama"),

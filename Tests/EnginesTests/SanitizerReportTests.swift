@@ -30,9 +30,8 @@ struct SanitizerReportTests {
         let report = try #require(SanitizerReport(in: text))
         #expect(report.kind == "AddressSanitizer: heap-buffer-overflow")
         #expect(report.line.hasPrefix("==4242==ERROR: AddressSanitizer: heap-buffer-overflow on address"))
-        #expect(
-            report.frames.functions
-                == ["__interceptor_memcpy", "ggml::cpu::copy", "llama_vocab::impl::load", "llama_decode"])
+        // Not what the sanitizer has in the C library's place.
+        #expect(report.frames.functions == ["ggml::cpu::copy", "llama_vocab::impl::load", "llama_decode"])
     }
 
     @Test("of arithmetic are told by the file, and not by addresses")

@@ -82,7 +82,9 @@ struct WorkerTests {
         // No tokens of one text.
         let answer = #"printf 'A\11\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0'"#
         for count in [1, 2] {
-            let engine = try WorkerEngine(Scripted("frame; head -c 1 >/dev/null; \(answer); sleep 100").command)
+            let worker = try Scripted("frame; head -c 1 >/dev/null; \(answer); exec sleep 100")
+            defer { withExtendedLifetime(worker) {} }
+            let engine = try WorkerEngine(worker.command)
             let inputs = Array(repeating: TokenizerInput([0x61]), count: count)
             guard count > 1 else {
                 #expect(try engine.tokenize(inputs, file: "/x") == [nil])
