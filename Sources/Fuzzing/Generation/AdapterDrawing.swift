@@ -6,8 +6,8 @@ import PropertyTesting
 
 /// What a model can be adapted by.
 struct AdaptableParts {
-    /// Matrices that products of low rank can be added beside, ascending: none whose products are multiplied by a scale of
-    /// their own, since no format says whether the others are too.
+    /// Matrices that products of low rank can be added beside, ascending: none whose products are multiplied by a scale
+    /// of their own, since no format says whether the others are too.
     let matrices: [String]
     /// Blocks after which directions can be added, ascending.
     let blocks: [Int]
@@ -59,7 +59,8 @@ extension Adapter {
     ///   - target: the outcome, where that is given.
     /// - Throws: `Unreachable` where nothing draws the target.
     static func draw(
-        _ choices: inout Choices, _ parts: AdaptableParts, _ kinds: [Kind], isSure: Bool = false, like target: [Adapter]?
+        _ choices: inout Choices, _ parts: AdaptableParts, _ kinds: [Kind], isSure: Bool = false,
+        like target: [Adapter]?
     ) throws -> [Adapter] {
         let possible = kinds.filter { kind in
             switch kind {
