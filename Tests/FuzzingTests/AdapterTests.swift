@@ -80,6 +80,11 @@ struct AdapterTests {
         for (seed, subject) in try Samples.cases(of: name, 40) { #expect(subject.adapters == nil, "seed \(seed)") }
     }
 
+    @Test("steer no draft, which keeps of context no more than keys and values", arguments: ["dflash", "eagle3"])
+    func drafts(_ name: String) throws {
+        for (seed, subject) in try cases(of: name, 20) { #expect(!subject.isSteered, "seed \(seed)") }
+    }
+
     @Test("agree with the reference", arguments: ["llama", "qwen3moe", "deepseek2", "gemma3", "rwkv6", "t5"])
     func agree(_ name: String) throws {
         for (seed, subject) in try cases(of: name, 4) {

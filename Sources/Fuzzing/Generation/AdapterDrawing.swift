@@ -25,8 +25,9 @@ struct AdaptableParts {
                     graph.adaptableWeights.contains(name) || !graph.weights.contains { $0.name == name }
                 } && !scales.contains(name)
             }.sorted()
-        // Blocks of an encoder and of a decoder have the same numbers.
-        let streams = graphs.count == 1 ? graphs[0].residualStreams(width: architecture.dimensions.embedding) : [:]
+        // Blocks of an encoder and of a decoder have the same numbers; of context a draft keeps no more than keys.
+        let hasOneStream = graphs.count == 1 && architecture.traits.drafting == nil
+        let streams = hasOneStream ? graphs[0].residualStreams(width: architecture.dimensions.embedding) : [:]
         blocks = streams.keys.filter { (1..<architecture.dimensions.layers).contains($0) }.sorted()
     }
 
