@@ -141,7 +141,7 @@ public struct EngineTraits: Hashable, Sendable, Codable {
             contextUnit: max(contextUnit, other.contextUnit), boundsSizes: boundsSizes && other.boundsSizes,
             takesEmbeddings: takesEmbeddings == true && other.takesEmbeddings == true,
             fusesFeatures: fusesFeatures == true && other.fusesFeatures == true,
-            adapters: Adapter.Kind.allCases.filter { (adapters ?? []).contains($0) || (other.adapters ?? []).contains($0) },
+            adapters: Adapter.Kind.allCases.filter(((adapters ?? []) + (other.adapters ?? [])).contains),
             differentiates: differentiates == true && other.differentiates == true,
             trains: trains == true && other.trains == true,
             readsVocabularies: readsVocabularies == true && other.readsVocabularies == true,
@@ -171,10 +171,10 @@ public protocol EngineModel: AnyObject {
     ///     a gap; those that begin later have greater keys.
     func run(_ script: Script, willBegin: (Int) -> Void, didGive: (Int, StepResult) -> Void) throws -> Transcript
 
-    /// Takes adapters from GGUF files: scripts that run from now on are of the model with these, and no others. The files
-    /// stay as they are while the model is used.
-    /// - Throws: `Refusal` where a file is no adapter of the model, naming the key or tensor; the model is then as it was
-    ///   before it was adapted at all.
+    /// Takes adapters from GGUF files: scripts that run from now on are of the model with these, and no others. The
+    /// files stay as they are while the model is used.
+    /// - Throws: `Refusal` where a file is no adapter of the model, naming the key or tensor; the model is then as it
+    ///   was before it was adapted at all.
     func adapt(by adapters: [AdapterFile]) throws
 
     /// The loss of the one batch that a script processes, after what it encodes, and its gradient: a result of one row

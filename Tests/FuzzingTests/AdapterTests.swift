@@ -80,6 +80,11 @@ struct AdapterTests {
         for (seed, subject) in try Samples.cases(of: name, 40) { #expect(subject.adapters == nil, "seed \(seed)") }
     }
 
+    @Test("steer no draft, which keeps of context no more than keys and values", arguments: ["dflash", "eagle3"])
+    func drafts(_ name: String) throws {
+        for (seed, subject) in try cases(of: name, 20) { #expect(!subject.isSteered, "seed \(seed)") }
+    }
+
     @Test("agree with the reference", arguments: ["llama", "qwen3moe", "deepseek2", "gemma3", "rwkv6", "t5"])
     func agree(_ name: String) throws {
         for (seed, subject) in try cases(of: name, 4) {
@@ -139,6 +144,33 @@ struct AdapterTests {
         #expect(flaw(.agrees, .controlVector(.init(first: 1, last: 1)), .controlVector(.init(first: 1, last: 1)))?
             .contains("one control vector") ?? false)
         #expect(flaw(.malformed, .controlVector(.init(first: 1, last: 1)))?.contains("a lora") ?? false)
+    }
+
+    @Test("are set by the programs that show them, from files beside the model")
+    func programs() throws {
+        var subject = Toy.subject(.agrees, [.process(Batch([1, 2]))])
+        subject.metadata["llama.block_count"] = 2
+        subject.adapters = [
+            .lora(.init(scale: 0.5, tensors: ["blk.0.attn_q.weight"])), .controlVector(.init(first: 1, last: 1)),
+        ]
+        func program(_ check: Check) throws -> LlamaProgram {
+            subject.check = check
+            let entry = CorpusEntry(
+                case: subject,
+                signature: Signature(
+                    check: check, device: "llama:CPU", architecture: "llama", stage: "process", kind: "mismatch"),
+                seen: "", found: .init(seed: 0, index: 0, version: "1"))
+            return try LlamaProgram(entry, .init(origin: "x.json", model: "m.gguf"))
+        }
+        let shown = try program(.agrees)
+        #expect(shown.adapters.count == 2 && shown.limits.isEmpty)
+        #expect(shown.text.contains(#"adapt(ctx, {{"m-adapter-0.gguf", 0.5f}});"#))
+        #expect(shown.text.contains(#"steer(ctx, "m-adapter-1.gguf", 1.0f, 1, 1);"#))
+        subject.adapters?.removeLast()
+        subject.damages = []
+        let damaged = try program(.malformed)
+        #expect(damaged.adapters.count == 1)
+        #expect(damaged.text.contains(#"llama_adapter_lora_init(model, "m-adapter-0.gguf")"#))
     }
 
     @Test("whose file is damaged are refused, or are the same", arguments: ["llama", "qwen3moe"])

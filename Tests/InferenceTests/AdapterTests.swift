@@ -140,12 +140,12 @@ struct AdapterTests {
         #expect(refusal { $0.metadata["general.type"] = nil } == "general.type: is missing; expected \"adapter\"")
         #expect(refusal { $0.metadata["adapter.type"] = 1 } == "adapter.type: is 1; expected \"lora\"")
         #expect(refusal { $0.metadata["adapter.lora.alpha"] = nil }?.hasPrefix("adapter.lora.alpha: ") ?? false)
-        #expect(refusal { $0.metadata["adapter.lora.alpha"] = .float32(.nan) }?.hasPrefix("adapter.lora.alpha") ?? false)
+        #expect(refusal { $0.metadata["adapter.lora.alpha"] = .float32(.nan) }?.hasPrefix("adapter.lora") ?? false)
         #expect(refusal { $0.tensors.removeFirst() } == "\(name).lora_a: is missing")
         #expect(refusal { $0.tensors.removeLast() }?.hasPrefix("\(name).lora_b: is missing; expected [4, ") ?? false)
         #expect(refusal { $0.tensors[0].name = "x.lora_a" } == "x.lora_a: is beside no tensor of the model")
         #expect(refusal { $0.tensors[0].name = name } == "\(name): is beside no tensor of the model")
-        #expect(refusal { $0.tensors[1].shape = [3, 4] }?.hasPrefix("\(name).lora_b: is [4, 3], expected [4, ") ?? false)
+        #expect(refusal { $0.tensors[1].shape = [3, 4] }?.hasPrefix("\(name).lora_b: is [4, 3], expected ") ?? false)
         #expect(refusal { $0.tensors[0].shape = [7] }?.hasPrefix("\(name).lora_a: is [7], expected ") ?? false)
         #expect(refusal {
             $0.tensors[0].name = "output_norm.weight.lora_a"

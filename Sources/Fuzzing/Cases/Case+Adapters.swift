@@ -20,7 +20,8 @@ extension Case {
     /// Whether something is added to the residual stream.
     var isSteered: Bool { (adapters ?? []).contains { $0.kind == .controlVector } }
 
-    /// Changes the names of matrices that adapters are of; nil: there is none any more, and no adapter that has no other.
+    /// Changes the names of matrices that adapters are of; nil: there is none any more, and no adapter that has no
+    /// other.
     mutating func renameAdaptedMatrices(_ name: (String) -> String?) {
         changeAdapters { adapter in
             guard case .lora(var lora) = adapter else { return adapter }

@@ -13,8 +13,8 @@ public struct Case: Hashable, Sendable, Codable {
     public var recipe: WeightRecipe
     /// Its placement matters to the check `placement` only; other checks put everything on one device at a time.
     public var script: Script
-    /// What the model is adapted by while the script runs, absent where that is nothing: at most one control vector, and
-    /// of the check `malformed` one LoRA adapter, whose file is what is damaged.
+    /// What the model is adapted by while the script runs, absent where that is nothing: at most one control vector,
+    /// and of the check `malformed` one LoRA adapter, whose file is what is damaged.
     public var adapters: [Adapter]?
     /// Those under test. The reference is not among them.
     public var devices: [String]

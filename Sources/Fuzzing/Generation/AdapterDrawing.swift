@@ -6,8 +6,8 @@ import PropertyTesting
 
 /// What a model can be adapted by.
 struct AdaptableParts {
-    /// Matrices that products of low rank can be added beside, ascending: none whose products are multiplied by a scale of
-    /// their own, since no format says whether the others are too.
+    /// Matrices that products of low rank can be added beside, ascending: none whose products are multiplied by a scale
+    /// of their own, since no format says whether the others are too.
     let matrices: [String]
     /// Blocks after which directions can be added, ascending.
     let blocks: [Int]
@@ -25,8 +25,9 @@ struct AdaptableParts {
                     graph.adaptableWeights.contains(name) || !graph.weights.contains { $0.name == name }
                 } && !scales.contains(name)
             }.sorted()
-        // Blocks of an encoder and of a decoder have the same numbers.
-        let streams = graphs.count == 1 ? graphs[0].residualStreams(width: architecture.dimensions.embedding) : [:]
+        // Blocks of an encoder and of a decoder have the same numbers; of context a draft keeps no more than keys.
+        let hasOneStream = graphs.count == 1 && architecture.traits.drafting == nil
+        let streams = hasOneStream ? graphs[0].residualStreams(width: architecture.dimensions.embedding) : [:]
         blocks = streams.keys.filter { (1..<architecture.dimensions.layers).contains($0) }.sorted()
     }
 
@@ -59,7 +60,8 @@ extension Adapter {
     ///   - target: the outcome, where that is given.
     /// - Throws: `Unreachable` where nothing draws the target.
     static func draw(
-        _ choices: inout Choices, _ parts: AdaptableParts, _ kinds: [Kind], isSure: Bool = false, like target: [Adapter]?
+        _ choices: inout Choices, _ parts: AdaptableParts, _ kinds: [Kind], isSure: Bool = false,
+        like target: [Adapter]?
     ) throws -> [Adapter] {
         let possible = kinds.filter { kind in
             switch kind {

@@ -22,7 +22,8 @@ struct ProgramHelper {
         let headers = [
             ("gguf_init_from_file(", "\"gguf.h\""), ("", "\"llama.h\"\n"), ("std::sqrt(", "<cmath>"),
             ("std::isnan(", "<cmath>"), ("uint8_t", "<cstdint>"), ("printf(", "<cstdio>"), ("exit(", "<cstdlib>"),
-            ("memcmp(", "<cstring>"), ("strlen(", "<cstring>"), ("std::map<", "<map>"), ("std::string", "<string>"), ("std::to_string(", "<string>"),
+            ("memcmp(", "<cstring>"), ("strlen(", "<cstring>"), ("std::map<", "<map>"), ("std::string", "<string>"),
+            ("std::to_string(", "<string>"),
             ("std::pair<", "<utility>"), ("std::vector<", "<vector>"),
         ]
         let included = headers.filter { mark, _ in mark.isEmpty || code.contains(mark) }.map { "#include \($0.1)\n" }

@@ -91,7 +91,8 @@ struct ProgramScript {
         func declares(_ name: String, _ declaration: String) -> [String] {
             steps.contains { $0.contains(name) } ? [declaration] : []
         }
-        let unavailable = Setting.allCases.filter { $0.isOfOtherSessions || $0.isOfLoading }.compactMap { $0.feature(of: script) }
+        let unavailable = Setting.allCases.filter { $0.isOfOtherSessions || $0.isOfLoading }
+            .compactMap { $0.feature(of: script) }
         var lines = unavailable.map { "unavailable(\($0.literal));" }
         lines += ["llama_context_params cparams = context_params();"]
         lines += settings.filter { !common.contains($0) }.map { "cparams.\($0);" }

@@ -12,8 +12,8 @@ extension TensorSource {
         try GGUFWriter.bytes(metadata, writerTensors())
     }
 
-    /// The bytes of several files that hold the model together, as `GGUFParts` reads them: the first has all metadata, and
-    /// each a part of the tensors, if there are as many.
+    /// The bytes of several files that hold the model together, as `GGUFParts` reads them: the first has all metadata,
+    /// and each a part of the tensors, if there are as many.
     /// - Throws: as `save`.
     public func bytesOfParts(_ count: Int) throws -> [[UInt8]] {
         let tensors = writerTensors()

@@ -39,8 +39,8 @@ public final class Model: Sendable {
     }
 
     /// The model with what adapters add to it, and nothing of what others may have added to this one.
-    /// - Throws: `ModelError` that names the key or tensor for what is no adapter of the model, `GraphError` for one that
-    ///   adds to what is more than a matrix, or where there is no residual stream.
+    /// - Throws: `ModelError` that names the key or tensor for what is no adapter of the model, `GraphError` for one
+    ///   that adds to what is more than a matrix, or where there is no residual stream.
     public func adapted(by adapters: [AppliedAdapter]) throws -> Model { try Model(self, adapters) }
 
     private init(_ base: Model, _ adapters: [AppliedAdapter]) throws {
