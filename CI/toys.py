@@ -39,6 +39,9 @@ KNOWN = [
     ("arwkv7|rwkv7", "llama-results: other logits|says", "rwkv7-head-size"),
     ("t5", "llama-results: other logits", "t5-tied-output-unscaled"),
     ("chameleon", "llama-results: other logits", "chameleon-image-logits"),
+    ("deepseek4", "ends by 8", "deepseek4-no-indexer"),
+    ("hy_v4", "says", "hy-v4-rotation"),
+    ("chameleon", "says", "chameleon-image-logits"),
     ("plamo2", "ends by (9|24)", "plamo2-first-layer-without-attention"),
     # No defect: what llama.cpp lacks, as heads of another size a layer.
     (".*", "error loading model", "refused"),
@@ -118,7 +121,8 @@ def say(path, prompt, most):
         raise RuntimeError("error: the model is not loaded")
     vocabulary = llama_cpp.llama_model_get_vocab(model)
     parameters = llama_cpp.llama_context_default_params()
-    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 512
+    # As long as the model's own: longer ones take other divisors of frequencies, where a model has them.
+    parameters.n_ctx = 0
     parameters.n_threads = parameters.n_threads_batch = 1
     context = llama_cpp.llama_init_from_model(model, parameters)
     if not context:
@@ -167,7 +171,7 @@ def mistake_of_llama(toy):
 def mistake_of_tools(tools, program, toy):
     """The same of llama.cpp's programs."""
     most = str(len(toy.rest.encode()) + 8)
-    plain = ["--temp", "0", "--no-warmup", "-no-cnv", "--no-display-prompt", "-t", "1", "-c", "512", "-n", most]
+    plain = ["--temp", "0", "--no-warmup", "-no-cnv", "--no-display-prompt", "-t", "1", "-c", "0", "-n", most]
     status, output, errors, _ = run([str(tools / "llama-completion"), "-m", str(toy.path), "-p", toy.prompt, *plain])
     said = re.sub(r"(\s*\[end of text\])?\s*$", "", output)
     if status or said.strip() != toy.rest.strip():
