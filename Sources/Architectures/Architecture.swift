@@ -5,6 +5,8 @@ import ModelGraph
 public protocol Architecture: Sendable {
     /// The value of `general.architecture`.
     static var name: String { get }
+    /// The tokens whose logits are the least number, whatever the weights: what it may be given and never says.
+    static var silentTokens: Range<Int> { get }
 
     /// Declares every hyperparameter by asking for it.
     /// - Throws: `MetadataError`.
@@ -15,6 +17,10 @@ public protocol Architecture: Sendable {
 
     /// Records the graph of one batch, asking for each tensor on the way, and names its outputs.
     func build(_ g: GraphBuilder)
+}
+
+extension Architecture {
+    public static var silentTokens: Range<Int> { 0..<0 }
 }
 
 /// What a session must know of an architecture beyond its graph.

@@ -26,7 +26,7 @@ struct GradientsTests {
         "are the slopes of losses, on the reference and on cpu",
         arguments: [
             "llama", "gpt2", "gemma3", "qwen3moe", "mamba", "mamba2", "rwkv6", "rwkv7", "qwen3next", "t5", "bert",
-            "deepseek2", "gpt-oss", "lfm2", "bloom", "wavtokenizer-dec", "eagle3",
+            "deepseek2", "gpt-oss", "lfm2", "bloom", "wavtokenizer-dec", "eagle3", "clef",
         ])
     func slopes(name: String) throws {
         for subject in try cases(of: name, 3) {

@@ -23,6 +23,7 @@ public struct Lesson {
     private static let learnedLoss = 0.2
     /// Models of such a loss that do not say the text, before it is given up.
     private static let mostMistakes = 8
+    private static let leastLead = 0.125
 
     /// That a toy does not learn a text.
     public struct Unlearned: Error, Hashable, Sendable, CustomStringConvertible {
@@ -42,15 +43,18 @@ public struct Lesson {
         var mistakes = 0
         for step in 0..<training.steps {
             let loss = try trainer.step(batch, encoding: encoded)
-            guard loss.isFinite else { break }
+            guard loss.isFinite else { throw Unlearned() }
             guard loss * Double(batch.tokens.count) < Self.learnedLoss else { continue }
             let trained = try trainer.trained()
             if try mistake(of: trained) == nil { return (trained, step + 1) }
             // The last step may have spoiled it; but what can never be said counts in no loss.
             mistakes += 1
-            if mistakes == Self.mostMistakes { break }
+            if mistakes == Self.mostMistakes { throw Unlearned() }
         }
-        throw Unlearned()
+        // Where logits are bounded, losses stay: then the right token need only be the likeliest, and clearly so.
+        let trained = try trainer.trained()
+        guard try mistake(of: trained, leastLead: Self.leastLead) == nil else { throw Unlearned() }
+        return (trained, training.steps)
     }
 
     /// The model after all of the steps, on `cpu`, whether it has learned the text or not.
@@ -72,21 +76,25 @@ public struct Lesson {
     }
 
     /// What a model says in place of the text, by the reference; nil where it says the text.
+    /// - Parameters:
+    ///   - source: the model.
+    ///   - leastLead: of each right token's logit before all others, as a part of their spread.
     /// - Throws: what `Session` throws.
-    public func mistake(of source: any TensorSource) throws -> String? {
+    public func mistake(of source: any TensorSource, leastLead: Double = 0) throws -> String? {
         guard let (encoded, batch) = script.onlyBatch else { return "nothing" }
         let reference = ReferenceDevice()
         let session = try Session(
             Model(source), placement: Placement(reference.name), devices: DeviceSet([reference]), options: options)
         if let encoded { try session.encode(encoded) }
-        return mistake(in: StepResult(try session.process(batch)), from: 0)
+        return mistake(in: StepResult(try session.process(batch)), from: 0, leastLead: leastLead)
     }
 
     /// What is said in place of the right token, where rows say anything else.
     /// - Parameters:
     ///   - result: of some of the text's tokens.
     ///   - first: the first of them.
-    func mistake(in result: StepResult, from first: Int) -> String? {
+    ///   - leastLead: as of `mistake(of:leastLead:)`.
+    func mistake(in result: StepResult, from first: Int, leastLead: Double = 0) -> String? {
         guard let tokens = script.onlyBatch?.batch.tokens, let rows = result.logits, !rows.keys.isEmpty else {
             return "nothing"
         }
@@ -95,6 +103,13 @@ public struct Lesson {
             guard let greatest = row.indices.max(by: { row[$0] < row[$1] }) else { continue }
             let said = greatest - row.startIndex
             if said != right { return "after token \(first + key) of the text comes \(said), not \(right)" }
+            guard leastLead > 0 else { continue }
+            let others = row.indices.lazy.filter { $0 != greatest && row[$0].isFinite }.map { row[$0] }
+            if let second = others.max(), let least = others.min(),
+                row[greatest] - second < leastLead * (row[greatest] - least)
+            {
+                return "after token \(first + key) of the text another one may come than \(right)"
+            }
         }
         return nil
     }

@@ -1,14 +1,16 @@
+import Architectures
 import Devices
 import Engines
 import GGUF
 import Inference
+import PropertyTesting
 
 // Engines that have optimisers of their own.
 extension Trial {
     /// A step of each of the engine's optimisers goes where the reference's gradient says, within the noise floor.
     mutating func compareSteps(of model: any EngineModel) throws {
         stage = "train"
-        let filled = try filledScript()
+        let filled = try filledScript(isPeriodic: false)
         var subject = subject
         subject.script = filled
         let loaded = LoadedCase(subject, sharing: loaded)
@@ -19,7 +21,7 @@ extension Trial {
         defer { worst = inner.worst }
         for step in [Training.plainStep, .adaptiveStep] {
             let (trained, source) = try train(model, filled, step)
-            note(trained.untrained.map { "\($0.withoutBlock): not trained" })
+            if !trained.untrained.isEmpty { note(["tensors that the engine does not train stay as they are"]) }
             let gradient = try step.gradient(from: loaded.source(), to: source)
             let expected = try inner.reference.transcript()
             var found = Transcript()
@@ -36,7 +38,7 @@ extension Trial {
 
     /// What the engine's optimiser teaches a model, the model says.
     mutating func expectLearning(by engine: any Engine) throws {
-        let filled = try filledScript()
+        let filled = try filledScript(isPeriodic: true)
         let training = Training.byHeart(steps: Self.steps)
         let lesson = Lesson(filled, training)
         let model = try load { [loaded] in try engine.load(loaded.source()) }
@@ -53,7 +55,9 @@ extension Trial {
     /// What all engines' contexts are multiples of, so far.
     private static let context = 256
 
-    private func filledScript() throws -> Script {
+    /// - Parameter isPeriodic: whether the case's tokens come again and again; else others come after them, at random:
+    ///   sums of what is always the same have errors that are no noise.
+    private func filledScript(isPeriodic: Bool) throws -> Script {
         let traits = try loaded.sessionTraits()
         guard Lesson.applies(to: traits), !traits.traits.hasEncoder else {
             throw Unsupported("training of a model that says no text by itself")
@@ -61,8 +65,20 @@ extension Trial {
         guard Self.context <= traits.positionLimit ?? .max else {
             throw Unsupported("training of a model of fewer than \(Self.context) positions")
         }
-        guard let filled = script.filling(Self.context) else { throw Unsupported("training on other than one batch") }
-        return filled
+        guard let own = script.onlyBatch?.batch.tokens.map(\.id), !own.isEmpty else {
+            throw Unsupported("training on other than one batch")
+        }
+        let silent = try ArchitectureCatalog.type(of: loaded.source().metadata).silentTokens
+        let audible = (0..<traits.dimensions.vocabulary).filter { !silent.contains($0) }
+        guard !audible.isEmpty else { throw Unsupported("training of a model that never says a token") }
+        var random = RandomStream(seed: subject.recipe.seed, stream: 0x7E97)
+        let ids = (0..<Self.context).map { index in
+            if isPeriodic { return own[index % own.count] }
+            return index < own.count ? own[index] : audible[Int(random.next(below: UInt64(audible.count)))]
+        }
+        return Script(
+            placement: script.placement, options: .init(context: Self.context, microBatch: Self.context),
+            steps: [.process(Batch(ids))])
     }
 
     /// - Returns: what the engine says of it, and the model as it is then.
@@ -79,17 +95,6 @@ extension Trial {
             throw Wrong(stage: "save", kind: "other tensors", seen: "\(tensor.name) is missing")
         }
         return (trained, source)
-    }
-}
-
-extension Script {
-    /// Its tokens, again and again, as one sequence that fills a context; nil where it processes more than one batch.
-    fileprivate func filling(_ context: Int) -> Script? {
-        guard let tokens = onlyBatch?.batch.tokens, !tokens.isEmpty else { return nil }
-        let ids = (0..<context).map { tokens[$0 % tokens.count].id }
-        return Script(
-            placement: placement, options: Options(context: context, microBatch: context),
-            steps: [.process(Batch(ids))])
     }
 }
 

@@ -44,8 +44,9 @@ public struct SpeakingToy {
             throw Unsuitable("has fewer positions than the text has tokens")
         }
         var metadata = drawn.metadata
-        let tokenizer = ToyTokenizer.padded(speech.tokenizer, to: traits.dimensions.vocabulary)
-        let count = tokenizer.array("tokenizer.ggml.tokens")?.count ?? 0
+        let own = speech.tokenizer.array("tokenizer.ggml.tokens")?.count ?? 0
+        let count = max(own, traits.dimensions.vocabulary)
+        let tokenizer = ToyTokenizer.padded(speech.tokenizer, with: own..<count)
         for (key, value) in tokenizer { metadata[key] = value }
         metadata["\(architecture.name).vocab_size"] = .uint32(UInt32(count))
         if hasEncoder {

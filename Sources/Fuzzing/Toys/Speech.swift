@@ -32,21 +32,24 @@ public struct Speech: Sendable {
     /// - Parameters:
     ///   - text: of two words or more.
     ///   - vocabulary: of the tokenizer.
+    ///   - silent: ids that are no token's of the text (`Architecture.silentTokens`).
     /// - Throws: `SpeechError`; `TokenizerError` of a file's tokenizer.
-    public init(_ text: String, _ vocabulary: Vocabulary) throws {
+    public init(_ text: String, _ vocabulary: Vocabulary, silent: Range<Int> = 0..<0) throws {
         let words = text.split(whereSeparator: \.isWhitespace)
         guard words.count >= 2 else { throw SpeechError("has \(words.count) words; must be two or more") }
         var text = text
+        let whole: Metadata
         switch vocabulary {
         case .words:
             let pieces = words.enumerated().map { $0 == 0 ? String($1) : " " + $1 }
             text = pieces.joined()
             var texts: [String] = []
             for piece in pieces where !texts.contains(piece) { texts.append(piece) }
-            tokenizer = ToyTokenizer.words(texts)
-        case .bytes: tokenizer = ToyTokenizer.bytes
-        case .like(let metadata): tokenizer = try CutTokenizer(metadata, to: text).metadata
+            whole = ToyTokenizer.words(texts)
+        case .bytes: whole = ToyTokenizer.bytes
+        case .like(let metadata): whole = try CutTokenizer(metadata, to: text).metadata
         }
+        tokenizer = ToyTokenizer.padded(whole, with: silent)
         let known = try Tokenizer(tokenizer)
         func encode(_ text: some StringProtocol) throws -> [Int] {
             try known.encode(String(text), addSpecial: true, parseSpecial: true)

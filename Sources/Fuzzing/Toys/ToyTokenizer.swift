@@ -47,18 +47,30 @@ public enum ToyTokenizer {
         return result
     }()
 
-    /// A tokenizer with tokens that no text has, so that there are as many as a model's.
-    public static func padded(_ tokenizer: Metadata, to vocabulary: Int) -> Metadata {
-        var result = tokenizer
-        guard case .array(.string(var texts)) = result[TokenizerKey.tokens] else { return tokenizer }
-        let padding = texts.count..<max(texts.count, vocabulary)
-        texts += padding.map { "[PAD\($0)]" }
-        result[TokenizerKey.tokens] = .array(.string(texts))
-        if case .array(.int32(let types)) = result[TokenizerKey.types] {
-            result[TokenizerKey.types] = .array(.int32(types + padding.map { _ in Kind.unused }))
+    /// A tokenizer with tokens that no text has: as many as a model's, or where the model says none.
+    /// - Parameters:
+    ///   - tokenizer: of any model; its tokens from the first of `ids` on move up.
+    ///   - ids: of the new tokens.
+    public static func padded(_ tokenizer: Metadata, with ids: Range<Int>) -> Metadata {
+        guard let count = tokenizer.array(TokenizerKey.tokens)?.count, ids.lowerBound <= count, !ids.isEmpty else {
+            return tokenizer
         }
-        if case .array(.float32(let scores)) = result[TokenizerKey.scores] {
-            result[TokenizerKey.scores] = .array(.float32(scores + padding.map { _ in 0 }))
+        func padded<Element>(_ elements: [Element], _ padding: (Int) -> Element) -> [Element] {
+            elements[..<ids.lowerBound] + ids.map(padding) + elements[ids.lowerBound...]
+        }
+        var result = tokenizer
+        for (key, value) in tokenizer where key.hasPrefix(TokenizerKey.prefix) {
+            switch (key, value) {
+            case (TokenizerKey.tokens, .array(.string(let texts))):
+                result[key] = .array(.string(padded(texts) { "[PAD\($0)]" }))
+            case (TokenizerKey.types, .array(.int32(let types))):
+                result[key] = .array(.int32(padded(types) { _ in Kind.unused }))
+            case (TokenizerKey.scores, .array(.float32(let scores))): result[key] = .array(.float32(padded(scores) { _ in 0 }))
+            case (_, _) where key.hasSuffix("_token_id"):
+                guard let id = value.integer, id >= ids.lowerBound else { continue }
+                result[key] = .uint32(UInt32(id + ids.count))
+            default: break
+            }
         }
         return result
     }

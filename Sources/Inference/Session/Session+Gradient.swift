@@ -13,7 +13,8 @@ public struct Gradient: Sendable {
 extension Session {
     /// The mean cross-entropy of a batch's outputs: each is to predict the next token of its sequence in the batch, or,
     /// the last, the first one. Of a model that has no logits, embeddings are taken for logits of as many tokens as
-    /// they have elements. The session begins anew.
+    /// they have elements; where a prompt is decided on, the first option is to be chosen among all. The session begins
+    /// anew.
     /// - Parameters:
     ///   - batch: of one kind of tokens, in one micro-batch.
     ///   - source: what is encoded first, of a model with an encoder.
@@ -65,8 +66,10 @@ extension Session {
         return try plan.run(inputs, wanted: wanted(of: plan.graph))
     }
 
-    /// The number of the token that each row of the output is to predict; of pooled tokens, their first.
+    /// The number of the token that each row of the output is to predict; of pooled tokens, their first; of options, the
+    /// first.
     private func targets(of tokens: ArraySlice<Batch.Token>, _ layout: Layout) -> [Int] {
+        if traits.decides { return [0] }
         func first(of sequences: SequenceSet) -> Int {
             tokens.first { $0.sequences.meets(sequences) }?.number ?? 0
         }

@@ -83,9 +83,10 @@ extension GraphBuilder {
 
     fileprivate func crossEntropy(of graph: Graph) throws -> Value {
         let output = try output(of: graph)
-        let rows = output.shape.rows
+        // A column of scores is one choice among all of them.
+        let rows = output.shape.last == 1 ? 1 : output.shape.rows
         layer = nil
-        return apply(.crossEntropy, output.reshaped([rows, output.shape.last]), input(.targets, [rows]))
+        return apply(.crossEntropy, output.reshaped([rows, output.shape.count / rows]), input(.targets, [rows]))
     }
 
     /// What values give to targets on which they depend, from what is given to the values.

@@ -56,7 +56,7 @@ struct Train: ParsableCommand {
 
     func run() throws {
         let architecture = try ArchitectureCatalog.named(arch)
-        let speech = try speech()
+        let speech = try speech(silent: architecture.silentTokens)
         var reasons: [String: Int] = [:]
         for index in 0..<Self.mostModels {
             do {
@@ -72,10 +72,11 @@ struct Train: ParsableCommand {
                 + told.joined(separator: "; "))
     }
 
-    private func speech() throws -> Speech {
+    private func speech(silent: Range<Int>) throws -> Speech {
         do {
-            guard let like else { return try Speech(text, bytes ? .bytes : .words) }
-            return try Speech(text, .like(CommandError.naming(like) { try GGUFFile(path: like).metadata }))
+            guard let like else { return try Speech(text, bytes ? .bytes : .words, silent: silent) }
+            let metadata = try CommandError.naming(like) { try GGUFFile(path: like).metadata }
+            return try Speech(text, .like(metadata), silent: silent)
         } catch let error as SpeechError {
             throw CommandError("--text: \(error)")
         } catch let error as TokenizerError {

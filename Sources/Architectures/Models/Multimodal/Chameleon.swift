@@ -6,7 +6,7 @@ import ModelGraph
 /// transformers, `ChameleonForConditionalGeneration`.
 public struct Chameleon: Architecture {
     public static let name = "chameleon"
-    private static let imageTokens = 4..<8196
+    public static let silentTokens = 4..<8196
 
     public let dimensions: Dimensions
     public let traits: Traits
@@ -17,7 +17,7 @@ public struct Chameleon: Architecture {
     let normsAfter: Bool
 
     public init(_ h: inout some Hyperparameters) throws {
-        let images = Self.imageTokens
+        let images = Self.silentTokens
         dimensions = try Dimensions(
             &h, embeddings: Domains.evenSizes.filter { $0 <= 64 },
             vocabularies: [images.upperBound + 4, images.upperBound + 1])
@@ -63,7 +63,7 @@ public struct Chameleon: Architecture {
     }
 
     private func withoutImages(_ logits: Value) -> Value {
-        let images = Self.imageTokens
+        let images = Self.silentTokens
         let least = Double(-Float.greatestFiniteMagnitude)
         let impossible = logits.builder.apply(.affine(scale: 0, bias: least), logits.columns(0, 1))
         return logits.columns(0, images.lowerBound).joined(
