@@ -65,8 +65,9 @@ public enum ToyTokenizer {
                 result[key] = .array(.string(padded(texts) { "[PAD\($0)]" }))
             case (TokenizerKey.types, .array(.int32(let types))):
                 result[key] = .array(.int32(padded(types) { _ in Kind.unused }))
-            case (TokenizerKey.scores, .array(.float32(let scores))): result[key] = .array(.float32(padded(scores) { _ in 0 }))
-            case (_, _) where key.hasSuffix("_token_id"):
+            case (TokenizerKey.scores, .array(.float32(let scores))):
+                result[key] = .array(.float32(padded(scores) { _ in 0 }))
+            case _ where key.hasSuffix("_token_id"):
                 guard let id = value.integer, id >= ids.lowerBound else { continue }
                 result[key] = .uint32(UInt32(id + ids.count))
             default: break
