@@ -45,7 +45,8 @@ let package = Package(
         .target(
             name: "Engines",
             dependencies: [
-                "Inference", "Faults", "Devices", "Architectures", "Tokenizers", "GGUF", "CLlama", "CSystem", "COpenSSL",
+                "Inference", "Faults", "Devices", "Architectures", "Tokenizers", "GGUF", "CLlama", "CSystem",
+                "COpenSSL",
             ],
             // Compiled on the user's machine, against the headers of the llama.cpp under test.
             resources: [.embedInCode("Llama/Bridge/bridge.c"), .embedInCode("Llama/Bridge/CLlama.h")]),

@@ -23,7 +23,9 @@ enum ModelKind: String, CaseIterable {
 
     /// - Throws: `TokenizerError` for a model that is missing, unknown, or says that there is no vocabulary.
     init(_ metadata: Metadata) throws {
-        guard let name = try metadata.text(TokenizerKey.model) else { throw TokenizerError(TokenizerKey.model, "is missing") }
+        guard let name = try metadata.text(TokenizerKey.model) else {
+            throw TokenizerError(TokenizerKey.model, "is missing")
+        }
         guard let kind = ModelKind(rawValue: name) else {
             let shown = MetadataValue.string(name).summary
             guard !["none", "no_vocab"].contains(name) else {

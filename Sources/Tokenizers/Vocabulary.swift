@@ -39,8 +39,12 @@ struct Vocabulary: Sendable {
 
     /// - Throws: `TokenizerError` for arrays of other types or lengths, and for two tokens of one text.
     init(_ metadata: Metadata, _ special: SpecialIDs) throws {
-        guard let tokens = try metadata.texts(TokenizerKey.tokens) else { throw TokenizerError(TokenizerKey.tokens, "is missing") }
-        guard !tokens.isEmpty, tokens.count <= Int32.max else { throw TokenizerError(TokenizerKey.tokens, "has no tokens") }
+        guard let tokens = try metadata.texts(TokenizerKey.tokens) else {
+            throw TokenizerError(TokenizerKey.tokens, "is missing")
+        }
+        guard !tokens.isEmpty, tokens.count <= Int32.max else {
+            throw TokenizerError(TokenizerKey.tokens, "has no tokens")
+        }
         var texts = TextTable()
         var longest = 0
         for (id, token) in tokens.enumerated() {

@@ -25,7 +25,8 @@ enum CaseText {
         if let tokenization = subject.tokenization {
             Swift.print("\n\(tokenization.vocabulary.count) keys of the tokenizer")
             tokenization.vocabulary.table(full: full).print()
-            Swift.print("\n\(Format.amount(tokenization.texts.count, "text")) on \(subject.devices.joined(separator: ", "))")
+            let devices = subject.devices.joined(separator: ", ")
+            Swift.print("\n\(Format.amount(tokenization.texts.count, "text")) on \(devices)")
             for (number, text) in tokenization.texts.enumerated() { Swift.print("  \(number)  \(text.summary)") }
             return
         }

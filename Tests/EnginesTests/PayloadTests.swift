@@ -30,7 +30,8 @@ struct PayloadTests {
     @Test("hold texts, whatever their bytes are, and the tokens of each, where it has any")
     func tokens() throws {
         let inputs = [
-            TokenizerInput([]), TokenizerInput([0xFF, 0, 0x61], addSpecial: true), TokenizerInput([10], parseSpecial: true),
+            TokenizerInput([]), TokenizerInput([0xFF, 0, 0x61], addSpecial: true),
+            TokenizerInput([10], parseSpecial: true),
         ]
         #expect(try Frame(.tokenize, inputs).read([TokenizerInput].self) == inputs)
         #expect(Frame(.tokenize, inputs[1]).payload == [3, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0, 0x61, 1, 0])

@@ -139,7 +139,8 @@ struct TokenizationTests {
     ]
 
     private func outcome(
-        _ engine: TokenEngine, _ bytes: [UInt8] = Array("abc".utf8), _ vocabulary: Metadata = TokenizationTests.vocabulary
+        _ engine: TokenEngine, _ bytes: [UInt8] = Array("abc".utf8),
+        _ vocabulary: Metadata = TokenizationTests.vocabulary
     ) -> Verdict.Outcome {
         var subject = Toy.subject(.tokenizes, [])
         subject.tokenization = Tokenization(vocabulary: vocabulary, texts: [.init([.init(bytes)])])

@@ -149,8 +149,8 @@ struct llama_bridge {
     // Without its tensors: only its tokenizer can be used, if it has one.
     void *(*load_vocabulary)(const char *path);
     bool (*has_tokenizer)(const void *model);
-    // The number of a text's tokens, whose ids go to `ids`, of room for `size`; where there are more, it is negative, or
-    // INT32_MIN if no integer says it.
+    // The number of a text's tokens, whose ids go to `ids`, of room for `size`; where there are more, it is negative,
+    // or INT32_MIN if no integer says it.
     int (*tokenize)(
         const void *model, const char *text, int length, bool add_special, bool parse_special, int32_t *ids, int size);
     void (*free_model)(void *model);

@@ -46,7 +46,8 @@ public struct LlamaInstallation: Sendable {
         }
     }
 
-    /// What the environment of a process must have that opens the libraries: of sanitizers, where they are built with any.
+    /// What the environment of a process must have that opens the libraries: what sanitizers need, where they are built
+    /// with any.
     public var environment: [String: String] { LlamaSanitizer.environment(of: libraries) }
 
     #if os(macOS)

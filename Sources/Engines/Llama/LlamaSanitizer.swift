@@ -11,8 +11,8 @@ enum LlamaSanitizer {
                 // Before all else: memory must be the runtime's from the first byte on.
                 "LD_PRELOAD": runtime,
                 // A signal is reported as ever, by this program's own handler, and so is the end by a report. What is
-                // leaked does not matter to a process of toys, and what is freed shall not fill its memory; one that asks
-                // for too much gets none, as without the sanitizer.
+                // leaked does not matter to a process of toys, and what is freed shall not fill its memory; one that
+                // asks for too much gets none, as without the sanitizer.
                 "ASAN_OPTIONS": [
                     "abort_on_error=1", "handle_segv=0", "handle_sigbus=0", "handle_sigill=0", "handle_sigfpe=0",
                     "handle_abort=0", "use_sigaltstack=0", "detect_leaks=0", "detect_odr_violation=0", "symbolize=0",

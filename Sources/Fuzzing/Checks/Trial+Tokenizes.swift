@@ -3,8 +3,8 @@ import GGUF
 import Inference
 
 extension Trial {
-    /// Texts have the tokens that the reference's tokenizer gives them, or the tokenizer is refused. Where the reference
-    /// has none, for a damaged vocabulary or what is no text, the engine does as it likes, and lives.
+    /// Texts have the tokens that the reference's tokenizer gives them, or the tokenizer is refused. Where the
+    /// reference has none, for a damaged vocabulary or what is no text, the engine does as it likes, and lives.
     mutating func expectTokens(of engine: any Engine) throws {
         guard let tokenization = subject.tokenization else { throw Discard(reason: "no tokenization") }
         guard engine.traits.tokenizes == true else { throw Unsupported("tokenizers") }
@@ -39,8 +39,8 @@ extension Trial {
         }
     }
 
-    /// What an engine may need for texts, in bytes: its libraries, which it may not have loaded yet, and for each byte of
-    /// a text what its character, its place among pairs and its token take.
+    /// What an engine may need for texts, in bytes: its libraries, which it may not have loaded yet, and for each byte
+    /// of a text what its character, its place among pairs and its token take.
     private static func tokenizingMemory(_ inputs: [TokenizerInput]) -> Int {
         (512 << 20) + 1024 * inputs.reduce(0) { $0 + $1.bytes.count }
     }

@@ -22,7 +22,9 @@ struct CaseSpace {
         result.optionalTensors = drawn.optionalTensors.sorted()
         let traits = SessionTraits(drawn)
         result.script.placement.limit(to: traits.dimensions.layers)
-        if result.check.isOfTensors, let objection = result.script.objection(traits, result.check) { throw Unreachable(objection) }
+        if result.check.isOfTensors, let objection = result.script.objection(traits, result.check) {
+            throw Unreachable(objection)
+        }
         return result
     }
 

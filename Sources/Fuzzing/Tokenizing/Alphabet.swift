@@ -3,7 +3,8 @@ import PropertyTesting
 /// Characters that tokenizers tell apart, in rows of like ones.
 enum Alphabet {
     static let rows: [[Unicode.Scalar]] = [
-        "abcxyz", "ABCXYZ", "aAbBsStTdDmM", "0123456789", " ", ".,!?;:-_#%&*@", "'", "$+<=>^`|~", "()[]{}\\/\"", "\n", "\r",
+        "abcxyz", "ABCXYZ", "aAbBsStTdDmM", "0123456789", " ", ".,!?;:-_#%&*@", "'", "$+<=>^`|~", "()[]{}\\/\"",
+        "\n", "\r",
         "\t\u{B}\u{C}", "éÉñßÀÖøþµ", "e\u{301}a\u{308}\u{327}", "\u{300}\u{951}\u{20DD}\u{FE0F}",
         "\u{A0}\u{2003}\u{3000}\u{2028}\u{85}\u{1680}", "٣٤५Ⅷ½²", "ЖжѢΩωΣς", "ǅʰªºʔƻǀ", "中文字一龥鿿豈",
         "ひらがなカタカナー・", "가각힣ㄱㆎ", "ㄅㄯ", "！…“”‘’—：；，、〿︰﹏。।۔،", "ไทยເປັນກာꩠꧠ", "कि खी நி", "עברית العربية",
@@ -14,8 +15,10 @@ enum Alphabet {
 
     /// What pre-tokenizers have a rule for.
     static let phrases = [
-        "'s", "'t", "'RE", "'Ve", "'ll", "    ", "\n\n", "\r\n", "1234567", "\u{1F469}\u{200D}\u{1F467}", "<dna>ACGTACGT</dna>",
-        "<sentinel:12>", "IMGIMGABCIZ", "<0x41>", "<s>", "</s>", "<unk>", "<|endoftext|>", "<mask>", "[MASK]", "<|im_end|>",
+        "'s", "'t", "'RE", "'Ve", "'ll", "    ", "\n\n", "\r\n", "1234567", "\u{1F469}\u{200D}\u{1F467}",
+        "<dna>ACGTACGT</dna>",
+        "<sentinel:12>", "IMGIMGABCIZ", "<0x41>", "<s>", "</s>", "<unk>", "<|endoftext|>", "<mask>", "[MASK]",
+        "<|im_end|>",
     ]
 
     /// What is no UTF-8: bytes that are none, too long a form, surrogates, beyond the last scalar, cut short.

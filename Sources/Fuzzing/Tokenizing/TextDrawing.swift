@@ -1,7 +1,7 @@
 import PropertyTesting
 
-/// Draws texts of all scripts, with what makes tokenizers go wrong: special tokens, lone marks, control characters, what
-/// is no UTF-8, and at times very many of the same.
+/// Draws texts of all scripts, with what makes tokenizers go wrong: special tokens, lone marks, control characters,
+/// what is no UTF-8, and at times very many of the same.
 struct TextDrawing {
     /// Texts of tokens of the vocabulary, one at least.
     var tokens: [String]

@@ -2,8 +2,8 @@ import GGUF
 import PropertyTesting
 import Tokenizers
 
-/// Draws the vocabulary of a tokenizer of any kind. Its tokens are made of the characters of a sample, of which its texts
-/// have some too.
+/// Draws the vocabulary of a tokenizer of any kind. Its tokens are made of the characters of a sample, as if it had
+/// been trained on that.
 struct VocabularyDrawing {
     /// Of `tokenizer.ggml.token_type`.
     private enum TokenType {
@@ -81,17 +81,15 @@ struct VocabularyDrawing {
             let length = choices.integer(in: 1...4)
             add(symbols[start..<min(symbols.count, start + length)].joined())
         }
-        for text in choices.sparse(Alphabet.phrases) {
-            add(text, choices.element(of: [TokenType.userDefined, TokenType.control, TokenType.normal, TokenType.unused]))
-        }
+        let types = [TokenType.userDefined, TokenType.control, TokenType.normal, TokenType.unused]
+        for text in choices.sparse(Alphabet.phrases) { add(text, choices.element(of: types)) }
         if tokens.isEmpty { add("a") }
     }
 
     /// Where a model has them by its nature.
     private var specialTokens: [(String, Int32)] {
         switch model {
-        case "bert":
-            [("[PAD]", TokenType.control), ("[UNK]", TokenType.control), ("[CLS]", TokenType.control), ("[SEP]", TokenType.control)]
+        case "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map { ($0, TokenType.control) }
         case "hybriddna": [("<dna>", 1), ("</dna>", 1), ("<oov>", 1), ("ACGTAC\u{E000}", 1), ("GTAAAA\u{E000}", 1)]
         case "rwkv", "whitespace": []
         default: [("<unk>", TokenType.unknown), ("<s>", TokenType.control), ("</s>", TokenType.control)]

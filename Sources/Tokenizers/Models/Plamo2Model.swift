@@ -19,7 +19,8 @@ struct Plamo2Model: TokenizerModel {
         bytes = try (UInt8.min...UInt8.max).map { byte in
             let text = [UInt8].byteToken(byte)
             guard let id = vocabulary.texts.index(of: text), vocabulary.types[id] == .byte else {
-                throw TokenizerError(TokenizerKey.tokens, "lacks the byte token \(String(decoding: text, as: UTF8.self))")
+                let shown = String(decoding: text, as: UTF8.self)
+                throw TokenizerError(TokenizerKey.tokens, "lacks the byte token \(shown)")
             }
             return id
         }

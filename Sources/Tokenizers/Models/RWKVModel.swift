@@ -21,7 +21,8 @@ struct RWKVModel: TokenizerModel {
                 position = longest.end
             } else {
                 guard let unknown else {
-                    throw TokenizerError(TokenizerKey.tokens, "has no token for the byte \(text[position]), and a text needs it")
+                    throw TokenizerError(
+                        TokenizerKey.tokens, "has no token for the byte \(text[position]), and a text needs it")
                 }
                 ids.append(unknown)
                 position += 1

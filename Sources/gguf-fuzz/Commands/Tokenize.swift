@@ -13,8 +13,8 @@ struct Tokenize: ParsableCommand {
         discussion: """
             The ids are those of llama.cpp, on one line, separated by spaces; an empty text has an empty line.
 
-            With --engine, an engine's tokens of the text, or of random texts, are held against these. The exit status is
-            1 where they differ.
+            With --engine, an engine's tokens of the text, or of random texts, are held against these. The exit status
+            is 1 where they differ.
 
             Examples:
               gguf-fuzz tokenize --model m.gguf --prompt 'Hello world'

@@ -73,7 +73,8 @@ struct CoverageReport {
     /// meet, nor do two checks.
     private static func unseenPairs(_ coverage: Coverage, cases: Int) -> [PairRow] {
         let ofModel: Set = ["key", "tensor"], ofCheck: Set = [
-            "check", "transformation", "contradiction", "damage", "tokenizer", "pre-tokenizer", "text", "tokens", "token",
+            "check", "transformation", "contradiction", "damage", "tokenizer", "pre-tokenizer", "text",
+            "tokens", "token",
         ]
         let withoutTensors = Check.allCases.filter { !$0.isOfTensors }.map { "check \($0.rawValue)" }
         let numbers = coverage.features.indices.sorted { coverage.counts[$0] > coverage.counts[$1] }

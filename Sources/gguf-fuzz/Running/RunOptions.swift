@@ -8,7 +8,8 @@ struct RunOptions: ParsableArguments {
     @Option(help: "Devices under test, separated by commas, or all. (default: all)")
     var device: NameList?
     @Option(help: ArgumentHelp(
-        "Checks, separated by commas, or all but malformed, tokenizes, gradients and trains, which must be named. (default: all)"))
+        "Checks, separated by commas, or all but malformed, tokenizes, gradients and trains, which must be named. "
+            + "(default: all)"))
     var check: NameList?
     @Option(help: "Seed of the random numbers. (default: 1)")
     var seed: UInt64?
