@@ -151,6 +151,26 @@ struct FindingsTests {
         #expect(types.isSame(as: signature("SIGABRT: a.cpp: op: unsupported: bf16", ["op"])))
     }
 
+    @Test("of contradicted metadata are one only where the same key is wrong")
+    func contradictions() {
+        func finding(_ key: String, _ architecture: String, in function: String) -> Finding {
+            var subject = Toy.subject(.rejects)
+            subject.metadata["general.architecture"] = .string(architecture)
+            subject.contradiction = Contradiction(key: "\(architecture).\(key)", kind: .missing, value: nil)
+            var signature = signature("SIGFPE", [function])
+            signature.check = .rejects
+            let failure = Failure(signature: signature, seen: "")
+            var finding = Finding(failure, subject, index: 0, found: .init(seed: 1, index: 0, version: ""))
+            finding.take(CauseSearch(judge: Judge(EngineSet(Toy.engine()))).answer(subject, failure))
+            return finding
+        }
+        let heads = finding("attention.head_count", "llama", in: "load_llama")
+        #expect(heads.includes(finding("attention.head_count", "gemma", in: "load_gemma")))
+        #expect(heads.includes(finding("block_count", "llama", in: "load_llama")), "they are at one place")
+        #expect(!heads.includes(finding("block_count", "gemma", in: "load_gemma")))
+        #expect(heads.cause?.needs == ["contradiction of attention.head_count", "check rejects"])
+    }
+
     @Test("of corpus files that need one thing are one, without running them")
     func triage() throws {
         var triage = Triage()

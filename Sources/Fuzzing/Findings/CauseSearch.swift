@@ -19,7 +19,7 @@ struct CauseSearch {
     /// - Parameter subject: on the one device on which it fails, in the way of `failure`.
     func answer(_ subject: Case, _ failure: Failure) -> Answer {
         var answer = Answer(case: subject, failure: failure, cause: Cause(needs: []), evaluations: 0)
-        // What is asked without tensors has nothing but what is wrong with it, which its kind or stack says.
+        // What is asked without tensors has nothing but what is wrong with it.
         if subject.check.isOfTensors {
             // Sizes first: what is left of them says which the rest needs.
             for peculiarity in subject.peculiarities.sorted(by: { $0.rank > $1.rank }) where !isCancelled() {
@@ -27,6 +27,7 @@ struct CauseSearch {
             }
             answer.cause.needs.reverse()
         }
+        answer.cause.needs += subject.contradictionTrait.map { [$0] } ?? []
         if subject.check != .agrees { answer.cause.needs.append("check \(subject.check.rawValue)") }
         if Happening(kind: failure.signature.kind) == .numbers {
             answer.cause.tensors = tensors(of: answer.case, &answer.evaluations)

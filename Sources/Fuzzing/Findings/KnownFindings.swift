@@ -171,11 +171,20 @@ extension KnownFindings.Finding {
 }
 
 extension Case {
-    /// What a known finding may name: the case's features, and its metadata as `wkv.head_size 32`.
+    /// What a known finding may name: the case's features, its metadata as `wkv.head_size 32`, and the key that is wrong.
     public var traits: [String] {
         let prefix = architecture + "."
-        return features + metadata.filter { $0.0.hasPrefix(prefix) }.map { key, value in
+        let values = metadata.filter { $0.0.hasPrefix(prefix) }.map { key, value in
             "\(key.dropFirst(prefix.count)) \(value.summary)"
+        }
+        return features + values + (contradictionTrait.map { [$0] } ?? [])
+    }
+
+    /// `contradiction of attention.head_count`
+    var contradictionTrait: String? {
+        contradiction.map { contradiction in
+            let prefix = architecture + ".", key = contradiction.key
+            return "contradiction of \(key.hasPrefix(prefix) ? String(key.dropFirst(prefix.count)) : key)"
         }
     }
 }
