@@ -14,7 +14,6 @@ Needs: pip install llama-cpp-python gguf
 
 import argparse
 import ctypes
-import json
 import os
 import random
 import re
@@ -28,6 +27,8 @@ import gguf
 
 os.environ["GGML_NO_BACKTRACE"] = "1"
 import llama_cpp
+
+from processes import in_process
 
 # What the patterns of pre-tokenizers tell apart, by rows; a text draws a row, then some of it.
 ALPHABET = [
@@ -246,26 +247,6 @@ def write_vocabularies(folder, seed, pre_tokenizers):
 # The two sides.
 
 
-def in_process(body):
-    """What `body` returns, called in a process of its own; None where that ends otherwise."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            with os.fdopen(writing, "w") as file:
-                json.dump(body(), file)
-            os._exit(0)
-        except BaseException as error:
-            print(error, file=sys.stderr)
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading) as file:
-        text = file.read()
-    _, status = os.waitpid(child, 0)
-    return json.loads(text) if status == 0 else None
-
-
 def llama_ids(path, texts, flags):
     parameters = llama_cpp.llama_model_default_params()
     parameters.vocab_only = True
@@ -315,9 +296,9 @@ def compare(program, path, seed, count):
     stream = random.Random(f"{seed} {path.name}")
     texts = [draw_text(stream, special_texts(path)) for _ in range(count)]
     flags = [(False, False), (True, False), (False, True), (True, True)]
-    expected = in_process(lambda: llama_ids(path, texts, flags))
+    status, expected = in_process(lambda: llama_ids(path, texts, flags))
     differences, comparisons = [], 0
-    if expected is None:
+    if status != 0:
         return 0, ["llama.cpp ends"]
     for index, text in enumerate(texts):
         for offset, (add, parse) in enumerate(flags):

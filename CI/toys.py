@@ -3,7 +3,6 @@
 
 import argparse
 import ctypes
-import json
 import os
 import random
 import re
@@ -16,6 +15,8 @@ from pathlib import Path
 import gguf
 import llama_cpp
 import numpy
+
+from processes import in_process
 
 TEXT = "All that is gold does not glitter"
 
@@ -85,29 +86,13 @@ class Toy:
 # llama.cpp
 
 
-def in_process(body):
+def answer_of(body):
     """What `body` returns, called in a process of its own; where that ends otherwise, how."""
-    reading, writing = os.pipe()
     words = tempfile.TemporaryFile()
-    child = os.fork()
-    if child == 0:
-        try:
-            # What never ends is ended, after so many seconds of the processor.
-            resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
-            os.close(reading)
-            os.dup2(words.fileno(), 2)
-            with os.fdopen(writing, "w") as file:
-                json.dump(body(), file)
-            os._exit(0)
-        except BaseException as error:
-            print(error, file=sys.stderr)
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading) as file:
-        text = file.read()
-    _, status = os.waitpid(child, 0)
+    # What never ends is ended.
+    status, answer = in_process(body, seconds=30, words=words)
     if status == 0:
-        return json.loads(text)
+        return answer
     words.seek(0)
     lines = words.read().decode(errors="replace").strip().splitlines()
     said = [line for line in lines if "ASSERT" in line or "error" in line] or lines
@@ -162,7 +147,7 @@ def say(path, prompt, most):
 def mistake_of_llama(toy):
     """What llama.cpp does in place of saying the text; None where it says it."""
     most = len(toy.rest.encode()) + 8
-    answer = in_process(lambda: say(toy.path, toy.prompt, most))
+    answer = answer_of(lambda: say(toy.path, toy.prompt, most))
     if "ends" in answer:
         return answer["ends"]
     return None if answer["said"] == toy.rest else f"says {answer['said']!r}"
