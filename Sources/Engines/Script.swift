@@ -179,11 +179,7 @@ extension Step: Codable {
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
-        guard container.allKeys.count == 1, let key = container.allKeys.first else {
-            throw DecodingError.dataCorrupted(.init(
-                codingPath: decoder.codingPath,
-                debugDescription: "a step has one key: \(Key.allCases.map(\.rawValue).joined(separator: ", "))"))
-        }
+        let key = try container.onlyKey(of: "a step")
         func batch() throws -> Batch { try container.decode(Batch.self, forKey: key) }
         let parameters = [.encode, .process].contains(key)
             ? Parameters() : try container.decode(Parameters.self, forKey: key)

@@ -42,6 +42,13 @@ public struct Metadata: Sendable {
         return rest
     }
 
+    /// With other values too, which stand for those that have the same keys.
+    public func merging(_ others: some Sequence<(key: String, value: MetadataValue)>) -> Metadata {
+        var result = self
+        for (key, value) in others { result[key] = value }
+        return result
+    }
+
     /// The value of a key that has any integer type, where it fits; nil otherwise.
     public func integer(_ key: String) -> Int? { self[key]?.integer }
 

@@ -35,23 +35,19 @@ final class LlamaBridge: Sendable {
     }
 
     /// What contexts and models of this version can be asked for.
-    var settings: Set<Setting> {
-        var settings = Set<Setting>()
-        while let name = functions.pointee.settings[settings.count] {
-            guard let setting = Setting(rawValue: String(cString: name)) else { break }
-            settings.insert(setting)
-        }
-        return settings
-    }
+    var settings: Set<Setting> { Set(Self.named(functions.pointee.settings)) }
 
     /// What contexts of this version can be adapted by.
-    var adapters: [Adapter.Kind] {
-        var adapters: [Adapter.Kind] = []
-        while let name = functions.pointee.adapters[adapters.count] {
-            guard let kind = Adapter.Kind(rawValue: String(cString: name)) else { break }
-            adapters.append(kind)
-        }
-        return adapters
+    var adapters: [Adapter.Kind] { Self.named(functions.pointee.adapters) }
+
+    /// The values that the bridge names, up to the first that is none.
+    /// - Parameter names: the last is followed by NULL.
+    private static func named<Value: RawRepresentable<String>>(
+        _ names: UnsafePointer<UnsafePointer<CChar>?>
+    ) -> [Value] {
+        var values: [Value] = []
+        while let name = names[values.count], let value = Value(rawValue: String(cString: name)) { values.append(value) }
+        return values
     }
 
     var version: String {

@@ -93,9 +93,7 @@ struct RetoldSource: TensorSource {
 
     init(_ base: any TensorSource, _ changes: [String: MetadataValue]) {
         self.base = base
-        var metadata = base.metadata
-        for (key, value) in changes { metadata[key] = value }
-        self.metadata = metadata
+        metadata = base.metadata.merging(changes)
     }
 
     var tensors: [TensorInfo] { base.tensors }

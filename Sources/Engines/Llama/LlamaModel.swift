@@ -166,9 +166,10 @@ final class LlamaModel: EngineModel {
     }
 
     func run(_ script: Script, willBegin: (Int) -> Void) throws -> Transcript {
+        let loading = Loading(script, metadata)
         let model: UnsafeMutableRawPointer
         do {
-            model = try load(Loading(script, metadata))
+            model = try load(loading)
         } catch let refusal as Refusal {
             throw Unsupported("\(script.placement): \(refusal.reason)")
         }
@@ -177,10 +178,9 @@ final class LlamaModel: EngineModel {
         guard let targetBlocks = hasEmbeddings ? targetBlocks : 1 else {
             throw Unsupported("embeddings of a file that only llama.cpp reads: nobody else knows how wide they are")
         }
-        let given = LlamaGivenValues(script.options.settings, metadata)
         var transcript = try script.play(willBegin: willBegin) { [functions, adapters] in
             try SessionAmongOthers.open(script) {
-                try LlamaSession(model, script, given, adapters, functions, targetBlocks: targetBlocks)
+                try LlamaSession(model, script, loading.given, adapters, functions, targetBlocks: targetBlocks)
             }
         }
         transcript.fallbacks += fallbacks
@@ -200,9 +200,8 @@ final class LlamaModel: EngineModel {
         loading.reading = "read"
         let model = try load(loading)
         defer { free() }
-        let given = LlamaGivenValues(script.options.settings, metadata)
-        let session = try LlamaSession(model, script, given, adapters, functions, targetBlocks: 1)
-        let losses = try session.train(model, batch, training)
+        let session = try LlamaSession(model, script, loading.given, adapters, functions, targetBlocks: 1)
+        let losses = session.train(model, batch, training)
         functions.pointee.save_model(model, path)
         let untrained = try FileSource(path: path).tensors.filter {
             $0.type != .f32 || Self.untrained.contains($0.name)

@@ -95,7 +95,7 @@ final class LlamaSession: ScriptSession {
     ///   - model: its own.
     ///   - batch: of one sequence, each of whose tokens is to predict the next, and the last the first.
     /// - Returns: the loss before each step.
-    func train(_ model: UnsafeMutableRawPointer, _ batch: Batch, _ training: Training) throws -> [Double] {
+    func train(_ model: UnsafeMutableRawPointer, _ batch: Batch, _ training: Training) -> [Double] {
         let ids = batch.tokens.map { Int32(clamping: $0.id) }
         let targets = Array(ids.dropFirst() + ids.prefix(1))
         var losses = [Double](repeating: .nan, count: training.steps)

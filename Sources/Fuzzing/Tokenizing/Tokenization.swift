@@ -14,11 +14,7 @@ public struct Tokenization: Hashable, Sendable, Codable {
     }
 
     /// A model's metadata with this tokenizer.
-    func added(to metadata: Metadata) -> Metadata {
-        var result = metadata
-        for (key, value) in vocabulary { result[key] = value }
-        return result
-    }
+    func added(to metadata: Metadata) -> Metadata { metadata.merging(vocabulary) }
 
     /// `gpt2`, `gpt2 qwen2`: the kind of tokenizer, and of byte pairs how a text is cut before.
     var kind: String {

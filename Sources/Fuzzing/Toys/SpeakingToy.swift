@@ -4,6 +4,7 @@ import Engines
 import GGUF
 import Inference
 import PropertyTesting
+import Tokenizers
 
 /// A random toy that has learned to say a text.
 public struct SpeakingToy {
@@ -43,11 +44,10 @@ public struct SpeakingToy {
         guard tokens.count < min(traits.positionLimit ?? .max, traits.dimensions.context) else {
             throw Unsuitable("has fewer positions than the text has tokens")
         }
-        var metadata = drawn.metadata
-        let own = speech.tokenizer.array("tokenizer.ggml.tokens")?.count ?? 0
+        let own = speech.tokenizer.array(TokenizerKey.tokens)?.count ?? 0
         let count = max(own, traits.dimensions.vocabulary)
         let tokenizer = ToyTokenizer.padded(speech.tokenizer, with: own..<count)
-        for (key, value) in tokenizer { metadata[key] = value }
+        var metadata = drawn.metadata.merging(tokenizer)
         metadata["\(architecture.name).vocab_size"] = .uint32(UInt32(count))
         if hasEncoder {
             metadata["\(architecture.name).decoder_start_token_id"] = .uint32(UInt32(speech.decoderStart))

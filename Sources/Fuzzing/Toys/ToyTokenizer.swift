@@ -16,10 +16,7 @@ public enum ToyTokenizer {
     ///   - metadata: without a tokenizer.
     ///   - vocabulary: tokens of the model.
     public static func added(to metadata: Metadata, vocabulary: Int) -> Metadata {
-        var result = metadata
-        let tokens = (0..<vocabulary).map { ("<\($0)>", Kind.userDefined) }
-        for (key, value) in sentencePieces(tokens) { result[key] = value }
-        return result
+        metadata.merging(sentencePieces((0..<vocabulary).map { ("<\($0)>", Kind.userDefined) }))
     }
 
     public static func text(of ids: [Int]) -> String { ids.map { "<\($0)>" }.joined() }

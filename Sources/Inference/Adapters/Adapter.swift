@@ -81,11 +81,7 @@ extension Adapter: Codable {
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
-        guard container.allKeys.count == 1, let key = container.allKeys.first else {
-            throw DecodingError.dataCorrupted(.init(
-                codingPath: decoder.codingPath,
-                debugDescription: "an adapter has one key: \(Key.allCases.map(\.rawValue).joined(separator: ", "))"))
-        }
+        let key = try container.onlyKey(of: "an adapter")
         switch key {
         case .lora: self = .lora(try container.decode(LoRA.self, forKey: key))
         case .controlVector: self = .controlVector(try container.decode(ControlVector.self, forKey: key))

@@ -23,7 +23,7 @@ struct BenchHyperparameters: Hyperparameters {
             return value
         }
         let value = try drawer.value(of: declaration)
-        for (key, value) in drawer.metadata { metadata[key] = value }
+        metadata = metadata.merging(drawer.metadata)
         return value
     }
 
